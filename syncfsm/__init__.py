@@ -1,0 +1,79 @@
+"""syncfsm: an embeddable, event-sourced sync core for CRM APIs.
+
+    action ─► perform ─► outcome ─► decide ─► events ─► fold ─► append ─► state ─► action …
+     pure     the I/O     a value    pure      facts     pure    the log   a value
+
+Everything public is here. To read the code, go with the flow: `events`, `machine`, `process`,
+`pagination`, `decide`, `engine`, then `log`.
+"""
+
+from __future__ import annotations
+
+from syncfsm.blocking import sync
+from syncfsm.contact import Contact
+from syncfsm.decide import next_action
+from syncfsm.engine import Engine
+from syncfsm.errors import (
+    ActiveSync,
+    ConfigurationError,
+    CorruptLog,
+    InvalidTransition,
+    LogError,
+    LogUnwritable,
+    NotActive,
+    ProcessNotFound,
+    SyncfsmError,
+    VersionConflict,
+)
+from syncfsm.events import Event, Options, Recorded, Reject
+from syncfsm.failure import Failure, FailureKind
+from syncfsm.lifecycle import Hook, cancel
+from syncfsm.log import EventLog, open_log
+from syncfsm.machine import State
+from syncfsm.process import Process, Progress, fold
+from syncfsm.sinks import open_sink
+from syncfsm.sinks.protocol import Sink, UpsertResult
+from syncfsm.sources.attio import AttioSource
+from syncfsm.sources.attio_people import AttioPeople
+from syncfsm.sources.protocol import Page, Record, Source, Transform, Transformed
+
+__all__ = [
+    "ActiveSync",
+    "AttioPeople",
+    "AttioSource",
+    "ConfigurationError",
+    "Contact",
+    "CorruptLog",
+    "Engine",
+    "Event",
+    "EventLog",
+    "Failure",
+    "FailureKind",
+    "Hook",
+    "InvalidTransition",
+    "LogError",
+    "LogUnwritable",
+    "NotActive",
+    "Options",
+    "Page",
+    "Process",
+    "ProcessNotFound",
+    "Progress",
+    "Record",
+    "Recorded",
+    "Reject",
+    "Sink",
+    "Source",
+    "State",
+    "SyncfsmError",
+    "Transform",
+    "Transformed",
+    "UpsertResult",
+    "VersionConflict",
+    "cancel",
+    "fold",
+    "next_action",
+    "open_log",
+    "open_sink",
+    "sync",
+]

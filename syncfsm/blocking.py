@@ -1,0 +1,39 @@
+"""The engine for scripts that have no event loop of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TypeVar
+
+from syncfsm.engine import Engine
+from syncfsm.events import Order
+from syncfsm.lifecycle import Hook
+from syncfsm.log import EventLog
+from syncfsm.process import Process
+from syncfsm.sinks.protocol import Sink
+from syncfsm.sources.protocol import Source, Transform
+
+T = TypeVar("T")
+
+
+def sync(
+    log: EventLog,
+    source: Source,
+    sink: Sink[T],
+    transform: Transform[T],
+    *,
+    page_size: int = 50,
+    order: Order = "newest",
+    hooks: Sequence[Hook] = (),
+) -> Process:
+    """Take up the unfinished sync or start a new one, run it to its end, and return its last state.
+
+    Closes the source and the sink. See `Engine` for the arguments and `Engine.sync` for the errors.
+    """
+
+    async def run() -> Process:
+        async with Engine(log, source, sink, transform, hooks=hooks) as engine:
+            return await engine.sync(page_size=page_size, order=order)
+
+    return asyncio.run(run())

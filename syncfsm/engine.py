@@ -1,0 +1,298 @@
+"""The engine: the one loop, and the only place that performs what was decided.
+
+    while action := next_action(process):              # pure
+        outcome = await perform(action)                 # the only I/O
+        events  = decide(process, outcome)              # pure
+        after   = fold(process, events)                 # pure; illegal events stop here, unwritten
+        log.append(events, expected_version=process.version)
+        process = after                                 # nothing unwritten is ever believed
+
+`run` loops and waits; `step` does what is due until a page is delivered, and returns: a queue worker calls
+it once for each message. Both are the same code. Crash anywhere: load the process and go on.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Generic, Self, TypeVar, assert_never
+
+from syncfsm import decide as d
+from syncfsm import events as e
+from syncfsm import lifecycle
+from syncfsm.clock import Clock, SystemClock
+from syncfsm.errors import ConfigurationError, VersionConflict
+from syncfsm.failure import Failure
+from syncfsm.log.protocol import EventLog
+from syncfsm.machine import State
+from syncfsm.pagination import PageRequest
+from syncfsm.process import Process
+from syncfsm.sinks.protocol import Sink
+from syncfsm.sources.protocol import Record, Source, Transform
+
+T = TypeVar("T")
+
+
+class Engine(Generic[T]):
+    """Syncs one source object into one sink, by one log.
+
+    Args:
+        log: Where the events go. The engine does not close it.
+        source: Where the records come from.
+        sink: Where the items go.
+        transform: Makes the items of a page out of its records.
+        clock: Time; the machine's if `None`.
+        rng: Chance, for process ids and for jitter; from the operating system if `None`.
+        hooks: Called after each event.
+        meta: Written beside each event, for the embedding program's own use. No secrets.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        source: Source,
+        sink: Sink[T],
+        transform: Transform[T],
+        *,
+        clock: Clock | None = None,
+        rng: random.Random | None = None,
+        hooks: Sequence[lifecycle.Hook] = (),
+        meta: Mapping[str, str] | None = None,
+    ) -> None:
+        self.log = log
+        self.source = source
+        self.sink = sink
+        self.transform = transform
+        self.clock = clock or SystemClock()
+        self._rng = rng or random.SystemRandom()
+        self._hooks = hooks
+        self._meta = dict(meta or {})
+        self._held: tuple[e.PageFetched, tuple[Record, ...]] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Return the engine itself."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the source and the sink."""
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the source and the sink; the log belongs to the caller."""
+        await self.source.aclose()
+        await self.sink.aclose()
+
+    # ── asking ───────────────────────────────────────────────────────────────────────────────
+
+    def active(self) -> Process | None:
+        """Return the active process of the source object, if there is one."""
+        return self.log.active(self.source.name, self.source.object)
+
+    def last_sync_time(self) -> datetime | None:
+        """Return the watermark of the last sync completed into this sink: what it has seen, it has."""
+        return self.log.last_sync_time(self.source.name, self.source.object, self.sink.name)
+
+    # ── beginning, going on, ending ──────────────────────────────────────────────────────────
+
+    def start(
+        self, *, page_size: int = 50, order: e.Order = "newest", options: e.Options | None = None
+    ) -> Process:
+        """Record the start of a new sync; `run` or `step` then does it.
+
+        Args:
+            page_size: Records in a page; less than the most rows the source gives for one request.
+            order: `newest` or `oldest` first, or by `id`.
+            options: Rules and limits; the source's own if `None`.
+
+        Raises:
+            ActiveSync: One is active for the same source object.
+            ConfigurationError: The page size cannot work.
+        """
+        started = lifecycle.started(
+            source=self.source.name,
+            object_=self.source.object,
+            sink=self.sink.name,
+            page_size=page_size,
+            order=order,
+            options=options or self.source.options,
+        )
+        return self._commit(None, f"{self._rng.getrandbits(48):012x}", (started,))
+
+    async def run(self, process_id: str) -> Process:
+        """Go on with a process until it is over, waiting where it has to wait; return its last state.
+
+        Raises:
+            VersionConflict: Another worker is on the process. It goes on there.
+            LogUnwritable: The log cannot be written; nothing that was recorded is lost.
+            ProcessNotFound: There is no such process.
+        """
+        process = self.log.load(process_id)
+        while (action := d.next_action(process)) is not None:
+            await self._until(action.not_before)
+            process = await self._step(process)
+        return process
+
+    async def step(self, process_id: str) -> Process:
+        """Do what is due, until a page is delivered; never wait. Return the state after it.
+
+        While a retry is not due yet (`process.retry.retry_at`), nothing is done. See `run` for errors.
+        """
+        return await self._step(self.log.load(process_id))
+
+    def resume(
+        self, process_id: str, *, page_size: int | None = None, by: str = "engine", why: str = ""
+    ) -> Process:
+        """Record that a failed process goes on, with another page size if one is given.
+
+        Raises:
+            NotActive: It has not failed, or failed in a way that going on cannot mend.
+            ActiveSync: Another one has become active meanwhile.
+            ConfigurationError: The page size cannot work.
+        """
+        process = self.log.load(process_id)
+        resumed = lifecycle.resumed(process, page_size=page_size, by=by, why=why)
+        return self._commit(process, process.id, (resumed,))
+
+    def take_up(self, *, page_size: int = 50, order: e.Order = "newest") -> Process:
+        """Return the process to go on with: the active one, the failed one resumed, or a new one.
+
+        Raises:
+            ActiveSync: The active one is for another sink.
+            ConfigurationError: The order is not the one that the process began with.
+        """
+        process = self.log.latest(self.source.name, self.source.object, self.sink.name)
+        if process is None or not (process.is_active or process.is_resumable):
+            return self.start(page_size=page_size, order=order)
+        if process.order != order:
+            raise ConfigurationError(
+                f"process {process.id} is not finished and began with order {process.order!r}: "
+                f"go on with that order, or start anew"
+            )
+        if process.is_active:
+            return process
+        changed = page_size if page_size != process.page_size else None
+        return self.resume(process.id, page_size=changed, why="run again")
+
+    async def sync(self, *, page_size: int = 50, order: e.Order = "newest") -> Process:
+        """Take up the unfinished sync or start a new one, and run it. See `take_up` and `run`."""
+        return await self.run(self.take_up(page_size=page_size, order=order).id)
+
+    def cancel(self, process_id: str, *, by: str = "engine", why: str = "") -> Process:
+        """Stop an active process for good. See `lifecycle.cancel`."""
+        return lifecycle.cancel(self.log, process_id, by=by, why=why, clock=self.clock, hooks=self._hooks)
+
+    # ── the loop ─────────────────────────────────────────────────────────────────────────────
+
+    async def _step(self, process: Process) -> Process:
+        """Take turns until nothing is held in memory, so that a worker never fetches a page twice."""
+        try:
+            while (action := d.next_action(process)) is not None and self._is_due(action.not_before):
+                outcome = await self._perform(process, action)
+                process = self._commit(process, process.id, d.decide(process, outcome))
+                self._hold(process, outcome)
+                if process.pending is None:
+                    break
+        except VersionConflict:
+            current = self.log.load(process.id)
+            if current.state is State.CANCELLED:
+                return current
+            raise
+        return process
+
+    def _is_due(self, not_before: datetime | None) -> bool:
+        return not_before is None or self.clock.now() >= not_before
+
+    async def _until(self, not_before: datetime | None) -> None:
+        """Sleep until the moment has come; more than once if the clock was set back meanwhile."""
+        while not_before is not None and (now := self.clock.now()) < not_before:
+            await self.clock.sleep((not_before - now).total_seconds())
+
+    def _commit(self, process: Process | None, process_id: str, events: Sequence[e.Event]) -> Process:
+        return lifecycle.commit(
+            self.log,
+            process,
+            process_id,
+            events,
+            at=self.clock.now(),
+            meta=self._meta,
+            hooks=self._hooks,
+        )
+
+    async def _perform(self, process: Process, action: d.Action) -> d.Outcome:
+        match action:
+            case d.CheckSetup():
+                return await self._check()
+            case d.FetchPage():
+                return await self._fetch(action.request)
+            case d.DeliverPage():
+                records = self._held_records(process)
+                return await (self._fetch(action.refetch) if records is None else self._deliver(records))
+            case d.FinishSync():
+                failure = await self.sink.finish()
+                return self._failed("finish", failure) if failure else d.Finished()
+            case _:
+                assert_never(action)
+
+    async def _check(self) -> d.Outcome:
+        found: dict[str, str] = {}
+        for side in (self.source, self.sink):
+            seen = await side.check()
+            if isinstance(seen, Failure):
+                return self._failed("check", seen)
+            found |= seen
+        return d.Checked(found=found)
+
+    async def _fetch(self, request: PageRequest) -> d.Outcome:
+        began = self.clock.now()
+        page = await self.source.fetch(request)
+        if isinstance(page, Failure):
+            return self._failed("fetch", page)
+        return d.Fetched(
+            request=request, rows=page.records, as_of=page.as_of, elapsed_ms=self._elapsed_ms(began)
+        )
+
+    async def _deliver(self, records: tuple[Record, ...]) -> d.Outcome:
+        began = self.clock.now()
+        ready = await self.transform(records)
+        if isinstance(ready, Failure):
+            return self._failed("deliver", ready)
+        assert len(ready.items) + len(ready.rejects) == len(records), "the transform lost a record"
+        result = await self.sink.upsert(ready.items)
+        if isinstance(result, Failure):
+            return self._failed("deliver", result)
+        written = result.created + result.updated + result.unchanged
+        assert written + len(result.rejects) == len(ready.items), "the sink's counts do not add up"
+        return d.Delivered(
+            created=result.created,
+            updated=result.updated,
+            unchanged=result.unchanged,
+            rejects=(*ready.rejects, *result.rejects),
+            elapsed_ms=self._elapsed_ms(began),
+        )
+
+    def _failed(self, action: e.ActionName, failure: Failure) -> d.Failed:
+        return d.Failed(action=action, failure=failure, at=self.clock.now(), chance=self._rng.random())
+
+    def _elapsed_ms(self, began: datetime) -> int:
+        """Return the time since `began`; 0 if the clock was set back."""
+        return max(0, round((self.clock.now() - began).total_seconds() * 1000))
+
+    # ── the page between its fetch and its delivery ──────────────────────────────────────────
+
+    def _hold(self, process: Process, outcome: d.Outcome) -> None:
+        """Keep the records of the page that was fetched until it is delivered."""
+        if process.pending is None:
+            self._held = None
+        elif isinstance(outcome, d.Fetched):
+            by_id = {record.id: record for record in outcome.rows if isinstance(record, Record)}
+            self._held = (process.pending, tuple(by_id[id_] for id_ in process.pending.record_ids))
+
+    def _held_records(self, process: Process) -> tuple[Record, ...] | None:
+        """Return the records of the pending page, or `None` after a crash or on another worker."""
+        if self._held is None or self._held[0] != process.pending:
+            return None
+        return self._held[1]

@@ -1,0 +1,62 @@
+"""The exceptions, each telling what to do about it.
+
+What the world does wrong (a 429, a refused key, a timed-out sink) is no exception here but a
+`Failure`, a value that `decide` turns into events. Exceptions are for what the caller must act on:
+
+    SyncfsmError
+    ├── ConfigurationError     a setting that cannot work
+    ├── InvalidTransition      an event that the process's state does not allow
+    ├── ActiveSync             a sync of the same source object is already active
+    ├── NotActive              a process that cannot be cancelled, or resumed, as it stands
+    ├── ProcessNotFound        no process, or more than one, answers to that name
+    └── LogError               the event log cannot be used
+        ├── VersionConflict    another worker appended first
+        ├── LogUnwritable      disk full, read-only, locked: nothing was written
+        └── CorruptLog         the log is not what was written
+"""
+
+from __future__ import annotations
+
+
+class SyncfsmError(Exception):
+    """The root of every exception that syncfsm raises on purpose."""
+
+
+class ConfigurationError(SyncfsmError):
+    """A setting cannot work. Raised before anything is asked of the world."""
+
+
+class InvalidTransition(SyncfsmError):
+    """An event does not fit the state of its process: a bug, or a corrupt log. It was not written."""
+
+
+class ActiveSync(SyncfsmError):
+    """A sync of the same source object is active in this log: resume it or cancel it first."""
+
+    def __init__(self, message: str, process_id: str | None = None) -> None:
+        super().__init__(message)
+        self.process_id = process_id
+
+
+class NotActive(SyncfsmError):
+    """The process is over, or failed in a way that going on cannot mend: start a new one."""
+
+
+class ProcessNotFound(SyncfsmError):
+    """No process, or more than one, answers to the given id or prefix."""
+
+
+class LogError(SyncfsmError):
+    """The event log cannot be used."""
+
+
+class VersionConflict(LogError):
+    """Another worker appended to the stream first. Nothing was written; load it again and look."""
+
+
+class LogUnwritable(LogError):
+    """The log's file cannot be written now (full disk, read-only, locked). Nothing was written."""
+
+
+class CorruptLog(LogError):
+    """The log does not hold what was written to it, or was written by a newer syncfsm."""

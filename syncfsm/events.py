@@ -1,0 +1,310 @@
+"""What can happen to a process: one frozen value for each event, in the past tense.
+
+These names and fields are the storage format. A field may be added with a default; anything else
+needs a higher `schema` on the class and an upcaster from the schema before it, so that every log ever
+written stays readable. No event holds a key, a token or a whole record: ids, counts and reasons are
+enough to replay. This file knows nothing of the log, the network or the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from syncfsm.errors import CorruptLog
+
+Order = Literal["newest", "oldest", "id"]
+Mode = Literal["initial"]
+Termination = Literal["peek", "short_page"]
+ResumeTo = Literal["INITIALIZING", "FETCHING"]
+ActionName = Literal["check", "fetch", "deliver", "finish"]
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of every value in the core: frozen, compared by content, strict when decoded."""
+
+
+class Options(Value, frozen=True):
+    """The rules and limits of one sync; written into its first event, so that a replay has them.
+
+    Attributes:
+        termination: `peek` asks for one more row than the page to see whether there is more;
+            `short_page` takes a page with fewer rows than asked for as the end.
+        confirm_end: Ask for the row after a short page before believing that it was the last.
+            For sources that may cap `limit` without saying so.
+        limit_max: The most rows the source gives for one request.
+        attempts_max: Failures in a row, without a page delivered between them, that end the sync.
+        backoff_s_base: The first wait after a failure; it doubles with each further one.
+        wait_s_max: The longest single wait. A `Retry-After` beyond it is cut to it.
+        waiting_s_max: All waits of a sync together; past it, the sync fails, resumable.
+        step_backs_max: Steps back for one page before the sync fails.
+        reject_ratio_max: The error budget: the share of the people fetched that may be rejected.
+        reject_min: Rejects that are always allowed, whatever their share.
+    """
+
+    termination: Termination = "peek"
+    confirm_end: bool = False
+    limit_max: int = 500
+    attempts_max: int = 8
+    backoff_s_base: float = 0.5
+    wait_s_max: float = 300.0
+    waiting_s_max: float = 3600.0
+    step_backs_max: int = 32
+    reject_ratio_max: float = 0.01
+    reject_min: int = 10
+
+
+class FrontierMark(Value, frozen=True):
+    """The sort key of the last row a page took, and the ids it took that share that key."""
+
+    key: str
+    ids: tuple[str, ...]
+
+
+class Reject(Value, frozen=True):
+    """One record that could not be delivered, and why. `record_id` is empty if it has none."""
+
+    record_id: str
+    reason: str
+
+
+class Totals(Value, frozen=True):
+    """What a sync did, in records; `fetched` is `created + updated + unchanged + rejected`."""
+
+    pages: int
+    fetched: int
+    created: int
+    updated: int
+    unchanged: int
+    rejected: int
+
+
+class Event(Value, frozen=True):
+    """The base of all events. `schema` is the version of the stored shape."""
+
+    schema: ClassVar[int] = 1
+
+
+class SyncStarted(Event, frozen=True):
+    """Somebody asked for a sync."""
+
+    source: str
+    object: str
+    sink: str
+    mode: Mode
+    page_size: int
+    order: Order
+    options: Options
+    parent: str | None = None
+
+
+class FetchingBegan(Event, frozen=True):
+    """The checks of source and sink found all in order; `found` is what they saw."""
+
+    found: dict[str, str]
+
+
+class PageFetched(Event, frozen=True):
+    """A page came and was anchored; it is not delivered yet.
+
+    Attributes:
+        cursor: Where the page begins, in rows; null for the first page.
+        offset: The offset asked for; less than `cursor` by the margin.
+        limit: The rows asked for.
+        count: The rows that came.
+        record_ids: The rows taken from it, in order.
+        malformed: Rows that cannot be placed or decoded; rejected when the page is delivered.
+        frontier: The new frontier, null if the page moved none.
+        peek: The id of the row the next page must begin with.
+        has_more: Whether another page follows.
+        next_cursor: Where it begins; null at the end.
+        margin: Rows before the cursor that the next request asks for again.
+        shift: Rows before the cursor that had gone away (negative: had come) since the last page.
+        as_of: The instant the source says the page reflects.
+        ids_digest: Digest of all ids taken so far, whatever the order and the page size.
+        elapsed_ms: How long the request took.
+    """
+
+    cursor: int | None
+    offset: int
+    limit: int
+    count: int
+    record_ids: tuple[str, ...]
+    malformed: tuple[Reject, ...]
+    frontier: FrontierMark | None
+    peek: str | None
+    has_more: bool
+    next_cursor: int | None
+    margin: int
+    shift: int
+    as_of: datetime
+    ids_digest: str
+    elapsed_ms: int
+
+
+class PageDelivered(Event, frozen=True):
+    """The sink has taken the page; only now does the frontier move."""
+
+    cursor: int | None
+    created: int
+    updated: int
+    unchanged: int
+    rejected: int
+    elapsed_ms: int
+
+
+class RecordRejected(Event, frozen=True):
+    """One record could not be transformed, or the sink refused it; the page went on without it."""
+
+    record_id: str
+    reason: str
+    cursor: int | None
+
+
+class RetryScheduled(Event, frozen=True):
+    """An action failed and will be tried again, not before `retry_at`. `attempt` counts from 1."""
+
+    action: ActionName
+    cause: str
+    error: str
+    attempt: int
+    wait_s: float
+    retry_at: datetime
+    cursor: int | None
+    status: int | None = None
+
+
+class PagesShifted(Event, frozen=True):
+    """A page was not anchored: rows before it went away. The next request goes back `step_back` rows."""
+
+    cursor: int | None
+    offset: int
+    expected: str | None
+    found: str | None
+    step_back: int
+    elapsed_ms: int
+
+
+class SyncCompleted(Event, frozen=True):
+    """Every page was delivered. `watermark` is where a next, ongoing sync takes up."""
+
+    totals: Totals
+    watermark: datetime
+    digest: str
+
+
+class SyncFailed(Event, frozen=True):
+    """The sync gave up. `resumable` says whether going on later can help."""
+
+    action: ActionName
+    reason: str
+    error: str
+    resumable: bool
+    cursor: int | None
+
+
+class SyncCancelled(Event, frozen=True):
+    """Somebody stopped the sync for good."""
+
+    by: str
+    why: str
+
+
+class SyncResumed(Event, frozen=True):
+    """A failed sync goes on: to FETCHING, or to INITIALIZING if it never got further."""
+
+    by: str
+    why: str
+    to: ResumeTo
+    page_size: int | None = None
+
+
+EVENT_TYPES: dict[str, type[Event]] = {
+    cls.__name__: cls
+    for cls in (
+        SyncStarted,
+        FetchingBegan,
+        PageFetched,
+        PageDelivered,
+        RecordRejected,
+        RetryScheduled,
+        PagesShifted,
+        SyncCompleted,
+        SyncFailed,
+        SyncCancelled,
+        SyncResumed,
+    )
+}
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+
+UPCASTERS: dict[tuple[str, int], Upcaster] = {}
+"""Old shape → next shape, by (event type, the schema it reads). Pure."""
+
+
+class Recorded(Value, frozen=True):
+    """The envelope: an event with its place and time in the log.
+
+    Attributes:
+        stream: The id of the process.
+        version: 1, 2, 3 … within the stream.
+        at: When it happened, by the injected clock, UTC.
+        event: What happened.
+        meta: What an embedding program wants to remember beside it.
+        position: The place in the whole log; null until appended.
+        digest: Chains this event to the one before it; null until appended.
+    """
+
+    stream: str
+    version: int
+    at: datetime
+    event: Event
+    meta: dict[str, str] = {}
+    position: int | None = None
+    digest: str | None = None
+
+    @property
+    def type(self) -> str:
+        """The event's type, which is also the trigger of its transition."""
+        return type(self.event).__name__
+
+
+def encode(event: Event) -> bytes:
+    """Return the event's data as JSON, fields in the order of their definition."""
+    return msgspec.json.encode(event)
+
+
+def decode(type_name: str, schema: int, data: bytes | str) -> Event:
+    """Return the event that was stored, brought up to today's shape.
+
+    Raises:
+        CorruptLog: The type is unknown, the schema is newer than this code, or the data does not fit.
+    """
+    cls = EVENT_TYPES.get(type_name)
+    if cls is None or schema > cls.schema:
+        raise CorruptLog(
+            f"event type {type_name} with schema {schema} is unknown to this version of syncfsm: "
+            "read this log with the version that wrote it, or a newer one"
+        )
+    try:
+        if schema == cls.schema:
+            return _decoder(cls).decode(data)
+        return msgspec.convert(_upcast(type_name, schema, cls.schema, data), cls)
+    except msgspec.DecodeError as error:
+        raise CorruptLog(f"the data of a stored {type_name} does not fit its type: {error}") from error
+
+
+@cache
+def _decoder(cls: type[Event]) -> msgspec.json.Decoder[Event]:
+    return msgspec.json.Decoder(cls)
+
+
+def _upcast(type_name: str, schema: int, target: int, data: bytes | str) -> dict[str, Any]:
+    shape: dict[str, Any] = msgspec.json.decode(data)
+    for step in range(schema, target):
+        shape = UPCASTERS[type_name, step](shape)
+    return shape

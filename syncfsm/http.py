@@ -1,0 +1,177 @@
+"""One HTTP request, with everything that can go wrong turned into a `Failure`.
+
+The client is the real httpx; its transport is passed in, so that tests and the simulator enter by the same
+door as production. Bodies have a limit, waits have a timeout, and no key ever gets into a message.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+import msgspec
+
+from syncfsm.backoff import parse_retry_after
+from syncfsm.clock import Clock
+from syncfsm.errors import ConfigurationError
+from syncfsm.failure import Failure, FailureKind
+from syncfsm.limiter import RateLimiter
+
+BODY_BYTES_MAX = 64 * 1024 * 1024
+"""500 people of 6 KB are 3 MB; a body twenty times that is no page of records."""
+
+TIMEOUT_S = 30.0
+
+_BY_STATUS = {
+    401: FailureKind.UNAUTHORIZED,
+    403: FailureKind.FORBIDDEN,
+    404: FailureKind.NOT_FOUND,
+    408: FailureKind.TIMEOUT,
+    413: FailureKind.TOO_LARGE,
+    429: FailureKind.RATE_LIMITED,
+}
+
+_PASSING_CODES = {"merge_in_progress"}
+"""Error codes that say "not yet", whatever the status (Attio: a 404 for a record being merged)."""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A 2xx answer: its body, and the instant that the server says it reflects."""
+
+    body: bytes
+    headers: httpx.Headers
+
+
+class _ErrorBody(msgspec.Struct):
+    """What APIs say of an error; both are optional, since edges answer with HTML."""
+
+    message: str = ""
+    code: str | int = ""
+
+
+class HttpClient:
+    """A client of one API, for one key.
+
+    Args:
+        service: The API's name, for messages.
+        base_url: Where it is; http or https.
+        authorization: The value of the header of that name. Never shown.
+        clock: For rate limits and for `Retry-After` where the server sends no `Date`.
+        transport: Where requests go; the network if `None`.
+        per_s: The most requests in any one second.
+        timeout_s: For connecting, and for each wait while reading.
+        body_bytes_max: A longer body is refused, not read.
+
+    Raises:
+        ConfigurationError: The URL or the key cannot be used in a request.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        base_url: str,
+        authorization: str,
+        *,
+        clock: Clock,
+        transport: httpx.AsyncBaseTransport | None = None,
+        per_s: int,
+        timeout_s: float = TIMEOUT_S,
+        body_bytes_max: int = BODY_BYTES_MAX,
+    ) -> None:
+        self._service = service
+        self._clock = clock
+        self._limiter = RateLimiter(per_s, clock)
+        self._body_bytes_max = body_bytes_max
+        self._client = httpx.AsyncClient(
+            base_url=_checked_url(base_url),
+            headers={"Authorization": _checked_key(service, authorization), "Accept": "application/json"},
+            transport=transport,
+            timeout=timeout_s,
+        )
+
+    async def request(self, method: str, path: str, json: Any = None) -> Reply | Failure:
+        """Ask once. Nothing is tried again here: that is for the engine to decide."""
+        await self._limiter.wait()
+        content = None if json is None else msgspec.json.encode(json)
+        headers = None if json is None else {"Content-Type": "application/json"}
+        try:
+            async with self._client.stream(method, path, content=content, headers=headers) as response:
+                return await self._read(response)
+        except httpx.TimeoutException as error:
+            return self._failure(FailureKind.TIMEOUT, f"did not answer in time ({type(error).__name__}).")
+        except httpx.DecodingError:
+            return self._failure(FailureKind.MALFORMED, "sent a compressed body that cannot be read.")
+        except httpx.TransportError as error:
+            reason = str(error) or type(error).__name__
+            return self._failure(FailureKind.UNAVAILABLE, f"cannot be reached: {reason}.")
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _read(self, response: httpx.Response) -> Reply | Failure:
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > self._body_bytes_max:
+                words = f"sent more than {self._body_bytes_max} bytes in one answer; ask for smaller pages."
+                return self._failure(FailureKind.TOO_LARGE, words, response.status_code)
+        if response.is_success:
+            return Reply(bytes(body), response.headers)
+        return self._refused(response, bytes(body))
+
+    def _refused(self, response: httpx.Response, body: bytes) -> Failure:
+        said = _error_body(body)
+        words = f"answered {response.status_code}"
+        if said.code or said.message:
+            words += f" {said.code}: {said.message[:300]}"
+        retry_after_s = parse_retry_after(response.headers.get("Retry-After"), self._date_of(response))
+        kind = FailureKind.UNAVAILABLE if said.code in _PASSING_CODES else _kind(response.status_code)
+        return self._failure(kind, words, response.status_code, retry_after_s)
+
+    def _date_of(self, response: httpx.Response) -> datetime:
+        """Return the server's own time; Retry-After is measured against it."""
+        try:
+            return parsedate_to_datetime(response.headers["Date"])
+        except (KeyError, ValueError):
+            return self._clock.now()
+
+    def _failure(
+        self, kind: FailureKind, words: str, status: int | None = None, retry_after_s: float | None = None
+    ) -> Failure:
+        return Failure(
+            kind=kind, message=f"{self._service} {words}", status=status, retry_after_s=retry_after_s
+        )
+
+
+def _kind(status: int) -> FailureKind:
+    if status >= 500:
+        return FailureKind.UNAVAILABLE
+    return _BY_STATUS.get(status, FailureKind.BAD_REQUEST)
+
+
+def _error_body(body: bytes) -> _ErrorBody:
+    try:
+        return msgspec.json.decode(body, type=_ErrorBody)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _ErrorBody()
+
+
+def _checked_url(base_url: str) -> str:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL as error:
+        raise ConfigurationError(f"{base_url!r} is not a URL: {error}") from error
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ConfigurationError(
+            f"{base_url!r} is not a URL of an API: it must start with https:// or http://"
+        )
+    return base_url
+
+
+def _checked_key(service: str, authorization: str) -> str:
+    if not authorization.isascii() or not authorization.isprintable():
+        raise ConfigurationError(f"the {service} key has characters that no key has: copy it again")
+    return authorization

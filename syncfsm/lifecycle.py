@@ -1,0 +1,135 @@
+"""Beginning a process, ending it, going on with it; and the only way an event gets into a log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from syncfsm import events as e
+from syncfsm.clock import Clock, SystemClock
+from syncfsm.errors import ConfigurationError, NotActive, VersionConflict
+from syncfsm.log.protocol import EventLog
+from syncfsm.machine import State
+from syncfsm.process import Process, fold
+
+CONFLICTS_MAX = 10
+"""Appends that a cancellation may lose to a busy worker before it gives up."""
+
+
+class Hook(Protocol):
+    """Called after each event is in the log, in order. What it raises stops the run, not the process."""
+
+    def __call__(self, process: Process, recorded: e.Recorded) -> None:
+        """Take note of `recorded`; `process` is the state after its whole append."""
+        ...
+
+
+def commit(
+    log: EventLog,
+    process: Process | None,
+    process_id: str,
+    events: Sequence[e.Event],
+    *,
+    at: datetime,
+    meta: Mapping[str, str] | None = None,
+    hooks: Sequence[Hook] = (),
+) -> Process:
+    """Fold, append, adopt. Return the state after the events.
+
+    Raises:
+        InvalidTransition: An event is not legal. Nothing was written.
+        VersionConflict: Another worker appended first. Nothing was written.
+        ActiveSync: A second sync of the same source object would be active. Nothing was written.
+        LogUnwritable: The log cannot be written now.
+    """
+    version = process.version if process else 0
+    recorded = [
+        e.Recorded(stream=process_id, version=version + index, at=at, event=event, meta=dict(meta or {}))
+        for index, event in enumerate(events, start=1)
+    ]
+    after = fold(process, recorded)
+    assert after is not None, "an event leads to a state"
+    log.append(recorded, expected_version=version, after=after)
+    for record in recorded:
+        for hook in hooks:
+            hook(after, record)
+    return after
+
+
+def started(
+    *, source: str, object_: str, sink: str, page_size: int, order: e.Order, options: e.Options
+) -> e.SyncStarted:
+    """Return the event that starts a sync.
+
+    Raises:
+        ConfigurationError: The page size cannot work.
+    """
+    _check_page_size(page_size, options)
+    return e.SyncStarted(
+        source=source,
+        object=object_,
+        sink=sink,
+        mode="initial",
+        page_size=page_size,
+        order=order,
+        options=options,
+    )
+
+
+def resumed(process: Process, *, page_size: int | None, by: str, why: str) -> e.SyncResumed:
+    """Return the event that lets a failed process go on, with another page size if one is given.
+
+    Raises:
+        NotActive: It has not failed, or failed in a way that going on cannot mend.
+        ConfigurationError: The page size cannot work.
+    """
+    if not process.is_resumable:
+        raise NotActive(f"process {process.id} is {process.state} and cannot be resumed: start a new one")
+    if page_size is not None:
+        _check_page_size(page_size, process.options)
+    to: e.ResumeTo = "FETCHING" if process.found is not None else "INITIALIZING"
+    return e.SyncResumed(by=by, why=why, to=to, page_size=page_size)
+
+
+def cancel(
+    log: EventLog,
+    process_id: str,
+    *,
+    by: str,
+    why: str = "",
+    clock: Clock | None = None,
+    hooks: Sequence[Hook] = (),
+) -> Process:
+    """Stop an active process for good; a worker that is on it stops before its next page.
+
+    A process that is cancelled already stays so.
+
+    Raises:
+        NotActive: It is over, or failed: there is nothing to stop.
+        VersionConflict: A busy worker appended first each time. Try again.
+    """
+    clock = clock or SystemClock()
+    for tries_left in reversed(range(CONFLICTS_MAX)):
+        process = log.load(process_id)
+        if process.state is State.CANCELLED:
+            return process
+        if not process.is_active:
+            raise NotActive(f"process {process_id} is {process.state}: there is nothing to cancel")
+        try:
+            event = e.SyncCancelled(by=by, why=why)
+            return commit(log, process, process_id, (event,), at=clock.now(), hooks=hooks)
+        except VersionConflict:
+            if not tries_left:
+                raise
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _check_page_size(page_size: int, options: e.Options) -> None:
+    is_plain = options.termination == "short_page"
+    least, most = (2, options.limit_max) if is_plain else (1, options.limit_max - 1)
+    if not least <= page_size <= most:
+        raise ConfigurationError(
+            f"page size {page_size} cannot work: choose {least} to {most} (the source gives at most "
+            f"{options.limit_max} rows for one request{'' if is_plain else ', and one is the peek'})"
+        )

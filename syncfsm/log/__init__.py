@@ -1,0 +1,35 @@
+"""The event log: `EventLog` is what it promises, `open_log` opens one by its URL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from syncfsm.errors import ConfigurationError
+from syncfsm.log.protocol import EventLog, Row
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["EventLog", "Row", "open_log"]
+
+
+def open_log(url: str | Path, **options: Any) -> EventLog:
+    """Open the log at `sqlite:path`, or at a plain path.
+
+    Args:
+        url: `sqlite:sync.db`, `sync.db`, or `:memory:` for one that is gone when closed.
+        **options: `read_only`, `create` (make the file if it is missing; the default),
+            `synchronous` ("NORMAL" or "FULL") and `busy_timeout_s`.
+
+    Raises:
+        ConfigurationError: The URL names no known kind of log.
+        LogError: The file is no log, cannot be opened or cannot be written.
+    """
+    from syncfsm.log.sqlite import SqliteLog  # noqa: PLC0415 - a backend is loaded when it is used
+
+    scheme, separator, rest = str(url).partition(":")
+    if scheme == "sqlite" and rest:
+        return SqliteLog(rest.removeprefix("//"), **options)
+    if separator and rest.startswith("//"):
+        raise ConfigurationError(f"no log is known for {scheme}:// - use sqlite:PATH or a plain path")
+    return SqliteLog(url, **options)

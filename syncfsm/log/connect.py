@@ -1,0 +1,108 @@
+"""Opening a log's file, and saying in words what SQLite says in codes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlite_utils import Database
+
+from syncfsm.errors import CorruptLog, LogError, LogUnwritable
+from syncfsm.log.schema import APPLICATION_ID, migrations
+from syncfsm.sqlite import is_corrupt, unwritable_advice
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Turn SQLite's errors into this package's, with what to do about them."""
+    try:
+        yield
+    except sqlite3.ProgrammingError:
+        raise  # our own mistake
+    except sqlite3.DatabaseError as error:
+        if is_corrupt(error):
+            raise CorruptLog(f"{path} is not a sound SQLite file: {error}") from error
+        advice = unwritable_advice(error)
+        if advice is None:
+            raise LogError(f"{path}: {error}") from error
+        raise LogUnwritable(
+            f"the log {path} cannot be written: {advice}, then run again; nothing that was recorded is lost"
+        ) from error
+
+
+def connect(
+    path: str, *, read_only: bool, create: bool, synchronous: str, busy_timeout_s: float
+) -> sqlite3.Connection:
+    """Open a log's file, make or migrate its tables, and check that it is a log."""
+    if path != ":memory:" and (read_only or not create) and not Path(path).exists():
+        raise LogError(f"there is no log {path}: check the path; `syncfsm sync --log` makes one")
+    with translated(path):
+        if read_only:
+            return _checked(_open_read_only(path, busy_timeout_s), path)
+        connection = _open(_uri(path, "rwc" if create else "rw"), busy_timeout_s)
+        try:
+            _prepare(connection, path, synchronous)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _uri(path: str, mode: str) -> str:
+    if path == ":memory:":
+        return "file::memory:"
+    return f"file:{quote(str(Path(path).absolute()))}?mode={mode}"
+
+
+def _open(uri: str, busy_timeout_s: float) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=busy_timeout_s)
+
+
+def _open_read_only(path: str, busy_timeout_s: float) -> sqlite3.Connection:
+    """Open for reading, also where the folder forbids the files that WAL makes beside the log."""
+    connection = _open(_uri(path, "ro"), busy_timeout_s)
+    try:
+        connection.execute("PRAGMA schema_version")
+    except sqlite3.OperationalError:
+        connection.close()
+        if Path(f"{path}-wal").exists():
+            raise
+        return _open(f"{_uri(path, 'ro')}&immutable=1", busy_timeout_s)
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: str, synchronous: str) -> None:
+    """Make a new file a log; bring an older log up to date; refuse any other database."""
+    if not _is_empty(connection):
+        _checked(connection, path)  # before anything is changed
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    db = Database(connection)
+    if migrations.pending(db):
+        connection.execute("BEGIN IMMEDIATE")  # of two workers that make the same log, one does it
+        migrations.apply(db)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("COMMIT")
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("SELECT count(*) = 0 FROM sqlite_schema").fetchone()[0])
+
+
+def _checked(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
+    """Return the connection if its file is a log that this code can read."""
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    if application_id != APPLICATION_ID:
+        connection.close()
+        raise LogError(f"{path} is a database, but not a syncfsm log: name another file for the log")
+    known = {migration.name for migration in migrations._migrations}  # noqa: SLF001
+    newer = {migration.name for migration in migrations.applied(Database(connection))} - known
+    if newer:
+        connection.close()
+        raise CorruptLog(
+            f"{path} was written by a newer syncfsm ({', '.join(sorted(newer))}): upgrade to read it"
+        )
+    return connection

@@ -1,0 +1,65 @@
+"""The tables of a SQLite log, made by sqlite-utils migrations.
+
+`events` is the truth: append-only by triggers, unique in (stream, version). `processes` is a read model,
+changed in the same transaction, with a snapshot of the state; its partial unique index is what refuses a
+second active sync of the same source object, even between two workers.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+APPLICATION_ID = int.from_bytes(b"sFSM")
+"""Marks a file as a syncfsm log (SQLite's `application_id`)."""
+
+migrations = Migrations("syncfsm.log")
+
+
+@migrations()
+def m001_events(db: Database) -> None:
+    """Create the events, closed against any change."""
+    db.execute("""
+        CREATE TABLE events (
+            position INTEGER PRIMARY KEY AUTOINCREMENT,
+            stream   TEXT NOT NULL,
+            version  INTEGER NOT NULL CHECK (version > 0),
+            type     TEXT NOT NULL,
+            schema   INTEGER NOT NULL,
+            at       TEXT NOT NULL,
+            data     TEXT NOT NULL,
+            meta     TEXT NOT NULL,
+            digest   TEXT NOT NULL,
+            UNIQUE (stream, version)
+        ) STRICT
+    """)
+    for verb in ("UPDATE", "DELETE"):
+        db.execute(f"""
+            CREATE TRIGGER events_refuse_{verb.lower()} BEFORE {verb} ON events
+            BEGIN SELECT RAISE(ABORT, 'events are append-only'); END
+        """)
+
+
+@migrations()
+def m002_processes(db: Database) -> None:
+    """Create the read model."""
+    db.execute("""
+        CREATE TABLE processes (
+            id              TEXT PRIMARY KEY,
+            source          TEXT NOT NULL,
+            object          TEXT NOT NULL,
+            sink            TEXT NOT NULL,
+            state           TEXT NOT NULL,
+            version         INTEGER NOT NULL,
+            started_at      TEXT NOT NULL,
+            updated_at      TEXT NOT NULL,
+            watermark       TEXT,
+            snapshot        TEXT,
+            snapshot_schema INTEGER NOT NULL
+        ) STRICT
+    """)
+    db.execute("""
+        CREATE UNIQUE INDEX one_active_sync ON processes (source, object)
+        WHERE state IN ('INITIALIZING', 'FETCHING')
+    """)
+    db.execute("CREATE INDEX processes_by_source ON processes (source, object, sink, started_at)")

@@ -1,0 +1,37 @@
+"""The sinks: `Sink` is what they promise, `open_sink` opens one by its URL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from syncfsm.errors import ConfigurationError
+from syncfsm.sinks.protocol import Sink, UpsertResult
+
+if TYPE_CHECKING:
+    from syncfsm.clock import Clock
+    from syncfsm.contact import Contact
+
+__all__ = ["Sink", "UpsertResult", "open_sink"]
+
+
+def open_sink(url: str, *, clock: Clock | None = None) -> Sink[Contact]:
+    """Open the sink at `sqlite:contacts.db` or `jsonl:people.jsonl`.
+
+    Args:
+        url: The kind of sink and its file.
+        clock: For the times that the sink writes; the machine's if `None`.
+
+    Raises:
+        ConfigurationError: The URL names no known kind of sink.
+    """
+    kind, _, path = url.partition(":")
+    path = path.removeprefix("//")
+    if not path or kind not in {"sqlite", "jsonl"}:
+        raise ConfigurationError(f"no sink is known as {url!r}: use sqlite:contacts.db or jsonl:people.jsonl")
+    if kind == "jsonl":
+        from syncfsm.sinks.jsonl import JsonlSink  # noqa: PLC0415 - a sink is loaded when it is used
+
+        return JsonlSink(path)
+    from syncfsm.sinks.sqlite import SqliteSink  # noqa: PLC0415 - likewise
+
+    return SqliteSink(path, clock=clock)

@@ -1,0 +1,179 @@
+"""Contacts in a JSON Lines file: one line for each (source, external id).
+
+New and changed contacts are appended, page by page; where a contact has more than one line, the last one
+counts. `finish` leaves one line for each, by writing the file anew beside the old one and putting it in its
+place. A line that a crash cut short is dropped when the file is next opened.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from syncfsm.contact import Contact
+from syncfsm.failure import Failure, FailureKind
+from syncfsm.sinks.protocol import UpsertResult
+
+_Key = tuple[str, str]
+
+_ADVICE = {
+    errno.ENOSPC: "the disk is full; make room",
+    errno.EDQUOT: "the disk quota is used up; make room",
+    errno.EROFS: "the disk is read-only; name another file",
+    errno.EACCES: "writing is not permitted; give write permission to the file and its folder",
+    errno.EPERM: "writing is not permitted; give write permission to the file and its folder",
+    errno.ENOENT: "its folder does not exist; make it",
+    errno.EISDIR: "it is a folder; name a file",
+}
+
+
+class _Keyed(msgspec.Struct):
+    external_id: str
+    source: str
+
+
+_keys = msgspec.json.Decoder(_Keyed)
+
+
+class JsonlSink:
+    """Contacts, one JSON object a line.
+
+    Args:
+        path: The file, made if it is missing. It must hold lines of this sink only.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.name = f"jsonl:{self.path}"
+        self._opened: BinaryIO | None = None
+        self._digests: dict[_Key, bytes] = {}
+        self._has_stale_lines = False
+
+    async def check(self) -> dict[str, str] | Failure:
+        """Check that the file can be appended to and that its lines are contacts."""
+        try:
+            self._file()
+        except OSError as error:
+            return self._failure(error)
+        except msgspec.DecodeError as error:
+            return self._foreign(error)
+        return {"sink": self.name}
+
+    async def upsert(self, items: Sequence[Contact]) -> UpsertResult | Failure:
+        """Append a line for each contact that is new or changed; all of them, or none."""
+        try:
+            return self._append(items)
+        except OSError as error:
+            return self._failure(error)
+        except msgspec.DecodeError as error:
+            return self._foreign(error)
+
+    async def finish(self) -> Failure | None:
+        """Leave one line for each contact, on the disk."""
+        try:
+            self._compact()
+        except OSError as error:
+            return self._failure(error)
+        return None
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def _file(self) -> BinaryIO:
+        """Return the file, at its end; read through when it is first opened."""
+        if self._opened is None:
+            file = self.path.open("a+b", buffering=0)
+            try:
+                self._index(file)
+            except BaseException:
+                file.close()
+                raise
+            self._opened = file
+        return self._opened
+
+    def _index(self, file: BinaryIO) -> None:
+        """Learn what the file holds, and cut off a last line without an end."""
+        self._digests = {}
+        self._has_stale_lines = False
+        end = 0
+        with self.path.open("rb") as lines:
+            for line in _whole_lines(lines):
+                key = _key(line)
+                self._has_stale_lines |= key in self._digests
+                self._digests[key] = _digest(line)
+                end += len(line)
+        if end < file.seek(0, os.SEEK_END):
+            file.truncate(end)
+
+    def _append(self, items: Sequence[Contact]) -> UpsertResult:
+        file = self._file()
+        lines = {(item.external_id, item.source): msgspec.json.encode(item) + b"\n" for item in items}
+        changed = {key: line for key, line in lines.items() if self._digests.get(key) != _digest(line)}
+        created = sum(key not in self._digests for key in changed)
+        _write_all(file, b"".join(changed.values()))
+        self._digests.update((key, _digest(line)) for key, line in changed.items())
+        self._has_stale_lines |= created < len(changed)
+        return UpsertResult(
+            created=created, updated=len(changed) - created, unchanged=len(lines) - len(changed)
+        )
+
+    def _compact(self) -> None:
+        file = self._file()
+        os.fsync(file.fileno())
+        if not self._has_stale_lines:
+            return
+        fresh = self.path.with_name(self.path.name + ".tmp")
+        with self.path.open("rb") as lines, fresh.open("wb") as out:
+            kept = {key: line for line in _whole_lines(lines) for key in (_key(line),)}
+            out.writelines(kept.values())
+            out.flush()
+            os.fsync(out.fileno())
+        fresh.replace(self.path)
+        file.close()
+        self._opened = None
+
+    def _failure(self, error: OSError) -> Failure:
+        advice = _ADVICE.get(error.errno or 0) or error.strerror or str(error)
+        return Failure(
+            kind=FailureKind.UNWRITABLE, message=f"the sink {self.name} cannot be written: {advice}."
+        )
+
+    def _foreign(self, error: msgspec.DecodeError) -> Failure:
+        return Failure(
+            kind=FailureKind.UNWRITABLE,
+            message=f"the sink {self.name} holds a line that is no contact ({error}); name another file.",
+        )
+
+
+def _write_all(file: BinaryIO, data: bytes) -> None:
+    """Append the data, or leave the file as it was."""
+    start = file.seek(0, os.SEEK_END)
+    try:
+        written = 0
+        while written < len(data):
+            written += file.write(data[written:])
+    except OSError:
+        file.truncate(start)
+        raise
+
+
+def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
+    return (line for line in file if line.endswith(b"\n"))
+
+
+def _key(line: bytes) -> _Key:
+    keyed = _keys.decode(line)
+    return keyed.external_id, keyed.source
+
+
+def _digest(line: bytes) -> bytes:
+    return blake2b(line, digest_size=16).digest()

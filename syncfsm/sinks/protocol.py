@@ -1,0 +1,50 @@
+"""What every sink promises.
+
+Delivery is at least once for each page, so a sink is idempotent: keyed by (source, external id), the same
+item again changes nothing and is counted as unchanged. An upsert is all or nothing but for its rejects. Any
+sink must pass the contract suite in tests/contracts/sink.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from syncfsm.events import Reject, Value
+from syncfsm.failure import Failure
+
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class UpsertResult(Value, frozen=True):
+    """What became of the items of one page; the four counts add up to the items given."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejects: tuple[Reject, ...] = ()
+
+
+class Sink(Protocol[T_contra]):
+    """Where items go to."""
+
+    @property
+    def name(self) -> str:
+        """The name of the sink, the same for every sync into it; no secret in it."""
+        ...
+
+    async def check(self) -> dict[str, str] | Failure:
+        """Check that it can be written; return what was seen, without secrets."""
+        ...
+
+    async def upsert(self, items: Sequence[T_contra]) -> UpsertResult | Failure:
+        """Create what is new, update what has changed, leave the rest."""
+        ...
+
+    async def finish(self) -> Failure | None:
+        """Put the house in order after the last page."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release what is held. Closing twice is harmless."""
+        ...

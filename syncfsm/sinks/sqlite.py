@@ -1,0 +1,140 @@
+"""The table `contacts` in a SQLite file: one row for each (source, external id)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from sqlite_utils import Database
+
+from syncfsm.clock import Clock, SystemClock
+from syncfsm.contact import Contact
+from syncfsm.failure import Failure, FailureKind
+from syncfsm.log.codec import format_time
+from syncfsm.sinks.protocol import UpsertResult
+from syncfsm.sqlite import is_locked, unwritable_advice
+
+_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS contacts (
+        external_id   TEXT NOT NULL,
+        source        TEXT NOT NULL,
+        first_name    TEXT,
+        last_name     TEXT,
+        company       TEXT,
+        role          TEXT,
+        phone_numbers TEXT NOT NULL,
+        emails        TEXT NOT NULL,
+        source_url    TEXT,
+        synced_at     TEXT NOT NULL,
+        PRIMARY KEY (external_id, source)
+    ) STRICT, WITHOUT ROWID
+"""
+
+_COLUMNS = "external_id, source, first_name, last_name, company, role, phone_numbers, emails, source_url"
+
+_KNOWN = f"""
+    SELECT {_COLUMNS} FROM contacts
+    WHERE (external_id, source) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))
+"""  # noqa: S608 - the columns are ours
+
+_WRITE = f"""
+    INSERT OR REPLACE INTO contacts ({_COLUMNS}, synced_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""  # noqa: S608 - likewise
+
+_Stored = tuple[str | None, ...]
+
+
+class SqliteSink:
+    """Contacts in the table `contacts` of a SQLite file.
+
+    Args:
+        path: The file, made if it is missing; `:memory:` for one that is gone when closed.
+        clock: For `synced_at`, the time of the last change of a row.
+        busy_timeout_s: How long to wait for another writer before the page is tried again.
+    """
+
+    def __init__(self, path: str | Path, *, clock: Clock | None = None, busy_timeout_s: float = 5.0) -> None:
+        self.path = str(path)
+        self.name = f"sqlite:{self.path}"
+        self._clock = clock or SystemClock()
+        self._busy_timeout_s = busy_timeout_s
+        self._opened: Database | None = None
+
+    async def check(self) -> dict[str, str] | Failure:
+        """Check that the table is there, or can be made, and can be written."""
+        try:
+            db = self._db()
+            with db.atomic():
+                db.execute("DELETE FROM contacts WHERE 0")
+        except sqlite3.DatabaseError as error:
+            return self._failure(error)
+        return {"sink": self.name}
+
+    async def upsert(self, items: Sequence[Contact]) -> UpsertResult | Failure:
+        """Write the contacts that are new or changed, in one transaction."""
+        rows = {(row[0], row[1]): row for row in map(_to_row, items)}
+        try:
+            return self._write(rows)
+        except sqlite3.DatabaseError as error:
+            return self._failure(error)
+
+    async def finish(self) -> Failure | None:
+        """Nothing is left to do: each page was committed."""
+        return None
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        if self._opened is not None:
+            self._opened.conn.close()
+            self._opened = None
+
+    def _db(self) -> Database:
+        """Return the database; opened when it is first needed."""
+        if self._opened is None:
+            connection = sqlite3.connect(self.path, isolation_level=None, timeout=self._busy_timeout_s)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute(_SCHEMA)
+            except BaseException:
+                connection.close()
+                raise
+            self._opened = Database(connection)
+        return self._opened
+
+    def _write(self, rows: dict[tuple[str | None, str | None], _Stored]) -> UpsertResult:
+        db = self._db()
+        known = {
+            (row[0], row[1]): row for row in db.execute(_KNOWN, [msgspec.json.encode(list(rows)).decode()])
+        }
+        changed = [row for key, row in rows.items() if known.get(key) != row]
+        if changed:
+            synced_at = format_time(self._clock.now())
+            with db.atomic():
+                db.conn.executemany(_WRITE, [(*row, synced_at) for row in changed])
+        created = sum((row[0], row[1]) not in known for row in changed)
+        return UpsertResult(
+            created=created, updated=len(changed) - created, unchanged=len(rows) - len(changed)
+        )
+
+    def _failure(self, error: sqlite3.DatabaseError) -> Failure:
+        """Say what is wrong with the file; a file held by another program is worth another try."""
+        kind = FailureKind.LOCKED if is_locked(error) else FailureKind.UNWRITABLE
+        advice = unwritable_advice(error) or str(error)
+        return Failure(kind=kind, message=f"the sink {self.name} cannot be written: {advice}.")
+
+
+def _to_row(contact: Contact) -> _Stored:
+    return (
+        contact.external_id,
+        contact.source,
+        contact.first_name,
+        contact.last_name,
+        contact.company,
+        contact.role,
+        msgspec.json.encode(contact.phone_numbers).decode(),
+        msgspec.json.encode(contact.emails).decode(),
+        contact.source_url,
+    )

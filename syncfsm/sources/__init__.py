@@ -1,0 +1,1 @@
+"""The sources: `Source` is what they promise; one module for each API."""

@@ -1,0 +1,221 @@
+"""Attio: pages of records by `POST /v2/objects/{object}/records/query`.
+
+The API pages by limit and offset, gives no total and answers exactly `{"data": [...]}`. Sorting and
+filtering see the attribute `values.created_at[0].value`, which differs from the record's own `created_at`
+by seconds, so the attribute is the sort key here too. Only what paging needs is decoded; a record stays as
+the bytes it came in. Source of the rules: https://docs.attio.com/rest-api (records, pagination, rate limits).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from syncfsm.clock import Clock, SystemClock
+from syncfsm.errors import ConfigurationError
+from syncfsm.events import Options, Order
+from syncfsm.failure import Failure, FailureKind
+from syncfsm.http import HttpClient, Reply
+from syncfsm.pagination import PageRequest
+from syncfsm.sources.attio_wire import Objects, Token, decode_rows, to_company_name, to_record
+from syncfsm.sources.protocol import Page
+
+BASE_URL = "https://api.attio.com"
+READS_PER_S = 90
+"""Attio allows 100 reads in a second; a tenth is left for requests that bunch up on the way."""
+
+LIMIT_MAX = 500
+"""Attio's default limit; no higher maximum is documented, so never more."""
+
+KEY_VARIABLE = "ATTIO_API_KEY"
+SCOPES = ("record_permission", "object_configuration")
+
+_SORTS: Mapping[Order, list[dict[str, str]]] = {
+    "newest": [
+        {"direction": "desc", "attribute": "created_at"},
+        {"direction": "asc", "attribute": "record_id"},
+    ],
+    "oldest": [
+        {"direction": "asc", "attribute": "created_at"},
+        {"direction": "asc", "attribute": "record_id"},
+    ],
+    "id": [],  # without sorts, Attio answers in ascending record_id, and the query costs no score
+}
+
+
+class AttioSource:
+    """The records of one object of an Attio workspace.
+
+    Args:
+        api_key: A workspace's access token; needs `record_permission:read`, `object_configuration:read`.
+        object: The object's slug or id.
+        base_url: Where the API is.
+        clock: For the rate limit and for what the server does not date.
+        transport: Where requests go; the network if `None`.
+        reads_per_s: The most requests in any one second.
+
+    Raises:
+        ConfigurationError: The key or the URL cannot be used.
+    """
+
+    options = Options(limit_max=LIMIT_MAX)
+
+    def __init__(
+        self,
+        api_key: str,
+        object: str = "people",  # noqa: A002 - Attio's word
+        *,
+        base_url: str = BASE_URL,
+        clock: Clock | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        reads_per_s: int = READS_PER_S,
+    ) -> None:
+        if not api_key.strip():
+            raise ConfigurationError(f"there is no Attio key: set {KEY_VARIABLE}")
+        self.object = object
+        self.name = "attio" if base_url == BASE_URL else f"attio:{_without_secrets(base_url)}"
+        self._clock = clock or SystemClock()
+        self._sorts = dict(_SORTS)
+        self._http = HttpClient(
+            "Attio",
+            base_url,
+            f"Bearer {api_key.strip()}",
+            clock=self._clock,
+            transport=transport,
+            per_s=reads_per_s,
+        )
+
+    async def check(self) -> dict[str, str] | Failure:
+        """Check the key, its scopes and the object."""
+        token = await self._get("/v2/self", Token)
+        if isinstance(token, Failure):
+            return _key_refused() if token.status == 400 else token
+        if not token.active:
+            return _key_refused()
+        missing = [scope for scope in SCOPES if token.scope and f"{scope}:read" not in token.scope]
+        if missing:
+            return _scopes_missing(missing)
+        reply = await self._request("GET", f"/v2/objects/{quote(self.object, safe='')}")
+        if isinstance(reply, Failure):
+            return await self._which_objects(reply) if reply.kind is FailureKind.NOT_FOUND else reply
+        return {"workspace": token.workspace_slug or token.workspace_id, "object": self.object}
+
+    async def fetch(self, request: PageRequest) -> Page | Failure:
+        """Return the rows for one request."""
+        reply = await self._query(self.object, self._page_body(request))
+        if self._is_second_sort_refused(reply, request.order):
+            self._sorts[request.order] = self._sorts[request.order][:1]
+            reply = await self._query(self.object, self._page_body(request))
+        if isinstance(reply, Failure):
+            return reply
+        rows = decode_rows(reply.body)
+        if rows is None:
+            return _not_promised(self.object)
+        records = tuple(to_record(row, request.order) for row in rows)
+        return Page(records=records, as_of=self._as_of(reply))
+
+    async def company_names(self, record_ids: Collection[str]) -> dict[str, str | None] | Failure:
+        """Return the names of companies, looked up in one request; unknown ids have none."""
+        body = {"filter": {"record_id": {"$in": sorted(record_ids)}}, "limit": len(record_ids)}
+        reply = await self._query("companies", body)
+        if isinstance(reply, Failure):
+            return reply
+        rows = decode_rows(reply.body)
+        if rows is None:
+            return _not_promised("companies")
+        # A company that cannot be read, or is gone, has no name; its people still go through.
+        return dict.fromkeys(record_ids) | dict(filter(None, map(to_company_name, rows)))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def _query(self, object_: str, body: dict[str, Any]) -> Reply | Failure:
+        return await self._request("POST", f"/v2/objects/{quote(object_, safe='')}/records/query", body)
+
+    async def _request(self, method: str, path: str, body: Any = None) -> Reply | Failure:
+        reply = await self._http.request(method, path, body)
+        if isinstance(reply, Failure) and reply.kind is FailureKind.UNAUTHORIZED:
+            return _key_refused(reply.status)
+        return reply
+
+    async def _get(self, path: str, type_: type[Token]) -> Token | Failure:
+        reply = await self._request("GET", path)
+        if isinstance(reply, Failure):
+            return reply
+        try:
+            return msgspec.json.decode(reply.body, type=type_)
+        except msgspec.DecodeError:
+            return _not_promised(path)
+
+    async def _which_objects(self, refused: Failure) -> Failure:
+        """Say which objects there are, where the one asked for is none of them."""
+        reply = await self._request("GET", "/v2/objects")
+        if isinstance(reply, Failure):
+            return refused
+        try:
+            slugs = sorted(entry.api_slug for entry in msgspec.json.decode(reply.body, type=Objects).data)
+        except msgspec.DecodeError:
+            return refused
+        return Failure(
+            kind=FailureKind.NOT_FOUND,
+            message=f"Attio has no object {self.object!r}; there are: {', '.join(slugs)}.",
+            status=refused.status,
+        )
+
+    def _page_body(self, request: PageRequest) -> dict[str, Any]:
+        body: dict[str, Any] = {"limit": request.limit, "offset": request.offset}
+        if sorts := self._sorts[request.order]:
+            body["sorts"] = sorts
+        return body
+
+    def _is_second_sort_refused(self, reply: Reply | Failure, order: Order) -> bool:
+        """Whether to try without the second sort key: it makes the order total, but is a courtesy."""
+        return (
+            isinstance(reply, Failure)
+            and reply.kind is FailureKind.BAD_REQUEST
+            and len(self._sorts[order]) > 1
+        )
+
+    def _as_of(self, reply: Reply) -> datetime:
+        """Return the instant the answer reflects, by the server where it says so."""
+        accurate_at = reply.headers.get("x-accurate-at")
+        try:
+            return datetime.fromisoformat(accurate_at[:26] + "Z") if accurate_at else self._clock.now()
+        except ValueError:
+            return self._clock.now()
+
+
+def _key_refused(status: int | None = None) -> Failure:
+    return Failure(
+        kind=FailureKind.UNAUTHORIZED,
+        message=f"Attio does not accept the key: set {KEY_VARIABLE} to an access token of the workspace "
+        "(Workspace settings, Developers).",
+        status=status,
+    )
+
+
+def _scopes_missing(scopes: Collection[str]) -> Failure:
+    wanted = ", ".join(f"{scope}:read" for scope in scopes)
+    return Failure(
+        kind=FailureKind.FORBIDDEN,
+        message=f"the Attio key lacks the scopes {wanted}: add them to the token behind {KEY_VARIABLE}.",
+    )
+
+
+def _not_promised(what: str) -> Failure:
+    return Failure(
+        kind=FailureKind.MALFORMED,
+        message=f"Attio's answer for {what} is not what it promises: cut short, or of another shape.",
+    )
+
+
+def _without_secrets(base_url: str) -> str:
+    """Return a URL without user, password and query."""
+    url = httpx.URL(base_url)
+    return str(url.copy_with(userinfo=b"", query=None, fragment=None)).rstrip("/")

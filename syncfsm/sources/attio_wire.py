@@ -1,0 +1,130 @@
+"""What Attio puts on the wire, as far as paging needs it; everything else stays as the bytes it came in."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from syncfsm.events import Order
+from syncfsm.sources.protocol import Record
+
+
+class _Envelope(msgspec.Struct):
+    data: list[msgspec.Raw]
+
+
+class _Id(msgspec.Struct):
+    record_id: str
+
+
+class _Timestamp(msgspec.Struct):
+    value: str
+
+
+class _Values(msgspec.Struct):
+    created_at: list[_Timestamp]
+
+
+class _Identified(msgspec.Struct):
+    id: _Id
+
+
+class _Placed(_Identified):
+    values: _Values
+
+
+class Token(msgspec.Struct):
+    active: bool
+    scope: str = ""
+    workspace_id: str = ""
+    workspace_slug: str = ""
+
+
+class _Object(msgspec.Struct):
+    api_slug: str
+
+
+class Objects(msgspec.Struct):
+    data: list[_Object]
+
+
+class _CompanyName(msgspec.Struct):
+    value: str
+    active_until: str | None = None
+
+
+class _CompanyValues(msgspec.Struct):
+    name: list[_CompanyName] = []
+
+
+class _Company(_Identified):
+    values: _CompanyValues
+
+
+_envelopes = msgspec.json.Decoder(_Envelope)
+_placed = msgspec.json.Decoder(_Placed)
+_identified = msgspec.json.Decoder(_Identified)
+_companies = msgspec.json.Decoder(_Company)
+
+
+def decode_rows(body: bytes) -> list[msgspec.Raw] | None:
+    """Return the rows of `{"data": [...]}`, or `None` if the body is anything else."""
+    try:
+        return _envelopes.decode(body).data
+    except msgspec.DecodeError:
+        return None
+
+
+def to_record(row: msgspec.Raw, order: Order) -> Record:
+    """Return a row with its id and sort key, or with the problem that keeps it from having them."""
+    raw = bytes(row)
+    try:
+        placed = _placed.decode(raw)
+        record_id = placed.id.record_id
+        key = record_id if order == "id" else normal_timestamp(placed.values.created_at[0].value)
+    except (msgspec.DecodeError, IndexError, ValueError) as error:
+        return Record(id=_id_of(raw), key="", raw=raw, problem=f"cannot be placed: {_reason(error)}")
+    return Record(id=record_id, key=key, raw=raw, problem="" if record_id else "has no record id")
+
+
+def _id_of(raw: bytes) -> str:
+    try:
+        return _identified.decode(raw).id.record_id
+    except msgspec.DecodeError:
+        return ""
+
+
+def _reason(error: Exception) -> str:
+    """Return why a row cannot be placed; decoders name the place and the type, never the value."""
+    if isinstance(error, IndexError):
+        return "values.created_at is empty"
+    if isinstance(error, msgspec.DecodeError):
+        return str(error)
+    return "values.created_at is not a timestamp"
+
+
+def normal_timestamp(text: str) -> str:
+    """Return a timestamp with nine fractional digits and `Z`, so that text order is time order.
+
+    Raises:
+        ValueError: It is no timestamp.
+    """
+    if len(text) == 30 and text[19] == "." and text[29] == "Z":
+        return text
+    at = datetime.fromisoformat(text)
+    utc = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    return utc.strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z"
+
+
+def to_company_name(row: msgspec.Raw) -> tuple[str, str | None] | None:
+    """Return a company's id and its first active name, or `None` if it is no company."""
+    try:
+        company = _companies.decode(row)
+    except msgspec.DecodeError:
+        return None
+    return company.id.record_id, _active_name(company)
+
+
+def _active_name(company: _Company) -> str | None:
+    return next((name.value for name in company.values.name if name.active_until is None), None)

@@ -1,0 +1,87 @@
+"""What every source and every transform promises.
+
+A source answers with values: a page, or a `Failure` where the world got in the way. It never tries again
+by itself and never sleeps but for its own rate limit; when to try again is for the engine to decide. Any
+source must pass the contract suite in tests/contracts/source.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+
+from syncfsm.events import Options, Reject, Value
+from syncfsm.failure import Failure
+from syncfsm.pagination import PageRequest
+
+T = TypeVar("T")
+
+
+class Record(Value, frozen=True):
+    """One record of a page. See `pagination.Row`.
+
+    Attributes:
+        id: The record's id; empty if it has none.
+        key: The sort key; compared as text.
+        raw: The record as it came, JSON.
+        problem: Why it cannot be delivered; empty if it can.
+    """
+
+    id: str
+    key: str
+    raw: bytes
+    problem: str = ""
+
+
+class Page(Value, frozen=True):
+    """The rows that answered a request, and the instant they reflect (UTC)."""
+
+    records: tuple[Record, ...]
+    as_of: datetime
+
+
+class Source(Protocol):
+    """Where records come from."""
+
+    @property
+    def name(self) -> str:
+        """The name of the source, the same for every sync of it; no secret in it."""
+        ...
+
+    @property
+    def object(self) -> str:
+        """The kind of records: `people`."""
+        ...
+
+    @property
+    def options(self) -> Options:
+        """The rules of its pages (`termination`, `confirm_end`, `limit_max`) and the default limits."""
+        ...
+
+    async def check(self) -> dict[str, str] | Failure:
+        """Check credentials, permissions and object; return what was seen, without secrets."""
+        ...
+
+    async def fetch(self, request: PageRequest) -> Page | Failure:
+        """Return the rows for one request."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release what is held. Closing twice is harmless."""
+        ...
+
+
+class Transformed(Value, Generic[T], frozen=True):
+    """A page made ready for the sink: the items, and the records that could not be made into one."""
+
+    items: tuple[T, ...]
+    rejects: tuple[Reject, ...] = ()
+
+
+class Transform(Protocol[T]):
+    """Makes a whole page ready at once, so that what it looks up, it looks up once a page."""
+
+    async def __call__(self, records: Sequence[Record]) -> Transformed[T] | Failure:
+        """Return the items for the records, or the failure of a look-up."""
+        ...

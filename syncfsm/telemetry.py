@@ -1,0 +1,73 @@
+"""What happens, told to whoever listens: events as structlog lines, with secrets taken out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection
+from typing import Any, TextIO
+
+import msgspec
+import structlog
+
+from syncfsm.events import Recorded
+from syncfsm.process import Process
+
+REDACTED = "[redacted]"
+
+_LEVELS = {
+    "RetryScheduled": "warning",
+    "PagesShifted": "warning",
+    "RecordRejected": "warning",
+    "SyncFailed": "error",
+}
+_TOO_LONG = frozenset({"record_ids", "frontier", "options"})
+
+
+class LogEvents:
+    """A hook that writes one line for each event: `syncfsm.PageFetched process=… version=… …`."""
+
+    def __init__(self, logger: Any = None) -> None:
+        self._logger = logger or structlog.get_logger()
+
+    def __call__(self, process: Process, recorded: Recorded) -> None:
+        """Write the line; long fields (ids, options) are left to the log itself."""
+        fields = msgspec.to_builtins(recorded.event)
+        shown = {key: value for key, value in fields.items() if key not in _TOO_LONG}
+        write = getattr(self._logger, _LEVELS.get(recorded.type, "info"))
+        write(f"syncfsm.{recorded.type}", process=process.id, version=recorded.version, **shown)
+
+
+def redact(secrets: Collection[str]) -> Callable[[Any, str, Any], Any]:
+    """Return a structlog processor that takes the secrets out of every text it finds."""
+    known = [secret for secret in secrets if secret]
+
+    def processor(_logger: Any, _method: str, event: Any) -> Any:
+        return _clean(event, known)
+
+    return processor
+
+
+def _clean(value: Any, secrets: list[str]) -> Any:
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, REDACTED)
+        return value
+    if isinstance(value, dict):
+        return {key: _clean(item, secrets) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(item, secrets) for item in value]
+    return value
+
+
+def stderr_logger(secrets: Collection[str] = (), *, file: TextIO | None = None) -> Any:
+    """Return a logger that writes to stderr: key=value lines, UTC times, no secrets."""
+    return structlog.wrap_logger(
+        structlog.PrintLogger(file or sys.stderr),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            redact(secrets),
+            structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(20),
+    )

@@ -1,0 +1,104 @@
+"""The promise: what exists from start to end is delivered, and nothing is delivered twice by paging."""
+
+from __future__ import annotations
+
+from bisect import insort
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from syncfsm import events as e
+from syncfsm.machine import State
+from syncfsm.pagination import PageRequest
+from tests.pure import PureSync, Row
+
+KEYS = st.integers(0, 30)  # few keys, so that many rows tie
+ORDERS: tuple[e.Order, ...] = ("newest", "oldest", "id")
+
+
+class MovingWorld:
+    """Rows kept in the order asked for; changed by a script, a few changes before each answer."""
+
+    def __init__(self, keys: list[int], script: list[list[tuple[str, int]]], order: e.Order) -> None:
+        self.order = order
+        self.rows: list[tuple[tuple[int, str], Row]] = []
+        self.script = iter(script)
+        self.born = 0
+        for key in keys:
+            self._insert(key)
+        self.untouched = {row.id for _, row in self.rows}
+
+    def answer(self, request: PageRequest) -> list[Row]:
+        for verb, number in next(self.script, ()):
+            if verb == "insert":
+                self._insert(number)
+            elif self.rows:
+                _, row = self.rows.pop(number % len(self.rows))
+                self.untouched.discard(row.id)
+        return [row for _, row in self.rows[request.offset : request.offset + request.limit]]
+
+    def _insert(self, key: int) -> None:
+        # Ids in no order of birth, as random UUIDs are.
+        record_id = f"{(self.born * 7919) % 10007:05}"
+        self.born += 1
+        text = record_id if self.order == "id" else f"{key:03}"
+        place = {"newest": -key, "oldest": key, "id": 0}[self.order]
+        insort(self.rows, ((place, record_id), Row(id=record_id, key=text)))
+
+
+CHANGE = st.tuples(st.sampled_from(["insert", "delete", "delete"]), st.integers(0, 200))
+SCRIPT = st.lists(st.lists(CHANGE, max_size=8), max_size=40)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@settings(max_examples=300, deadline=None)
+@given(keys=st.lists(KEYS, max_size=60), script=SCRIPT, page_size=st.integers(1, 12))
+def test_nothing_is_lost_and_nothing_comes_twice_while_rows_move(
+    order: e.Order, keys: list[int], script: list[list[tuple[str, int]]], page_size: int
+) -> None:
+    world = MovingWorld(keys, script, order)
+    sync = PureSync(world.answer, page_size=page_size, order=order)
+    process = sync.run()
+    assert process.state is State.COMPLETED
+    assert world.untouched <= set(sync.delivered)
+    assert len(sync.delivered) == len(set(sync.delivered))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    keys=st.lists(KEYS, max_size=60),
+    script=SCRIPT,
+    page_size=st.integers(2, 12),
+    limit_max=st.integers(4, 30),
+)
+def test_the_promise_holds_for_the_plain_rule_and_for_small_limits(
+    keys: list[int], script: list[list[tuple[str, int]]], page_size: int, limit_max: int
+) -> None:
+    for options in (
+        e.Options(termination="short_page", limit_max=10**6),
+        e.Options(limit_max=max(limit_max, page_size + 1)),
+    ):
+        world = MovingWorld(keys, script, "newest")
+        sync = PureSync(world.answer, page_size=page_size, options=options)
+        assert sync.run().state is State.COMPLETED
+        assert world.untouched <= set(sync.delivered)
+        assert len(sync.delivered) == len(set(sync.delivered))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    keys=st.lists(KEYS, max_size=60),
+    script=SCRIPT,
+    page_size=st.integers(1, 12),
+    cap=st.integers(2, 15),
+)
+def test_a_source_that_caps_the_limit_silently_loses_nobody_when_the_end_is_confirmed(
+    keys: list[int], script: list[list[tuple[str, int]]], page_size: int, cap: int
+) -> None:
+    world = MovingWorld(keys, script, "newest")
+    options = e.Options(confirm_end=True, limit_max=10**6)
+    sync = PureSync(lambda request: world.answer(request)[:cap], page_size=page_size, options=options)
+    assert sync.run().state is State.COMPLETED
+    assert world.untouched <= set(sync.delivered)
+    assert len(sync.delivered) == len(set(sync.delivered))
