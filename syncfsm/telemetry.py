@@ -59,8 +59,8 @@ def _clean(value: Any, secrets: list[str]) -> Any:
     return value
 
 
-def stderr_logger(secrets: Collection[str] = (), *, file: TextIO | None = None) -> Any:
-    """Return a logger that writes to stderr: key=value lines, UTC times, no secrets."""
+def stderr_logger(secrets: Collection[str] = (), *, level: str = "info", file: TextIO | None = None) -> Any:
+    """Return a logger that writes to stderr: key=value lines from `level` up, UTC times, no secrets."""
     return structlog.wrap_logger(
         structlog.PrintLogger(file or sys.stderr),
         processors=[
@@ -69,5 +69,5 @@ def stderr_logger(secrets: Collection[str] = (), *, file: TextIO | None = None) 
             redact(secrets),
             structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(20),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
     )

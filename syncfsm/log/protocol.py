@@ -80,6 +80,10 @@ class EventLog(Protocol):
         """Return the ids of all processes, oldest first."""
         ...
 
+    def projection(self) -> dict[str, int]:
+        """Return the version of each process by the read model, which must agree with the events."""
+        ...
+
     def latest(self, source: str, object_: str, sink: str) -> Process | None:
         """Return the process that began last for this source object and sink, if any."""
         ...

@@ -137,6 +137,11 @@ class SqliteLog:
         with self._translated():
             return [stream for (stream,) in self._connection.execute(sql)]
 
+    def projection(self) -> dict[str, int]:
+        """See `EventLog.projection`."""
+        with self._translated():
+            return dict(self._connection.execute("SELECT id, version FROM processes"))
+
     def latest(self, source: str, object_: str, sink: str) -> Process | None:
         """See `EventLog.latest`."""
         sql = """

@@ -90,6 +90,10 @@ class SqliteSink:
             self._opened.conn.close()
             self._opened = None
 
+    def connection(self) -> sqlite3.Connection:
+        """Return the open connection, for reading what was written."""
+        return self._db().conn
+
     def _db(self) -> Database:
         """Return the database; opened when it is first needed."""
         if self._opened is None:

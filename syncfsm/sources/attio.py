@@ -10,20 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
 
-import httpx
 import msgspec
 
 from syncfsm.clock import Clock, SystemClock
 from syncfsm.errors import ConfigurationError
 from syncfsm.events import Options, Order
 from syncfsm.failure import Failure, FailureKind
-from syncfsm.http import HttpClient, Reply
 from syncfsm.pagination import PageRequest
 from syncfsm.sources.attio_wire import Objects, Token, decode_rows, to_company_name, to_record
 from syncfsm.sources.protocol import Page
+
+if TYPE_CHECKING:
+    import httpx
+
+    from syncfsm.http import Reply
 
 BASE_URL = "https://api.attio.com"
 READS_PER_S = 90
@@ -75,6 +78,8 @@ class AttioSource:
         transport: httpx.AsyncBaseTransport | None = None,
         reads_per_s: int = READS_PER_S,
     ) -> None:
+        from syncfsm.http import HttpClient  # noqa: PLC0415 - a client is loaded when it is used
+
         if not api_key.strip():
             raise ConfigurationError(f"there is no Attio key: set {KEY_VARIABLE}")
         self.object = object
@@ -217,5 +222,5 @@ def _not_promised(what: str) -> Failure:
 
 def _without_secrets(base_url: str) -> str:
     """Return a URL without user, password and query."""
-    url = httpx.URL(base_url)
-    return str(url.copy_with(userinfo=b"", query=None, fragment=None)).rstrip("/")
+    url = urlsplit(base_url)
+    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}".rstrip("/")

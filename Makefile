@@ -1,0 +1,42 @@
+# Needs python3 (3.11 or newer) and make; everything else is installed into .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint docs check clean
+
+demo: .venv/sim ## a simulated sync of 5,000 people with faults, then its replay
+	$(BIN)/syncfsm simulate --people 5000 --log demo.db
+	$(BIN)/syncfsm log verify demo.db
+	$(BIN)/syncfsm replay demo.db
+
+test: .venv/dev ## all tests
+	$(BIN)/python -m pytest -q -n 2
+
+lint: .venv/dev ## formatting, lint, types, layers, generated docs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cog --check -r docs/*.md
+
+docs: .venv/dev ## write the generated parts of the docs anew
+	$(BIN)/cog -r docs/*.md
+
+check: lint test ## what CI runs
+
+clean: ## remove what was made here
+	rm -rf .venv demo.db demo.db-wal demo.db-shm
+
+.venv/python: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "python 3.11 or newer is needed")'
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/sim: .venv/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sim]'
+	@touch $@
+
+.venv/dev: .venv/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ .venv/sim

@@ -1,0 +1,56 @@
+"""The command line: one small module for each command, loaded when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+_COMMANDS = {
+    # name       module, attribute
+    "sync": ("sync", "sync"),
+    "simulate": ("simulate", "simulate"),
+    "serve": ("serve", "serve"),
+    "log": ("log", "log"),
+    "replay": ("replay", "replay"),
+    "cancel": ("cancel", "cancel"),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a command's module only when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(f"syncfsm.cli.{module}"), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, _HELP[name]) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+_HELP = {
+    "sync": "Sync the people of an Attio workspace into a sink.",
+    "simulate": "Run a sync in virtual time, against a fake Attio, under faults.",
+    "serve": "Serve the fake Attio over HTTP on this machine.",
+    "log": "List, show and verify event logs.",
+    "replay": "Show the state of a process at any version, and why.",
+    "cancel": "Stop an active sync for good.",
+}
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="syncfsm")
+def main(**_: Any) -> None:
+    """Sync CRM records, simulate what can go wrong, replay what did.
+
+    Exit status: 0 all went well; 1 the sync failed; 2 wrong use; 3 a log or an invariant does not hold.
+    """

@@ -1,0 +1,84 @@
+"""Events and actions in words, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from syncfsm import events as e
+from syncfsm.cli.output import plural
+from syncfsm.decide import Action, CheckSetup, DeliverPage, FetchPage, FinishSync
+from syncfsm.process import Process
+
+
+def event_words(event: e.Event) -> str:
+    """Return what an event says, for a person."""
+    return _WORDS[type(event)](event)
+
+
+def action_words(process: Process, action: Action | None) -> str:
+    """Return what a process would do next, for a person."""
+    match action:
+        case None:
+            resume = "; it can be resumed: run its sync again" if process.is_resumable else ""
+            return f"nothing: the process is {process.state}{resume}"
+        case CheckSetup():
+            words = "check the key, the object and the sink"
+        case FetchPage(request=request):
+            words = f"ask for {request.limit} rows from offset {request.offset}"
+        case DeliverPage():
+            words = f"deliver the {plural(len(action.record_ids), 'record')} of the page to the sink"
+        case FinishSync():
+            words = "finish: every page is delivered"
+    return f"{words}, not before {action.not_before}" if action.not_before else words
+
+
+def _started(event: e.SyncStarted) -> str:
+    return (
+        f"a sync of {event.object} from {event.source} into {event.sink} began, "
+        f"{event.order} first, {event.page_size} a page"
+    )
+
+
+def _fetched(event: e.PageFetched) -> str:
+    words = f"{plural(event.count, 'row')} from offset {event.offset}, {len(event.record_ids)} of them new"
+    if event.shift:
+        words += f"; rows before the cursor moved by {event.shift}"
+    return words + (f"; more from {event.next_cursor}" if event.has_more else "; no more")
+
+
+def _delivered(event: e.PageDelivered) -> str:
+    return (
+        f"{event.created} created, {event.updated} updated, {event.unchanged} unchanged, "
+        f"{event.rejected} rejected"
+    )
+
+
+def _retry(event: e.RetryScheduled) -> str:
+    return f"{event.action} failed ({event.error}); try {event.attempt + 1} in {event.wait_s:.1f} s"
+
+
+def _shifted(event: e.PagesShifted) -> str:
+    return (
+        f"the page at offset {event.offset} began with {event.found or 'nothing'}, not with a row seen "
+        f"before: rows went away; going back {event.step_back} rows"
+    )
+
+
+def _completed(event: e.SyncCompleted) -> str:
+    return f"all {plural(event.totals.fetched, 'record')} were delivered; watermark {event.watermark}"
+
+
+_WORDS: dict[type[e.Event], Callable[[Any], str]] = {
+    e.SyncStarted: _started,
+    e.FetchingBegan: lambda event: "source and sink are in order: " + ", ".join(event.found.values()),
+    e.PageFetched: _fetched,
+    e.PageDelivered: _delivered,
+    e.RecordRejected: lambda event: f"{event.record_id or 'a row without id'}: {event.reason}",
+    e.RetryScheduled: _retry,
+    e.PagesShifted: _shifted,
+    e.SyncCompleted: _completed,
+    e.SyncFailed: lambda event: f"{event.action} failed for good ({event.reason}): {event.error}",
+    e.SyncCancelled: lambda event: f"by {event.by}" + (f": {event.why}" if event.why else ""),
+    e.SyncResumed: lambda event: f"by {event.by}" + (f": {event.why}" if event.why else ""),
+}

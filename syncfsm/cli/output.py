@@ -1,0 +1,60 @@
+"""How commands speak: results on stdout, everything else on stderr; errors without tracebacks."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+import msgspec
+
+from syncfsm.errors import (
+    CorruptLog,
+    InvalidTransition,
+    LogUnwritable,
+    SyncfsmError,
+    VersionConflict,
+)
+
+FAILED = 1
+WRONG_USE = 2
+BROKEN = 3
+INTERRUPTED = 130
+
+_STATUS: dict[type[SyncfsmError], int] = {
+    LogUnwritable: FAILED,
+    VersionConflict: FAILED,
+    CorruptLog: BROKEN,
+    InvalidTransition: BROKEN,
+}
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print exactly one JSON object on stdout, for machines."
+)
+
+
+class Command(click.Command):
+    """A command whose expected errors end in one line and an exit status."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; turn this package's errors into words."""
+        try:
+            return super().invoke(ctx)
+        except SyncfsmError as error:
+            if ctx.params.get("as_json"):
+                print_json({"error": str(error), "type": type(error).__name__})
+            click.echo(f"error: {error}", err=True)
+            sys.exit(_STATUS.get(type(error), WRONG_USE))
+        except BrokenPipeError:
+            sys.stderr.close()  # the reader of our output has gone, for instance `head`
+            sys.exit(0)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def plural(count: int, noun: str, many: str | None = None) -> str:
+    """Return `1 page`, `2 pages`, `5,000 people`."""
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"

@@ -1,0 +1,38 @@
+"""The live line of a running sync, on a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.status import Status
+
+from syncfsm.cli.output import plural
+from syncfsm.events import Recorded, RetryScheduled
+from syncfsm.process import Process
+
+
+class ProgressLine:
+    """A hook that keeps one line on stderr up to date; other events that matter pass above it."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._status = Status("starting", console=self._console)
+        self._status.start()
+
+    def __call__(self, process: Process, recorded: Recorded) -> None:
+        """Show the totals, and why the sync waits."""
+        self._status.update(self._line(process, recorded))
+
+    def close(self) -> None:
+        """Take the line away."""
+        self._status.stop()
+
+    def _line(self, process: Process, recorded: Recorded) -> str:
+        progress = process.progress
+        words = (
+            f"{process.state.value}  {plural(progress.pages, 'page')}  "
+            f"{plural(progress.fetched, 'record')}  {process.records_per_s:,.0f} records/s  "
+            f"{plural(progress.retries, 'retry', 'retries')}"
+        )
+        if isinstance(recorded.event, RetryScheduled):
+            words += f"  waiting {recorded.event.wait_s:.1f} s: {recorded.event.cause}"
+        return words

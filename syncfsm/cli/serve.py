@@ -1,0 +1,47 @@
+"""`syncfsm serve`."""
+
+from __future__ import annotations
+
+import click
+
+from syncfsm.cli.output import Command
+from syncfsm.clock import SystemClock
+from syncfsm.errors import ConfigurationError
+
+
+@click.command(cls=Command)
+@click.option(
+    "--port", default=8787, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."
+)
+@click.option("--people", default=5000, show_default=True, type=click.IntRange(min=0))
+@click.option("--seed", default=1, show_default=True, help="Decides who the people are.")
+@click.option(
+    "--latency-ms", default=0, show_default=True, type=click.IntRange(min=0), help="Before each answer."
+)
+@click.option(
+    "--rate-limit", default=100, show_default=True, type=click.IntRange(min=1), help="Reads a second."
+)
+@click.option("--api-key", help="The only token accepted; any is, if not given.")
+def serve(
+    *, port: int, people: int, seed: int, latency_ms: int, rate_limit: int, api_key: str | None
+) -> None:
+    """Serve the fake Attio over HTTP on this machine.
+
+    The first line on stdout is its URL. Ctrl-C stops it.
+
+    \b
+    syncfsm serve --people 5000
+    ATTIO_API_KEY=any syncfsm sync --source attio --base-url http://127.0.0.1:8787 --sink sqlite:contacts.db
+    """  # noqa: D301 - \b keeps click from wrapping the example
+    try:
+        from simulator.serve import serve as run  # noqa: PLC0415 - the simulator is an extra
+    except ModuleNotFoundError as error:
+        raise ConfigurationError("the fake server is an extra: pip install 'syncfsm[sim]'") from error
+    from simulator.attio import FakeAttio  # noqa: PLC0415 - likewise
+    from simulator.clock import EPOCH  # noqa: PLC0415 - likewise
+    from simulator.world import World  # noqa: PLC0415 - likewise
+
+    clock = SystemClock()
+    world = World(seed, people=people, now=EPOCH)
+    app = FakeAttio(world, clock, api_key=api_key, reads_per_s=rate_limit, latency_s=latency_ms / 1000)
+    run(app, port, click.echo)

@@ -1,0 +1,164 @@
+"""What every event log must do. A backend's test module subclasses this and says how to open one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from syncfsm import events as e
+from syncfsm.errors import ActiveSync, InvalidTransition, ProcessNotFound, VersionConflict
+from syncfsm.lifecycle import cancel, commit
+from syncfsm.log import EventLog
+from syncfsm.log.verify import verify
+from syncfsm.process import Process, fold
+from tests.pure import EPOCH, PureSync, people, slice_of
+
+STARTED = e.SyncStarted(
+    source="attio",
+    object="people",
+    sink="list",
+    mode="initial",
+    page_size=50,
+    order="newest",
+    options=e.Options(),
+)
+BEGAN = e.FetchingBegan(found={"workspace": "northwind"})
+CANCELLED = e.SyncCancelled(by="test", why="")
+
+
+def add(log: EventLog, process: Process | None, *events: e.Event, process_id: str = "p1") -> Process:
+    return commit(log, process, process_id, events, at=EPOCH)
+
+
+def copy_of(sync: PureSync, log: EventLog) -> None:
+    """Append a whole sync to a log, event by event."""
+    process = None
+    for recorded in sync.recorded:
+        process = commit(log, process, recorded.stream, (recorded.event,), at=recorded.at)
+
+
+class EventLogContract:
+    """Subclass it with a fixture `log`."""
+
+    @pytest.fixture
+    def log(self) -> Iterator[EventLog]:
+        raise NotImplementedError
+
+    def test_what_was_appended_is_read_in_order_with_places_and_digests(self, log: EventLog) -> None:
+        add(log, add(log, None, STARTED), BEGAN)
+        recorded = list(log.read("p1"))
+        assert [(record.version, record.event) for record in recorded] == [(1, STARTED), (2, BEGAN)]
+        assert [record.position for record in recorded] == [1, 2]
+        assert len({record.digest for record in recorded}) == 2
+        assert {record.at for record in recorded} == {EPOCH}
+
+    def test_a_part_of_a_stream_can_be_read(self, log: EventLog) -> None:
+        copy_of(_done(120), log)
+        assert [record.version for record in log.read("p1", after=3, until=5)] == [4, 5]
+
+    def test_every_event_of_a_sync_comes_back_as_it_was(self, log: EventLog) -> None:
+        sync = _done(120)
+        copy_of(sync, log)
+        assert [record.event for record in log.read("p1")] == [record.event for record in sync.recorded]
+
+    def test_of_two_writers_at_one_version_the_second_is_refused_and_nothing_of_it_is_written(
+        self, log: EventLog
+    ) -> None:
+        process = add(log, None, STARTED)
+        add(log, process, BEGAN)
+        with pytest.raises(VersionConflict, match="at version 2, not at 1"):
+            add(log, process, CANCELLED)
+        assert [record.type for record in log.read("p1")] == ["SyncStarted", "FetchingBegan"]
+        assert log.load("p1").version == 2
+
+    def test_an_append_that_expects_a_version_to_come_is_refused(self, log: EventLog) -> None:
+        ahead = add_in_memory(None, STARTED, BEGAN)
+        add(log, None, STARTED)
+        with pytest.raises(VersionConflict):
+            add(log, ahead, CANCELLED)
+
+    def test_a_stream_begins_once(self, log: EventLog) -> None:
+        add(log, None, STARTED, BEGAN, CANCELLED)
+        with pytest.raises(VersionConflict):
+            add(log, None, STARTED)
+
+    def test_an_illegal_event_never_reaches_the_log(self, log: EventLog) -> None:
+        process = add(log, None, STARTED)
+        with pytest.raises(InvalidTransition):
+            add(log, process, BEGAN, BEGAN)
+        assert [record.version for record in log.read("p1")] == [1]
+
+    def test_a_second_active_sync_of_the_same_source_object_is_refused(self, log: EventLog) -> None:
+        add(log, None, STARTED)
+        with pytest.raises(ActiveSync, match="process p1") as refused:
+            add(log, None, STARTED, process_id="p2")
+        assert refused.value.process_id == "p1"
+        assert log.ids() == ["p1"]
+
+    def test_syncs_of_other_objects_and_sources_may_be_active_beside_it(self, log: EventLog) -> None:
+        add(log, None, STARTED)
+        add(log, None, _started(object="companies"), process_id="p2")
+        add(log, None, _started(source="attio:other"), process_id="p3")
+        assert log.ids() == ["p1", "p2", "p3"]
+
+    def test_a_new_sync_may_begin_when_the_last_one_is_over(self, log: EventLog) -> None:
+        process = add(log, None, STARTED)
+        cancel(log, process.id, by="test")
+        add(log, None, STARTED, process_id="p2")
+        active = log.active("attio", "people")
+        assert active is not None
+        assert active.id == "p2"
+
+    def test_the_read_model_answers_what_is_active_latest_and_last_synced(self, log: EventLog) -> None:
+        assert log.active("model", "people") is None
+        assert log.latest("model", "people", "list") is None
+        assert log.last_sync_time("model", "people", "list") is None
+        sync = _done(3)
+        copy_of(sync, log)
+        assert log.active("model", "people") is None
+        assert log.latest("model", "people", "list") == sync.process
+        assert log.last_sync_time("model", "people", "list") == sync.process.watermark
+        assert log.last_sync_time("model", "people", "other") is None
+
+    def test_a_cancelled_sync_sets_no_watermark(self, log: EventLog) -> None:
+        cancel(log, add(log, None, STARTED, BEGAN).id, by="test")
+        assert log.last_sync_time("attio", "people", "list") is None
+
+    def test_the_loaded_state_is_the_fold_of_all_events_at_every_version(self, log: EventLog) -> None:
+        process = None
+        for recorded in _done(120).recorded:
+            process = commit(log, process, recorded.stream, (recorded.event,), at=recorded.at)
+            assert log.load("p1") == process == fold(None, log.read("p1"))
+
+    def test_an_unknown_process_is_said_to_be_unknown(self, log: EventLog) -> None:
+        with pytest.raises(ProcessNotFound, match="p9"):
+            log.load("p9")
+
+    def test_a_sound_log_verifies(self, log: EventLog) -> None:
+        sync = _done(120)
+        copy_of(sync, log)
+        assert verify(log) == (len(sync.recorded), [])
+
+
+def add_in_memory(process: Process | None, *events: e.Event) -> Process:
+    version = process.version if process else 0
+    recorded = [
+        e.Recorded(stream="p1", version=version + index, at=EPOCH + timedelta(seconds=index), event=event)
+        for index, event in enumerate(events, start=1)
+    ]
+    after = fold(process, recorded)
+    assert after is not None
+    return after
+
+
+def _started(**changes: str) -> e.SyncStarted:
+    values: dict[str, object] = {name: getattr(STARTED, name) for name in STARTED.__struct_fields__}
+    return e.SyncStarted(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def _done(count: int) -> PureSync:
+    sync = PureSync(slice_of(people(count)))
+    sync.run()
+    return sync

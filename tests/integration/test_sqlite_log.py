@@ -1,0 +1,207 @@
+"""The SQLite log: the contract, and what is particular to a file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from syncfsm import events as e
+from syncfsm.errors import CorruptLog, LogError, LogUnwritable, ProcessNotFound
+from syncfsm.log import EventLog, open_log
+from syncfsm.log.verify import verify
+from tests.contracts.event_log import BEGAN, STARTED, EventLogContract, add, copy_of
+from tests.pure import PureSync, Row, people, slice_of
+
+
+class TestSqliteFile(EventLogContract):
+    @pytest.fixture
+    def log(self, tmp_path: Path) -> Iterator[EventLog]:
+        with open_log(f"sqlite:{tmp_path}/log.db") as log:
+            yield log
+
+
+class TestSqliteMemory(EventLogContract):
+    @pytest.fixture
+    def log(self) -> Iterator[EventLog]:
+        with open_log(":memory:") as log:
+            yield log
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A log with one complete sync in it, closed."""
+    path = tmp_path / "log.db"
+    with open_log(path) as log:
+        sync = PureSync(slice_of(people(120)))
+        sync.run()
+        copy_of(sync, log)
+    return path
+
+
+def edit(path: Path, *statements: str) -> None:
+    """Change a log as somebody with an editor would, past its triggers."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TRIGGER events_refuse_update")
+        connection.execute("DROP TRIGGER events_refuse_delete")
+        for statement in statements:
+            connection.execute(statement)
+    connection.close()
+
+
+@pytest.mark.parametrize("statement", ["UPDATE events SET type = 'X'", "DELETE FROM events"])
+def test_the_events_table_refuses_every_change(path: Path, statement: str) -> None:
+    connection = sqlite3.connect(path)
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute(statement)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        ("UPDATE events SET data = replace(data, '50', '51') WHERE version = 4", "digest"),
+        ("UPDATE events SET at = replace(at, '2026', '2027') WHERE version = 4", "digest"),
+        ("UPDATE events SET type = 'PageFetched' WHERE version = 4", "digest"),
+        ("UPDATE events SET digest = 'x' WHERE version = 4", "digest"),
+        ("DELETE FROM events WHERE version = 4", "position 4 is missing"),
+        ("DELETE FROM events WHERE version = (SELECT max(version) FROM events)", "read model"),
+        ("UPDATE processes SET snapshot = replace(snapshot, '\"pages\":3', '\"pages\":4')", "read model"),
+        ("DELETE FROM processes", "read model"),
+    ],
+)
+def test_verify_finds_what_was_changed(path: Path, statement: str, problem: str) -> None:
+    edit(path, statement)
+    with open_log(path, read_only=True) as log:
+        _, findings = verify(log)
+    assert problem in findings[0].problem
+
+
+def test_an_event_of_a_newer_version_is_named_and_not_guessed_at(path: Path) -> None:
+    edit(path, "UPDATE events SET schema = 9 WHERE version = 4", "UPDATE processes SET snapshot = NULL")
+    with open_log(path, read_only=True) as log, pytest.raises(CorruptLog, match=r"position 4 .*schema 9"):
+        log.load("p1")
+
+
+def test_a_snapshot_of_another_shape_is_ignored(path: Path) -> None:
+    with open_log(path, read_only=True) as log:
+        before = log.load("p1")
+    edit(path, """UPDATE processes SET snapshot = '{"id": "p1"}'""")
+    with open_log(path, read_only=True) as log:
+        assert log.load("p1") == before
+
+
+def test_a_large_frontier_leaves_snapshots_out_and_the_tail_is_folded(tmp_path: Path) -> None:
+    ties = [Row(id=f"{index:036}", key="2026") for index in range(3000)]
+    sync = PureSync(slice_of(ties), page_size=400)
+    sync.run()
+    with open_log(tmp_path / "log.db") as log:
+        copy_of(sync, log)
+        assert log.load("p1") == sync.process
+        assert verify(log)[1] == []
+    connection = sqlite3.connect(tmp_path / "log.db")
+    (snapshot,) = connection.execute("SELECT snapshot FROM processes").fetchone()
+    connection.close()
+    assert f'"version":{sync.process.version}' not in snapshot
+
+
+def test_a_log_that_is_not_there_is_only_made_where_that_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(LogError, match="there is no log"):
+        open_log(tmp_path / "log.db", read_only=True)
+    with pytest.raises(LogError, match="there is no log"):
+        open_log(tmp_path / "log.db", create=False)
+    assert not (tmp_path / "log.db").exists()
+
+
+def test_another_programs_database_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE invoices (id)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(LogError, match="not a syncfsm log"):
+        open_log(path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("remember the milk " * 100)
+    with pytest.raises(CorruptLog, match="not a sound SQLite file"):
+        open_log(path)
+
+
+def test_a_log_in_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(LogUnwritable, match="cannot be opened; check that its folder exists"):
+        open_log(tmp_path / "nowhere" / "log.db")
+
+
+def test_a_full_disk_is_said_to_be_full_and_loses_nothing(path: Path) -> None:
+    with open_log(path) as log:
+        connection = log._connection  # type: ignore[attr-defined]
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        before = log.ids()
+        big = _started_with_long_source()
+        with pytest.raises(LogUnwritable, match="the disk is full; make room"):
+            add(log, None, big, process_id="p2")
+        assert log.ids() == before
+        assert verify(log)[1] == []
+        connection.execute("PRAGMA max_page_count = 1000000")
+        add(log, None, big, process_id="p2")
+
+
+def _started_with_long_source() -> e.SyncStarted:
+    values = {name: getattr(STARTED, name) for name in STARTED.__struct_fields__}
+    return e.SyncStarted(**{**values, "source": "s" * 100_000})
+
+
+def test_a_locked_log_is_said_to_be_locked(path: Path) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with open_log(path, busy_timeout_s=0.01) as log:
+        with pytest.raises(LogUnwritable, match="another program holds it locked"):
+            add(log, None, STARTED, process_id="p2")
+        other.execute("ROLLBACK")
+        other.close()
+        add(log, None, STARTED, process_id="p2")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_log_is_said_to_be_read_only(path: Path) -> None:
+    path.chmod(stat.S_IRUSR)
+    path.parent.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    try:
+        with pytest.raises(LogUnwritable, match="read-only"):
+            open_log(path)
+        with open_log(path, read_only=True) as log:
+            assert log.ids() == ["p1"]
+    finally:
+        path.parent.chmod(stat.S_IRWXU)
+
+
+def test_a_log_opened_for_reading_cannot_be_written(path: Path) -> None:
+    with open_log(path, read_only=True) as log, pytest.raises(LogUnwritable, match="read-only"):
+        add(log, None, STARTED, process_id="p2")
+
+
+def test_two_connections_see_each_others_events_and_conflicts(tmp_path: Path) -> None:
+    with open_log(tmp_path / "log.db") as one, open_log(tmp_path / "log.db") as two:
+        process = add(one, None, STARTED)
+        assert two.load("p1") == process
+        add(two, process, BEGAN)
+        assert one.load("p1").version == 2
+
+
+def test_a_wrong_url_is_a_configuration_error_that_says_what_is_known() -> None:
+    with pytest.raises(Exception, match="use sqlite:PATH"):
+        open_log("mysql://host/db")
+
+
+def test_a_missing_process_in_a_file_is_named_with_the_file(path: Path) -> None:
+    with open_log(path, read_only=True) as log, pytest.raises(ProcessNotFound, match=r"log\.db"):
+        log.load("nobody")

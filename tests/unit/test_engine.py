@@ -1,0 +1,299 @@
+"""The engine over a list and a dict: run, step, resume, cancel, and what it does about failures."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+
+import pytest
+from msgspec.structs import replace
+
+from syncfsm.engine import Engine
+from syncfsm.errors import ActiveSync, ConfigurationError, NotActive, VersionConflict
+from syncfsm.events import Event, Options, RetryScheduled
+from syncfsm.failure import Failure, FailureKind
+from syncfsm.lifecycle import cancel
+from syncfsm.log import EventLog, open_log
+from syncfsm.machine import State
+from syncfsm.process import Process
+from tests.fakes import DOWN, WRONG_KEY, DictSink, Item, ListSource, TestClock, to_items
+
+
+class Bench:
+    """An engine with everything around it."""
+
+    def __init__(self, log: EventLog, count: int = 120) -> None:
+        self.log = log
+        self.clock = TestClock()
+        self.source = ListSource(self.clock, count)
+        self.sink = DictSink()
+        self.seen: list[str] = []
+        self.engine = self.another_engine()
+
+    def another_engine(self) -> Engine[Item]:
+        """An engine that knows nothing but the log, as after a crash."""
+        return Engine(
+            self.log,
+            self.source,
+            self.sink,
+            to_items,
+            clock=self.clock,
+            rng=random.Random(1),
+            hooks=[lambda _process, recorded: self.seen.append(recorded.type)],
+        )
+
+    def sync(self, **asked: int) -> Process:
+        return asyncio.run(self.engine.sync(**asked))  # type: ignore[arg-type]
+
+    def run(self, process: Process) -> Process:
+        return asyncio.run(self.engine.run(process.id))
+
+    def step(self, process: Process) -> Process:
+        return asyncio.run(self.engine.step(process.id))
+
+    def events(self, process: Process, type_: type[Event] = Event) -> list[Event]:
+        recorded = self.log.read(process.id)
+        return [record.event for record in recorded if isinstance(record.event, type_)]
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with open_log(":memory:") as log:
+        yield Bench(log)
+
+
+def test_a_sync_brings_every_record_into_the_sink(bench: Bench) -> None:
+    process = bench.sync()
+    assert process.state is State.COMPLETED
+    assert set(bench.sink.items) == {record.id for record in bench.source.records}
+    assert (process.progress.created, process.progress.pages, bench.sink.finished) == (120, 3, 1)
+
+
+def test_a_second_sync_finds_everything_unchanged(bench: Bench) -> None:
+    first = bench.sync()
+    second = bench.sync()
+    assert second.id != first.id
+    assert (second.progress.unchanged, second.progress.created) == (120, 0)
+    assert second.progress.ids_digest == first.progress.ids_digest
+
+
+def test_the_hooks_hear_of_every_event_in_order(bench: Bench) -> None:
+    process = bench.sync()
+    assert bench.seen == [record.type for record in bench.log.read(process.id)]
+
+
+def test_stepping_delivers_one_page_at_a_time_and_ends_where_a_run_ends(bench: Bench) -> None:
+    process = bench.engine.start()
+    pages = []
+    while process.is_active:
+        process = bench.step(process)
+        pages.append(process.progress.pages)
+    assert pages == [0, 1, 2, 3, 3]
+    assert process.state is State.COMPLETED
+    assert process.pending is None
+
+
+def test_a_step_by_a_new_engine_each_time_fetches_no_page_twice(bench: Bench) -> None:
+    process = bench.engine.start()
+    while process.is_active:
+        process = asyncio.run(bench.another_engine().step(process.id))
+    assert [request.offset for request in bench.source.requests] == [0, 50, 100]
+
+
+def test_a_step_before_a_retry_is_due_does_nothing(bench: Bench) -> None:
+    bench.source.failures = [DOWN]
+    process = bench.step(bench.step(bench.engine.start()))
+    assert process.retry is not None
+    assert bench.step(process) == process
+    bench.clock.at = process.retry.retry_at
+    assert bench.step(process).progress.pages == 1
+
+
+def test_a_passing_failure_is_waited_out_and_counted(bench: Bench) -> None:
+    limited = Failure(kind=FailureKind.RATE_LIMITED, message="slow down.", status=429, retry_after_s=3.0)
+    bench.source.failures = [limited, DOWN]
+    process = bench.sync()
+    assert process.state is State.COMPLETED
+    assert (process.progress.retries, process.progress.rate_limited) == (2, 1)
+    retries = bench.events(process, RetryScheduled)
+    assert [(retry.cause, retry.attempt) for retry in retries if isinstance(retry, RetryScheduled)] == [
+        ("rate_limited", 1),
+        ("unavailable", 2),
+    ]
+    assert bench.clock.slept_s >= 3.0
+
+
+def test_too_many_failures_in_a_row_fail_the_sync_and_say_which_limit(bench: Bench) -> None:
+    bench.source.failures = [DOWN] * 100
+    process = bench.sync()
+    assert process.failure is not None
+    assert (process.state, process.failure.reason) == (State.FAILED, "attempts_max")
+    assert "raise attempts_max" in process.failure.error
+    assert len(bench.source.requests) == Options().attempts_max
+
+
+def test_all_waits_together_have_a_limit_too(bench: Bench) -> None:
+    slow = Failure(kind=FailureKind.RATE_LIMITED, message="slow down.", retry_after_s=250.0)
+    bench.source.options = Options(waiting_s_max=600.0, attempts_max=1000)
+    bench.source.failures = [slow] * 100
+    process = bench.sync()
+    assert process.failure is not None
+    assert process.failure.reason == "waiting_s_max"
+    assert process.progress.retries == 2
+
+
+def test_a_wrong_key_fails_while_initializing_and_asks_for_no_page(bench: Bench) -> None:
+    bench.source.check_failures = [WRONG_KEY]
+    process = bench.sync()
+    assert process.failure is not None
+    assert (process.state, process.failure.action, process.found) == (State.FAILED, "check", None)
+    assert bench.source.requests == []
+
+
+def test_a_sync_that_failed_while_initializing_checks_again_when_it_is_resumed(bench: Bench) -> None:
+    bench.source.check_failures = [WRONG_KEY]
+    failed = bench.sync()
+    assert bench.engine.resume(failed.id).state is State.INITIALIZING
+    process = bench.sync()
+    assert (process.id, process.state, process.progress.created) == (failed.id, State.COMPLETED, 120)
+
+
+@pytest.mark.parametrize("page_size", [7, 50, 200])
+def test_a_failed_sync_goes_on_where_it_stopped_with_any_page_size(bench: Bench, page_size: int) -> None:
+    bench.source.failures = []
+    process = bench.step(bench.step(bench.engine.start()))
+    bench.source.failures = [WRONG_KEY]
+    assert bench.step(process).state is State.FAILED
+    bench.source.requests.clear()
+    process = bench.sync(page_size=page_size)
+    assert (process.state, process.progress.created, process.progress.fetched) == (State.COMPLETED, 120, 120)
+    assert bench.source.requests[0].offset == 50
+
+
+def test_a_sink_that_fails_is_given_the_page_again_without_another_fetch(bench: Bench) -> None:
+    bench.sink.failures = [DOWN, DOWN]
+    process = bench.sync()
+    assert (process.state, process.progress.created) == (State.COMPLETED, 120)
+    assert len(bench.source.requests) == 3
+
+
+def test_after_a_crash_between_fetch_and_delivery_the_page_is_fetched_again(bench: Bench) -> None:
+    bench.sink.failures = [DOWN]
+    process = bench.step(bench.step(bench.engine.start()))
+    assert process.pending is not None
+    process = asyncio.run(bench.another_engine().run(process.id))
+    assert (process.state, process.progress.fetched) == (State.COMPLETED, 120)
+    assert [request.offset for request in bench.source.requests] == [0, 0, 50, 100]
+
+
+def test_records_that_cannot_be_transformed_or_are_refused_are_rejected_and_the_page_goes_on(
+    bench: Bench,
+) -> None:
+    bench.source.records[3] = replace(bench.source.records[3], raw=b"bad")
+    bench.sink.refused = {"r00007"}
+    process = bench.sync()
+    assert (process.progress.rejected, process.progress.created, process.progress.fetched) == (2, 118, 120)
+    assert process.progress.fetched == process.progress.delivered + process.progress.rejected
+
+
+def test_rejects_past_the_error_budget_fail_the_sync_resumable(bench: Bench) -> None:
+    bench.sink.refused = {record.id for record in bench.source.records}
+    process = bench.sync()
+    assert process.failure is not None
+    assert (process.state, process.failure.reason) == (State.FAILED, "reject_ratio_max")
+    assert "50 of 50 records were rejected" in process.failure.error
+    bench.sink.refused = set()
+    assert bench.sync().state is State.COMPLETED
+
+
+def test_a_second_start_while_one_is_active_is_refused(bench: Bench) -> None:
+    active = bench.engine.start()
+    with pytest.raises(ActiveSync, match=active.id):
+        bench.engine.start()
+    assert bench.engine.active() == active
+
+
+def test_the_last_sync_time_is_the_time_of_the_first_page_of_the_last_completed_sync(bench: Bench) -> None:
+    assert bench.engine.last_sync_time() is None
+    process = bench.engine.start()
+    began = bench.clock.at
+    process = bench.run(process)
+    assert process.watermark is not None
+    assert began < process.watermark < bench.clock.at
+    assert bench.engine.last_sync_time() == process.watermark
+
+
+def test_cancelling_stops_a_process_before_its_next_page(bench: Bench) -> None:
+    process = bench.step(bench.step(bench.engine.start()))
+    bench.engine.cancel(process.id, why="not today")
+    assert bench.run(process).state is State.CANCELLED
+    assert len(bench.source.requests) == 1
+
+
+def test_cancelling_while_a_page_is_on_its_way_stops_it_too_and_delivers_nothing_more(bench: Bench) -> None:
+    process = bench.step(bench.engine.start())
+    fetch = bench.source.fetch
+
+    async def cancelled_meanwhile(request):
+        cancel(bench.log, process.id, by="somebody", clock=bench.clock)
+        return await fetch(request)
+
+    bench.source.fetch = cancelled_meanwhile  # type: ignore[method-assign]
+    assert bench.run(process).state is State.CANCELLED
+    assert bench.sink.items == {}
+
+
+def test_cancelling_twice_is_cancelling_once(bench: Bench) -> None:
+    process = bench.engine.start()
+    assert bench.engine.cancel(process.id) == bench.engine.cancel(process.id)
+
+
+def test_what_is_over_cannot_be_cancelled_and_what_is_complete_cannot_be_resumed(bench: Bench) -> None:
+    process = bench.sync()
+    with pytest.raises(NotActive, match="nothing to cancel"):
+        bench.engine.cancel(process.id)
+    with pytest.raises(NotActive, match="cannot be resumed"):
+        bench.engine.resume(process.id)
+
+
+def test_of_two_engines_on_one_process_one_goes_on_and_the_other_stops_without_harm(bench: Bench) -> None:
+    process = bench.engine.start()
+    other = bench.another_engine()
+    check = bench.source.check
+
+    async def overtaken() -> dict[str, str] | Failure:
+        bench.source.check = check  # type: ignore[method-assign]
+        await other.step(process.id)
+        return await check()
+
+    bench.source.check = overtaken  # type: ignore[method-assign]
+    with pytest.raises(VersionConflict):
+        bench.run(process)
+    assert asyncio.run(other.run(process.id)).progress.created == 120
+
+
+@pytest.mark.parametrize("page_size", [0, -1, 500, 10_000])
+def test_a_page_size_that_cannot_work_is_refused_with_the_range_that_can(
+    bench: Bench, page_size: int
+) -> None:
+    with pytest.raises(ConfigurationError, match="choose 1 to 499"):
+        bench.engine.start(page_size=page_size)
+    assert bench.log.ids() == []
+
+
+def test_an_unfinished_sync_is_not_taken_up_with_another_order(bench: Bench) -> None:
+    bench.engine.start(order="oldest")
+    with pytest.raises(ConfigurationError, match="began with order 'oldest'"):
+        bench.engine.take_up(order="newest")
+
+
+def test_closing_the_engine_closes_source_and_sink_and_not_the_log(bench: Bench) -> None:
+    async def use() -> None:
+        async with bench.engine:
+            pass
+
+    asyncio.run(use())
+    assert bench.source.closed
+    assert bench.sink.closed
+    assert bench.log.ids() == []

@@ -1,0 +1,152 @@
+"""The page rule, case by case; tests/property/test_moving_rows.py has the promise as a whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from syncfsm import events as e
+from syncfsm.failure import Failure, FailureKind
+from syncfsm.machine import State
+from syncfsm.pagination import PageRequest
+from tests.pure import PureSync, Row, people, slice_of
+
+
+@pytest.mark.parametrize("count", [0, 1, 49, 50, 51, 99, 100, 101, 150, 4980])
+def test_at_every_page_boundary_all_people_come_once_and_no_request_is_wasted(count: int) -> None:
+    sync = PureSync(slice_of(people(count)), page_size=50)
+    sync.run()
+    assert sync.delivered == [row.id for row in people(count)]
+    assert len(sync.requests) == max(1, -(-count // 50))
+
+
+@pytest.mark.parametrize(("count", "requests"), [(0, 1), (49, 1), (50, 2), (99, 3), (100, 3)])
+def test_a_short_page_ends_the_plain_rule_and_an_exact_multiple_costs_one_request(
+    count: int, requests: int
+) -> None:
+    sync = PureSync(slice_of(people(count)), page_size=50, options=e.Options(termination="short_page"))
+    assert sync.run().state is State.COMPLETED
+    assert sync.delivered == [row.id for row in people(count)]
+    assert len(sync.requests) == requests
+    assert {request.limit for request in sync.requests} == {50}
+
+
+def test_a_silent_cap_does_not_pass_for_the_end_where_the_end_is_confirmed() -> None:
+    rows = people(100)
+    sync = PureSync(
+        lambda request: rows[request.offset : request.offset + min(20, request.limit)],
+        page_size=50,
+        options=e.Options(confirm_end=True),
+    )
+    assert sync.run().state is State.COMPLETED
+    assert sync.delivered == [row.id for row in rows]
+
+
+def test_a_source_that_ignores_the_order_fails_the_sync_at_once_and_says_what_to_do() -> None:
+    rows = list(reversed(people(10)))
+    process = PureSync(slice_of(rows)).run()
+    assert process.state is State.FAILED
+    assert process.failure is not None
+    assert (process.failure.reason, process.failure.resumable) == ("unordered", False)
+    assert "Start anew with another order" in process.failure.error
+    assert process.progress.fetched == 0
+
+
+def test_rows_that_went_away_before_the_cursor_make_the_next_page_step_back() -> None:
+    rows = people(30)
+
+    def answer(request: PageRequest) -> list[Row]:
+        if len(sync.requests) == 2:
+            del rows[3:8]
+        return rows[request.offset : request.offset + request.limit]
+
+    sync = PureSync(answer, page_size=10)
+    process = sync.run()
+    shifted = [record.event for record in sync.recorded if isinstance(record.event, e.PagesShifted)]
+    assert [(event.offset, event.expected, event.step_back) for event in shifted] == [(10, "r00010", 10)]
+    assert set(sync.delivered) == {row.id for row in people(30)}
+    assert process.progress.shifts == 1
+
+
+def test_the_margin_grows_to_twice_the_shift_and_shrinks_by_one_a_page() -> None:
+    rows = people(200)
+
+    def answer(request: PageRequest) -> list[Row]:
+        if len(sync.requests) == 2:
+            del rows[0:3]
+        return rows[request.offset : request.offset + request.limit]
+
+    sync = PureSync(answer, page_size=20)
+    sync.run()
+    margins = [record.event.margin for record in sync.recorded if isinstance(record.event, e.PageFetched)]
+    assert margins[:5] == [0, 6, 5, 4, 3]
+
+
+def test_a_row_without_id_is_rejected_once_and_the_page_goes_on() -> None:
+    rows = people(30)
+    rows[4] = Row(id="", key="", problem="has no record id")
+    sync = PureSync(slice_of(rows), page_size=10)
+    process = sync.run()
+    rejected = [record.event for record in sync.recorded if isinstance(record.event, e.RecordRejected)]
+    assert [(event.record_id, event.reason) for event in rejected] == [("", "has no record id")]
+    assert (process.progress.fetched, process.progress.rejected) == (30, 1)
+
+
+def test_a_row_that_comes_twice_in_a_page_is_taken_once() -> None:
+    rows = people(5)
+    sync = PureSync(slice_of([rows[0], rows[1], rows[1], *rows[2:]]), page_size=10)
+    sync.run()
+    assert sync.delivered == [row.id for row in rows]
+
+
+def test_a_margin_never_leaves_less_than_half_of_the_limit_for_new_rows() -> None:
+    rows = people(400)
+
+    def answer(request: PageRequest) -> list[Row]:
+        del rows[:15]
+        return rows[request.offset : request.offset + request.limit]
+
+    sync = PureSync(answer, page_size=20, options=e.Options(limit_max=21))
+    assert sync.run().state is State.COMPLETED
+    assert all(request.limit <= 21 for request in sync.requests)
+    margins = [record.event.margin for record in sync.recorded if isinstance(record.event, e.PageFetched)]
+    assert max(margins) == 10
+
+
+def test_rows_that_move_faster_than_they_can_be_read_fail_the_sync_resumable() -> None:
+    rows = people(1000)
+
+    def answer(request: PageRequest) -> list[Row]:
+        if request.offset:  # always a row that was never seen: the world is new at each look
+            return [Row(id=f"new{len(sync.requests)}", key="00000")]
+        return rows[: request.limit]
+
+    sync = PureSync(answer, page_size=10, options=e.Options(step_backs_max=0))
+    process = sync.run()
+    assert process.failure is not None
+    assert (process.failure.reason, process.is_resumable) == ("step_backs_max", True)
+
+
+def test_an_empty_page_where_rows_were_promised_is_a_shift_and_not_the_end() -> None:
+    rows = people(30)
+
+    def answer(request: PageRequest) -> list[Row]:
+        if len(sync.requests) == 2:
+            del rows[:25]
+        return rows[request.offset : request.offset + request.limit]
+
+    sync = PureSync(answer, page_size=10)
+    sync.run()
+    assert set(sync.delivered) >= {row.id for row in rows}
+
+
+def test_a_failed_request_is_asked_again_with_the_same_offset() -> None:
+    rows = people(30)
+
+    def answer(request: PageRequest) -> list[Row] | Failure:
+        if len(sync.requests) == 2:
+            return Failure(kind=FailureKind.TIMEOUT, message="no answer")
+        return rows[request.offset : request.offset + request.limit]
+
+    sync = PureSync(answer, page_size=10)
+    sync.run()
+    assert [request.offset for request in sync.requests] == [0, 10, 10, 20]
