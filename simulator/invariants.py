@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from simulator.changes import Changes
-from simulator.world import World
+from simulator.world import Values, World
 from syncfsm.events import PageDelivered, PageFetched, RetryScheduled
 from syncfsm.log import EventLog
 from syncfsm.log.verify import verify
@@ -165,7 +165,7 @@ def _contacts(run: Run) -> dict[str, tuple[Any, ...]]:
     return {row[0]: tuple(row[1:]) for row in run.contacts.execute(sql)}
 
 
-def _expected(values: dict[str, Any]) -> tuple[Any, ...]:
+def _expected(values: Values) -> tuple[Any, ...]:
     """Return a contact's columns straight from the world: an oracle that shares no code with syncfsm."""
     name = next(iter(_active(values["name"])), {})
     title = next(iter(_active(values["job_title"])), {})

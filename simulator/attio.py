@@ -1,0 +1,313 @@
+"""The fake Attio: an ASGI app over a world, so that the same code answers in process and over real HTTP.
+
+It answers as the real API was documented and recorded: bodies, errors, headers, authentication, and a rate
+limit whose `Retry-After` is a date. What it does not serve is a 404 in Attio's words.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from simulator import errors
+from simulator.asgi import (
+    BodyTooLarge,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    header,
+    http_date,
+    lifespan,
+    read_body,
+    send_reply,
+)
+from simulator.population import uuid
+from simulator.query import LIMIT_MAX, LimitPolicy, Query
+from simulator.schema import OBJECTS, Attribute, ObjectType
+from simulator.world import Entity, World
+from syncfsm.clock import Clock
+
+READ = ("record_permission:read", "object_configuration:read")
+SCOPES = frozenset({*READ, "record_permission:read-write", "webhook:read-write", "user_management:read"})
+KEY_LENGTH = 64
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What a route needs to know."""
+
+    body: bytes
+    params: dict[str, str]
+    token: str | None
+
+
+Handler = Callable[["FakeAttio", Request], Reply]
+
+
+class FakeAttio:
+    """The app.
+
+    Args:
+        world: Where the records are.
+        clock: For dates and for the rate limit.
+        api_key: The one token accepted; any that is not empty if `None`.
+        reads_per_s: Reads allowed in one second of the clock.
+        latency_s: How long an answer takes.
+        limit_policy: What to do about a `limit` above `limit_max`.
+        limit_max: The most rows for one query.
+        scopes: What the token may do.
+
+    Attributes:
+        requests: How often each (method, route, status) was answered.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        clock: Clock,
+        *,
+        api_key: str | None = None,
+        reads_per_s: int = 100,
+        latency_s: float = 0.0,
+        limit_policy: LimitPolicy = "clamp",
+        limit_max: int = LIMIT_MAX,
+        scopes: frozenset[str] = SCOPES,
+    ) -> None:
+        self.world = world
+        self.scopes = scopes
+        self.query = Query(world, limit_policy=limit_policy, limit_max=limit_max)
+        self.requests: Counter[tuple[str, str, int]] = Counter()
+        self._clock = clock
+        self._api_key = api_key
+        self._latency_s = latency_s
+        self._limit = _SecondLimit(reads_per_s)
+        self._rng = random.Random("execution ids")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        if scope["type"] != "http":
+            return None
+        if self._latency_s:
+            await self._clock.sleep(self._latency_s)
+        try:
+            body = await read_body(receive)
+        except BodyTooLarge:
+            body = b""
+        route, reply = self._answer(scope, body)
+        self.requests[scope["method"], route, reply.status] += 1
+        await send_reply(send, reply)
+        return None
+
+    def _answer(self, scope: Scope, body: bytes) -> tuple[str, Reply]:
+        """Return the name of the route and the answer, with the headers that every answer has."""
+        method, path, now = scope["method"], scope["path"], self._clock.now()
+        route, handler, params = _match(method, path)
+        headers = self._headers(now)
+        try:
+            if (retry_at := self._limit.refuse(now)) is not None:
+                headers["retry-after"] = http_date(retry_at)
+                raise errors.rate_limited()
+            if handler is None:
+                raise errors.not_found(f'Could not find endpoint "{method} {path}".')
+            request = Request(body=body, params=params, token=_token(scope))
+            if route != SELF:  # which has its own way of saying that a token is no good
+                self._authorize(request.token)
+            reply = handler(self, request)
+        except errors.ApiError as error:
+            reply = Reply(error.status, msgspec.json.encode(error.body))
+        else:
+            if route != SELF:
+                headers["x-accurate-at"] = f"{now:%Y-%m-%dT%H:%M:%S.%f}000Z"
+        return route, Reply(reply.status, reply.body, {**headers, **reply.headers})
+
+    def _headers(self, now: datetime) -> dict[str, str]:
+        return {
+            "content-type": "application/json; charset=utf-8",
+            "date": http_date(now),
+            "vary": "Origin",
+            "x-attio-execution-id": uuid(self._rng),
+        }
+
+    def knows(self, token: str) -> bool:
+        """Whether a token is one that this workspace gave out."""
+        return self._api_key in {None, token}
+
+    def _authorize(self, token: str | None) -> None:
+        """Refuse a token that is missing, wrong, or not allowed to read."""
+        if token is None:
+            raise errors.unauthorized("No API key was provided. Use the header Authorization: Bearer <key>.")
+        if not self.knows(token):
+            raise errors.unauthorized("The API key could not be found; it was probably revoked.")
+        if any(not self.scopes & {scope, f"{scope}-write"} for scope in READ):
+            raise errors.forbidden(list(READ))
+
+    def entity_rows(self, slug: str, rows: list[Entity]) -> bytes:
+        """Return rows as a body, from the JSON that each record keeps of itself."""
+        ids = self.world.ids_of(slug)
+        return b'{"data":[' + b",".join([entity.encoded(ids) for entity in rows]) + b"]}"
+
+    def object_type(self, name: str) -> ObjectType:
+        """Return an object by slug or id.
+
+        Raises:
+            ApiError: A 404, as Attio would answer.
+        """
+        for slug, object_id in self.world.object_ids.items():
+            if name in {slug, object_id}:
+                return OBJECTS[slug]
+        raise errors.not_found(f'Object with slug/ID "{name}" not found.')
+
+
+class _SecondLimit:
+    """So many in each second of the clock; the rest is told to come in the next one."""
+
+    def __init__(self, per_s: int) -> None:
+        self._per_s = per_s
+        self._second: datetime | None = None
+        self._count = 0
+
+    def refuse(self, now: datetime) -> datetime | None:
+        """Count a request; return when to come again if it is one too many."""
+        second = now.replace(microsecond=0)
+        if second != self._second:
+            self._second, self._count = second, 0
+        self._count += 1
+        return second + timedelta(seconds=1) if self._count > self._per_s else None
+
+
+def _token(scope: Scope) -> str | None:
+    kind, _, token = (header(scope, b"authorization") or "").partition(" ")
+    return token.strip() or None if kind.lower() == "bearer" else None
+
+
+# ── the routes ───────────────────────────────────────────────────────────────────────────────
+
+
+def _self(app: FakeAttio, request: Request) -> Reply:
+    if request.token is None:
+        raise errors.ApiError(400, "missing_value", "Token was not recognised, or is missing.")
+    if not app.knows(request.token):
+        return _json({"active": False})
+    world = app.world
+    return _json(
+        {
+            "active": True,
+            "scope": " ".join(sorted(app.scopes)),
+            "client_id": world.workspace_id,
+            "token_type": "Bearer",
+            "exp": None,
+            "iat": 1_700_000_000,
+            "sub": world.workspace_id,
+            "aud": world.workspace_id,
+            "iss": "attio.com",
+            "authorized_by_workspace_member_id": world.member_id,
+            "workspace_id": world.workspace_id,
+            "workspace_name": "Northwind Labs",
+            "workspace_slug": world.slug,
+            "workspace_logo_url": None,
+        }
+    )
+
+
+def _objects(app: FakeAttio, _request: Request) -> Reply:
+    kinds = sorted(OBJECTS.values(), key=lambda kind: app.world.object_ids[kind.slug])
+    return _json({"data": [_object_body(app, kind) for kind in kinds]})
+
+
+def _object(app: FakeAttio, request: Request) -> Reply:
+    return _json({"data": _object_body(app, app.object_type(request.params["object"]))})
+
+
+def _attributes(app: FakeAttio, request: Request) -> Reply:
+    kind = app.object_type(request.params["object"])
+    return _json({"data": [_attribute_body(app, kind, attribute) for attribute in kind.attributes]})
+
+
+def _query(app: FakeAttio, request: Request) -> Reply:
+    kind = app.object_type(request.params["object"])
+    try:
+        body = msgspec.json.decode(request.body or b"{}")
+    except msgspec.DecodeError as error:
+        raise errors.ApiError(400, "validation_type", "Body is not valid JSON.") from error
+    rows = app.query.rows(kind.slug, body)
+    return Reply(200, app.entity_rows(kind.slug, rows), {"x-attio-record-query-score": "0"})
+
+
+def _record(app: FakeAttio, request: Request) -> Reply:
+    kind, record_id = app.object_type(request.params["object"]), request.params["record"]
+    entity = app.world.entities(kind.slug).get(record_id)
+    if entity is None:
+        raise errors.not_found(f'Record with ID "{record_id}" not found.')
+    return Reply(200, b'{"data":' + entity.encoded(app.world.ids_of(kind.slug)) + b"}")
+
+
+def _json(value: Any) -> Reply:
+    return Reply(200, msgspec.json.encode(value))
+
+
+def _object_body(app: FakeAttio, kind: ObjectType) -> dict[str, Any]:
+    return {
+        "id": app.world.ids_of(kind.slug),
+        "api_slug": kind.slug,
+        "singular_noun": kind.singular,
+        "plural_noun": kind.plural,
+        "created_at": "2023-11-14T22:13:20.000000000Z",
+    }
+
+
+def _attribute_body(app: FakeAttio, kind: ObjectType, attribute: Attribute) -> dict[str, Any]:
+    attribute_id = uuid(random.Random(f"{app.world.object_ids[kind.slug]}:{attribute.slug}"))
+    is_reference = attribute.type == "record-reference"
+    return {
+        "id": {**app.world.ids_of(kind.slug), "attribute_id": attribute_id},
+        "title": attribute.title,
+        "description": None,
+        "api_slug": attribute.slug,
+        "type": attribute.type,
+        "is_system_attribute": True,
+        "is_writable": attribute.is_writable,
+        "is_required": False,
+        "is_unique": attribute.is_unique,
+        "is_multiselect": attribute.is_multiselect,
+        "is_default_value_enabled": False,
+        "is_archived": False,
+        "default_value": None,
+        "relationship": None,
+        "created_at": "2023-11-14T22:13:20.000000000Z",
+        "config": {
+            "currency": {"default_currency_code": None, "display_type": None},
+            "record_reference": {"allowed_object_ids": [] if is_reference else None},
+        },
+    }
+
+
+SELF = "/v2/self"
+
+_ROUTES: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", SELF, _self),
+    ("GET", "/v2/objects", _objects),
+    ("GET", "/v2/objects/{object}", _object),
+    ("GET", "/v2/objects/{object}/attributes", _attributes),
+    ("POST", "/v2/objects/{object}/records/query", _query),
+    ("GET", "/v2/objects/{object}/records/{record}", _record),
+)
+_PATTERNS = [
+    (method, route, re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", route)), handler)
+    for method, route, handler in _ROUTES
+]
+
+
+def _match(method: str, path: str) -> tuple[str, Handler | None, dict[str, str]]:
+    """Return the route that a request is for; the first that fits."""
+    for wanted, route, pattern, handler in _PATTERNS:
+        if wanted == method and (found := pattern.fullmatch(path)):
+            return route, handler, found.groupdict()
+    return "other", None, {}

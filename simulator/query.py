@@ -1,0 +1,197 @@
+"""`records/query`: which records, in which order, and which part of them.
+
+An order is sorted once and then follows the world: only records that were touched since find a new place.
+Ties are broken by ascending record id, as far as the sorts leave any.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+
+from simulator.errors import invalid, unknown_attribute
+from simulator.filters import compile_filter
+from simulator.schema import DEFAULT_PROPERTY, OBJECTS, ObjectType
+from simulator.world import Entity, World
+
+LIMIT_DEFAULT = 500
+LIMIT_MAX = 500
+
+LimitPolicy = Literal["accept", "clamp", "reject"]
+"""What is done about a `limit` above the maximum: the real API's answer is not known."""
+
+_ORDERS_KEPT_MAX = 16
+
+_Key = tuple[Any, ...]
+
+
+class Query:
+    """Answers queries over a world.
+
+    Args:
+        world: Where the records are.
+        limit_policy: What to do about a limit above `limit_max`.
+        limit_max: The most rows for one query.
+    """
+
+    def __init__(
+        self, world: World, *, limit_policy: LimitPolicy = "clamp", limit_max: int = LIMIT_MAX
+    ) -> None:
+        self._world = world
+        self._limit_policy = limit_policy
+        self._limit_max = limit_max
+        self._orders: dict[bytes, _Ordered] = {}
+
+    def rows(self, slug: str, body: Any) -> list[Entity]:
+        """Return the rows that a query's body asks for.
+
+        Raises:
+            ApiError: A 400, as Attio would answer.
+        """
+        if not isinstance(body, dict):
+            raise invalid([], "Expected object", expected="object")
+        limit = self._limit(body.get("limit", LIMIT_DEFAULT))
+        offset = _whole_number("offset", body.get("offset", 0), least=0)
+        rows = self._ordered(slug, body.get("filter", {}), body.get("sorts", []))
+        return rows[offset : offset + limit]
+
+    def _limit(self, value: Any) -> int:
+        limit = _whole_number("limit", value, least=1)
+        if limit <= self._limit_max or self._limit_policy == "accept":
+            return limit
+        if self._limit_policy == "clamp":
+            return self._limit_max
+        raise invalid(["limit"], f"Number must be less than or equal to {self._limit_max}", "too_big")
+
+    def _ordered(self, slug: str, filter_: Any, sorts: Any) -> list[Entity]:
+        """Return all records that fit, in order."""
+        key = msgspec.json.encode([slug, filter_, sorts])
+        order = self._orders.get(key)
+        if order is None:
+            order = _Ordered(self._world, OBJECTS[slug], filter_, sorts)
+            if len(self._orders) >= _ORDERS_KEPT_MAX:
+                self._orders.clear()
+            self._orders[key] = order
+        return order.rows()
+
+
+class _Ordered:
+    """The records of one object that fit a filter, in one order."""
+
+    def __init__(self, world: World, kind: ObjectType, filter_: Any, sorts: Any) -> None:
+        self._world = world
+        self._slug = kind.slug
+        self._fits = compile_filter(kind, filter_)
+        self._key = _sort_key(_sort_keys(kind, sorts))
+        self._changes = 0
+        self._keys: dict[str, _Key] = {}
+        self._sorted: list[_Key] = []
+        self._rows: list[Entity] = []
+
+    def rows(self) -> list[Entity]:
+        """Return the records as they are now."""
+        touched = self._world.touched(self._slug, self._changes)
+        self._changes += len(touched)
+        if self._keys:
+            for record_id in dict.fromkeys(touched):
+                self._take_out(record_id)
+                self._put_in(record_id)
+        elif touched:
+            self._sort()
+        return self._rows
+
+    def _sort(self) -> None:
+        """Sort all records at once, the first time."""
+        rows = [entity for entity in self._world.entities(self._slug).values() if self._fits(entity)]
+        self._keys = {entity.record_id: self._key(entity) for entity in rows}
+        self._rows = sorted(rows, key=lambda entity: self._keys[entity.record_id])
+        self._sorted = [self._keys[entity.record_id] for entity in self._rows]
+
+    def _take_out(self, record_id: str) -> None:
+        key = self._keys.pop(record_id, None)
+        if key is not None:
+            place = bisect_left(self._sorted, key)
+            del self._sorted[place], self._rows[place]
+
+    def _put_in(self, record_id: str) -> None:
+        entity = self._world.entities(self._slug).get(record_id)
+        if entity is None or not self._fits(entity):
+            return
+        key = self._keys[record_id] = self._key(entity)
+        place = bisect_left(self._sorted, key)
+        self._sorted.insert(place, key)
+        self._rows.insert(place, entity)
+
+
+def _whole_number(name: str, value: Any, *, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        received = "string" if isinstance(value, str) else type(value).__name__
+        raise invalid([name], f"Expected number, received {received}", expected="number", received=received)
+    if value != int(value):
+        raise invalid([name], "Expected integer, received float", expected="integer", received="float")
+    if value < least:
+        raise invalid([name], f"Number must be greater than or equal to {least}", "too_small")
+    return int(value)
+
+
+def _sort_keys(kind: ObjectType, sorts: Any) -> list[tuple[str, str, bool]]:
+    """Return (attribute, property, whether descending) for each sort, first one first."""
+    if not isinstance(sorts, list):
+        raise invalid(["sorts"], "Expected array", expected="array")
+    types = {attribute.slug: attribute.type for attribute in kind.attributes}
+    keys = []
+    for index, sort in enumerate(sorts):
+        if not isinstance(sort, dict) or sort.get("direction") not in {"asc", "desc"}:
+            raise invalid(
+                ["sorts", index, "direction"], "Invalid input", "invalid_option", options=["asc", "desc"]
+            )
+        slug = sort.get("attribute")
+        if slug not in types:
+            raise unknown_attribute(str(slug), ["sorts", str(index), "attribute"])
+        name = sort.get("field") or DEFAULT_PROPERTY.get(types[slug], "value")
+        keys.append((slug, name, sort["direction"] == "desc"))
+    return keys
+
+
+class _Descending:
+    """A value that sorts the other way round."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __lt__(self, other: _Descending) -> bool:
+        return bool(other.value < self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Descending) and bool(self.value == other.value)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _sort_key(keys: list[tuple[str, str, bool]]) -> Callable[[Entity], _Key]:
+    """Return the sort key of a record: a part for each sort, and the record id to break ties."""
+
+    def key(entity: Entity) -> _Key:
+        parts = [_sort_value(entity, slug, name) for slug, name, _ in keys]
+        turned = (
+            _Descending(part) if is_descending else part
+            for part, (_, _, is_descending) in zip(parts, keys, strict=True)
+        )
+        return (*turned, entity.record_id)
+
+    return key
+
+
+def _sort_value(entity: Entity, slug: str, name: str) -> tuple[bool, Any]:
+    """Return a key that puts records without a value last, or first where the order is descending."""
+    if slug == "created_at":
+        return (False, entity.created_at)
+    for value in entity.values[slug]:
+        if value["active_until"] is None and value.get(name) is not None:
+            return (False, value[name])
+    return (True, "")

@@ -1,0 +1,49 @@
+"""A fake API over real HTTP, on this machine only."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from simulator.asgi import App
+from syncfsm.errors import ConfigurationError
+
+HOST = "127.0.0.1"
+
+
+def serve(app: App, port: int, on_ready: Callable[[str], None]) -> None:
+    """Serve an app until Ctrl-C or SIGTERM.
+
+    Args:
+        app: What answers.
+        port: Where; 0 for any free port.
+        on_ready: Called with the URL once connections are accepted.
+
+    Raises:
+        ConfigurationError: The port is taken, or may not be used.
+    """
+    with _bound(port) as listener:
+        listener.listen()
+        config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
+        server = uvicorn.Server(config)
+        on_ready(f"http://{HOST}:{listener.getsockname()[1]}")
+        try:
+            asyncio.run(server.serve(sockets=[listener]))
+        except KeyboardInterrupt:
+            return  # uvicorn has shut down in good order and hands the signal on
+
+
+def _bound(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        reason = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        raise ConfigurationError(f"port {port} {reason}: choose another with --port, or 0 for any") from error
+    return listener
