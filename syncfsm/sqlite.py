@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from pathlib import Path
+
+_READ_ONLY = "it is read-only; give write permission to the file and its folder"
 
 _ADVICE = {
     sqlite3.SQLITE_FULL: "the disk is full; make room",
-    sqlite3.SQLITE_READONLY: "it is read-only; give write permission to the file and its folder",
+    sqlite3.SQLITE_READONLY: _READ_ONLY,
     sqlite3.SQLITE_PERM: "writing is not permitted; give write permission to the file and its folder",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check that its folder exists and can be written",
     sqlite3.SQLITE_BUSY: "another program holds it locked; wait for that program or stop it",
     sqlite3.SQLITE_LOCKED: "another program holds it locked; wait for that program or stop it",
     sqlite3.SQLITE_IOERR: "the disk refused to read or write; check the disk",
@@ -20,9 +23,22 @@ def _code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
-def unwritable_advice(error: sqlite3.Error) -> str | None:
+def unwritable_advice(error: sqlite3.Error, path: str) -> str | None:
     """Return what is wrong with the file and what to do, or `None` if the error is of another kind."""
+    if _code(error) == sqlite3.SQLITE_CANTOPEN:
+        return _unopenable_advice(Path(path))
     return _ADVICE.get(_code(error))
+
+
+def _unopenable_advice(path: Path) -> str:
+    """Say why a file cannot be opened: SQLite has one code for all the reasons."""
+    if path.is_dir():
+        return "it is a folder; name a file"
+    if not path.absolute().parent.is_dir():
+        return "its folder does not exist; make it"
+    if not os.access(path.absolute().parent, os.W_OK):
+        return _READ_ONLY
+    return "it cannot be opened; check its permissions"
 
 
 def is_locked(error: sqlite3.Error) -> bool:

@@ -25,7 +25,7 @@ def translated(path: str) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         if is_corrupt(error):
             raise CorruptLog(f"{path} is not a sound SQLite file: {error}") from error
-        advice = unwritable_advice(error)
+        advice = unwritable_advice(error, path)
         if advice is None:
             raise LogError(f"{path}: {error}") from error
         raise LogUnwritable(

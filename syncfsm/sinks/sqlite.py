@@ -126,7 +126,7 @@ class SqliteSink:
     def _failure(self, error: sqlite3.DatabaseError) -> Failure:
         """Say what is wrong with the file; a file held by another program is worth another try."""
         kind = FailureKind.LOCKED if is_locked(error) else FailureKind.UNWRITABLE
-        advice = unwritable_advice(error) or str(error)
+        advice = unwritable_advice(error, self.path) or str(error)
         return Failure(kind=kind, message=f"the sink {self.name} cannot be written: {advice}.")
 
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     from syncfsm.http import Reply
 
+KIND = "attio"
+"""What contacts and logs call this source."""
+
 BASE_URL = "https://api.attio.com"
 READS_PER_S = 90
 """Attio allows 100 reads in a second; a tenth is left for requests that bunch up on the way."""
@@ -83,7 +86,7 @@ class AttioSource:
         if not api_key.strip():
             raise ConfigurationError(f"there is no Attio key: set {KEY_VARIABLE}")
         self.object = object
-        self.name = "attio" if base_url == BASE_URL else f"attio:{_without_secrets(base_url)}"
+        self.name = KIND if base_url == BASE_URL else f"{KIND}:{_without_secrets(base_url)}"
         self._clock = clock or SystemClock()
         self._sorts = dict(_SORTS)
         self._http = HttpClient(
@@ -112,10 +115,13 @@ class AttioSource:
 
     async def fetch(self, request: PageRequest) -> Page | Failure:
         """Return the rows for one request."""
-        reply = await self._query(self.object, self._page_body(request))
-        if self._is_second_sort_refused(reply, request.order):
-            self._sorts[request.order] = self._sorts[request.order][:1]
-            reply = await self._query(self.object, self._page_body(request))
+        sorts = self._sorts[request.order]
+        reply = await self._query(self.object, _page_body(request, sorts))
+        if _is_bad_request(reply) and len(sorts) > 1:
+            # The second sort makes the order total, but is a courtesy: do without it if it is refused.
+            reply = await self._query(self.object, _page_body(request, sorts[:1]))
+            if not _is_bad_request(reply):
+                self._sorts[request.order] = sorts[:1]
         if isinstance(reply, Failure):
             return reply
         rows = decode_rows(reply.body)
@@ -173,20 +179,6 @@ class AttioSource:
             status=refused.status,
         )
 
-    def _page_body(self, request: PageRequest) -> dict[str, Any]:
-        body: dict[str, Any] = {"limit": request.limit, "offset": request.offset}
-        if sorts := self._sorts[request.order]:
-            body["sorts"] = sorts
-        return body
-
-    def _is_second_sort_refused(self, reply: Reply | Failure, order: Order) -> bool:
-        """Whether to try without the second sort key: it makes the order total, but is a courtesy."""
-        return (
-            isinstance(reply, Failure)
-            and reply.kind is FailureKind.BAD_REQUEST
-            and len(self._sorts[order]) > 1
-        )
-
     def _as_of(self, reply: Reply) -> datetime:
         """Return the instant the answer reflects, by the server where it says so."""
         accurate_at = reply.headers.get("x-accurate-at")
@@ -194,6 +186,15 @@ class AttioSource:
             return datetime.fromisoformat(accurate_at[:26] + "Z") if accurate_at else self._clock.now()
         except ValueError:
             return self._clock.now()
+
+
+def _page_body(request: PageRequest, sorts: list[dict[str, str]]) -> dict[str, Any]:
+    body: dict[str, Any] = {"limit": request.limit, "offset": request.offset}
+    return {**body, "sorts": sorts} if sorts else body
+
+
+def _is_bad_request(reply: Reply | Failure) -> bool:
+    return isinstance(reply, Failure) and reply.kind is FailureKind.BAD_REQUEST
 
 
 def _key_refused(status: int | None = None) -> Failure:

@@ -15,7 +15,7 @@ import msgspec
 from syncfsm.contact import Contact
 from syncfsm.events import Reject
 from syncfsm.failure import Failure
-from syncfsm.sources.attio import AttioSource
+from syncfsm.sources.attio import KIND, AttioSource
 from syncfsm.sources.protocol import Record, Transformed
 
 COMPANIES_CACHED_MAX = 10_000
@@ -70,7 +70,7 @@ class AttioPeople:
     """The transform for Attio people.
 
     Args:
-        source: Whose people; its name goes into each contact.
+        source: Whose people; it also looks up the companies.
         companies: Whether to look up the names of companies. Needs a key that may read companies.
     """
 
@@ -110,7 +110,7 @@ class AttioPeople:
         company_id = _company_id(person)
         return Contact(
             external_id=record_id,
-            source=self._source.name,
+            source=KIND,
             first_name=(name.first_name or None) if name else None,
             last_name=(name.last_name or None) if name else None,
             company=self._names.get(company_id) if company_id else None,

@@ -136,7 +136,7 @@ def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
 
 
 def test_a_log_in_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
-    with pytest.raises(LogUnwritable, match="cannot be opened; check that its folder exists"):
+    with pytest.raises(LogUnwritable, match="its folder does not exist; make it"):
         open_log(tmp_path / "nowhere" / "log.db")
 
 

@@ -1,0 +1,255 @@
+"""The main job, as a user does it: the command line, over real sockets, into real files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import KEY, Cli, Server
+
+Serve = Callable[..., Server]
+
+
+def contacts(folder: Path) -> list[tuple[str, ...]]:
+    connection = sqlite3.connect(folder / "contacts.db")
+    rows = connection.execute("SELECT * FROM contacts ORDER BY external_id").fetchall()
+    connection.close()
+    return rows
+
+
+@pytest.mark.parametrize("people", [0, 1, 49, 50, 51, 100, 4980, 5000])
+def test_all_people_arrive_once_and_a_second_run_writes_nothing(serve: Serve, cli: Cli, people: int) -> None:
+    server = serve(people)
+    first = cli.sync(server.url)
+    rows = contacts(cli.folder)
+    assert {row[0] for row in rows} == set(server.world.entities("people"))
+    assert len(rows) == people
+    assert (first["state"], first["fetched"], first["created"]) == ("COMPLETED", people, people)
+    assert first["pages"] == max(1, -(-people // 50))
+    second = cli.sync(server.url)
+    assert (second["created"], second["updated"], second["unchanged"]) == (0, 0, people)
+    assert contacts(cli.folder) == rows
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest", "id"])
+def test_every_order_brings_the_same_people(serve: Serve, cli: Cli, order: str) -> None:
+    server = serve(120)
+    assert cli.sync(server.url, "--order", order)["created"] == 120
+    assert {row[0] for row in contacts(cli.folder)} == set(server.world.entities("people"))
+
+
+def test_a_sync_killed_midway_goes_on_and_ends_with_everybody_once(serve: Serve, cli: Cli) -> None:
+    server = serve(1500, latency_s=0.02)
+    killed = 0
+    for _ in range(3):
+        process = cli.start(*cli.sync_args(server.url))
+        began = server.queries
+        while server.queries < began + 10 and process.poll() is None:
+            time.sleep(0.005)  # until the other process has got somewhere
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+        process.communicate()
+    assert killed == 3
+    last = cli.sync(server.url)
+    assert (last["state"], last["fetched"], last["created"] + last["unchanged"]) == ("COMPLETED", 1500, 1500)
+    assert {row[0] for row in contacts(cli.folder)} == set(server.world.entities("people"))
+    assert len(cli.json("log", "ls", "sync.db")["processes"]) == 1
+    assert cli.json("log", "verify", "sync.db")["findings"] == []
+
+
+def test_ctrl_c_says_how_to_go_on(serve: Serve, cli: Cli) -> None:
+    server = serve(1500, latency_s=0.05)
+    process = cli.start(*cli.sync_args(server.url))
+    while server.queries < 5:
+        time.sleep(0.005)  # until the other process has got somewhere
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "run the same command again" in err
+    assert "Traceback" not in err
+
+
+def test_a_wrong_key_fails_while_initializing_and_names_the_variable(serve: Serve, cli: Cli) -> None:
+    server = serve(10, api_key="another-key")
+    out, err = cli(*cli.sync_args(server.url), status=1)
+    assert "set ATTIO_API_KEY" in err
+    assert out.startswith("FAILED")
+    replay = cli.json("replay", "sync.db")
+    assert (replay["state"], replay["version"], replay["failure"]["action"]) == ("FAILED", 2, "check")
+    assert not (cli.folder / "contacts.db").exists()
+
+
+def test_no_key_at_all_is_wrong_use(serve: Serve, cli: Cli) -> None:
+    cli.env["ATTIO_API_KEY"] = " "
+    _, err = cli(*cli.sync_args(serve(1).url), status=2)
+    assert "set ATTIO_API_KEY" in err
+
+
+def test_a_wrong_object_says_which_there_are_and_the_right_one_then_works(serve: Serve, cli: Cli) -> None:
+    server = serve(10)
+    _, err = cli(*cli.sync_args(server.url), "--object", "persons", status=1)
+    assert "no object 'persons'; there are: companies, people" in err
+    assert cli.sync(server.url)["created"] == 10
+
+
+def test_a_key_without_the_scopes_says_which_it_lacks(serve: Serve, cli: Cli) -> None:
+    server = serve(10, scopes=frozenset({"record_permission:read"}))
+    _, err = cli(*cli.sync_args(server.url), status=1)
+    assert "lacks the scopes object_configuration:read" in err
+
+
+def test_a_server_that_is_not_there_is_tried_and_said_to_be_unreachable(cli: Cli) -> None:
+    process = cli.start(*cli.sync_args("http://127.0.0.1:9"), "-v")
+    lines = []
+    assert process.stderr is not None
+    for line in process.stderr:
+        lines.append(line)
+        if "RetryScheduled" in line:
+            break
+    process.kill()
+    process.communicate()
+    assert "cannot be reached" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["sync", "--source", "attio", "--sink", "mysql:x"], "no sink is known as 'mysql:x'"),
+        (["sync", "--source", "attio", "--sink", "jsonl:p", "--page-size", "500"], "choose 1 to 499"),
+        (["sync", "--source", "attio", "--sink", "jsonl:p", "--base-url", "nowhere"], "is not a URL"),
+        (["sync", "--source", "attio"], "Missing option '--sink'"),
+        (["replay", "nothing.db"], "there is no log nothing.db"),
+        (["log", "ls", "nothing.db"], "there is no log nothing.db"),
+        (["cancel", "nothing.db", "x"], "there is no log nothing.db"),
+        (["simulate", "nothing.toml"], "cannot be read: No such file"),
+        (["simulate", "--people", "-1"], "-1"),
+        (["frobnicate"], "No such command"),
+    ],
+)
+def test_wrong_use_exits_with_2_and_says_what_would_be_right(cli: Cli, args: list[str], words: str) -> None:
+    _, err = cli(*args, status=2)
+    assert words in err
+
+
+def test_an_unfinished_sync_goes_on_with_its_own_order_or_starts_anew(serve: Serve, cli: Cli) -> None:
+    server = serve(120, api_key="another-key")
+    cli(*cli.sync_args(server.url), "--order", "oldest", status=1)
+    _, err = cli(*cli.sync_args(server.url), status=2)
+    assert "began with order 'oldest'" in err
+    cli.env["ATTIO_API_KEY"] = "another-key"
+    assert cli.sync(server.url, "--fresh")["created"] == 120
+
+
+def test_a_cancelled_sync_stays_cancelled_and_the_next_starts_anew(serve: Serve, cli: Cli) -> None:
+    server = serve(120)
+    process = cli.start(*cli.sync_args(server.url), "-v")
+    assert process.stderr is not None
+    next(line for line in process.stderr if "FetchingBegan" in line)
+    process.kill()
+    process.communicate()
+    cancelled = cli.json("cancel", "sync.db", cli.json("log", "ls", "sync.db")["processes"][0]["process"][:4])
+    assert cancelled["state"] == "CANCELLED"
+    fresh = cli.sync(server.url)
+    assert fresh["process"] != cancelled["process"]
+    assert fresh["fetched"] == 120
+
+
+def test_another_sink_is_refused_while_a_sync_is_active(serve: Serve, cli: Cli) -> None:
+    server = serve(1500, latency_s=0.05)
+    process = cli.start(*cli.sync_args(server.url))
+    while server.queries < 2:
+        time.sleep(0.005)  # until the other process has got somewhere
+    _, err = cli(*cli.sync_args(server.url), "--sink", "jsonl:people.jsonl", status=2)
+    process.kill()
+    process.communicate()
+    assert "is active already: process" in err
+
+
+def test_the_key_is_nowhere_in_what_was_written(serve: Serve, cli: Cli) -> None:
+    cli(*cli.sync_args(serve(60).url), "-v")
+    cli(*cli.sync_args(serve(60, api_key="other").url), status=1)
+    for path in cli.folder.iterdir():
+        assert KEY.encode() not in path.read_bytes(), path
+
+
+def test_serve_prints_its_url_first_and_stops_on_sigterm(cli: Cli) -> None:
+    process = cli.start("serve", "--port", 0, "--people", 30)
+    assert process.stdout is not None
+    url = process.stdout.readline().strip()
+    assert cli.sync(url)["created"] == 30
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, "Traceback" in err) in {(0, False), (-signal.SIGTERM, False)}
+
+
+def test_a_taken_port_is_said_to_be_taken(serve: Serve, cli: Cli) -> None:
+    _, err = cli("serve", "--port", serve(0).url.rpartition(":")[2], "--people", 0, status=2)
+    assert "is taken: choose another" in err
+
+
+class SmallDisk:
+    """A file system with little room, of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir()
+        self._mount("tmpfs", "-t", "tmpfs", "-o", "size=400k")
+
+    def _mount(self, device: str, *options: str) -> None:
+        subprocess.run(["mount", *options, device, self.path], check=True, capture_output=True)
+
+    def remount(self, options: str) -> None:
+        self._mount("tmpfs", "-o", f"remount,{options}")
+
+    def close(self) -> None:
+        subprocess.run(["umount", "-l", self.path], check=True, capture_output=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small disk")
+    try:
+        disk = SmallDisk(tmp_path / "disk")
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("a small disk cannot be mounted here")
+    yield disk
+    disk.close()
+
+
+@pytest.mark.parametrize("full", ["sink", "log"])
+def test_a_full_disk_says_so_and_nothing_is_lost(
+    serve: Serve, cli: Cli, small_disk: SmallDisk, full: str
+) -> None:
+    server = serve(1500)
+    files = {"sink": "disk/contacts.db" if full == "sink" else "contacts.db"}
+    files["log"] = "disk/sync.db" if full == "log" else "sync.db"
+    args = ("--sink", f"sqlite:{files['sink']}", "--log", files["log"])
+    _, err = cli(*cli.sync_args(server.url), *args, status=1)
+    assert "the disk is full; make room" in err
+    assert cli.json("log", "verify", files["log"])["findings"] == []
+    small_disk.remount("size=64m")
+    last = cli.sync(server.url, *args)
+    assert (last["state"], last["fetched"]) == ("COMPLETED", 1500)
+    assert len(cli.json("log", "ls", files["log"])["processes"]) == 1
+
+
+def test_a_read_only_disk_says_so_and_its_log_can_still_be_read(
+    serve: Serve, cli: Cli, small_disk: SmallDisk
+) -> None:
+    server = serve(60)
+    args = ("--sink", "sqlite:disk/contacts.db", "--log", "disk/sync.db")
+    cli.sync(server.url, *args)
+    small_disk.remount("ro")
+    _, err = cli(*cli.sync_args(server.url), *args, status=1)
+    assert "read-only; give write permission" in err
+    _, err = cli(*cli.sync_args(server.url), "--sink", "sqlite:disk/contacts.db", status=1)
+    assert "read-only; give write permission" in err
+    assert cli.json("replay", "disk/sync.db")["fetched"] == 60
