@@ -148,7 +148,7 @@ class _Simulation:
             await self.clock.sleep(PAUSE_S)
 
     async def _one_engine(self) -> Process | None:
-        """Return the state in which an engine left the sync, or `None` if it died."""
+        """Return the state in which an engine left the sync, or `None` if it died on the way."""
         source = AttioSource(
             "simulated", base_url=BASE_URL, clock=self.clock, transport=self.transport, reads_per_s=90
         )
@@ -164,7 +164,8 @@ class _Simulation:
         try:
             return await engine.sync(page_size=self.scenario.page_size, order=self.scenario.order)
         except Crash:
-            return None
+            latest = self.log.latest(source.name, source.object, self.sink.name)
+            return latest if latest and latest.state is State.COMPLETED else None
         finally:
             await source.aclose()
 

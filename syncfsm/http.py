@@ -160,14 +160,13 @@ def _error_body(body: bytes) -> _ErrorBody:
 
 
 def _checked_url(base_url: str) -> str:
+    """Return the URL if it can be asked; the message does not repeat it, since it may hold a password."""
     try:
         url = httpx.URL(base_url)
-    except httpx.InvalidURL as error:
-        raise ConfigurationError(f"{base_url!r} is not a URL: {error}") from error
+    except httpx.InvalidURL:
+        url = httpx.URL()
     if url.scheme not in {"http", "https"} or not url.host:
-        raise ConfigurationError(
-            f"{base_url!r} is not a URL of an API: it must start with https:// or http://"
-        )
+        raise ConfigurationError("the base URL is not a URL of an API: it must start with https:// or http://")
     return base_url
 
 

@@ -85,8 +85,6 @@ class AttioSource:
 
         if not api_key.strip():
             raise ConfigurationError(f"there is no Attio key: set {KEY_VARIABLE}")
-        self.object = object
-        self.name = KIND if base_url == BASE_URL else f"{KIND}:{_without_secrets(base_url)}"
         self._clock = clock or SystemClock()
         self._sorts = dict(_SORTS)
         self._http = HttpClient(
@@ -97,6 +95,8 @@ class AttioSource:
             transport=transport,
             per_s=reads_per_s,
         )
+        self.object = object
+        self.name = KIND if base_url == BASE_URL else f"{KIND}:{_without_secrets(base_url)}"
 
     async def check(self) -> dict[str, str] | Failure:
         """Check the key, its scopes and the object."""

@@ -1,0 +1,111 @@
+"""What every sink must do. A sink's test module subclasses this and says how to open one and read it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from syncfsm.contact import Contact
+from syncfsm.failure import Failure
+from syncfsm.sinks import Sink, UpsertResult
+
+T = TypeVar("T")
+
+ADA = Contact(
+    external_id="a1",
+    source="attio",
+    first_name="Ada",
+    last_name='"Lovelace"',
+    company="Ünïted\nBakeries",
+    role="经理",
+    phone_numbers=("+14155550132", "+442079460018"),
+    emails=("ada@mail.example",),
+    source_url="https://app.attio.example/a1",
+)
+NOBODY = Contact(external_id="n1", source="attio")
+
+TEXT = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+CONTACTS = st.builds(
+    Contact,
+    external_id=st.sampled_from("abcdef"),
+    source=st.sampled_from(["attio", "other"]),
+    first_name=TEXT,
+    company=TEXT,
+    emails=st.lists(st.sampled_from(["x@a.example", "y@b.example"]), max_size=2).map(tuple),
+)
+PAGES = st.lists(CONTACTS, max_size=6, unique_by=lambda contact: (contact.external_id, contact.source))
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+def upsert(sink: Sink[Contact], *contacts: Contact) -> UpsertResult:
+    result = run(sink.upsert(contacts))
+    assert isinstance(result, UpsertResult), result
+    return result
+
+
+class SinkContract:
+    """Subclass it with fixtures `sink` and `stored` (a function that reads all contacts back)."""
+
+    def test_new_contacts_are_created_and_read_back_as_they_were(self, sink, stored) -> None:
+        assert upsert(sink, ADA, NOBODY) == UpsertResult(created=2)
+        assert stored() == {ADA, NOBODY}
+
+    def test_the_same_contacts_again_change_nothing(self, sink, stored) -> None:
+        upsert(sink, ADA, NOBODY)
+        assert upsert(sink, NOBODY, ADA) == UpsertResult(unchanged=2)
+        assert stored() == {ADA, NOBODY}
+
+    def test_a_changed_contact_is_updated_and_the_rest_left(self, sink, stored) -> None:
+        upsert(sink, ADA, NOBODY)
+        countess = replace(ADA, role="Countess", emails=())
+        assert upsert(sink, countess, NOBODY) == UpsertResult(updated=1, unchanged=1)
+        assert stored() == {countess, NOBODY}
+
+    def test_contacts_of_two_sources_with_one_id_stay_apart(self, sink, stored) -> None:
+        other = replace(ADA, source="other")
+        assert upsert(sink, ADA, other) == UpsertResult(created=2)
+        assert stored() == {ADA, other}
+
+    def test_no_contacts_are_no_trouble(self, sink, stored) -> None:
+        assert upsert(sink) == UpsertResult()
+        assert stored() == set()
+
+    def test_checking_and_finishing_an_empty_sink_is_fine(self, sink, stored) -> None:
+        assert not isinstance(run(sink.check()), Failure)
+        assert run(sink.finish()) is None
+        assert stored() == set()
+
+    def test_a_closed_sink_opens_again_and_knows_what_it_had(self, sink, stored) -> None:
+        upsert(sink, ADA)
+        run(sink.finish())
+        run(sink.aclose())
+        run(sink.aclose())
+        assert upsert(sink, ADA, NOBODY) == UpsertResult(created=1, unchanged=1)
+        assert stored() == {ADA, NOBODY}
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(
+        pages=st.lists(
+            st.lists(CONTACTS, max_size=6, unique_by=lambda c: (c.external_id, c.source)), max_size=6
+        )
+    )
+    def test_any_pages_leave_the_last_of_each_contact_and_counts_that_add_up(self, fresh, pages) -> None:
+        sink, stored = fresh()
+        expected: dict[tuple[str, str], Contact] = {}
+        for page in pages:
+            result = upsert(sink, *page)
+            known = {(c.external_id, c.source) for c in page} & expected.keys()
+            assert result.created == len(page) - len(known)
+            assert result.created + result.updated + result.unchanged == len(page)
+            expected.update(((c.external_id, c.source), c) for c in page)
+        run(sink.finish())
+        assert stored() == set(expected.values())
+        run(sink.aclose())

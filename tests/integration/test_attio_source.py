@@ -1,0 +1,276 @@
+"""The Attio source: the contract against the fake, and what becomes of every answer that is no page."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Callable
+
+import httpx
+import msgspec
+import pytest
+
+from simulator.attio import FakeAttio
+from simulator.clock import EPOCH
+from simulator.world import World
+from syncfsm.errors import ConfigurationError
+from syncfsm.failure import Failure, FailureKind
+from syncfsm.pagination import PageRequest
+from syncfsm.sources.attio import AttioSource
+from syncfsm.sources.attio_wire import normal_timestamp
+from syncfsm.sources.protocol import Page
+from tests.contracts.source import SourceContract
+from tests.fakes import TestClock
+
+REQUEST = PageRequest(cursor=None, offset=0, limit=10, order="newest")
+BASE_URL = "http://attio.test"
+
+
+def source_over(transport: httpx.AsyncBaseTransport, **settings: object) -> AttioSource:
+    return AttioSource("key", base_url=BASE_URL, clock=TestClock(), transport=transport, **settings)  # type: ignore[arg-type]
+
+
+def answering(answer: Callable[[httpx.Request], httpx.Response]) -> AttioSource:
+    return source_over(httpx.MockTransport(answer))
+
+
+def fetched(answer: httpx.Response | Exception) -> Page | Failure:
+    """Return what a source makes of one answer."""
+
+    def respond(_request: httpx.Request) -> httpx.Response:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return asyncio.run(answering(respond).fetch(REQUEST))
+
+
+class TestAttioSource(SourceContract):
+    @pytest.fixture
+    def source(self) -> AttioSource:
+        fake = FakeAttio(World(1, people=30, now=EPOCH), TestClock())
+        return source_over(httpx.ASGITransport(fake))
+
+
+ERROR = {"status_code": 400, "type": "invalid_request_error", "code": "filter_error", "message": "Bad."}
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (httpx.Response(429), FailureKind.RATE_LIMITED),
+        (httpx.Response(500, json={"message": "no"}), FailureKind.UNAVAILABLE),
+        (httpx.Response(502, html="<h1>Bad Gateway</h1>"), FailureKind.UNAVAILABLE),
+        (httpx.Response(503, text="Service Unavailable"), FailureKind.UNAVAILABLE),
+        (httpx.Response(504, content=b"\xff\xfe"), FailureKind.UNAVAILABLE),
+        (httpx.Response(400, json=ERROR), FailureKind.BAD_REQUEST),
+        (httpx.Response(302, headers={"Location": "/"}), FailureKind.BAD_REQUEST),
+        (httpx.Response(401, json={"code": "unauthorized"}), FailureKind.UNAUTHORIZED),
+        (httpx.Response(403, json={"code": "billing_error"}), FailureKind.FORBIDDEN),
+        (httpx.Response(404, json={"code": "not_found"}), FailureKind.NOT_FOUND),
+        (httpx.Response(404, json={"code": "merge_in_progress"}), FailureKind.UNAVAILABLE),
+        (httpx.Response(408), FailureKind.TIMEOUT),
+        (httpx.Response(200, content=b""), FailureKind.MALFORMED),
+        (httpx.Response(200, content=b'{"data": [{"id"'), FailureKind.MALFORMED),
+        (httpx.Response(200, json={"data": None}), FailureKind.MALFORMED),
+        (httpx.Response(200, json={"rows": []}), FailureKind.MALFORMED),
+        (httpx.Response(200, json=[]), FailureKind.MALFORMED),
+        (httpx.Response(200, html="<h1>Hello</h1>"), FailureKind.MALFORMED),
+        (httpx.ConnectError("refused"), FailureKind.UNAVAILABLE),
+        (httpx.ConnectTimeout("slow"), FailureKind.TIMEOUT),
+        (httpx.ReadTimeout("slow"), FailureKind.TIMEOUT),
+        (httpx.PoolTimeout("busy"), FailureKind.TIMEOUT),
+        (httpx.ReadError("reset"), FailureKind.UNAVAILABLE),
+        (httpx.RemoteProtocolError("peer closed"), FailureKind.UNAVAILABLE),
+    ],
+)
+def test_every_answer_that_is_no_page_becomes_a_failure_of_its_kind(
+    answer: httpx.Response | Exception, kind: FailureKind
+) -> None:
+    failure = fetched(answer)
+    assert isinstance(failure, Failure)
+    assert failure.kind is kind
+    assert failure.message.startswith("Attio")
+    assert "key" not in failure.message or kind is FailureKind.UNAUTHORIZED
+
+
+def test_a_body_cut_short_inside_its_compression_is_malformed() -> None:
+    def cut(_request: httpx.Request) -> httpx.Response:
+        body = gzip.compress(b'{"data": []}' * 100)
+        return httpx.Response(
+            200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(body[:-4] + b"zz")
+        )
+
+    failure = asyncio.run(answering(cut).fetch(REQUEST))
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.MALFORMED
+
+
+def test_a_body_past_the_limit_is_refused_before_it_is_read_to_its_end() -> None:
+    read = []
+
+    class Endless(httpx.AsyncByteStream):
+        async def __aiter__(self):
+            while True:
+                read.append(1)
+                yield b"x" * 1_000_000
+
+    source = answering(lambda _request: httpx.Response(200, stream=Endless()))
+    source._http._body_bytes_max = 3_000_000
+    failure = asyncio.run(source.fetch(REQUEST))
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.TOO_LARGE
+    assert len(read) == 4
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7.0),
+        ({"Retry-After": "Sat, 23 May 2026 14:42:05 GMT", "Date": "Sat, 23 May 2026 14:42:01 GMT"}, 4.0),
+        ({"Retry-After": "Sat, 23 May 2020 14:42:05 GMT", "Date": "Sat, 23 May 2026 14:42:01 GMT"}, 0.0),
+        ({"Retry-After": "Thu, 01 Jan 2026 00:00:09 GMT", "Date": "yesterday"}, 9.0),
+        ({"Retry-After": "whenever"}, None),
+        ({}, None),
+    ],
+)
+def test_retry_after_is_measured_against_the_servers_own_date(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    failure = fetched(httpx.Response(429, headers=headers))
+    assert isinstance(failure, Failure)
+    assert failure.retry_after_s == pytest.approx(seconds, abs=0.001)
+
+
+def person(**changes: object) -> dict[str, object]:
+    values = {"created_at": [{"value": "2026-01-01T00:00:00.000000000Z"}]}
+    return {"id": {"record_id": "r1"}, "values": values, **changes}
+
+
+@pytest.mark.parametrize(
+    ("row", "record_id", "problem"),
+    [
+        (person(), "r1", ""),
+        (person(id={}), "", "missing required field `record_id`"),
+        (person(id={"record_id": ""}), "", "has no record id"),
+        (person(id=None), "", "Expected `object`"),
+        (person(values={}), "r1", "missing required field `created_at`"),
+        (person(values={"created_at": []}), "r1", "values.created_at is empty"),
+        (person(values={"created_at": [{"value": "soon"}]}), "r1", "is not a timestamp"),
+        ("a text", "", "Expected `object`"),
+        (None, "", "Expected `object`"),
+    ],
+)
+def test_a_row_without_place_or_id_is_a_record_with_a_problem_and_no_failure(
+    row: object, record_id: str, problem: str
+) -> None:
+    page = fetched(httpx.Response(200, json={"data": [row]}))
+    assert isinstance(page, Page)
+    (record,) = page.records
+    assert record.id == record_id
+    assert problem in record.problem
+    assert bool(record.problem) is bool(problem)
+    assert msgspec.json.decode(record.raw) == row
+
+
+def test_a_second_sort_that_is_refused_is_left_out_from_then_on() -> None:
+    bodies = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        body = msgspec.json.decode(request.content)
+        bodies.append(body)
+        refused = len(body["sorts"]) > 1
+        return httpx.Response(400, json=ERROR) if refused else httpx.Response(200, json={"data": []})
+
+    async def twice() -> None:
+        source = answering(refuse)
+        for _ in range(2):
+            assert isinstance(await source.fetch(REQUEST), Page)
+
+    asyncio.run(twice())
+    assert [len(body["sorts"]) for body in bodies] == [2, 1, 1]
+
+
+def test_parameters_go_into_the_body_and_the_default_order_asks_for_no_sort() -> None:
+    seen = []
+
+    def keep(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={"data": []})
+
+    by_id = PageRequest(cursor=50, offset=44, limit=57, order="id")
+    asyncio.run(answering(keep).fetch(by_id))
+    assert str(seen[0].url) == f"{BASE_URL}/v2/objects/people/records/query"
+    assert msgspec.json.decode(seen[0].content) == {"limit": 57, "offset": 44}
+    assert seen[0].headers["Authorization"] == "Bearer key"
+
+
+def test_the_page_is_as_of_what_the_server_says() -> None:
+    headers = {"x-accurate-at": "2026-05-16T01:33:20.038000000Z"}
+    page = fetched(httpx.Response(200, headers=headers, json={"data": []}))
+    assert isinstance(page, Page)
+    assert page.as_of.isoformat() == "2026-05-16T01:33:20.038000+00:00"
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("2026-02-03T09:14:26.871000000Z", "2026-02-03T09:14:26.871000000Z"),
+        ("2026-02-03T09:14:26.871Z", "2026-02-03T09:14:26.871000000Z"),
+        ("2026-02-03T09:14:26Z", "2026-02-03T09:14:26.000000000Z"),
+        ("2026-02-03T10:14:26+01:00", "2026-02-03T09:14:26.000000000Z"),
+        ("2026-02-03T09:14:26", "2026-02-03T09:14:26.000000000Z"),
+    ],
+)
+def test_timestamps_are_brought_to_one_form_so_that_text_order_is_time_order(text: str, normal: str) -> None:
+    assert normal_timestamp(text) == normal
+
+
+@pytest.mark.parametrize(
+    ("key", "base_url", "words"),
+    [
+        ("", BASE_URL, "set ATTIO_API_KEY"),
+        ("  ", BASE_URL, "set ATTIO_API_KEY"),
+        ("kéy", BASE_URL, "copy it again"),
+        ("key\nkey", BASE_URL, "copy it again"),
+        ("key", "api.attio.com", "must start with https://"),
+        ("key", "ftp://api.attio.com", "must start with https://"),
+        ("key", "http://", "must start with https://"),
+        ("key", "http://[", "must start with https://"),
+    ],
+)
+def test_a_key_or_a_url_that_cannot_work_is_refused_without_showing_the_key(
+    key: str, base_url: str, words: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=words) as refused:
+        AttioSource(key, base_url=base_url)
+    assert "kéy" not in str(refused.value)
+
+
+def test_a_url_with_a_password_does_not_show_it_in_the_sources_name() -> None:
+    assert (
+        AttioSource("key", base_url="https://u:secret@proxy.test/attio/").name
+        == "attio:https://proxy.test/attio"
+    )
+    assert AttioSource("key").name == "attio"
+
+
+def test_requests_keep_the_rate_limit_in_the_clocks_own_time() -> None:
+    clock = TestClock()
+    times = []
+
+    def keep(_request: httpx.Request) -> httpx.Response:
+        times.append(clock.at)
+        return httpx.Response(200, json={"data": []})
+
+    async def many() -> None:
+        source = AttioSource(
+            "key", base_url=BASE_URL, clock=clock, transport=httpx.MockTransport(keep), reads_per_s=5
+        )
+        for _ in range(23):
+            await source.fetch(REQUEST)
+
+    asyncio.run(many())
+    gaps = [(last - first).total_seconds() for first, last in zip(times, times[5:], strict=False)]
+    assert min(gaps) >= 1.0
+    assert clock.slept_s < 5.0

@@ -1,0 +1,190 @@
+"""The sinks that write files: the contract, and what is particular to each."""
+
+from __future__ import annotations
+
+import sqlite3
+from itertools import count
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from syncfsm.contact import Contact
+from syncfsm.errors import ConfigurationError
+from syncfsm.failure import Failure, FailureKind
+from syncfsm.sinks import open_sink
+from syncfsm.sinks.jsonl import JsonlSink
+from syncfsm.sinks.protocol import UpsertResult
+from syncfsm.sinks.sqlite import SqliteSink
+from tests.contracts.sink import ADA, NOBODY, SinkContract, run, upsert
+from tests.fakes import TestClock
+
+COLUMNS = "external_id, source, first_name, last_name, company, role, phone_numbers, emails, source_url"
+
+
+def in_sqlite(path: Path) -> set[Contact]:
+    """Return all contacts; the file is not there before anything is written."""
+    if not path.exists():
+        return set()
+    connection = sqlite3.connect(path)
+    rows = connection.execute(f"SELECT {COLUMNS} FROM contacts").fetchall()
+    connection.close()
+    names = COLUMNS.split(", ")
+    found = [dict(zip(names, row, strict=True)) for row in rows]
+    for contact in found:
+        for name in ("phone_numbers", "emails"):
+            contact[name] = tuple(msgspec.json.decode(contact[name]))
+    return {Contact(**contact) for contact in found}
+
+
+def in_jsonl(path: Path) -> set[Contact]:
+    """Return the last line of each contact; the file is not there before anything is written."""
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    found = [msgspec.json.decode(line, type=Contact) for line in lines]
+    return set({(contact.external_id, contact.source): contact for contact in found}.values())
+
+
+class TestSqliteSink(SinkContract):
+    @pytest.fixture
+    def fresh(self, tmp_path: Path):
+        numbers = count()
+
+        def make():
+            path = tmp_path / f"contacts{next(numbers)}.db"
+            return SqliteSink(path, clock=TestClock()), lambda: in_sqlite(path)
+
+        return make
+
+    @pytest.fixture
+    def sink(self, tmp_path: Path):
+        sink = SqliteSink(tmp_path / "contacts.db", clock=TestClock())
+        yield sink
+        run(sink.aclose())
+
+    @pytest.fixture
+    def stored(self, tmp_path: Path):
+        return lambda: in_sqlite(tmp_path / "contacts.db")
+
+
+class TestJsonlSink(SinkContract):
+    @pytest.fixture
+    def fresh(self, tmp_path: Path):
+        numbers = count()
+
+        def make():
+            path = tmp_path / f"people{next(numbers)}.jsonl"
+            return JsonlSink(path), lambda: in_jsonl(path)
+
+        return make
+
+    @pytest.fixture
+    def sink(self, tmp_path: Path):
+        sink = JsonlSink(tmp_path / "people.jsonl")
+        yield sink
+        run(sink.aclose())
+
+    @pytest.fixture
+    def stored(self, tmp_path: Path):
+        return lambda: in_jsonl(tmp_path / "people.jsonl")
+
+
+def test_the_table_has_the_columns_that_users_build_on(tmp_path: Path) -> None:
+    sink = SqliteSink(tmp_path / "contacts.db")
+    run(sink.check())
+    run(sink.aclose())
+    connection = sqlite3.connect(tmp_path / "contacts.db")
+    columns = [(row[1], row[5]) for row in connection.execute("PRAGMA table_info(contacts)")]
+    connection.close()
+    assert [name for name, _ in columns] == [*COLUMNS.split(", "), "synced_at"]
+    assert {name for name, key in columns if key} == {"external_id", "source"}
+
+
+def test_synced_at_is_the_time_of_the_last_change(tmp_path: Path) -> None:
+    sink = SqliteSink(tmp_path / "contacts.db", clock=TestClock())
+    times = []
+    for contact in (ADA, ADA, replace(ADA, role="Countess")):
+        upsert(sink, contact)
+        times.append(sink.connection().execute("SELECT synced_at FROM contacts").fetchone()[0])
+    run(sink.aclose())
+    assert times[0] == times[1] < times[2]
+
+
+def test_a_locked_sqlite_file_is_worth_another_try(tmp_path: Path) -> None:
+    sink = SqliteSink(tmp_path / "contacts.db", busy_timeout_s=0.01)
+    run(sink.check())
+    other = sqlite3.connect(tmp_path / "contacts.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    failure = run(sink.upsert([ADA]))
+    other.execute("ROLLBACK")
+    other.close()
+    assert isinstance(failure, Failure)
+    assert (failure.kind, failure.is_retryable) == (FailureKind.LOCKED, True)
+    assert upsert(sink, ADA) == UpsertResult(created=1)
+    run(sink.aclose())
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "jsonl"])
+def test_a_sink_without_its_folder_says_so(tmp_path: Path, kind: str) -> None:
+    sink = open_sink(f"{kind}:{tmp_path}/nowhere/file")
+    for failure in (run(sink.check()), run(sink.upsert([ADA]))):
+        assert isinstance(failure, Failure)
+        assert failure.kind is FailureKind.UNWRITABLE
+        assert "its folder does not exist; make it" in failure.message
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "jsonl"])
+def test_a_folder_is_no_file(tmp_path: Path, kind: str) -> None:
+    failure = run(open_sink(f"{kind}:{tmp_path}").check())
+    assert isinstance(failure, Failure)
+    assert "it is a folder; name a file" in failure.message
+
+
+def test_a_file_that_is_no_database_fails_the_check(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("remember the milk " * 100)
+    failure = run(SqliteSink(tmp_path / "notes.txt").check())
+    assert isinstance(failure, Failure)
+    assert "file is not a database" in failure.message
+
+
+def test_a_line_that_a_crash_cut_short_is_dropped_and_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "people.jsonl"
+    sink = JsonlSink(path)
+    upsert(sink, ADA, NOBODY)
+    run(sink.aclose())
+    path.write_bytes(path.read_bytes()[:-10])
+    sink = JsonlSink(path)
+    assert upsert(sink, ADA, NOBODY) == UpsertResult(created=1, unchanged=1)
+    run(sink.aclose())
+    assert in_jsonl(path) == {ADA, NOBODY}
+    assert len(path.read_bytes().splitlines()) == 2
+
+
+def test_finishing_leaves_one_line_for_each_contact(tmp_path: Path) -> None:
+    path = tmp_path / "people.jsonl"
+    sink = JsonlSink(path)
+    for role in ("one", "two", "three"):
+        upsert(sink, replace(ADA, role=role), NOBODY)
+    assert len(path.read_bytes().splitlines()) == 4
+    assert run(sink.finish()) is None
+    assert len(path.read_bytes().splitlines()) == 2
+    assert in_jsonl(path) == {replace(ADA, role="three"), NOBODY}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["people.jsonl"]
+    assert upsert(sink, ADA) == UpsertResult(updated=1)
+    run(sink.aclose())
+
+
+def test_a_file_with_other_lines_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "notes.jsonl"
+    path.write_text('{"note": "remember the milk"}\n')
+    sink = JsonlSink(path)
+    for failure in (run(sink.check()), run(sink.upsert([ADA]))):
+        assert isinstance(failure, Failure)
+        assert "holds a line that is no contact" in failure.message
+    assert path.read_text() == '{"note": "remember the milk"}\n'
+
+
+@pytest.mark.parametrize("url", ["", "sqlite:", "jsonl", "mysql:x", "contacts.db"])
+def test_an_unknown_sink_is_refused_with_what_is_known(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="use sqlite:"):
+        open_sink(url)
