@@ -17,7 +17,7 @@ lint: .venv/dev ## formatting, lint, types, layers, generated docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/cog --check -r docs/*.md
 
 docs: .venv/dev ## write the generated parts of the docs anew

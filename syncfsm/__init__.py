@@ -30,12 +30,13 @@ from syncfsm.failure import Failure, FailureKind
 from syncfsm.lifecycle import Hook, cancel
 from syncfsm.log import EventLog, open_log
 from syncfsm.machine import State
-from syncfsm.process import Process, Progress, fold
+from syncfsm.process import Process, fold
 from syncfsm.sinks import open_sink
 from syncfsm.sinks.protocol import Sink, UpsertResult
 from syncfsm.sources.attio import AttioSource
 from syncfsm.sources.attio_people import AttioPeople
 from syncfsm.sources.protocol import Page, Record, Source, Transform, Transformed
+from syncfsm.state import Progress
 
 __all__ = [
     "ActiveSync",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -162,11 +163,13 @@ def _error_body(body: bytes) -> _ErrorBody:
 def _checked_url(base_url: str) -> str:
     """Return the URL if it can be asked; the message does not repeat it, since it may hold a password."""
     try:
-        url = httpx.URL(base_url)
-    except httpx.InvalidURL:
-        url = httpx.URL()
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise ConfigurationError("the base URL is not a URL of an API: it must start with https:// or http://")
+        is_usable = httpx.URL(base_url).scheme in {"http", "https"} and bool(urlsplit(base_url).hostname)
+    except (httpx.InvalidURL, ValueError):
+        is_usable = False
+    if not is_usable:
+        raise ConfigurationError(
+            "the base URL is not a URL of an API: it must start with https:// or http://"
+        )
     return base_url
 
 

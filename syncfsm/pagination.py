@@ -24,7 +24,8 @@ from itertools import pairwise
 from typing import Protocol
 
 from syncfsm.events import FrontierMark, Order, Reject, Value
-from syncfsm.process import Frontier, Paging, Process
+from syncfsm.process import Process
+from syncfsm.state import Frontier, Paging
 
 
 class Row(Protocol):

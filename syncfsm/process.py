@@ -16,83 +16,7 @@ from msgspec.structs import replace
 from syncfsm import events as e
 from syncfsm.errors import InvalidTransition
 from syncfsm.machine import ACTIVE, State, destinations, legal_triggers
-
-
-class Frontier(e.Value, frozen=True):
-    """How far the rows are taken: the sort key of the last one, and the ids taken that share it."""
-
-    key: str
-    ids: frozenset[str]
-
-
-class Paging(e.Value, frozen=True):
-    """Where the next page begins. `offset` counts rows; `step_back` is not 0 while looking for the anchor."""
-
-    offset: int = 0
-    frontier: Frontier | None = None
-    peek: str | None = None
-    margin: int = 0
-    step_back: int = 0
-    step_backs: int = 0
-    has_more: bool = True
-
-    @property
-    def cursor(self) -> int | None:
-        """Where the next page begins, null before the first."""
-        return self.offset or None
-
-
-class Retry(e.Value, frozen=True):
-    """The last failure since a page was delivered, and when to try again."""
-
-    action: e.ActionName
-    cause: str
-    error: str
-    attempt: int
-    retry_at: datetime
-
-
-class Failure(e.Value, frozen=True):
-    """Why a FAILED process gave up."""
-
-    action: e.ActionName
-    reason: str
-    error: str
-    resumable: bool
-
-
-class Progress(e.Value, frozen=True):
-    """The totals, which grow with each page delivered."""
-
-    pages: int = 0
-    fetched: int = 0
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    rejected: int = 0
-    retries: int = 0
-    rate_limited: int = 0
-    shifts: int = 0
-    waited_s: float = 0.0
-    last_cursor: int | None = None
-    ids_digest: str = ""
-
-    @property
-    def delivered(self) -> int:
-        """Records that the sink has: created, updated or found unchanged."""
-        return self.created + self.updated + self.unchanged
-
-    @property
-    def totals(self) -> e.Totals:
-        """The counts that the last event of a completed sync carries."""
-        return e.Totals(
-            pages=self.pages,
-            fetched=self.fetched,
-            created=self.created,
-            updated=self.updated,
-            unchanged=self.unchanged,
-            rejected=self.rejected,
-        )
+from syncfsm.state import FailureReason, Frontier, Paging, Progress, Retry
 
 
 class Process(e.Value, frozen=True):
@@ -125,7 +49,7 @@ class Process(e.Value, frozen=True):
     progress: Progress = Progress()
     budget_from: Progress = Progress()
     retry: Retry | None = None
-    failure: Failure | None = None
+    failure: FailureReason | None = None
     watermark: datetime | None = None
 
     def __repr__(self) -> str:
@@ -295,7 +219,9 @@ def _pages_shifted(process: Process, event: e.PagesShifted) -> Process:
 
 
 def _sync_failed(process: Process, event: e.SyncFailed) -> Process:
-    failure = Failure(action=event.action, reason=event.reason, error=event.error, resumable=event.resumable)
+    failure = FailureReason(
+        action=event.action, reason=event.reason, error=event.error, resumable=event.resumable
+    )
     return replace(process, failure=failure)
 
 

@@ -35,6 +35,8 @@ class _Placed(_Identified):
 
 
 class Token(msgspec.Struct):
+    """What `/v2/self` says of a key."""
+
     active: bool
     scope: str = ""
     workspace_id: str = ""
@@ -46,6 +48,8 @@ class _Object(msgspec.Struct):
 
 
 class Objects(msgspec.Struct):
+    """The objects of a workspace."""
+
     data: list[_Object]
 
 

@@ -123,7 +123,10 @@ def test_a_server_that_is_not_there_is_tried_and_said_to_be_unreachable(cli: Cli
     [
         (["sync", "--source", "attio", "--sink", "mysql:x"], "no sink is known as 'mysql:x'"),
         (["sync", "--source", "attio", "--sink", "jsonl:p", "--page-size", "500"], "choose 1 to 499"),
-        (["sync", "--source", "attio", "--sink", "jsonl:p", "--base-url", "nowhere"], "is not a URL of an API"),
+        (
+            ["sync", "--source", "attio", "--sink", "jsonl:p", "--base-url", "nowhere"],
+            "is not a URL of an API",
+        ),
         (["sync", "--source", "attio"], "Missing option '--sink'"),
         (["replay", "nothing.db"], "there is no log nothing.db"),
         (["log", "ls", "nothing.db"], "there is no log nothing.db"),

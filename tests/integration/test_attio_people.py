@@ -79,7 +79,7 @@ def test_values_that_are_no_longer_active_do_not_count() -> None:
         "phone_numbers": [value(gone=True, phone_number="+1")],
     }
     found = contact(values)
-    assert (found.first_name, found.emails, found.phone_numbers) == ("Is", ("n@x.example",), ())
+    assert (found.first_name, found.emails, found.phone_numbers) == ("Is", ("new@x.example",), ())
 
 
 @pytest.mark.parametrize("values", [{"name": "Ada"}, {"email_addresses": [{"email_address": 7}]}, [], None])

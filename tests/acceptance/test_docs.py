@@ -1,0 +1,113 @@
+"""What the docs show is run."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import syncfsm
+from syncfsm.sources.attio import AttioSource
+from tests.acceptance.conftest import KEY, Cli, Server
+
+ROOT = Path(__file__).parents[2]
+Serve = Callable[..., Server]
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def run_block(code: str) -> dict[str, Any]:
+    names: dict[str, Any] = {"__name__": "example"}
+    exec(compile(code, "example", "exec"), names)
+    return names
+
+
+@pytest.fixture
+def at_home(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """A folder to write to, a key, and a fake where the examples look for Attio."""
+    server = serve(130)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ATTIO_API_KEY", KEY)
+    monkeypatch.setenv("ATTIO_BASE_URL", server.url)
+    return server
+
+
+def test_the_readmes_example_syncs_everybody(
+    at_home: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(syncfsm, "AttioSource", partial(AttioSource, base_url=at_home.url))
+    (example,) = blocks("README.md", "python")
+    assert len(example.splitlines()) < 15
+    run_block(example)
+    assert capsys.readouterr().out == "COMPLETED 130 people\n"
+
+
+def test_the_engine_of_the_embedding_page_runs(at_home: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    run_block(blocks("docs/embedding.md", "python")[0])
+    assert "COMPLETED" in capsys.readouterr().out
+    assert len(Path("people.jsonl").read_text().splitlines()) == len(at_home.world.entities("people"))
+
+
+def test_the_sink_and_the_hook_of_the_embedding_page_work(
+    at_home: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, sink_code, _, hook_code = blocks("docs/embedding.md", "python")
+    sink = run_block(sink_code)["ListSink"]()
+    source = AttioSource(KEY, base_url=at_home.url)
+    with syncfsm.open_log(":memory:") as log:
+        hook = run_block(hook_code)["print_pages"]
+        process = syncfsm.sync(log, source, sink, syncfsm.AttioPeople(source), hooks=[hook])
+    assert (process.state, len(sink.contacts)) == (syncfsm.State.COMPLETED, 130)
+    assert capsys.readouterr().out.splitlines()[-1] == "3 pages, 130 people"
+
+
+def test_the_transform_of_the_embedding_page_works() -> None:
+    ids_only = run_block(blocks("docs/embedding.md", "python")[2])["ids_only"]
+    record = syncfsm.Record(id="r1", key="k", raw=b'{"web_url": "https://x.example"}')
+    ready = asyncio.run(ids_only([record]))
+    assert ready.items == ({"external_id": "r1", "url": "https://x.example"},)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md"])
+def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str) -> None:
+    url = serve(1000).url
+    commands = [
+        line.partition("#")[0].split()[1:]
+        for block in blocks(page, "sh")
+        for line in block.splitlines()
+        if line.startswith("syncfsm ")
+    ]
+    assert len(commands) > 4
+    for command in commands:
+        if command[0] == "serve":
+            _serves(cli, [*command, "--port", "0"])
+            continue
+        if command[0] == "sync":
+            command += ["--base-url", url]
+        cli(*command)
+
+
+def _serves(cli: Cli, command: list[str]) -> None:
+    process = cli.start(*command)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("http://127.0.0.1:")
+    process.terminate()
+    process.communicate()
+
+
+def test_what_the_quickstart_shows_is_what_is_printed(cli: Cli, serve: Serve) -> None:
+    server = serve(5000)
+    out, _ = cli(*cli.sync_args(server.url))
+    _, err = cli(*cli.sync_args(serve(1, api_key="other").url), status=1)
+    shown = [line for block in blocks("docs/quickstart.md", "text") for line in block.splitlines()]
+    printed = (out + err).replace(server.url, "http://127.0.0.1:8787")
+    assert shown
+    for line in shown:
+        assert line in printed

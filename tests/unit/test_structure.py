@@ -1,0 +1,77 @@
+"""The shape of the code: sizes, the public door, what no file may hold."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import syncfsm
+from syncfsm.cli import main
+from syncfsm.events import EVENT_TYPES
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted([*ROOT.glob("syncfsm/**/*.py"), *ROOT.glob("simulator/**/*.py")])
+FILE_LINES_MAX = 320
+FUNCTION_LINES_MAX = 60
+CONFTEST_LINES_MAX = 120
+
+
+def functions() -> Iterator[tuple[str, int]]:
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno is not None
+                yield f"{path.name}:{node.name}", node.end_lineno - node.lineno + 1
+
+
+def test_files_are_short_and_say_what_they_are_for() -> None:
+    assert len(FILES) > 40
+    for path in FILES:
+        text = path.read_text()
+        assert len(text.splitlines()) <= FILE_LINES_MAX, path
+        assert not text or ast.get_docstring(ast.parse(text)), path
+
+
+def test_functions_fit_a_glance() -> None:
+    lengths = dict(functions())
+    assert max(lengths.values()) <= FUNCTION_LINES_MAX, max(lengths, key=lambda name: lengths[name])
+    assert sorted(lengths.values())[len(lengths) // 2] < 10
+
+
+def test_conftests_are_no_frameworks() -> None:
+    for path in ROOT.glob("tests/**/conftest.py"):
+        assert len(path.read_text().splitlines()) <= CONFTEST_LINES_MAX, path
+
+
+def test_the_public_names_are_sorted_documented_and_all_there_are() -> None:
+    assert syncfsm.__all__ == sorted(syncfsm.__all__)
+    for name in syncfsm.__all__:
+        assert getattr(syncfsm, name).__doc__, name
+
+
+def test_every_event_and_every_command_is_in_the_docs() -> None:
+    architecture = (ROOT / "docs/architecture.md").read_text()
+    reference = (ROOT / "docs/cli.md").read_text()
+    assert all(name in architecture for name in EVENT_TYPES)
+    assert all(f"## syncfsm {name}" in reference for name in main.list_commands(None))  # type: ignore[arg-type]
+
+
+def test_importing_syncfsm_loads_no_client_and_no_simulator() -> None:
+    code = "import sys, syncfsm.cli; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "syncfsm.engine" in loaded
+    assert not {"httpx", "sqlite_utils", "rich", "structlog", "transitions", "simulator"} & set(loaded)
+
+
+@pytest.mark.parametrize("word", ["TODO", "FIXME", "XXX"])
+def test_nothing_is_left_over(word: str) -> None:
+    left = [path for path in FILES if re.search(rf"\b{word}\b", path.read_text())]
+    assert left == []
