@@ -28,15 +28,15 @@ check: lint test ## what CI runs
 clean: ## remove what was made here
 	rm -rf .venv demo.db demo.db-wal demo.db-shm
 
-.venv/python: pyproject.toml
+.venv/made: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "python 3.11 or newer is needed")'
 	$(PYTHON) -m venv .venv
 	@touch $@
 
-.venv/sim: .venv/python
+.venv/sim: .venv/made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sim]'
 	@touch $@
 
-.venv/dev: .venv/python
+.venv/dev: .venv/made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ .venv/sim

@@ -7,8 +7,9 @@ import re
 import click
 import msgspec
 
+from simulator.invariants import INVARIANTS
 from syncfsm.cli import main
-from syncfsm.events import EVENT_TYPES, Options
+from syncfsm.events import EVENT_TYPES
 from syncfsm.machine import TRANSITIONS, State
 
 
@@ -40,12 +41,20 @@ def event_table() -> str:
     return "\n".join(rows) + "\n\n"
 
 
-def limits() -> str:
-    """Return every option of a sync with its default and its meaning."""
-    rows = ["\n| option | default | meaning |", "|---|---|---|"]
-    meanings = _attributes(Options.__doc__ or "")
-    defaults = msgspec.to_builtins(Options())
-    rows += [f"| {name} | {default} | {meanings[name]} |" for name, default in defaults.items()]
+def settings(cls: type[msgspec.Struct]) -> str:
+    """Return every field of a struct of settings with its default and its meaning."""
+    rows = ["\n| name | default | meaning |", "|---|---|---|"]
+    meanings = _attributes(cls.__doc__ or "")
+    for name, default in msgspec.to_builtins(cls()).items():
+        shown = f"see [{name}]" if isinstance(default, dict) else default
+        rows.append(f"| {name} | {shown} | {meanings[name]} |")
+    return "\n".join(rows) + "\n\n"
+
+
+def invariants() -> str:
+    """Return every invariant with what it means."""
+    rows = ["\n| invariant | what it means |", "|---|---|"]
+    rows += [f"| {check.__name__} | {(check.__doc__ or '').strip()} |" for check in INVARIANTS]
     return "\n".join(rows) + "\n\n"
 
 

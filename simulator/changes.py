@@ -12,7 +12,13 @@ from syncfsm.clock import Clock
 
 
 class ChangeRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many people are created, updated and deleted before each request, on average."""
+    """How many people change before each request, on average.
+
+    Attributes:
+        created: People who come.
+        updated: People whose title changes.
+        deleted: People who go.
+    """
 
     created: float = 0.0
     updated: float = 0.0

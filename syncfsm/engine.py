@@ -132,8 +132,11 @@ class Engine(Generic[T]):
         """
         process = self.log.load(process_id)
         while (action := d.next_action(process)) is not None:
-            await self._until(action.not_before)
-            process = await self._step(process)
+            if action.not_before is None or self._is_due(action.not_before):
+                process = await self._step(process)
+            else:
+                await self._until(action.not_before)
+                process = self.log.load(process_id)  # somebody may have cancelled it meanwhile
         return process
 
     async def step(self, process_id: str) -> Process:
@@ -206,10 +209,10 @@ class Engine(Generic[T]):
     def _is_due(self, not_before: datetime | None) -> bool:
         return not_before is None or self.clock.now() >= not_before
 
-    async def _until(self, not_before: datetime | None) -> None:
-        """Sleep until the moment has come; more than once if the clock was set back meanwhile."""
-        while not_before is not None and (now := self.clock.now()) < not_before:
-            await self.clock.sleep((not_before - now).total_seconds())
+    async def _until(self, not_before: datetime) -> None:
+        """Sleep until the moment has come."""
+        wait_s = (not_before - self.clock.now()).total_seconds()
+        await self.clock.sleep(max(0.0, wait_s))
 
     def _commit(self, process: Process | None, process_id: str, events: Sequence[e.Event]) -> Process:
         return lifecycle.commit(

@@ -27,8 +27,8 @@ class Paging(e.Value, frozen=True):
 
     @property
     def cursor(self) -> int | None:
-        """Where the next page begins, null before the first."""
-        return self.offset or None
+        """Where the next page begins; null before the first page and after the last."""
+        return (self.offset or None) if self.has_more else None
 
 
 class Retry(e.Value, frozen=True):

@@ -45,9 +45,6 @@ class Command(click.Command):
                 print_json({"error": str(error), "type": type(error).__name__})
             click.echo(f"error: {error}", err=True)
             sys.exit(_STATUS.get(type(error), WRONG_USE))
-        except BrokenPipeError:
-            sys.stderr.close()  # the reader of our output has gone, for instance `head`
-            sys.exit(0)
 
 
 def print_json(value: Any) -> None:

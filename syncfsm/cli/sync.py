@@ -117,7 +117,8 @@ def _taken_up(engine: Engine[Contact], *, page_size: int, order: Order) -> Proce
     except ConfigurationError as error:
         raise ConfigurationError(f"{error} with --fresh") from error
     if process.version > 1:
-        click.echo(f"going on with process {process.id} at version {process.version}", err=True)
+        place = f"at version {process.version}, {process.page_size} records a page"
+        click.echo(f"going on with process {process.id} {place}", err=True)
     return process
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from syncfsm.errors import ConfigurationError
-from syncfsm.log.protocol import EventLog, Row
+from syncfsm.log.protocol import EventLog, StoredEvent
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["EventLog", "Row", "open_log"]
+__all__ = ["EventLog", "StoredEvent", "open_log"]
 
 
 def open_log(url: str | Path, **options: Any) -> EventLog:

@@ -10,7 +10,7 @@ import msgspec
 
 from syncfsm.errors import CorruptLog
 from syncfsm.events import Recorded, decode, encode
-from syncfsm.log.protocol import Row
+from syncfsm.log.protocol import StoredEvent
 from syncfsm.process import Process
 
 SNAPSHOT_SCHEMA = 1
@@ -37,7 +37,7 @@ def parse_time(text: str) -> datetime:
         raise CorruptLog(f"not a time: {text!r}") from error
 
 
-def to_rows(events: Sequence[Recorded], digest: str) -> list[Row]:
+def to_rows(events: Sequence[Recorded], digest: str) -> list[StoredEvent]:
     """Return the rows to store, chained to the `digest` of the event before them (empty for the first).
 
     Their positions are 0: the log gives them out.
@@ -50,9 +50,9 @@ def to_rows(events: Sequence[Recorded], digest: str) -> list[Row]:
     return rows
 
 
-def _to_row(record: Recorded, previous: str) -> Row:
+def _to_row(record: Recorded, previous: str) -> StoredEvent:
     event = record.event
-    unchained = Row(
+    unchained = StoredEvent(
         position=0,
         stream=record.stream,
         version=record.version,
@@ -66,13 +66,13 @@ def _to_row(record: Recorded, previous: str) -> Row:
     return msgspec.structs.replace(unchained, digest=chain(previous, unchained))
 
 
-def chain(previous: str, row: Row) -> str:
+def chain(previous: str, row: StoredEvent) -> str:
     """Return the digest of a row: of the digest before it and all that the row says but its position."""
     content = [previous, row.stream, row.version, row.type, row.schema, row.at, row.data, row.meta]
     return blake2b(msgspec.json.encode(content), digest_size=16).hexdigest()
 
 
-def from_row(row: Row) -> Recorded:
+def from_row(row: StoredEvent) -> Recorded:
     """Return the event of a row.
 
     Raises:

@@ -15,7 +15,7 @@ from syncfsm.events import Recorded, Value
 from syncfsm.process import Process
 
 
-class Row(Value, frozen=True):
+class StoredEvent(Value, frozen=True):
     """One event as it is stored: text and numbers, nothing decoded."""
 
     position: int
@@ -63,7 +63,7 @@ class EventLog(Protocol):
         """
         ...
 
-    def rows(self, process_id: str | None = None) -> Iterator[Row]:
+    def rows(self, process_id: str | None = None) -> Iterator[StoredEvent]:
         """Yield the stored rows of one process, or of all, by position."""
         ...
 

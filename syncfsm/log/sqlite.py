@@ -28,7 +28,7 @@ from syncfsm.log.codec import (
     to_snapshot,
 )
 from syncfsm.log.connect import connect, translated
-from syncfsm.log.protocol import Row
+from syncfsm.log.protocol import StoredEvent
 from syncfsm.process import Process, fold
 
 _COLUMNS = "position, stream, version, type, schema, at, data, meta, digest"
@@ -117,7 +117,7 @@ class SqliteLog:
         for row in self._select(sql, (process_id, after, last)):
             yield from_row(row)
 
-    def rows(self, process_id: str | None = None) -> Iterator[Row]:
+    def rows(self, process_id: str | None = None) -> Iterator[StoredEvent]:
         """See `EventLog.rows`."""
         where, values = ("", ()) if process_id is None else ("WHERE stream = ?", (process_id,))
         return self._select(f"SELECT {_COLUMNS} FROM events {where} ORDER BY position", values)  # noqa: S608 - likewise
@@ -210,7 +210,7 @@ class SqliteLog:
             name,
         )
 
-    def _select(self, sql: str, values: tuple[Any, ...]) -> Iterator[Row]:
+    def _select(self, sql: str, values: tuple[Any, ...]) -> Iterator[StoredEvent]:
         with self._translated():
             for row in self._connection.execute(sql, values):
                 yield _row(row)
@@ -223,9 +223,9 @@ class SqliteLog:
         return translated(self.path)
 
 
-def _row(values: tuple[Any, ...]) -> Row:
+def _row(values: tuple[Any, ...]) -> StoredEvent:
     position, stream, version, type_, schema, at, data, meta, digest = values
-    return Row(
+    return StoredEvent(
         position=position,
         stream=stream,
         version=version,
@@ -238,7 +238,7 @@ def _row(values: tuple[Any, ...]) -> Row:
     )
 
 
-def _event_values(row: Row) -> tuple[Any, ...]:
+def _event_values(row: StoredEvent) -> tuple[Any, ...]:
     return row.stream, row.version, row.type, row.schema, row.at, row.data, row.meta, row.digest
 
 

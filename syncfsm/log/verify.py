@@ -9,7 +9,7 @@ from __future__ import annotations
 from syncfsm.errors import LogError, SyncfsmError
 from syncfsm.events import Value
 from syncfsm.log.codec import chain, from_row
-from syncfsm.log.protocol import EventLog, Row
+from syncfsm.log.protocol import EventLog, StoredEvent
 from syncfsm.process import Process, apply
 
 
@@ -31,7 +31,7 @@ class _Stream:
         self.process: Process | None = None
         self.is_sound = True
 
-    def take(self, row: Row) -> str | None:
+    def take(self, row: StoredEvent) -> str | None:
         """Return what is wrong with the stream's next row."""
         expected, previous = self.version + 1, self.digest
         self.version, self.digest = row.version, row.digest
@@ -43,7 +43,7 @@ class _Stream:
             return "the digest does not match: this event was changed, or the one before it"
         return self._fold(row) if self.is_sound else None
 
-    def _fold(self, row: Row) -> str | None:
+    def _fold(self, row: StoredEvent) -> str | None:
         """Return why the event does not fit the state, if it does not; the rest then cannot be folded."""
         try:
             self.process = apply(self.process, from_row(row))
@@ -92,5 +92,5 @@ def _disagreements(log: EventLog, streams: dict[str, _Stream]) -> list[Finding]:
     return sorted(findings, key=lambda finding: finding.process or "")
 
 
-def _finding(row: Row, problem: str) -> Finding:
+def _finding(row: StoredEvent, problem: str) -> Finding:
     return Finding(position=row.position, process=row.stream, version=row.version, problem=problem)

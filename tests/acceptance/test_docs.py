@@ -75,16 +75,18 @@ def test_the_transform_of_the_embedding_page_works() -> None:
     assert ready.items == ({"external_id": "r1", "url": "https://x.example"},)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md", "docs/simulation.md"])
 def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str) -> None:
     url = serve(1000).url
+    for scenario in blocks(page, "toml"):
+        (cli.folder / "rough.toml").write_text(scenario)
     commands = [
         line.partition("#")[0].split()[1:]
         for block in blocks(page, "sh")
         for line in block.splitlines()
         if line.startswith("syncfsm ")
     ]
-    assert len(commands) > 4
+    assert len(commands) > 3
     for command in commands:
         if command[0] == "serve":
             _serves(cli, [*command, "--port", "0"])

@@ -47,6 +47,12 @@ class MovingWorld:
         insort(self.rows, ((place, record_id), Row(id=record_id, key=text)))
 
 
+def assert_the_promise(world: MovingWorld, sync: PureSync) -> None:
+    assert sync.run().state is State.COMPLETED
+    assert world.untouched <= set(sync.delivered)
+    assert len(sync.delivered) == len(set(sync.delivered))
+
+
 CHANGE = st.tuples(st.sampled_from(["insert", "delete", "delete"]), st.integers(0, 200))
 SCRIPT = st.lists(st.lists(CHANGE, max_size=8), max_size=40)
 
@@ -58,11 +64,7 @@ def test_nothing_is_lost_and_nothing_comes_twice_while_rows_move(
     order: e.Order, keys: list[int], script: list[list[tuple[str, int]]], page_size: int
 ) -> None:
     world = MovingWorld(keys, script, order)
-    sync = PureSync(world.answer, page_size=page_size, order=order)
-    process = sync.run()
-    assert process.state is State.COMPLETED
-    assert world.untouched <= set(sync.delivered)
-    assert len(sync.delivered) == len(set(sync.delivered))
+    assert_the_promise(world, PureSync(world.answer, page_size=page_size, order=order))
 
 
 @settings(max_examples=300, deadline=None)
@@ -80,10 +82,7 @@ def test_the_promise_holds_for_the_plain_rule_and_for_small_limits(
         e.Options(limit_max=max(limit_max, page_size + 1)),
     ):
         world = MovingWorld(keys, script, "newest")
-        sync = PureSync(world.answer, page_size=page_size, options=options)
-        assert sync.run().state is State.COMPLETED
-        assert world.untouched <= set(sync.delivered)
-        assert len(sync.delivered) == len(set(sync.delivered))
+        assert_the_promise(world, PureSync(world.answer, page_size=page_size, options=options))
 
 
 @settings(max_examples=300, deadline=None)

@@ -244,6 +244,20 @@ def test_cancelling_while_a_page_is_on_its_way_stops_it_too_and_delivers_nothing
     assert bench.sink.items == {}
 
 
+def test_cancelling_while_a_retry_is_waited_for_stops_it_without_another_request(bench: Bench) -> None:
+    process = bench.step(bench.engine.start())
+    bench.source.failures = [DOWN] * 3
+    sleep = bench.clock.sleep
+
+    async def cancelled_meanwhile(seconds: float) -> None:
+        cancel(bench.log, process.id, by="somebody", clock=bench.clock)
+        await sleep(seconds)
+
+    bench.clock.sleep = cancelled_meanwhile  # type: ignore[method-assign]
+    assert bench.run(process).state is State.CANCELLED
+    assert len(bench.source.requests) == 1
+
+
 def test_cancelling_twice_is_cancelling_once(bench: Bench) -> None:
     process = bench.engine.start()
     assert bench.engine.cancel(process.id) == bench.engine.cancel(process.id)
