@@ -143,7 +143,10 @@ class HttpClient:
         self, kind: FailureKind, words: str, status: int | None = None, retry_after_s: float | None = None
     ) -> Failure:
         return Failure(
-            kind=kind, message=f"{self._service} {words}", status=status, retry_after_s=retry_after_s
+            kind=kind,
+            message=f"{self._service} {words.rstrip('.')}.",
+            status=status,
+            retry_after_s=retry_after_s,
         )
 
 

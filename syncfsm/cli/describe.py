@@ -42,8 +42,10 @@ def _started(event: e.SyncStarted) -> str:
 
 def _fetched(event: e.PageFetched) -> str:
     words = f"{plural(event.count, 'row')} from offset {event.offset}, {len(event.record_ids)} of them new"
-    if event.shift:
-        words += f"; rows before the cursor moved by {event.shift}"
+    if event.shift > 0:
+        words += f"; {plural(event.shift, 'row')} before them had gone away"
+    if event.shift < 0:
+        words += f"; {plural(-event.shift, 'row')} had come before them"
     return words + (f"; more from {event.next_cursor}" if event.has_more else "; no more")
 
 
@@ -55,7 +57,7 @@ def _delivered(event: e.PageDelivered) -> str:
 
 
 def _retry(event: e.RetryScheduled) -> str:
-    return f"{event.action} failed ({event.error}); try {event.attempt + 1} in {event.wait_s:.1f} s"
+    return f"{event.action} failed: {event.error} Try {event.attempt + 1} in {event.wait_s:.1f} s"
 
 
 def _shifted(event: e.PagesShifted) -> str:
