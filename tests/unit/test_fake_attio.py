@@ -1,0 +1,175 @@
+"""The fake Attio's answers: routes, authentication, headers, rate limit."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from simulator.attio import FakeAttio
+from simulator.clock import EPOCH
+from simulator.world import World
+from tests.fakes import TestClock
+
+QUERY = "/v2/objects/people/records/query"
+BEARER = {"Authorization": "Bearer token"}
+
+
+class Client:
+    """Asks a fake of its own."""
+
+    def __init__(self, people: int = 5, **settings: Any) -> None:
+        self.clock = TestClock()
+        self.world = World(1, people=people, companies=1, now=EPOCH)
+        self.fake = FakeAttio(self.world, self.clock, **settings)
+
+    def __call__(
+        self, method: str, path: str, *, headers: dict[str, str] | None = None, **sent: Any
+    ) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.fake)
+            async with httpx.AsyncClient(transport=transport, base_url="http://fake.test") as client:
+                return await client.request(
+                    method, path, headers=BEARER if headers is None else headers, **sent
+                )
+
+        return asyncio.run(ask())
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client()
+
+
+def test_a_query_answers_data_and_nothing_else(client: Client) -> None:
+    answer = client("POST", QUERY, json={"limit": 2})
+    assert answer.status_code == 200
+    assert list(answer.json()) == ["data"]
+    assert [set(row) for row in answer.json()["data"]] == [{"id", "created_at", "web_url", "values"}] * 2
+
+
+def test_parameters_in_the_url_are_ignored_and_no_body_means_the_defaults(client: Client) -> None:
+    assert len(client("POST", QUERY, params={"limit": 1}).json()["data"]) == 5
+
+
+def test_the_headers_say_when_and_what_it_cost(client: Client) -> None:
+    answer = client("POST", QUERY, json={})
+    assert answer.headers["content-type"] == "application/json; charset=utf-8"
+    assert answer.headers["x-attio-record-query-score"] == "0"
+    accurate_at = answer.headers["x-accurate-at"]
+    assert len(accurate_at.partition(".")[2]) == 10
+    assert parsedate_to_datetime(answer.headers["date"]).replace(tzinfo=UTC) <= client.clock.at
+    assert not [name for name in answer.headers if "ratelimit" in name]
+
+
+def test_execution_ids_differ_and_are_the_same_for_the_same_requests() -> None:
+    runs = []
+    for _ in range(2):
+        client = Client()
+        runs.append([client("GET", "/v2/objects").headers["x-attio-execution-id"] for _ in range(3)])
+    assert runs[0] == runs[1]
+    assert len(set(runs[0])) == 3
+
+
+def test_a_record_is_found_by_its_id_and_an_object_by_slug_or_id(client: Client) -> None:
+    record_id = min(client.world.entities("people"))
+    object_id = client.world.object_ids["people"]
+    for name in ("people", object_id):
+        found = client("GET", f"/v2/objects/{name}/records/{record_id}").json()["data"]
+        assert found["id"]["record_id"] == record_id
+        assert client("GET", f"/v2/objects/{name}").json()["data"]["api_slug"] == "people"
+
+
+def test_objects_and_attributes_are_listed(client: Client) -> None:
+    objects = client("GET", "/v2/objects").json()["data"]
+    assert sorted(entry["api_slug"] for entry in objects) == ["companies", "people"]
+    assert [entry["id"]["object_id"] for entry in objects] == sorted(client.world.object_ids.values())
+    attributes = client("GET", "/v2/objects/people/attributes").json()["data"]
+    assert len(attributes) == 29
+    assert {entry["api_slug"] for entry in attributes if entry["is_unique"]} == {
+        "record_id",
+        "email_addresses",
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "message"),
+    [
+        ("GET", "/v2/objects/people/records", 'Could not find endpoint "GET /v2/objects/people/records".'),
+        ("POST", "/v2/nothing", 'Could not find endpoint "POST /v2/nothing".'),
+        ("GET", "/v2/objects/persons", 'Object with slug/ID "persons" not found.'),
+        ("POST", "/v2/objects/persons/records/query", 'Object with slug/ID "persons" not found.'),
+        ("GET", "/v2/objects/people/records/nobody", 'Record with ID "nobody" not found.'),
+    ],
+)
+def test_what_is_not_there_is_a_404_in_attios_words(
+    client: Client, method: str, path: str, message: str
+) -> None:
+    answer = client(method, path)
+    expected = {"status_code": 404, "type": "invalid_request_error", "code": "not_found", "message": message}
+    assert (answer.status_code, answer.json()) == (404, expected)
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b"not json"])
+def test_a_body_that_is_no_json_is_a_400(client: Client, body: bytes) -> None:
+    answer = client("POST", QUERY, content=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "validation_type")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer "}, {"Authorization": "token"}])
+def test_without_a_token_data_is_401_and_self_400(client: Client, headers: dict[str, str]) -> None:
+    answer = client("POST", QUERY, headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (401, "auth_error")
+    answer = client("GET", "/v2/self", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "missing_value")
+
+
+def test_an_unknown_token_is_401_for_data_and_inactive_for_self() -> None:
+    client = Client(api_key="the one")
+    assert client("GET", "/v2/objects").status_code == 401
+    answer = client("GET", "/v2/self")
+    assert (answer.status_code, answer.json()) == (200, {"active": False})
+    right = {"Authorization": "Bearer the one"}
+    assert client("GET", "/v2/objects", headers=right).status_code == 200
+    assert client("GET", "/v2/self", headers=right).json()["active"] is True
+
+
+def test_a_token_that_may_not_read_is_403_and_told_what_it_needs() -> None:
+    client = Client(scopes=frozenset({"record_permission:read"}))
+    answer = client("POST", QUERY, json={})
+    assert answer.status_code == 403
+    assert "record_permission:read, object_configuration:read" in answer.json()["message"]
+    assert client("GET", "/v2/self").json()["scope"] == "record_permission:read"
+
+
+def test_one_request_too_many_in_a_second_is_429_until_the_next_second() -> None:
+    client = Client(reads_per_s=3)
+    answers = [client("POST", QUERY, json={}) for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+    limited = answers[-1]
+    assert limited.json()["code"] == "rate_limit_exceeded"
+    until = datetime.strptime(limited.headers["retry-after"], "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
+    assert until == client.clock.at.replace(microsecond=0) + timedelta(seconds=1)
+    client.clock.at = until
+    assert client("POST", QUERY, json={}).status_code == 200
+
+
+def test_an_answer_takes_as_long_as_it_is_told_to() -> None:
+    client = Client(latency_s=1.5)
+    client("GET", "/v2/objects")
+    assert client.clock.slept_s == 1.5
+
+
+def test_every_answer_is_counted(client: Client) -> None:
+    client("POST", QUERY, json={})
+    client("GET", "/v2/objects/nothing")
+    client("GET", "/elsewhere")
+    assert client.fake.requests == {
+        ("POST", "/v2/objects/{object}/records/query", 200): 1,
+        ("GET", "/v2/objects/{object}", 404): 1,
+        ("GET", "other", 404): 1,
+    }

@@ -1,0 +1,226 @@
+"""`records/query`: orders, filters, limits, and the 400s for what makes no sense."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.clock import EPOCH
+from simulator.errors import ApiError
+from simulator.query import LimitPolicy, Query
+from simulator.world import Entity, World
+
+NEWEST = [{"direction": "desc", "attribute": "created_at"}, {"direction": "asc", "attribute": "record_id"}]
+OLDEST = [{"direction": "asc", "attribute": "created_at"}]
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World(3, people=120, companies=4, now=EPOCH)
+
+
+def ask(world: World, **body: Any) -> list[Entity]:
+    return Query(world).rows("people", body)
+
+
+def naive(world: World, *, descending: bool) -> list[str]:
+    """Return the ids by created_at, ties by id: sorted twice, the plain way."""
+    rows = sorted(world.entities("people").values(), key=lambda entity: entity.record_id)
+    rows.sort(key=lambda entity: entity.created_at, reverse=descending)
+    return [entity.record_id for entity in rows]
+
+
+def ids(rows: list[Entity]) -> list[str]:
+    return [entity.record_id for entity in rows]
+
+
+def refused(world: World, **body: Any) -> dict[str, Any]:
+    with pytest.raises(ApiError) as error:
+        ask(world, **body)
+    assert error.value.status == 400
+    return error.value.body
+
+
+def test_without_sorts_records_come_by_id(world: World) -> None:
+    assert ids(ask(world)) == sorted(world.entities("people"))
+
+
+@pytest.mark.parametrize(("sorts", "descending"), [(NEWEST, True), (NEWEST[:1], True), (OLDEST, False)])
+def test_ties_are_broken_by_ascending_id_in_either_direction(
+    world: World, sorts: list[dict[str, str]], descending: bool
+) -> None:
+    assert ids(ask(world, sorts=sorts)) == naive(world, descending=descending)
+
+
+def test_records_without_a_value_come_last_ascending_and_first_descending(world: World) -> None:
+    for direction in ("asc", "desc"):
+        rows = ask(world, sorts=[{"direction": direction, "attribute": "job_title"}])
+        has = [bool(entity.values["job_title"]) for entity in rows]
+        assert has == sorted(has, reverse=direction == "asc")
+
+
+def test_a_sort_may_name_a_field(world: World) -> None:
+    rows = ask(world, sorts=[{"direction": "asc", "attribute": "name", "field": "last_name"}])
+    active = [next((v for v in entity.values["name"] if not v["active_until"]), None) for entity in rows]
+    names = [value["last_name"] for value in active if value]
+    assert names == sorted(names)
+
+
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(["create", "update", "delete"]), st.integers(0, 50)), max_size=30
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(CHANGES)
+def test_an_order_follows_the_world(changes: list[tuple[str, int]]) -> None:
+    world = World(4, people=10, companies=1, now=EPOCH)
+    query = Query(world)
+    for verb, number in changes:
+        people = list(world.entities("people"))
+        if verb == "create":
+            world.create_person(EPOCH, EPOCH - timedelta(days=number % 7))
+        elif people and verb == "update":
+            world.update_person(people[number % len(people)], EPOCH)
+        elif people:
+            world.delete_person(people[number % len(people)])
+        assert ids(query.rows("people", {"sorts": NEWEST})) == naive(world, descending=True)
+        assert ids(query.rows("people", {})) == sorted(world.entities("people"))
+
+
+def test_limit_and_offset_cut_a_part_out_and_past_the_end_there_is_nothing(world: World) -> None:
+    whole = ids(ask(world))
+    assert ids(ask(world, limit=7, offset=3)) == whole[3:10]
+    assert ids(ask(world, limit=7, offset=116)) == whole[116:]
+    assert ask(world, offset=120) == []
+
+
+@pytest.mark.parametrize(("policy", "rows"), [("accept", 120), ("clamp", 50), ("reject", None)])
+def test_what_a_limit_above_the_maximum_does_is_a_knob(
+    world: World, policy: LimitPolicy, rows: int | None
+) -> None:
+    query = Query(world, limit_policy=policy, limit_max=50)
+    assert len(query.rows("people", {"limit": 50})) == 50
+    if rows is None:
+        with pytest.raises(ApiError):
+            query.rows("people", {"limit": 51})
+    else:
+        assert len(query.rows("people", {"limit": 200})) == rows
+
+
+def some(world: World, slug: str) -> Entity:
+    """Return a person who has an active value of an attribute."""
+    people = world.entities("people").values()
+    return next(entity for entity in people if any(not v["active_until"] for v in entity.values[slug]))
+
+
+FILTERS: list[tuple[str, str, str, Any]] = [
+    ("job_title", "value", "$eq", lambda text: text),
+    ("job_title", "value", "$contains", lambda text: text[1:3].upper()),
+    ("job_title", "value", "$starts_with", lambda text: text[:2]),
+    ("job_title", "value", "$ends_with", lambda text: text[-2:]),
+    ("job_title", "value", "$in", lambda text: [text, "nothing"]),
+    ("strongest_connection_strength_legacy", "value", "$lte", lambda number: number),
+    ("strongest_connection_strength_legacy", "value", "$gte", lambda number: number),
+]
+
+
+@pytest.mark.parametrize(("slug", "name", "operator", "make"), FILTERS)
+def test_each_operator_finds_a_record_that_fits_and_leaves_one_that_does_not(
+    world: World, slug: str, name: str, operator: str, make: Any
+) -> None:
+    entity = some(world, slug)
+    wanted = {operator: make(entity.values[slug][0][name])}
+    found = ids(ask(world, filter={slug: wanted}))
+    assert found == ids(ask(world, filter={slug: {name: wanted}}))
+    assert entity.record_id in found
+    assert len(found) < 120
+    assert not set(found) & set(ids(ask(world, filter={"$not": {slug: wanted}})))
+
+
+def test_strict_bounds_leave_the_bound_itself_out(world: World) -> None:
+    value = some(world, "created_at").created_at
+    below, above = (ids(ask(world, filter={"created_at": {op: value}})) for op in ("$lt", "$gt"))
+    equal = ids(ask(world, filter={"created_at": {"$eq": value}}))
+    assert len(below) + len(above) + len(equal) == 120
+    assert equal
+
+
+def test_a_shorter_timestamp_means_the_same_moment(world: World) -> None:
+    since = ids(ask(world, filter={"created_at": {"$gte": "2025-01-01T00:00"}}))
+    assert since == ids(ask(world, filter={"created_at": {"$gte": "2025-01-01T00:00:00.000Z"}}))
+    assert 0 < len(since) < 120
+
+
+def test_not_empty_and_logical_operators_combine(world: World) -> None:
+    has, has_not = ({"phone_numbers": {"$not_empty": wanted}} for wanted in (True, False))
+    assert len(ask(world, filter=has)) + len(ask(world, filter=has_not)) == 120
+    assert len(ask(world, filter={"$or": [has, has_not]})) == 120
+    assert ask(world, filter={"$and": [has, has_not]}) == []
+    assert ids(ask(world, filter={"$not": has})) == ids(ask(world, filter=has_not))
+
+
+def test_ids_that_are_not_there_are_simply_absent(world: World) -> None:
+    wanted = [*list(world.entities("people"))[:3], "nobody"]
+    assert set(ids(ask(world, filter={"record_id": {"$in": wanted}}))) == set(wanted[:3])
+
+
+def test_people_are_found_by_their_company(world: World) -> None:
+    company = some(world, "company").values["company"][0]["target_record_id"]
+    found = ask(world, filter={"company": {"target_record_id": {"$eq": company}}})
+    assert {entity.values["company"][0]["target_record_id"] for entity in found} == {company}
+
+
+@pytest.mark.parametrize(
+    ("filter_", "path"),
+    [
+        ({"updated_at": {"$gt": "2026-01-01T00:00:00Z"}}, ["updated_at"]),
+        ({"$or": [{"name": "x"}, {"email": "y"}]}, ["$or", "1", "email"]),
+        ({"$not": {"id": "x"}}, ["$not", "id"]),
+    ],
+)
+def test_an_unknown_attribute_is_refused_with_its_place(world: World, filter_: Any, path: list[str]) -> None:
+    assert refused(world, filter=filter_) == {
+        "status_code": 400,
+        "type": "invalid_request_error",
+        "code": "unknown_filter_attribute_slug",
+        "message": f"Unknown attribute slug: {path[-1]}.",
+        "path": path,
+    }
+
+
+def test_an_unknown_sort_attribute_is_refused_too(world: World) -> None:
+    body = refused(world, sorts=[{"direction": "asc", "attribute": "updated_at"}])
+    assert (body["code"], body["path"]) == ("unknown_filter_attribute_slug", ["sorts", "0", "attribute"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"limit": "ten"}, {"limit": 0}, {"limit": -1}, {"limit": 1.5}, {"limit": True}, {"limit": None},
+        {"offset": -1}, {"offset": "0"}, {"offset": 0.5},
+        {"sorts": {}}, {"sorts": [{"attribute": "name"}]}, {"sorts": [7]},
+        {"filter": []}, {"filter": {"$or": {}}}, {"filter": {"record_id": {"$in": "r1"}}},
+    ],
+)  # fmt: skip
+def test_a_body_of_the_wrong_shape_is_a_validation_error(world: World, body: dict[str, Any]) -> None:
+    answer = refused(world, **body)
+    assert (answer["code"], answer["message"]) == ("validation_type", "Body payload validation error.")
+    assert answer["validation_errors"]
+
+
+@pytest.mark.parametrize(
+    ("filter_", "words"),
+    [
+        ({"created_at": {"$gte": "2026-01-01"}}, "Invalid timestamp value"),
+        ({"created_at": {"$gte": 1767225600}}, "Invalid timestamp value"),
+        ({"company": {"$contains": "x"}}, 'must be one of ("$eq", "$in")'),
+        ({"name": {"$near": "x"}}, 'Invalid operator "$near"'),
+    ],
+)
+def test_a_filter_that_makes_no_sense_is_refused_in_words(world: World, filter_: Any, words: str) -> None:
+    assert words in refused(world, filter=filter_)["message"]
