@@ -283,7 +283,7 @@ def _attribute_body(app: FakeAttio, kind: ObjectType, attribute: Attribute) -> d
         "relationship": None,
         "created_at": "2023-11-14T22:13:20.000000000Z",
         "config": {
-            "currency": {"default_currency_code": None, "display_type": None},
+            "currency": {"default_currency_code": "USD", "display_type": "symbol"},
             "record_reference": {"allowed_object_ids": [] if is_reference else None},
         },
     }

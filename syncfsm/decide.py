@@ -141,6 +141,9 @@ def _page(process: Process, outcome: Fetched) -> e.Event:
     verdict = accept(process.paging, outcome.request, outcome.rows, rule_of(process))
     match verdict:
         case Taken():
+            stalled = process.paging.stalled_rows
+            if stalled > process.options.stalled_rows_max:
+                return _too_fast(process, "stalled_rows_max", f"{stalled} rows came without a new one")
             return _fetched(process, outcome, verdict)
         case Shifted():
             return _shifted(process, outcome, verdict)
@@ -180,15 +183,11 @@ def add_to_digest(digest: str, record_ids: Sequence[str]) -> str:
 
 
 def _shifted(process: Process, outcome: Fetched, shifted: Shifted) -> e.Event:
-    limit = process.options.step_backs_max
-    if process.paging.step_backs >= limit:
-        return e.SyncFailed(
-            action="fetch",
-            reason="step_backs_max",
-            error=f"{limit} steps back did not find a row that was seen before: the rows move faster than "
-            "they can be read. Resume when it is calmer, or raise step_backs_max.",
-            resumable=True,
-            cursor=process.paging.cursor,
+    if process.paging.step_backs >= process.options.step_backs_max:
+        return _too_fast(
+            process,
+            "step_backs_max",
+            f"{process.paging.step_backs} steps back did not find a row that was seen before",
         )
     return e.PagesShifted(
         cursor=outcome.request.cursor,
@@ -197,6 +196,17 @@ def _shifted(process: Process, outcome: Fetched, shifted: Shifted) -> e.Event:
         found=shifted.found,
         step_back=shifted.step_back,
         elapsed_ms=outcome.elapsed_ms,
+    )
+
+
+def _too_fast(process: Process, limit: str, what: str) -> e.SyncFailed:
+    return e.SyncFailed(
+        action="fetch",
+        reason=limit,
+        error=f"{what}: {process.source} does not page by offset, or its rows move faster than they can be "
+        f"read. Resume when it is calmer, or raise {limit}.",
+        resumable=True,
+        cursor=process.paging.cursor,
     )
 
 

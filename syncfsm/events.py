@@ -42,6 +42,7 @@ class Options(Value, frozen=True):
         wait_s_max: The longest single wait. A `Retry-After` beyond it is cut to it.
         waiting_s_max: All waits of a sync together; past it, the sync fails, resumable.
         step_backs_max: Steps back for one page before the sync fails.
+        stalled_rows_max: Rows that come without a new one among them before the sync fails.
         reject_ratio_max: The error budget: the share of the people fetched that may be rejected.
         reject_min: Rejects that are always allowed, whatever their share.
     """
@@ -54,6 +55,7 @@ class Options(Value, frozen=True):
     wait_s_max: float = 300.0
     waiting_s_max: float = 3600.0
     step_backs_max: int = 32
+    stalled_rows_max: int = 100_000
     reject_ratio_max: float = 0.01
     reject_min: int = 10
 

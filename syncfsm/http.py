@@ -126,6 +126,8 @@ class HttpClient:
     def _refused(self, response: httpx.Response, body: bytes) -> Failure:
         said = _error_body(body)
         words = f"answered {response.status_code}"
+        if response.is_redirect:
+            words += ", a redirection, which is not followed: check the base URL"
         if said.code or said.message:
             words += f" {said.code}: {said.message[:300]}"
         retry_after_s = parse_retry_after(response.headers.get("Retry-After"), self._date_of(response))

@@ -159,6 +159,7 @@ def _advance(paging: Paging, page: e.PageFetched) -> Paging:
         frontier=_frontier(paging.frontier, page),
         peek=page.peek,
         margin=page.margin,
+        stalled_rows=0 if page.record_ids or page.malformed else paging.stalled_rows + page.count,
         has_more=page.has_more,
     )
 
@@ -232,7 +233,7 @@ def _sync_resumed(process: Process, event: e.SyncResumed) -> Process:
         retry=None,
         pending=None,
         page_size=event.page_size or process.page_size,
-        paging=replace(process.paging, step_back=0, step_backs=0),
+        paging=replace(process.paging, step_back=0, step_backs=0, stalled_rows=0),
         budget_from=process.progress,
     )
 

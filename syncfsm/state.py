@@ -15,7 +15,18 @@ class Frontier(e.Value, frozen=True):
 
 
 class Paging(e.Value, frozen=True):
-    """Where the next page begins. `offset` counts rows; `step_back` is not 0 while looking for the anchor."""
+    """Where the next page begins, and how.
+
+    Attributes:
+        offset: Rows before the next page.
+        frontier: How far the rows are taken; null before the first.
+        peek: The id of the row that the next page must begin with, if it is known.
+        margin: Rows before the next page to ask for again.
+        step_back: How far to go back for the anchor; 0 while pages are anchored.
+        step_backs: Steps back since the last anchored page.
+        stalled_rows: Rows that came since the last new one.
+        has_more: Whether there is a next page.
+    """
 
     offset: int = 0
     frontier: Frontier | None = None
@@ -23,6 +34,7 @@ class Paging(e.Value, frozen=True):
     margin: int = 0
     step_back: int = 0
     step_backs: int = 0
+    stalled_rows: int = 0
     has_more: bool = True
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -111,4 +112,4 @@ def _print(verdict: Verdict, log_path: str) -> None:
         click.echo(f"  VIOLATED    {violation.invariant}: {violation.means} But {violation.seen}.")
     if not verdict.violations:
         click.echo("  invariants  all hold: nothing lost, nothing twice, log sound")
-    click.echo(f"  next        syncfsm replay {log_path} --at {max(1, process.version // 2)}")
+    click.echo(f"  next        syncfsm replay {quote(log_path)} --at {max(1, process.version // 2)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from shlex import quote
 from typing import Any, get_args
 
 import click
@@ -13,7 +14,7 @@ from syncfsm.cli.output import FAILED, INTERRUPTED, Command, json_option, plural
 from syncfsm.contact import Contact
 from syncfsm.engine import Engine
 from syncfsm.errors import ConfigurationError
-from syncfsm.events import Order
+from syncfsm.events import Order, Recorded
 from syncfsm.lifecycle import Hook
 from syncfsm.log import open_log
 from syncfsm.machine import State
@@ -73,12 +74,14 @@ class _Show:
         from syncfsm.cli.progress import ProgressLine  # noqa: PLC0415 - rich is loaded when it is used
         from syncfsm.telemetry import LogEvents, stderr_logger  # noqa: PLC0415 - structlog, likewise
 
+        self._verbose = verbose
         self.line = ProgressLine() if is_live else None
         level = "info" if verbose else "warning"
         self._hook: Hook = self.line or LogEvents(stderr_logger([key], level=level))
 
-    def __call__(self, process: Process, recorded: Any) -> None:
-        self._hook(process, recorded)
+    def __call__(self, process: Process, recorded: Recorded) -> None:
+        if self._verbose or recorded.type != "SyncFailed":  # which the report says in full
+            self._hook(process, recorded)
 
     def close(self) -> None:
         if self.line is not None:
@@ -140,10 +143,10 @@ def _report(process: Process, log_path: str, *, as_json: bool) -> None:
     if process.failure is not None:
         click.echo(f"error: {process.failure.error}", err=True)
         click.echo(f"  {_what_next(process)}", err=True)
-    click.echo(f"  next: syncfsm replay {log_path} {process.id}")
+    click.echo(f"  next: syncfsm replay {quote(log_path)} {process.id}")
 
 
 def _what_next(process: Process) -> str:
     if process.is_resumable:
-        return "nothing is lost: run the same command again to go on where it stopped"
+        return "nothing is lost: once that is mended, run the same command again to go on where it stopped"
     return "going on would not help: mend the cause and run again, which starts anew"

@@ -27,6 +27,8 @@ def open_log(url: str | Path, **options: Any) -> EventLog:
     """
     from syncfsm.log.sqlite import SqliteLog  # noqa: PLC0415 - a backend is loaded when it is used
 
+    if not str(url):
+        raise ConfigurationError("the log has no name: name a file")
     scheme, separator, rest = str(url).partition(":")
     if scheme == "sqlite" and rest:
         return SqliteLog(rest.removeprefix("//"), **options)

@@ -97,7 +97,7 @@ def _checked(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     if application_id != APPLICATION_ID:
         connection.close()
-        raise LogError(f"{path} is a database, but not a syncfsm log: name another file for the log")
+        raise LogError(f"{path} is not a syncfsm log: name another file")
     known = {migration.name for migration in migrations._migrations}  # noqa: SLF001
     newer = {migration.name for migration in migrations.applied(Database(connection))} - known
     if newer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import msgspec
@@ -67,6 +68,8 @@ class _Company(_Identified):
 
 
 _envelopes = msgspec.json.Decoder(_Envelope)
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u....|.)")
+_LONE = re.compile(rb"\\u[dD][89a-fA-F]..")
 _placed = msgspec.json.Decoder(_Placed)
 _identified = msgspec.json.Decoder(_Identified)
 _companies = msgspec.json.Decoder(_Company)
@@ -74,10 +77,24 @@ _companies = msgspec.json.Decoder(_Company)
 
 def decode_rows(body: bytes) -> list[msgspec.Raw] | None:
     """Return the rows of `{"data": [...]}`, or `None` if the body is anything else."""
+    rows = _decode_envelope(body)
+    return rows if rows is not None else _decode_envelope(_without_lone_surrogates(body))
+
+
+def _decode_envelope(body: bytes) -> list[msgspec.Raw] | None:
     try:
         return _envelopes.decode(body).data
     except msgspec.DecodeError:
         return None
+
+
+def _without_lone_surrogates(body: bytes) -> bytes:
+    r"""Return the body with half characters replaced by U+FFFD.
+
+    JavaScript writes half of an emoji, cut by a length limit, as `\ud83d`. That is JSON by its grammar (RFC
+    8259, section 8.2) but no text, and one such name must not keep a whole page from being read.
+    """
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if _LONE.fullmatch(found[0]) else found[0], body)
 
 
 def to_record(row: msgspec.Raw, order: Order) -> Record:

@@ -173,6 +173,25 @@ def test_a_row_without_place_or_id_is_a_record_with_a_problem_and_no_failure(
     assert msgspec.json.decode(record.raw) == row
 
 
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        (rb"cut \ud83d", "cut \ufffd"),
+        (rb"\ude00 cut", "\ufffd cut"),
+        (rb"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (rb"\\ud83d", r"\ud83d"),
+        (rb"\uD83D\uDE00", "\U0001f600"),
+    ],
+)
+def test_half_a_character_in_a_name_does_not_keep_the_page_from_being_read(name: bytes, kept: str) -> None:
+    row = msgspec.json.encode(person(note="NAME")).replace(b"NAME", name)
+    broken = msgspec.json.encode(person(note="HALF")).replace(b"HALF", rb"\udc00")
+    page = fetched(httpx.Response(200, content=b'{"data": [' + row + b"," + broken + b"]}"))
+    assert isinstance(page, Page)
+    assert msgspec.json.decode(page.records[0].raw)["note"] == kept
+    assert [record.problem for record in page.records] == ["", ""]
+
+
 def test_a_second_sort_that_is_refused_is_left_out_from_then_on() -> None:
     bodies = []
 

@@ -150,3 +150,13 @@ def test_a_failed_request_is_asked_again_with_the_same_offset() -> None:
     sync = PureSync(answer, page_size=10)
     sync.run()
     assert [request.offset for request in sync.requests] == [0, 10, 10, 20]
+
+
+def test_a_source_that_ignores_the_offset_fails_the_sync_instead_of_asking_for_ever() -> None:
+    rows = people(100)
+    options = e.Options(stalled_rows_max=500)
+    sync = PureSync(lambda request: rows[: request.limit], page_size=10, options=options)
+    process = sync.run()
+    assert process.failure is not None
+    assert (process.failure.reason, process.is_resumable) == ("stalled_rows_max", True)
+    assert len(sync.requests) < 60
