@@ -308,5 +308,8 @@ def _decoder(cls: type[Event]) -> msgspec.json.Decoder[Event]:
 def _upcast(type_name: str, schema: int, target: int, data: bytes | str) -> dict[str, Any]:
     shape: dict[str, Any] = msgspec.json.decode(data)
     for step in range(schema, target):
-        shape = UPCASTERS[type_name, step](shape)
+        upcaster = UPCASTERS.get((type_name, step))
+        if upcaster is None:
+            raise CorruptLog(f"no {type_name} was ever written with schema {step}")
+        shape = upcaster(shape)
     return shape

@@ -48,4 +48,5 @@ def is_locked(error: sqlite3.Error) -> bool:
 
 def is_corrupt(error: sqlite3.Error) -> bool:
     """Whether the file is damaged, or no SQLite file at all."""
-    return _code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    is_text_broken = "Could not decode to UTF-8" in str(error)  # which Python notices, and SQLite does not
+    return is_text_broken or _code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import msgspec
@@ -41,10 +41,17 @@ class Command(click.Command):
         try:
             return super().invoke(ctx)
         except SyncfsmError as error:
-            if ctx.params.get("as_json"):
-                print_json({"error": str(error), "type": type(error).__name__})
-            click.echo(f"error: {error}", err=True)
-            sys.exit(_STATUS.get(type(error), WRONG_USE))
+            _stop(ctx, str(error), type(error).__name__, _STATUS.get(type(error), WRONG_USE))
+        except KeyboardInterrupt:
+            words = "interrupted; run the same command again to go on where it stopped"
+            _stop(ctx, words, "Interrupted", INTERRUPTED)
+
+
+def _stop(ctx: click.Context, words: str, kind: str, status: int) -> NoReturn:
+    if ctx.params.get("as_json"):
+        print_json({"error": words, "type": kind})
+    click.echo(f"error: {words}", err=True)
+    sys.exit(status)
 
 
 def print_json(value: Any) -> None:

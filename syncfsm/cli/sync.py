@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import click
 
-from syncfsm.cli.output import FAILED, INTERRUPTED, Command, json_option, plural, print_json
+from syncfsm.cli.output import FAILED, Command, json_option, plural, print_json
 from syncfsm.contact import Contact
 from syncfsm.engine import Engine
 from syncfsm.errors import ConfigurationError
@@ -89,7 +89,7 @@ class _Show:
 
 
 def _run(engine: Engine[Contact], show: _Show, *, fresh: bool, page_size: int, order: Order) -> Process:
-    """Take up or start the sync, and run it; say how to go on if the user stops it."""
+    """Take up or start the sync, and run it."""
 
     async def run() -> Process:
         async with engine:
@@ -98,9 +98,6 @@ def _run(engine: Engine[Contact], show: _Show, *, fresh: bool, page_size: int, o
 
     try:
         return asyncio.run(run())
-    except KeyboardInterrupt:
-        click.echo("\ninterrupted; run the same command again to go on where it stopped", err=True)
-        sys.exit(INTERRUPTED)
     finally:
         show.close()
 

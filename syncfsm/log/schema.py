@@ -62,4 +62,4 @@ def m002_processes(db: Database) -> None:
         CREATE UNIQUE INDEX one_active_sync ON processes (source, object)
         WHERE state IN ('INITIALIZING', 'FETCHING')
     """)
-    db.execute("CREATE INDEX processes_by_source ON processes (source, object, sink, started_at)")
+    db.execute("CREATE INDEX processes_by_source ON processes (source, object, sink)")

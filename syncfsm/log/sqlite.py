@@ -145,8 +145,9 @@ class SqliteLog:
     def latest(self, source: str, object_: str, sink: str) -> Process | None:
         """See `EventLog.latest`."""
         sql = """
-            SELECT id FROM processes WHERE source = ? AND object = ? AND sink = ?
-            ORDER BY started_at DESC, rowid DESC LIMIT 1
+            SELECT id FROM processes JOIN events ON stream = id AND events.version = 1
+            WHERE source = ? AND object = ? AND sink = ?
+            ORDER BY position DESC LIMIT 1
         """
         found = self._one(sql, (source, object_, sink))
         return self.load(found[0]) if found else None

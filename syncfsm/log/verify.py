@@ -10,7 +10,7 @@ from syncfsm.errors import LogError, SyncfsmError
 from syncfsm.events import Value
 from syncfsm.log.codec import chain, from_row
 from syncfsm.log.protocol import EventLog, StoredEvent
-from syncfsm.process import Process, apply
+from syncfsm.process import Process, apply, fold
 
 
 class Finding(Value, frozen=True):
@@ -80,16 +80,24 @@ def _disagreements(log: EventLog, streams: dict[str, _Stream]) -> list[Finding]:
     """Compare the read model with the events it was made from."""
     findings = []
     projection = log.projection()
-    for process_id in projection.keys() | streams.keys():
+    for process_id in sorted(projection.keys() | streams.keys()):
         stream = streams.get(process_id, _Stream())
-        if not stream.is_sound:
-            continue  # said already
-        if projection.get(process_id) != stream.version or log.load(process_id) != stream.process:
+        if stream.is_sound and not _agrees(log, process_id, stream, projection.get(process_id)):
             problem = f"the read model does not agree with the {stream.version} events of this process"
             findings.append(
                 Finding(position=None, process=process_id, version=stream.version, problem=problem)
             )
-    return sorted(findings, key=lambda finding: finding.process or "")
+    return findings
+
+
+def _agrees(log: EventLog, process_id: str, stream: _Stream, projected: int | None) -> bool:
+    """Whether the state by the read model is the fold of the events.
+
+    A worker may be appending meanwhile, so the events are folded to the version of the loaded state.
+    """
+    loaded = log.load(process_id)
+    tail = log.read(process_id, after=stream.version, until=loaded.version)
+    return projected is not None and projected <= loaded.version and fold(stream.process, tail) == loaded
 
 
 def _finding(row: StoredEvent, problem: str) -> Finding:

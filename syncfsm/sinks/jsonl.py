@@ -128,7 +128,6 @@ class JsonlSink:
 
     def _compact(self) -> None:
         file = self._file()
-        os.fsync(file.fileno())
         if not self._has_stale_lines:
             return
         fresh = self.path.with_name(self.path.name + ".tmp")
@@ -155,12 +154,15 @@ class JsonlSink:
 
 
 def _write_all(file: BinaryIO, data: bytes) -> None:
-    """Append the data, or leave the file as it was."""
+    """Append the data so that it survives a power cut, or leave the file as it was."""
+    if not data:
+        return
     start = file.seek(0, os.SEEK_END)
     try:
         written = 0
         while written < len(data):
             written += file.write(data[written:])
+        os.fsync(file.fileno())
     except OSError:
         file.truncate(start)
         raise

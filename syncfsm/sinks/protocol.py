@@ -1,8 +1,9 @@
 """What every sink promises.
 
 Delivery is at least once for each page, so a sink is idempotent: keyed by (source, external id), the same
-item again changes nothing and is counted as unchanged. An upsert is all or nothing but for its rejects. Any
-sink must pass the contract suite in tests/contracts/sink.py.
+item again changes nothing and is counted as unchanged. An upsert is all or nothing but for its rejects, and
+when it returns, what it took is safe: the log will say that it was delivered. Any sink must pass the
+contract suite in tests/contracts/sink.py.
 """
 
 from __future__ import annotations

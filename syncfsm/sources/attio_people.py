@@ -1,7 +1,8 @@
 """Attio person → Contact, a whole page at a time.
 
 Of each attribute the first active value counts (`active_until` is null); of emails and phones, all active
-ones. The companies of a page are looked up once, in one query, and remembered.
+ones. The companies of a page are looked up once, in one query, and remembered as long as the transform
+lives: use a new one for each sync.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -113,3 +115,19 @@ def test_what_the_quickstart_shows_is_what_is_printed(cli: Cli, serve: Serve) ->
     assert shown
     for line in shown:
         assert line in printed
+
+
+def test_what_the_docs_embed_passes_a_strict_type_check(tmp_path: Path) -> None:
+    _, sink, transform, hook = blocks("docs/embedding.md", "python")
+    use = """
+def embed(log: syncfsm.EventLog, source: syncfsm.AttioSource) -> None:
+    people = syncfsm.AttioPeople(source)
+    syncfsm.Engine(log, source, ListSink(), people, hooks=[print_pages])
+    wanted: syncfsm.Transform[dict[str, str]] = ids_only
+"""
+    (tmp_path / "readme.py").write_text(blocks("README.md", "python")[0])
+    (tmp_path / "engine.py").write_text(blocks("docs/embedding.md", "python")[0])
+    (tmp_path / "parts.py").write_text(f"{sink}\n{transform}\n{hook}\n{use}")
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("Success"), done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -66,13 +67,14 @@ def test_a_sync_killed_midway_goes_on_and_ends_with_everybody_once(serve: Serve,
 
 def test_ctrl_c_says_how_to_go_on(serve: Serve, cli: Cli) -> None:
     server = serve(1500, latency_s=0.05)
-    process = cli.start(*cli.sync_args(server.url))
+    process = cli.start(*cli.sync_args(server.url), "--json")
     while server.queries < 5:
         time.sleep(0.005)  # until the other process has got somewhere
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "run the same command again" in err
+    assert json.loads(out)["type"] == "Interrupted"
     assert "Traceback" not in err
 
 

@@ -72,6 +72,8 @@ class EventLogContract:
             add(log, process, CANCELLED)
         assert [record.type for record in log.read("p1")] == ["SyncStarted", "FetchingBegan"]
         assert log.load("p1").version == 2
+        add(log, log.load("p1"), CANCELLED)
+        assert [record.position for record in log.read("p1")] == [1, 2, 3]
 
     def test_an_append_that_expects_a_version_to_come_is_refused(self, log: EventLog) -> None:
         ahead = add_in_memory(None, STARTED, BEGAN)
@@ -121,6 +123,16 @@ class EventLogContract:
         assert log.latest("model", "people", "list") == sync.process
         assert log.last_sync_time("model", "people", "list") == sync.process.watermark
         assert log.last_sync_time("model", "people", "other") is None
+
+    def test_the_latest_process_is_the_one_that_began_last_whatever_the_clock_said(
+        self, log: EventLog
+    ) -> None:
+        cancel(log, add(log, None, STARTED).id, by="test")
+        earlier = EPOCH - timedelta(days=1)
+        commit(log, None, "p2", (STARTED,), at=earlier)
+        latest = log.latest("attio", "people", "list")
+        assert latest is not None
+        assert latest.id == "p2"
 
     def test_a_cancelled_sync_sets_no_watermark(self, log: EventLog) -> None:
         cancel(log, add(log, None, STARTED, BEGAN).id, by="test")

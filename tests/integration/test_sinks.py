@@ -100,6 +100,22 @@ def test_the_table_has_the_columns_that_users_build_on(tmp_path: Path) -> None:
     assert {name for name, key in columns if key} == {"external_id", "source"}
 
 
+def test_what_was_taken_is_on_the_disk_before_the_log_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sqlite_sink = SqliteSink(tmp_path / "contacts.db")
+    assert sqlite_sink.connection().execute("PRAGMA synchronous").fetchone() == (2,)
+    run(sqlite_sink.aclose())
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", synced.append)
+    jsonl_sink = JsonlSink(tmp_path / "people.jsonl")
+    upsert(jsonl_sink, ADA)
+    assert len(synced) == 1
+    upsert(jsonl_sink, ADA)
+    assert len(synced) == 1
+    run(jsonl_sink.aclose())
+
+
 def test_synced_at_is_the_time_of_the_last_change(tmp_path: Path) -> None:
     sink = SqliteSink(tmp_path / "contacts.db", clock=TestClock())
     times = []

@@ -68,6 +68,8 @@ def test_the_events_table_refuses_every_change(path: Path, statement: str) -> No
         ("UPDATE events SET at = replace(at, '2026', '2027') WHERE version = 4", "digest"),
         ("UPDATE events SET type = 'PageFetched' WHERE version = 4", "digest"),
         ("UPDATE events SET digest = 'x' WHERE version = 4", "digest"),
+        ("UPDATE events SET schema = 0 WHERE version = 4", "digest"),
+        ("UPDATE events SET data = CAST(x'7bff' AS TEXT) WHERE version = 4", "not a sound SQLite file"),
         ("DELETE FROM events WHERE version = 4", "position 4 is missing"),
         ("DELETE FROM events WHERE version = (SELECT max(version) FROM events)", "read model"),
         ("UPDATE processes SET snapshot = replace(snapshot, '\"pages\":3', '\"pages\":4')", "read model"),
@@ -85,6 +87,25 @@ def test_an_event_of_a_newer_version_is_named_and_not_guessed_at(path: Path) -> 
     edit(path, "UPDATE events SET schema = 9 WHERE version = 4", "UPDATE processes SET snapshot = NULL")
     with open_log(path, read_only=True) as log, pytest.raises(CorruptLog, match=r"position 4 .*schema 9"):
         log.load("p1")
+
+
+def test_a_schema_that_never_was_is_a_corrupt_log(path: Path) -> None:
+    edit(path, "UPDATE events SET schema = 0 WHERE version = 4", "UPDATE processes SET snapshot = NULL")
+    with open_log(path, read_only=True) as log, pytest.raises(CorruptLog, match="schema 0"):
+        log.load("p1")
+
+
+def test_a_log_that_is_being_written_verifies_all_the_same(path: Path) -> None:
+    with open_log(path) as writer, open_log(path, read_only=True) as reader:
+        process = add(writer, None, STARTED, process_id="p2")
+        projection = reader.projection
+
+        def while_somebody_appends() -> dict[str, int]:
+            add(writer, process, BEGAN, process_id="p2")
+            return projection()
+
+        reader.projection = while_somebody_appends  # type: ignore[method-assign]
+        assert verify(reader)[1] == []
 
 
 def test_a_snapshot_of_another_shape_is_ignored(path: Path) -> None:
