@@ -4,7 +4,7 @@
      pure     the I/O     a value    pure      facts     pure    the log   a value
 
 Everything public is here. To read the code, go with the flow: `events`, `machine`, `process`,
-`pagination`, `decide`, `engine`, then `log`.
+`pagination`, `decide`, `perform`, `engine`, then `log`.
 """
 
 from __future__ import annotations

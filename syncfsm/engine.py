@@ -1,4 +1,4 @@
-"""The engine: the one loop, and the only place that performs what was decided.
+"""The engine: the one loop.
 
     while action := next_action(process):              # pure
         outcome = await perform(action)                 # the only I/O
@@ -17,20 +17,19 @@ import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Generic, Self, TypeVar, assert_never
+from typing import Generic, Self, TypeVar
 
 from syncfsm import decide as d
 from syncfsm import events as e
 from syncfsm import lifecycle
 from syncfsm.clock import Clock, SystemClock
 from syncfsm.errors import ConfigurationError, VersionConflict
-from syncfsm.failure import Failure
 from syncfsm.log.protocol import EventLog
 from syncfsm.machine import State
-from syncfsm.pagination import PageRequest
+from syncfsm.perform import Performer
 from syncfsm.process import Process
 from syncfsm.sinks.protocol import Sink
-from syncfsm.sources.protocol import Record, Source, Transform
+from syncfsm.sources.protocol import Source, Transform
 
 T = TypeVar("T")
 
@@ -64,12 +63,11 @@ class Engine(Generic[T]):
         self.log = log
         self.source = source
         self.sink = sink
-        self.transform = transform
         self.clock = clock or SystemClock()
         self._rng = rng or random.SystemRandom()
         self._hooks = hooks
         self._meta = dict(meta or {})
-        self._held: tuple[e.PageFetched, tuple[Record, ...]] | None = None
+        self._performer = Performer(source, sink, transform, clock=self.clock, rng=self._rng)
 
     async def __aenter__(self) -> Self:
         """Return the engine itself."""
@@ -129,14 +127,15 @@ class Engine(Generic[T]):
             VersionConflict: Another worker is on the process. It goes on there.
             LogUnwritable: The log cannot be written; nothing that was recorded is lost.
             ProcessNotFound: There is no such process.
+            ConfigurationError: It is a process of another source object or sink.
         """
-        process = self.log.load(process_id)
+        process = self._load(process_id)
         while (action := d.next_action(process)) is not None:
             if action.not_before is None or self._is_due(action.not_before):
                 process = await self._step(process)
             else:
                 await self._until(action.not_before)
-                process = self.log.load(process_id)  # somebody may have cancelled it meanwhile
+                process = self._load(process_id)  # somebody may have cancelled it meanwhile
         return process
 
     async def step(self, process_id: str) -> Process:
@@ -144,7 +143,7 @@ class Engine(Generic[T]):
 
         While a retry is not due yet (`process.retry.retry_at`), nothing is done. See `run` for errors.
         """
-        return await self._step(self.log.load(process_id))
+        return await self._step(self._load(process_id))
 
     def resume(
         self, process_id: str, *, page_size: int | None = None, by: str = "engine", why: str = ""
@@ -154,9 +153,9 @@ class Engine(Generic[T]):
         Raises:
             NotActive: It has not failed, or failed in a way that going on cannot mend.
             ActiveSync: Another one has become active meanwhile.
-            ConfigurationError: The page size cannot work.
+            ConfigurationError: The page size cannot work, or the process is not this engine's.
         """
-        process = self.log.load(process_id)
+        process = self._load(process_id)
         resumed = lifecycle.resumed(process, page_size=page_size, by=by, why=why)
         return self._commit(process, process.id, (resumed,))
 
@@ -190,13 +189,25 @@ class Engine(Generic[T]):
 
     # ── the loop ─────────────────────────────────────────────────────────────────────────────
 
+    def _load(self, process_id: str) -> Process:
+        """Return a process, if it is one for this source object and sink."""
+        process = self.log.load(process_id)
+        theirs = (process.source, process.object, process.sink)
+        ours = (self.source.name, self.source.object, self.sink.name)
+        if theirs != ours:
+            raise ConfigurationError(
+                f"process {process_id} syncs {' '.join(theirs[:2])} into {theirs[2]}, "
+                f"but this engine {' '.join(ours[:2])} into {ours[2]}"
+            )
+        return process
+
     async def _step(self, process: Process) -> Process:
         """Take turns until nothing is held in memory, so that a worker never fetches a page twice."""
         try:
             while (action := d.next_action(process)) is not None and self._is_due(action.not_before):
-                outcome = await self._perform(process, action)
+                outcome = await self._performer.perform(process, action)
                 process = self._commit(process, process.id, d.decide(process, outcome))
-                self._hold(process, outcome)
+                self._performer.hold(process, outcome)
                 if process.pending is None:
                     break
         except VersionConflict:
@@ -224,78 +235,3 @@ class Engine(Generic[T]):
             meta=self._meta,
             hooks=self._hooks,
         )
-
-    async def _perform(self, process: Process, action: d.Action) -> d.Outcome:
-        match action:
-            case d.CheckSetup():
-                return await self._check()
-            case d.FetchPage():
-                return await self._fetch(action.request)
-            case d.DeliverPage():
-                records = self._held_records(process)
-                return await (self._fetch(action.refetch) if records is None else self._deliver(records))
-            case d.FinishSync():
-                failure = await self.sink.finish()
-                return self._failed("finish", failure) if failure else d.Finished()
-            case _:
-                assert_never(action)
-
-    async def _check(self) -> d.Outcome:
-        found: dict[str, str] = {}
-        for side in (self.source, self.sink):
-            seen = await side.check()
-            if isinstance(seen, Failure):
-                return self._failed("check", seen)
-            found |= seen
-        return d.Checked(found=found)
-
-    async def _fetch(self, request: PageRequest) -> d.Outcome:
-        began = self.clock.now()
-        page = await self.source.fetch(request)
-        if isinstance(page, Failure):
-            return self._failed("fetch", page)
-        return d.Fetched(
-            request=request, rows=page.records, as_of=page.as_of, elapsed_ms=self._elapsed_ms(began)
-        )
-
-    async def _deliver(self, records: tuple[Record, ...]) -> d.Outcome:
-        began = self.clock.now()
-        ready = await self.transform(records)
-        if isinstance(ready, Failure):
-            return self._failed("deliver", ready)
-        assert len(ready.items) + len(ready.rejects) == len(records), "the transform lost a record"
-        result = await self.sink.upsert(ready.items)
-        if isinstance(result, Failure):
-            return self._failed("deliver", result)
-        written = result.created + result.updated + result.unchanged
-        assert written + len(result.rejects) == len(ready.items), "the sink's counts do not add up"
-        return d.Delivered(
-            created=result.created,
-            updated=result.updated,
-            unchanged=result.unchanged,
-            rejects=(*ready.rejects, *result.rejects),
-            elapsed_ms=self._elapsed_ms(began),
-        )
-
-    def _failed(self, action: e.ActionName, failure: Failure) -> d.Failed:
-        return d.Failed(action=action, failure=failure, at=self.clock.now(), chance=self._rng.random())
-
-    def _elapsed_ms(self, began: datetime) -> int:
-        """Return the time since `began`; 0 if the clock was set back."""
-        return max(0, round((self.clock.now() - began).total_seconds() * 1000))
-
-    # ── the page between its fetch and its delivery ──────────────────────────────────────────
-
-    def _hold(self, process: Process, outcome: d.Outcome) -> None:
-        """Keep the records of the page that was fetched until it is delivered."""
-        if process.pending is None:
-            self._held = None
-        elif isinstance(outcome, d.Fetched):
-            by_id = {record.id: record for record in outcome.rows if isinstance(record, Record)}
-            self._held = (process.pending, tuple(by_id[id_] for id_ in process.pending.record_ids))
-
-    def _held_records(self, process: Process) -> tuple[Record, ...] | None:
-        """Return the records of the pending page, or `None` after a crash or on another worker."""
-        if self._held is None or self._held[0] != process.pending:
-            return None
-        return self._held[1]

@@ -64,12 +64,11 @@ class AttioSource:
         clock: For the rate limit and for what the server does not date.
         transport: Where requests go; the network if `None`.
         reads_per_s: The most requests in any one second.
+        options: The rules and limits of its syncs.
 
     Raises:
         ConfigurationError: The key or the URL cannot be used.
     """
-
-    options = Options(limit_max=LIMIT_MAX)
 
     def __init__(
         self,
@@ -80,6 +79,7 @@ class AttioSource:
         clock: Clock | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         reads_per_s: int = READS_PER_S,
+        options: Options | None = None,
     ) -> None:
         from syncfsm.http import HttpClient  # noqa: PLC0415 - a client is loaded when it is used
 
@@ -96,6 +96,7 @@ class AttioSource:
             per_s=reads_per_s,
         )
         self.object = object
+        self.options = options or Options(limit_max=LIMIT_MAX)
         self.name = KIND if base_url == BASE_URL else f"{KIND}:{_without_secrets(base_url)}"
 
     async def check(self) -> dict[str, str] | Failure:

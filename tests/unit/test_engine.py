@@ -302,6 +302,26 @@ def test_an_unfinished_sync_is_not_taken_up_with_another_order(bench: Bench) -> 
         bench.engine.take_up(order="newest")
 
 
+def test_a_process_of_another_sink_is_not_touched(bench: Bench) -> None:
+    process = bench.engine.start()
+    bench.sink.name = "another"
+    for touch in (bench.run, bench.step):
+        with pytest.raises(ConfigurationError, match="into dict, but this engine list people into another"):
+            touch(process)
+    assert bench.source.requests == []
+
+
+def test_of_rows_with_one_id_the_first_sound_one_is_delivered(bench: Bench) -> None:
+    first = bench.source.records[0]
+    bench.source.records[1:1] = [
+        replace(first, raw=b"later"),
+        replace(first, key="", raw=b"bad", problem="cannot be placed"),
+    ]
+    process = bench.sync()
+    assert bench.sink.items[first.id].text == "good"
+    assert (process.progress.created, process.progress.rejected) == (120, 1)
+
+
 def test_closing_the_engine_closes_source_and_sink_and_not_the_log(bench: Bench) -> None:
     async def use() -> None:
         async with bench.engine:
