@@ -159,9 +159,7 @@ def _is_seen(row: Row, frontier: Frontier | None, rule: Rule) -> bool:
 def _take(paging: Paging, request: PageRequest, rows: Sequence[Row], rule: Rule) -> Taken:
     fresh = _fresh(paging.frontier, rows, rule)
     is_full = len(rows) >= request.limit
-    # Of a full page the last row is only looked at, unless it is the only new one: each page makes way.
-    spare = 1 if is_full and len(fresh) > 1 else 0
-    count = min(rule.page_size, len(fresh) - spare)
+    count = min(rule.page_size, len(fresh))
     taken = [rows[index] for index in fresh[:count]]
     has_peek = count < len(fresh)
     has_more = has_peek or is_full or (rule.confirm_end and _may_go_on(rows, fresh))

@@ -47,7 +47,7 @@ def test_every_event_comes_back_from_its_row_with_its_digest_chained(
     for record, row in zip(recorded, rows, strict=True):
         back = from_row(row)
         assert (back.event, back.at, back.meta, back.version) == (record.event, at, meta, record.version)
-        assert row.digest == chain(previous, row)
+        assert row.digest == chain(previous, row) != chain(f"{previous}x", row)
         previous = row.digest
 
 

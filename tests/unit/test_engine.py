@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
 
 from syncfsm.engine import Engine
 from syncfsm.errors import ActiveSync, ConfigurationError, NotActive, VersionConflict
-from syncfsm.events import Event, Options, RetryScheduled
+from syncfsm.events import Event, Options, PageFetched, RetryScheduled
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.lifecycle import cancel
 from syncfsm.log import EventLog, open_log
@@ -187,6 +188,22 @@ def test_after_a_crash_between_fetch_and_delivery_the_page_is_fetched_again(benc
     assert [request.offset for request in bench.source.requests] == [0, 0, 50, 100]
 
 
+def test_a_page_held_by_one_worker_is_not_delivered_for_another_ones(bench: Bench) -> None:
+    other = bench.another_engine()
+    bench.sink.failures = [DOWN, DOWN]
+    process = bench.step(bench.step(bench.engine.start()))  # holds the first page
+    bench.clock.at += timedelta(seconds=5)
+    asyncio.run(other.step(process.id))  # fetches the first page again, and fails to deliver it
+    bench.clock.at += timedelta(seconds=5)
+    asyncio.run(other.step(process.id))  # delivers it
+    bench.sink.failures = [DOWN]
+    process = asyncio.run(other.step(process.id))  # holds the second page
+    assert process.pending is not None
+    bench.clock.at += timedelta(seconds=5)
+    process = bench.step(process)
+    assert (process.progress.fetched, len(bench.sink.items)) == (100, 100)
+
+
 def test_records_that_cannot_be_transformed_or_are_refused_are_rejected_and_the_page_goes_on(
     bench: Bench,
 ) -> None:
@@ -203,8 +220,9 @@ def test_rejects_past_the_error_budget_fail_the_sync_resumable(bench: Bench) -> 
     assert process.failure is not None
     assert (process.state, process.failure.reason) == (State.FAILED, "reject_ratio_max")
     assert "50 of 50 records were rejected" in process.failure.error
-    bench.sink.refused = set()
-    assert bench.sync().state is State.COMPLETED
+    bench.sink.refused = {"r00100"}
+    resumed = bench.sync()
+    assert (resumed.id, resumed.state, resumed.progress.rejected) == (process.id, State.COMPLETED, 51)
 
 
 def test_a_second_start_while_one_is_active_is_refused(bench: Bench) -> None:
@@ -219,8 +237,10 @@ def test_the_last_sync_time_is_the_time_of_the_first_page_of_the_last_completed_
     process = bench.engine.start()
     began = bench.clock.at
     process = bench.run(process)
-    assert process.watermark is not None
-    assert began < process.watermark < bench.clock.at
+    first = bench.events(process, PageFetched)[0]
+    assert isinstance(first, PageFetched)
+    assert began < first.as_of < bench.clock.at
+    assert process.watermark == first.as_of
     assert bench.engine.last_sync_time() == process.watermark
 
 
