@@ -333,10 +333,8 @@ def test_a_process_of_another_sink_is_not_touched(bench: Bench) -> None:
 
 def test_of_rows_with_one_id_the_first_sound_one_is_delivered(bench: Bench) -> None:
     first = bench.source.records[0]
-    bench.source.records[1:1] = [
-        replace(first, raw=b"later"),
-        replace(first, key="", raw=b"bad", problem="cannot be placed"),
-    ]
+    unplaced = replace(first, key="", raw=b"unplaced", problem="cannot be placed")
+    bench.source.records[:1] = [unplaced, first, replace(first, raw=b"later")]
     process = bench.sync()
     assert bench.sink.items[first.id].text == "good"
     assert (process.progress.created, process.progress.rejected) == (120, 1)
