@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,9 +34,9 @@ from simulator.schema import OBJECTS, Attribute, ObjectType
 from simulator.world import Entity, World
 from syncfsm.clock import Clock
 
-READ = ("record_permission:read", "object_configuration:read")
+CONFIGURATION = ("object_configuration:read",)
+READ = ("record_permission:read", *CONFIGURATION)
 SCOPES = frozenset({*READ, "record_permission:read-write", "webhook:read-write", "user_management:read"})
-KEY_LENGTH = 64
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -98,18 +98,18 @@ class FakeAttio:
         if self._latency_s:
             await self._clock.sleep(self._latency_s)
         try:
-            body = await read_body(receive)
+            body: bytes | None = await read_body(receive)
         except BodyTooLarge:
-            body = b""
+            body = None
         route, reply = self._answer(scope, body)
         self.requests[scope["method"], route, reply.status] += 1
         await send_reply(send, reply)
         return None
 
-    def _answer(self, scope: Scope, body: bytes) -> tuple[str, Reply]:
+    def _answer(self, scope: Scope, body: bytes | None) -> tuple[str, Reply]:
         """Return the name of the route and the answer, with the headers that every answer has."""
         method, path, now = scope["method"], scope["path"], self._clock.now()
-        route, handler, params = _match(method, path)
+        route, handler, scopes, params = _match(method, path)
         headers = self._headers(now)
         try:
             if (retry_at := self._limit.refuse(now)) is not None:
@@ -117,9 +117,11 @@ class FakeAttio:
                 raise errors.rate_limited()
             if handler is None:
                 raise errors.not_found(f'Could not find endpoint "{method} {path}".')
+            if body is None:
+                raise errors.too_large()
             request = Request(body=body, params=params, token=_token(scope))
             if route != SELF:  # which has its own way of saying that a token is no good
-                self._authorize(request.token)
+                self._authorize(request.token, scopes)
             reply = handler(self, request)
         except errors.ApiError as error:
             reply = Reply(error.status, msgspec.json.encode(error.body))
@@ -140,14 +142,14 @@ class FakeAttio:
         """Whether a token is one that this workspace gave out."""
         return self._api_key in {None, token}
 
-    def _authorize(self, token: str | None) -> None:
-        """Refuse a token that is missing, wrong, or not allowed to read."""
+    def _authorize(self, token: str | None, scopes: Sequence[str]) -> None:
+        """Refuse a token that is missing, wrong, or without the scopes that a route needs."""
         if token is None:
             raise errors.unauthorized("No API key was provided. Use the header Authorization: Bearer <key>.")
         if not self.knows(token):
             raise errors.unauthorized("The API key could not be found; it was probably revoked.")
-        if any(not self.scopes & {scope, f"{scope}-write"} for scope in READ):
-            raise errors.forbidden(list(READ))
+        if any(not self.scopes & {scope, f"{scope}-write"} for scope in scopes):
+            raise errors.forbidden(list(scopes))
 
     def entity_rows(self, slug: str, rows: list[Entity]) -> bytes:
         """Return rows as a body, from the JSON that each record keeps of itself."""
@@ -235,9 +237,9 @@ def _query(app: FakeAttio, request: Request) -> Reply:
     kind = app.object_type(request.params["object"])
     try:
         body = msgspec.json.decode(request.body or b"{}")
-    except msgspec.DecodeError as error:
+        rows = app.query.rows(kind.slug, body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise errors.ApiError(400, "validation_type", "Body is not valid JSON.") from error
-    rows = app.query.rows(kind.slug, body)
     return Reply(200, app.entity_rows(kind.slug, rows), {"x-attio-record-query-score": "0"})
 
 
@@ -263,8 +265,12 @@ def _object_body(app: FakeAttio, kind: ObjectType) -> dict[str, Any]:
     }
 
 
+_DEFAULTS = {"created_at": "PT0S", "created_by": "current-user"}
+
+
 def _attribute_body(app: FakeAttio, kind: ObjectType, attribute: Attribute) -> dict[str, Any]:
     attribute_id = uuid(random.Random(f"{app.world.object_ids[kind.slug]}:{attribute.slug}"))
+    default = _DEFAULTS.get(attribute.slug)
     is_reference = attribute.type == "record-reference"
     return {
         "id": {**app.world.ids_of(kind.slug), "attribute_id": attribute_id},
@@ -277,9 +283,9 @@ def _attribute_body(app: FakeAttio, kind: ObjectType, attribute: Attribute) -> d
         "is_required": False,
         "is_unique": attribute.is_unique,
         "is_multiselect": attribute.is_multiselect,
-        "is_default_value_enabled": False,
+        "is_default_value_enabled": default is not None,
         "is_archived": False,
-        "default_value": None,
+        "default_value": default and {"type": "dynamic", "template": default},
         "relationship": None,
         "created_at": "2023-11-14T22:13:20.000000000Z",
         "config": {
@@ -291,23 +297,23 @@ def _attribute_body(app: FakeAttio, kind: ObjectType, attribute: Attribute) -> d
 
 SELF = "/v2/self"
 
-_ROUTES: tuple[tuple[str, str, Handler], ...] = (
-    ("GET", SELF, _self),
-    ("GET", "/v2/objects", _objects),
-    ("GET", "/v2/objects/{object}", _object),
-    ("GET", "/v2/objects/{object}/attributes", _attributes),
-    ("POST", "/v2/objects/{object}/records/query", _query),
-    ("GET", "/v2/objects/{object}/records/{record}", _record),
+_ROUTES: tuple[tuple[str, str, Handler, Sequence[str]], ...] = (
+    ("GET", SELF, _self, ()),
+    ("GET", "/v2/objects", _objects, CONFIGURATION),
+    ("GET", "/v2/objects/{object}", _object, CONFIGURATION),
+    ("GET", "/v2/objects/{object}/attributes", _attributes, CONFIGURATION),
+    ("POST", "/v2/objects/{object}/records/query", _query, READ),
+    ("GET", "/v2/objects/{object}/records/{record}", _record, READ),
 )
 _PATTERNS = [
-    (method, route, re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", route)), handler)
-    for method, route, handler in _ROUTES
+    (method, route, re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", route)), handler, scopes)
+    for method, route, handler, scopes in _ROUTES
 ]
 
 
-def _match(method: str, path: str) -> tuple[str, Handler | None, dict[str, str]]:
-    """Return the route that a request is for; the first that fits."""
-    for wanted, route, pattern, handler in _PATTERNS:
+def _match(method: str, path: str) -> tuple[str, Handler | None, Sequence[str], dict[str, str]]:
+    """Return the route that a request is for, the first that fits, and the scopes that it needs."""
+    for wanted, route, pattern, handler, scopes in _PATTERNS:
         if wanted == method and (found := pattern.fullmatch(path)):
-            return route, handler, found.groupdict()
-    return "other", None, {}
+            return route, handler, scopes, found.groupdict()
+    return "other", None, (), {}

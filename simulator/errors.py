@@ -41,6 +41,11 @@ def rate_limited() -> ApiError:
     return ApiError(429, "rate_limit_exceeded", message, type_="rate_limit_error")
 
 
+def too_large() -> ApiError:
+    """Return the answer to a body that passes the limit; Attio's own words for it are not known."""
+    return ApiError(413, "request_too_large", "The body of the request is too large.")
+
+
 def unknown_attribute(slug: str, path: list[str]) -> ApiError:
     """Return the answer to a filter or sort on something the object does not have."""
     return ApiError(400, "unknown_filter_attribute_slug", f"Unknown attribute slug: {slug}.", path=path)

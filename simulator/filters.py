@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from simulator.errors import bad_filter, invalid, unknown_attribute
@@ -18,7 +19,8 @@ from simulator.world import Entity
 Predicate = Callable[[Entity], bool]
 Path = list[str]
 
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d)?(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_DEPTH_MAX = 100
 
 
 def _text(value: Any) -> str:
@@ -46,6 +48,8 @@ def compile_filter(kind: ObjectType, filter_: Any, path: Path | None = None) -> 
         ApiError: A 400, as Attio would answer.
     """
     path = path or []
+    if len(path) > _DEPTH_MAX:
+        raise bad_filter("The filter is nested too deeply.", path)
     if not isinstance(filter_, dict):
         raise invalid(["filter", *path], "Expected object", expected="object")
     parts = [_part(kind, key, value, path) for key, value in filter_.items()]
@@ -92,7 +96,7 @@ def _holds(attribute: Attribute, name: str, operators: dict[str, Any], path: Pat
         _check_operator(attribute, name, operator, wanted, path)
     wants_value = operators.get("$not_empty")
     compares = [
-        (_COMPARE[operator], _normal(attribute, wanted))
+        (_COMPARE[operator], _normal(attribute, name, wanted))
         for operator, wanted in operators.items()
         if operator != "$not_empty"
     ]
@@ -124,16 +128,31 @@ def _check_operator(attribute: Attribute, name: str, operator: str, wanted: Any,
         raise bad_filter(message, path)
     if operator == "$in" and not isinstance(wanted, list):
         raise invalid(["filter", *path, "$in"], "Expected array", expected="array")
-    if attribute.type == "timestamp" and operator != "$not_empty":
+    if _is_moment(attribute, name) and operator != "$not_empty":
         for moment in wanted if operator == "$in" else [wanted]:
-            if not isinstance(moment, str) or not _MOMENT.match(moment):
+            if _moment(moment) is None:
                 raise bad_filter(f"Invalid timestamp value: {moment!r}.", path)
 
 
-def _normal(attribute: Attribute, wanted: Any) -> Any:
-    """Return a moment in the form that values have, so that text order is time order."""
-    if attribute.type != "timestamp" or not isinstance(wanted, str):
+def _is_moment(attribute: Attribute, name: str) -> bool:
+    return attribute.type == "timestamp" or name == "interacted_at"
+
+
+def _normal(attribute: Attribute, name: str, wanted: Any) -> Any:
+    """Return what a condition wants in the form that values have."""
+    if not _is_moment(attribute, name):
         return wanted
-    whole, _, fraction = wanted.rstrip("Z").partition(".")
-    whole = whole if len(whole) > 16 else f"{whole}:00"
-    return f"{whole}.{fraction:0<9}Z"
+    return [_moment(item) for item in wanted] if isinstance(wanted, list) else _moment(wanted)
+
+
+def _moment(wanted: Any) -> str | None:
+    """Return a moment in UTC with nine digits, so that text order is time order, or nothing."""
+    found = _MOMENT.fullmatch(wanted) if isinstance(wanted, str) else None
+    if found is None:
+        return None
+    minute, second, fraction, zone = found.groups()
+    try:
+        at = datetime.fromisoformat(f"{minute}{second or ':00'}{zone or 'Z'}").astimezone(UTC)
+    except (ValueError, OverflowError):  # month 13; the year 0
+        return None
+    return f"{at.isoformat()[:19]}.{fraction or '':0<9}Z"

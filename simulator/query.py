@@ -142,18 +142,20 @@ def _sort_keys(kind: ObjectType, sorts: Any) -> list[tuple[str, str, bool]]:
     if not isinstance(sorts, list):
         raise invalid(["sorts"], "Expected array", expected="array")
     types = {attribute.slug: attribute.type for attribute in kind.attributes}
-    keys = []
-    for index, sort in enumerate(sorts):
-        if not isinstance(sort, dict) or sort.get("direction") not in {"asc", "desc"}:
-            raise invalid(
-                ["sorts", index, "direction"], "Invalid input", "invalid_option", options=["asc", "desc"]
-            )
-        slug = sort.get("attribute")
-        if slug not in types:
-            raise unknown_attribute(str(slug), ["sorts", str(index), "attribute"])
-        name = sort.get("field") or DEFAULT_PROPERTY.get(types[slug], "value")
-        keys.append((slug, name, sort["direction"] == "desc"))
-    return keys
+    return [_sort_one(types, sort, index) for index, sort in enumerate(sorts)]
+
+
+def _sort_one(types: dict[str, str], sort: Any, index: int) -> tuple[str, str, bool]:
+    directions = ["asc", "desc"]
+    if not isinstance(sort, dict) or sort.get("direction") not in directions:
+        raise invalid(["sorts", index, "direction"], "Invalid input", "invalid_option", options=directions)
+    for key in ("attribute", "field"):
+        if not isinstance(sort.get(key, ""), str):
+            raise invalid(["sorts", index, key], "Expected string", expected="string")
+    slug, name = sort.get("attribute", ""), sort.get("field", "")
+    if slug not in types:
+        raise unknown_attribute(slug, ["sorts", str(index), "attribute"])
+    return slug, name or DEFAULT_PROPERTY.get(types[slug], "value"), sort["direction"] == "desc"
 
 
 class _Descending:

@@ -1,9 +1,9 @@
 """The workspace behind the fake: people and companies from a seed, and how they change.
 
-The same seed makes the same world, and person number i does not depend on how many follow. A record has
-every attribute of its object, unset ones as an empty list. The attribute `created_at` lies a little before
-the record's own `created_at`, as it does in production; sorts and filters see the attribute. This file
-knows nothing of HTTP.
+The same seed makes the same world, and person number i does not depend on how many follow, only on how many
+companies there are to work for. A record has every attribute of its object, unset ones as an empty list. The
+attribute `created_at` lies a little before the record's own `created_at`, as it does in production; sorts
+and filters see the attribute. This file knows nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -214,6 +214,7 @@ class World:
         values["description"] = [
             self._value(at, "text", value="An invented company. " * rng.randrange(1, 20))
         ]
+        self._fill_history(values, rng, at)
         return self._entity(COMPANIES, record_id, created, recorded, values)
 
     def _blank(self, kind: ObjectType, record_id: str, created: datetime, recorded: datetime) -> Values:

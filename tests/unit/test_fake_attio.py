@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
+from simulator.asgi import BODY_BYTES_MAX
 from simulator.attio import FakeAttio
 from simulator.clock import EPOCH
 from simulator.world import World
@@ -22,9 +23,9 @@ BEARER = {"Authorization": "Bearer token"}
 class Client:
     """Asks a fake of its own."""
 
-    def __init__(self, people: int = 5, **settings: Any) -> None:
+    def __init__(self, people: int = 5, seed: int = 1, **settings: Any) -> None:
         self.clock = TestClock()
-        self.world = World(1, people=people, companies=1, now=EPOCH)
+        self.world = World(seed, people=people, companies=1, now=EPOCH)
         self.fake = FakeAttio(self.world, self.clock, **settings)
 
     def __call__(
@@ -60,10 +61,20 @@ def test_the_headers_say_when_and_what_it_cost(client: Client) -> None:
     answer = client("POST", QUERY, json={})
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
     assert answer.headers["x-attio-record-query-score"] == "0"
-    accurate_at = answer.headers["x-accurate-at"]
-    assert len(accurate_at.partition(".")[2]) == 10
-    assert parsedate_to_datetime(answer.headers["date"]).replace(tzinfo=UTC) <= client.clock.at
+    assert answer.headers["date"] == "Thu, 01 Jan 2026 00:00:00 GMT"
+    assert answer.headers["x-accurate-at"] == "2026-01-01T00:00:00.000001000Z"
+    assert UUID(answer.headers["x-attio-execution-id"]).version == 4
     assert not [name for name in answer.headers if "ratelimit" in name]
+
+
+def test_errors_and_self_do_not_say_how_accurate_they_are_and_only_queries_have_a_score(
+    client: Client,
+) -> None:
+    for path in ("/v2/self", "/v2/objects/nothing", "/v2/nothing"):
+        assert "x-accurate-at" not in client("GET", path).headers
+    answer = client("GET", "/v2/objects")
+    assert "x-accurate-at" in answer.headers
+    assert "x-attio-record-query-score" not in answer.headers
 
 
 def test_execution_ids_differ_and_are_the_same_for_the_same_requests() -> None:
@@ -82,14 +93,27 @@ def test_a_record_is_found_by_its_id_and_an_object_by_slug_or_id(client: Client)
         found = client("GET", f"/v2/objects/{name}/records/{record_id}").json()["data"]
         assert found["id"]["record_id"] == record_id
         assert client("GET", f"/v2/objects/{name}").json()["data"]["api_slug"] == "people"
+        assert len(client("GET", f"/v2/objects/{name}/attributes").json()["data"]) == 29
+        rows = client("POST", f"/v2/objects/{name}/records/query", json={"limit": 1}).json()["data"]
+        assert rows == [found]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_objects_come_by_id(seed: int) -> None:
+    client = Client(people=0, seed=seed)
+    objects = client("GET", "/v2/objects").json()["data"]
+    assert [entry["id"]["object_id"] for entry in objects] == sorted(client.world.object_ids.values())
 
 
 def test_objects_and_attributes_are_listed(client: Client) -> None:
     objects = client("GET", "/v2/objects").json()["data"]
     assert sorted(entry["api_slug"] for entry in objects) == ["companies", "people"]
-    assert [entry["id"]["object_id"] for entry in objects] == sorted(client.world.object_ids.values())
     attributes = client("GET", "/v2/objects/people/attributes").json()["data"]
-    assert len(attributes) == 29
+    dynamic = {entry["api_slug"]: entry["default_value"] for entry in attributes if entry["default_value"]}
+    assert {slug: default["template"] for slug, default in dynamic.items()} == {
+        "created_at": "PT0S",
+        "created_by": "current-user",
+    }
     assert {entry["api_slug"] for entry in attributes if entry["is_unique"]} == {
         "record_id",
         "email_addresses",
@@ -103,6 +127,7 @@ def test_objects_and_attributes_are_listed(client: Client) -> None:
         ("POST", "/v2/nothing", 'Could not find endpoint "POST /v2/nothing".'),
         ("GET", "/v2/objects/persons", 'Object with slug/ID "persons" not found.'),
         ("POST", "/v2/objects/persons/records/query", 'Object with slug/ID "persons" not found.'),
+        ("GET", "/v2/objects/persons/attributes", 'Object with slug/ID "persons" not found.'),
         ("GET", "/v2/objects/people/records/nobody", 'Record with ID "nobody" not found.'),
     ],
 )
@@ -114,10 +139,16 @@ def test_what_is_not_there_is_a_404_in_attios_words(
     assert (answer.status_code, answer.json()) == (404, expected)
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff", b"not json"])
+@pytest.mark.parametrize(
+    "body", [b"{", b"\xff", b'"\xff"', b"not json", b"[" * 5000, b'{"filter":{"\\ud800":1}}']
+)
 def test_a_body_that_is_no_json_is_a_400(client: Client, body: bytes) -> None:
     answer = client("POST", QUERY, content=body)
     assert (answer.status_code, answer.json()["code"]) == (400, "validation_type")
+
+
+def test_a_body_that_is_too_large_is_refused_rather_than_taken_for_none(client: Client) -> None:
+    assert client("POST", QUERY, content=b" " * (BODY_BYTES_MAX + 1)).status_code == 413
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer "}, {"Authorization": "token"}])
@@ -131,6 +162,7 @@ def test_without_a_token_data_is_401_and_self_400(client: Client, headers: dict[
 def test_an_unknown_token_is_401_for_data_and_inactive_for_self() -> None:
     client = Client(api_key="the one")
     assert client("GET", "/v2/objects").status_code == 401
+    assert client("POST", QUERY, json={}).json()["code"] == "unauthorized"
     answer = client("GET", "/v2/self")
     assert (answer.status_code, answer.json()) == (200, {"active": False})
     right = {"Authorization": "Bearer the one"}
@@ -138,10 +170,25 @@ def test_an_unknown_token_is_401_for_data_and_inactive_for_self() -> None:
     assert client("GET", "/v2/self", headers=right).json()["active"] is True
 
 
+def test_self_tells_whose_token_it_is_without_a_wrapper(client: Client) -> None:
+    told = client("GET", "/v2/self").json()
+    assert told["workspace_id"] == told["sub"] == client.world.workspace_id
+    assert (told["workspace_slug"], told["token_type"], told["exp"]) == ("northwind-labs", "Bearer", None)
+    assert "record_permission:read" in told["scope"].split()
+
+
+def test_a_token_for_the_configuration_alone_sees_objects_but_no_records() -> None:
+    client = Client(scopes=frozenset({"object_configuration:read-write"}))
+    for path in ("/v2/objects", "/v2/objects/people", "/v2/objects/people/attributes"):
+        assert client("GET", path).status_code == 200
+    assert client("GET", "/v2/objects/people/records/nobody").status_code == 403
+    assert client("POST", QUERY, json={}).status_code == 403
+
+
 def test_a_token_that_may_not_read_is_403_and_told_what_it_needs() -> None:
     client = Client(scopes=frozenset({"record_permission:read"}))
     answer = client("POST", QUERY, json={})
-    assert answer.status_code == 403
+    assert (answer.status_code, answer.json()["type"]) == (403, "auth_error")
     assert "record_permission:read, object_configuration:read" in answer.json()["message"]
     assert client("GET", "/v2/self").json()["scope"] == "record_permission:read"
 
@@ -151,11 +198,20 @@ def test_one_request_too_many_in_a_second_is_429_until_the_next_second() -> None
     answers = [client("POST", QUERY, json={}) for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
     limited = answers[-1]
-    assert limited.json()["code"] == "rate_limit_exceeded"
+    assert limited.json() == {
+        "status_code": 429,
+        "type": "rate_limit_error",
+        "code": "rate_limit_exceeded",
+        "message": "Rate limit exceeded, please try again later",
+    }
+    assert limited.headers["retry-after"] == "Thu, 01 Jan 2026 00:00:01 GMT"
     until = datetime.strptime(limited.headers["retry-after"], "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
     assert until == client.clock.at.replace(microsecond=0) + timedelta(seconds=1)
+    client.clock.at = until - timedelta(microseconds=2)
+    assert client("POST", QUERY, json={}).status_code == 429
     client.clock.at = until
-    assert client("POST", QUERY, json={}).status_code == 200
+    assert [client("GET", "/v2/self").status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert client.fake.requests["POST", "/v2/objects/{object}/records/query", 429] == 3
 
 
 def test_an_answer_takes_as_long_as_it_is_told_to() -> None:

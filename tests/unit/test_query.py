@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -156,6 +157,57 @@ def test_a_shorter_timestamp_means_the_same_moment(world: World) -> None:
     assert 0 < len(since) < 120
 
 
+def test_a_timestamp_with_an_offset_means_the_same_moment_as_in_utc(world: World) -> None:
+    at = some(world, "created_at").created_at
+    east = datetime.fromisoformat(at[:23] + "Z").astimezone(timezone(timedelta(hours=2)))
+    for wanted in (at, at[:23] + "Z", east.isoformat(timespec="milliseconds")):
+        for condition in (wanted, {"$eq": wanted}, {"$in": [wanted]}, {"value": {"$eq": wanted}}):
+            assert at in {row.created_at for row in ask(world, filter={"created_at": condition})}
+        before = ask(world, filter={"created_at": {"$lt": wanted}})
+        assert [row.record_id for row in before] == [
+            record_id for record_id in ids(ask(world)) if world.entities("people")[record_id].created_at < at
+        ]
+
+
+def test_interactions_are_compared_as_moments(world: World) -> None:
+    at = some(world, "last_interaction").values["last_interaction"][0]["interacted_at"]
+    equal = ask(world, filter={"last_interaction": {"interacted_at": {"$gte": at[:23] + "Z", "$lte": at}}})
+    assert {row.values["last_interaction"][0]["interacted_at"] for row in equal} == {at}
+
+
+def test_text_is_searched_in_any_case_but_equal_only_as_written(world: World) -> None:
+    assert ask(world, filter={"job_title": {"$contains": "care COORD"}})
+    assert ask(world, filter={"job_title": "Care Coordinator"})
+    assert ask(world, filter={"job_title": "care coordinator"}) == []
+
+
+def test_a_name_of_the_past_is_not_found_and_one_of_several_addresses_is() -> None:
+    world = World(2, people=100, now=EPOCH)
+    people = world.entities("people").values()
+    assert any(len(entity.values["name"]) > 1 for entity in people)
+    assert ask(world, filter={"name": "Was Called"}) == []
+    several = next(entity for entity in people if len(entity.values["email_addresses"]) > 1)
+    second = several.values["email_addresses"][1]
+    assert ask(world, filter={"email_addresses": second["email_address"]}) == [several]
+    domain = {"email_domain": {"$eq": second["email_domain"]}, "email_address": second["email_address"]}
+    assert ask(world, filter={"email_addresses": domain}) == [several]
+
+
+def test_text_against_a_number_fits_nothing(world: World) -> None:
+    assert ask(world, filter={"job_title": {"$gt": 5}}) == []
+    assert ask(world, filter={"record_id": {"$in": [[], {}, None]}}) == []
+
+
+def test_conditions_beside_each_other_must_all_hold(world: World) -> None:
+    one, other = {"job_title": "CEO"}, {"phone_numbers": {"$not_empty": True}}
+    both = ids(ask(world, filter={**one, **other}))
+    assert both == ids(ask(world, filter={"$and": [one, other]}))
+    assert set(both) == set(ids(ask(world, filter=one))) & set(ids(ask(world, filter=other)))
+    assert 0 < len(both) < len(ask(world, filter=one))
+    span = {"$gte": "2025-01-01T00:00", "$lt": "2025-07-01T00:00"}
+    assert {row.created_at[:4] for row in ask(world, filter={"created_at": span})} == {"2025"}
+
+
 def test_not_empty_and_logical_operators_combine(world: World) -> None:
     has, has_not = ({"phone_numbers": {"$not_empty": wanted}} for wanted in (True, False))
     assert len(ask(world, filter=has)) + len(ask(world, filter=has_not)) == 120
@@ -203,7 +255,9 @@ def test_an_unknown_sort_attribute_is_refused_too(world: World) -> None:
     [
         {"limit": "ten"}, {"limit": 0}, {"limit": -1}, {"limit": 1.5}, {"limit": True}, {"limit": None},
         {"offset": -1}, {"offset": "0"}, {"offset": 0.5},
-        {"sorts": {}}, {"sorts": [{"attribute": "name"}]}, {"sorts": [7]},
+        {"sorts": {}}, {"sorts": [{"attribute": "name"}]}, {"sorts": [7]}, {"sorts": [{"direction": []}]},
+        {"sorts": [{"direction": "asc", "attribute": ["name"]}]},
+        {"sorts": [{"direction": "asc", "attribute": "name", "field": {}}]},
         {"filter": []}, {"filter": {"$or": {}}}, {"filter": {"record_id": {"$in": "r1"}}},
     ],
 )  # fmt: skip
@@ -218,9 +272,41 @@ def test_a_body_of_the_wrong_shape_is_a_validation_error(world: World, body: dic
     [
         ({"created_at": {"$gte": "2026-01-01"}}, "Invalid timestamp value"),
         ({"created_at": {"$gte": 1767225600}}, "Invalid timestamp value"),
+        ({"created_at": {"$in": ["2026-13-01T00:00"]}}, "Invalid timestamp value"),
+        ({"created_at": "2026-01-01T00:00 or so"}, "Invalid timestamp value"),
         ({"company": {"$contains": "x"}}, 'must be one of ("$eq", "$in")'),
         ({"name": {"$near": "x"}}, 'Invalid operator "$near"'),
     ],
 )
 def test_a_filter_that_makes_no_sense_is_refused_in_words(world: World, filter_: Any, words: str) -> None:
     assert words in refused(world, filter=filter_)["message"]
+
+
+WORDS = st.sampled_from(
+    [
+        "$and", "$or", "$not", "$eq", "$in", "$lt", "$contains", "$not_empty", "name", "created_at",
+        "company", "record_id", "full_name", "direction", "attribute", "field", "asc", "desc",
+        "2026-01-01T00:00Z", "x",
+    ]
+)  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(-1e300, 1e300) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=12,
+)
+BODIES = st.dictionaries(st.sampled_from(["filter", "sorts", "limit", "offset"]), JSON, max_size=2)
+SMALL = World(3, people=10, companies=1, now=EPOCH)
+
+
+@settings(max_examples=200, deadline=None)
+@given(BODIES)
+def test_whatever_json_is_sent_the_answer_is_rows_or_a_400(body: dict[str, Any]) -> None:
+    with suppress(ApiError):  # which `refused` shows to be a 400
+        assert len(ask(SMALL, **body)) <= 10
+
+
+def test_a_filter_is_not_nested_without_end(world: World) -> None:
+    filter_: dict[str, Any] = {}
+    for _ in range(150):
+        filter_ = {"$not": filter_}
+    assert refused(world, filter=filter_)["message"] == "The filter is nested too deeply."
