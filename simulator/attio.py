@@ -7,11 +7,9 @@ limit whose `Retry-After` is a date. What it does not serve is a 404 in Attio's 
 from __future__ import annotations
 
 import random
-import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 
@@ -30,24 +28,12 @@ from simulator.asgi import (
 )
 from simulator.population import uuid
 from simulator.query import LIMIT_MAX, LimitPolicy, Query
-from simulator.schema import OBJECTS, Attribute, ObjectType
+from simulator.routes import READ, SELF, Request, match
+from simulator.schema import OBJECTS, ObjectType
 from simulator.world import Entity, World
 from syncfsm.clock import Clock
 
-CONFIGURATION = ("object_configuration:read",)
-READ = ("record_permission:read", *CONFIGURATION)
 SCOPES = frozenset({*READ, "record_permission:read-write", "webhook:read-write", "user_management:read"})
-
-
-class Request(msgspec.Struct, frozen=True):
-    """What a route needs to know."""
-
-    body: bytes
-    params: dict[str, str]
-    token: str | None
-
-
-Handler = Callable[["FakeAttio", Request], Reply]
 
 
 class FakeAttio:
@@ -109,26 +95,26 @@ class FakeAttio:
     def _answer(self, scope: Scope, body: bytes | None) -> tuple[str, Reply]:
         """Return the name of the route and the answer, with the headers that every answer has."""
         method, path, now = scope["method"], scope["path"], self._clock.now()
-        route, handler, scopes, params = _match(method, path)
+        route, params = match(method, path)
         headers = self._headers(now)
         try:
             if (retry_at := self._limit.refuse(now)) is not None:
                 headers["retry-after"] = http_date(retry_at)
                 raise errors.rate_limited()
-            if handler is None:
+            if route.handler is None:
                 raise errors.not_found(f'Could not find endpoint "{method} {path}".')
             if body is None:
                 raise errors.too_large()
             request = Request(body=body, params=params, token=_token(scope))
-            if route != SELF:  # which has its own way of saying that a token is no good
-                self._authorize(request.token, scopes)
-            reply = handler(self, request)
+            if route.name != SELF:  # which has its own way of saying that a token is no good
+                self._authorize(request.token, route.scopes)
+            reply = route.handler(self, request)
         except errors.ApiError as error:
             reply = Reply(error.status, msgspec.json.encode(error.body))
         else:
-            if route != SELF:
+            if route.name != SELF:
                 headers["x-accurate-at"] = f"{now:%Y-%m-%dT%H:%M:%S.%f}000Z"
-        return route, Reply(reply.status, reply.body, {**headers, **reply.headers})
+        return route.name, Reply(reply.status, reply.body, {**headers, **reply.headers})
 
     def _headers(self, now: datetime) -> dict[str, str]:
         return {
@@ -188,132 +174,3 @@ class _SecondLimit:
 def _token(scope: Scope) -> str | None:
     kind, _, token = (header(scope, b"authorization") or "").partition(" ")
     return token.strip() or None if kind.lower() == "bearer" else None
-
-
-# ── the routes ───────────────────────────────────────────────────────────────────────────────
-
-
-def _self(app: FakeAttio, request: Request) -> Reply:
-    if request.token is None:
-        raise errors.ApiError(400, "missing_value", "Token was not recognised, or is missing.")
-    if not app.knows(request.token):
-        return _json({"active": False})
-    world = app.world
-    return _json(
-        {
-            "active": True,
-            "scope": " ".join(sorted(app.scopes)),
-            "client_id": world.workspace_id,
-            "token_type": "Bearer",
-            "exp": None,
-            "iat": 1_700_000_000,
-            "sub": world.workspace_id,
-            "aud": world.workspace_id,
-            "iss": "attio.com",
-            "authorized_by_workspace_member_id": world.member_id,
-            "workspace_id": world.workspace_id,
-            "workspace_name": "Northwind Labs",
-            "workspace_slug": world.slug,
-            "workspace_logo_url": None,
-        }
-    )
-
-
-def _objects(app: FakeAttio, _request: Request) -> Reply:
-    kinds = sorted(OBJECTS.values(), key=lambda kind: app.world.object_ids[kind.slug])
-    return _json({"data": [_object_body(app, kind) for kind in kinds]})
-
-
-def _object(app: FakeAttio, request: Request) -> Reply:
-    return _json({"data": _object_body(app, app.object_type(request.params["object"]))})
-
-
-def _attributes(app: FakeAttio, request: Request) -> Reply:
-    kind = app.object_type(request.params["object"])
-    return _json({"data": [_attribute_body(app, kind, attribute) for attribute in kind.attributes]})
-
-
-def _query(app: FakeAttio, request: Request) -> Reply:
-    kind = app.object_type(request.params["object"])
-    try:
-        body = msgspec.json.decode(request.body or b"{}")
-        rows = app.query.rows(kind.slug, body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise errors.ApiError(400, "validation_type", "Body is not valid JSON.") from error
-    return Reply(200, app.entity_rows(kind.slug, rows), {"x-attio-record-query-score": "0"})
-
-
-def _record(app: FakeAttio, request: Request) -> Reply:
-    kind, record_id = app.object_type(request.params["object"]), request.params["record"]
-    entity = app.world.entities(kind.slug).get(record_id)
-    if entity is None:
-        raise errors.not_found(f'Record with ID "{record_id}" not found.')
-    return Reply(200, b'{"data":' + entity.encoded(app.world.ids_of(kind.slug)) + b"}")
-
-
-def _json(value: Any) -> Reply:
-    return Reply(200, msgspec.json.encode(value))
-
-
-def _object_body(app: FakeAttio, kind: ObjectType) -> dict[str, Any]:
-    return {
-        "id": app.world.ids_of(kind.slug),
-        "api_slug": kind.slug,
-        "singular_noun": kind.singular,
-        "plural_noun": kind.plural,
-        "created_at": "2023-11-14T22:13:20.000000000Z",
-    }
-
-
-_DEFAULTS = {"created_at": "PT0S", "created_by": "current-user"}
-
-
-def _attribute_body(app: FakeAttio, kind: ObjectType, attribute: Attribute) -> dict[str, Any]:
-    attribute_id = uuid(random.Random(f"{app.world.object_ids[kind.slug]}:{attribute.slug}"))
-    default = _DEFAULTS.get(attribute.slug)
-    is_reference = attribute.type == "record-reference"
-    return {
-        "id": {**app.world.ids_of(kind.slug), "attribute_id": attribute_id},
-        "title": attribute.title,
-        "description": None,
-        "api_slug": attribute.slug,
-        "type": attribute.type,
-        "is_system_attribute": True,
-        "is_writable": attribute.is_writable,
-        "is_required": False,
-        "is_unique": attribute.is_unique,
-        "is_multiselect": attribute.is_multiselect,
-        "is_default_value_enabled": default is not None,
-        "is_archived": False,
-        "default_value": default and {"type": "dynamic", "template": default},
-        "relationship": None,
-        "created_at": "2023-11-14T22:13:20.000000000Z",
-        "config": {
-            "currency": {"default_currency_code": "USD", "display_type": "symbol"},
-            "record_reference": {"allowed_object_ids": [] if is_reference else None},
-        },
-    }
-
-
-SELF = "/v2/self"
-
-_ROUTES: tuple[tuple[str, str, Handler, Sequence[str]], ...] = (
-    ("GET", SELF, _self, ()),
-    ("GET", "/v2/objects", _objects, CONFIGURATION),
-    ("GET", "/v2/objects/{object}", _object, CONFIGURATION),
-    ("GET", "/v2/objects/{object}/attributes", _attributes, CONFIGURATION),
-    ("POST", "/v2/objects/{object}/records/query", _query, READ),
-    ("GET", "/v2/objects/{object}/records/{record}", _record, READ),
-)
-_PATTERNS = [
-    (method, route, re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", route)), handler, scopes)
-    for method, route, handler, scopes in _ROUTES
-]
-
-
-def _match(method: str, path: str) -> tuple[str, Handler | None, Sequence[str], dict[str, str]]:
-    """Return the route that a request is for, the first that fits, and the scopes that it needs."""
-    for wanted, route, pattern, handler, scopes in _PATTERNS:
-        if wanted == method and (found := pattern.fullmatch(path)):
-            return route, handler, scopes, found.groupdict()
-    return "other", None, (), {}
