@@ -69,12 +69,10 @@ class Query:
     def _ordered(self, slug: str, filter_: Any, sorts: Any) -> list[Entity]:
         """Return all records that fit, in order."""
         key = msgspec.json.encode([slug, filter_, sorts])
-        order = self._orders.get(key)
-        if order is None:
-            order = _Ordered(self._world, OBJECTS[slug], filter_, sorts)
-            if len(self._orders) >= _ORDERS_KEPT_MAX:
-                self._orders.clear()
-            self._orders[key] = order
+        order = self._orders.pop(key, None) or _Ordered(self._world, OBJECTS[slug], filter_, sorts)
+        self._orders[key] = order  # the one used last comes last; the first is given up
+        if len(self._orders) > _ORDERS_KEPT_MAX:
+            del self._orders[next(iter(self._orders))]
         return order.rows()
 
 
