@@ -30,12 +30,14 @@ class Changes:
 
     Attributes:
         at_start: The ids of everybody there when it began.
+        created: The ids of people who came.
         updated: The ids of people who were changed.
         deleted: The ids of people who are gone.
     """
 
     def __init__(self, world: World, rates: ChangeRates, rng: random.Random, clock: Clock) -> None:
         self.at_start = frozenset(world.entities("people"))
+        self.created: set[str] = set()
         self.updated: set[str] = set()
         self.deleted: set[str] = set()
         self._world = world
@@ -46,6 +48,11 @@ class Changes:
     def calm(self) -> None:
         """Let the world stand still from now on."""
         self._rates = ChangeRates()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many people came, changed and went."""
+        return {"created": len(self.created), "updated": len(self.updated), "deleted": len(self.deleted)}
 
     @property
     def survivors(self) -> frozenset[str]:
@@ -61,7 +68,7 @@ class Changes:
         """Move the world a little."""
         now = self._clock.now()
         for _ in range(self._count(self._rates.created)):
-            self._world.create_person(now)
+            self.created.add(self._world.create_person(now))
         for _ in range(self._count(self._rates.updated)):
             self._update(now)
         for _ in range(self._count(self._rates.deleted)):

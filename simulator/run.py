@@ -49,6 +49,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         seed: The number that decided it.
         process: The last state of the sync.
         violations: The invariants that did not hold; empty if all did.
+        people: How many there were at the start.
+        changes: How many were created, updated and deleted meanwhile.
         faults: How often each fault struck.
         requests: How many requests the engine made.
         starts: How many engines it took: one, and one more for each crash or failure.
@@ -59,6 +61,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     process: Process
     violations: list[Violation]
+    people: int
+    changes: dict[str, int]
     faults: dict[str, int]
     requests: int
     starts: int
@@ -174,6 +178,8 @@ class _Simulation:
             seed=self.seed,
             process=process,
             violations=found,
+            people=self.scenario.people,
+            changes=self.changes.counts,
             faults=dict(sorted(self.faults.struck.items())),
             requests=len(self.transport.asked_at),
             starts=self.starts,

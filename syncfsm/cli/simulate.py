@@ -101,6 +101,11 @@ def _print(verdict: Verdict, log_path: str) -> None:
     process, progress = verdict.process, verdict.process.progress
     struck = ", ".join(f"{count} {name}" for name, count in verdict.faults.items()) or "none"
     click.echo(f"{process.state}: {plural(progress.delivered, 'person', 'people')} of a simulated workspace")
+    moved = verdict.changes
+    click.echo(
+        f"  world       {plural(verdict.people, 'person', 'people')} at the start; meanwhile "
+        f"{moved['created']:,} came, {moved['updated']:,} changed, {moved['deleted']:,} went"
+    )
     click.echo(f"  pages       {progress.pages:,} delivered with {plural(verdict.requests, 'request')}")
     click.echo(f"  faults      {struck}")
     click.echo(
