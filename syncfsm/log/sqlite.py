@@ -46,7 +46,7 @@ _UPSERT_PROCESS = """
     ON CONFLICT (id) DO UPDATE SET
         state = excluded.state, version = excluded.version, updated_at = excluded.updated_at,
         watermark = excluded.watermark, snapshot = coalesce(excluded.snapshot, snapshot),
-        snapshot_schema = excluded.snapshot_schema
+        snapshot_schema = iif(excluded.snapshot IS NULL, snapshot_schema, excluded.snapshot_schema)
 """
 
 
@@ -91,20 +91,7 @@ class SqliteLog:
         with self._translated():
             rows = to_rows(events, self._digest_at(stream, expected_version))
             with self._conflicts(stream, expected_version, after), self._db.atomic():
-                for row in rows:
-                    self._connection.execute(
-                        _INSERT_EVENT,
-                        (
-                            row.stream,
-                            row.version,
-                            row.type,
-                            row.schema,
-                            row.at,
-                            row.data,
-                            row.meta,
-                            row.digest,
-                        ),
-                    )
+                self._connection.executemany(_INSERT_EVENT, map(_event_values, rows))
                 self._connection.execute(_UPSERT_PROCESS, _process_values(after))
 
     def read(self, process_id: str, *, after: int = 0, until: int | None = None) -> Iterator[Recorded]:

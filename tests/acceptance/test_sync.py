@@ -7,7 +7,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -47,17 +46,15 @@ def test_every_order_brings_the_same_people(serve: Serve, cli: Cli, order: str) 
 
 
 def test_a_sync_killed_midway_goes_on_and_ends_with_everybody_once(serve: Serve, cli: Cli) -> None:
-    server = serve(1500, latency_s=0.02)
-    killed = 0
-    for _ in range(3):
+    server = serve(1500)
+    for queries in (9, 12, 1):
+        server.hold_after(queries)
         process = cli.start(*cli.sync_args(server.url))
-        began = server.queries
-        while server.queries < began + 10 and process.poll() is None:
-            time.sleep(0.005)  # until the other process has got somewhere
+        assert server.is_holding.wait(30)
         process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
         process.communicate()
-    assert killed == 3
+        assert process.returncode == -signal.SIGKILL
+    server.hold_after(None)
     last = cli.sync(server.url)
     assert (last["state"], last["fetched"], last["created"] + last["unchanged"]) == ("COMPLETED", 1500, 1500)
     assert {row[0] for row in contacts(cli.folder)} == set(server.world.entities("people"))
@@ -66,10 +63,10 @@ def test_a_sync_killed_midway_goes_on_and_ends_with_everybody_once(serve: Serve,
 
 
 def test_ctrl_c_says_how_to_go_on(serve: Serve, cli: Cli) -> None:
-    server = serve(1500, latency_s=0.05)
+    server = serve(200)
+    server.hold_after(3)
     process = cli.start(*cli.sync_args(server.url), "--json")
-    while server.queries < 5:
-        time.sleep(0.005)  # until the other process has got somewhere
+    assert server.is_holding.wait(30)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -167,10 +164,10 @@ def test_a_cancelled_sync_stays_cancelled_and_the_next_starts_anew(serve: Serve,
 
 
 def test_another_sink_is_refused_while_a_sync_is_active(serve: Serve, cli: Cli) -> None:
-    server = serve(1500, latency_s=0.05)
+    server = serve(200)
+    server.hold_after(3)
     process = cli.start(*cli.sync_args(server.url))
-    while server.queries < 2:
-        time.sleep(0.005)  # until the other process has got somewhere
+    assert server.is_holding.wait(30)
     _, err = cli(*cli.sync_args(server.url), "--sink", "jsonl:people.jsonl", status=2)
     process.kill()
     process.communicate()
