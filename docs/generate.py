@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import click
 import msgspec
 
-from simulator.invariants import INVARIANTS
+from simulator.faults import DOORS
+from simulator.invariants import Check
+from simulator.scenario import named_scenarios
 from syncfsm.cli import main
 from syncfsm.events import EVENT_TYPES
 from syncfsm.machine import TRANSITIONS, State
@@ -45,16 +48,42 @@ def settings(cls: type[msgspec.Struct]) -> str:
     """Return every field of a struct of settings with its default and its meaning."""
     rows = ["\n| name | default | meaning |", "|---|---|---|"]
     meanings = _attributes(cls.__doc__ or "")
-    for name, default in msgspec.to_builtins(cls()).items():
-        shown = f"see [{name}]" if isinstance(default, dict) else default
+    instance = cls()
+    for name in cls.__struct_fields__:
+        default = getattr(instance, name)
+        shown = (
+            f"see [{name}]"
+            if isinstance(default, msgspec.Struct)
+            else default
+            if default != ""
+            else "(empty)"
+        )
         rows.append(f"| {name} | {shown} | {meanings[name]} |")
     return "\n".join(rows) + "\n\n"
 
 
-def invariants() -> str:
-    """Return every invariant with what it means."""
-    rows = ["\n| invariant | what it means |", "|---|---|"]
-    rows += [f"| {check.__name__} | {(check.__doc__ or '').strip()} |" for check in INVARIANTS]
+def invariants(checks: Sequence[Check]) -> str:
+    """Return every check with what it means."""
+    rows = ["\n| name | what it means |", "|---|---|"]
+    rows += [f"| {check.__name__} | {(check.__doc__ or '').strip()} |" for check in checks]
+    return "\n".join(rows) + "\n\n"
+
+
+def scenarios() -> str:
+    """Return every scenario that comes with the package."""
+    rows = ["\n| name | what it is |", "|---|---|"]
+    rows += [f"| {name} | {scenario.about} |" for name, scenario in named_scenarios().items()]
+    return "\n".join(rows) + "\n\n"
+
+
+def kinds() -> str:
+    """Return every kind of strike by its group and door."""
+    rows = ["\n| group | door | kinds |", "|---|---|---|"]
+    rows += [
+        f"| {group} | {door} | {', '.join(kinds)} |"
+        for group, doors in DOORS.items()
+        for door, kinds in doors.items()
+    ]
     return "\n".join(rows) + "\n\n"
 
 

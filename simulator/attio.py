@@ -47,6 +47,7 @@ class FakeAttio:
         latency_s: How long an answer takes.
         limit_policy: What to do about a `limit` above `limit_max`.
         limit_max: The most rows for one query.
+        honours_sorts: Whether rows come in the order asked for.
         scopes: What the token may do.
 
     Attributes:
@@ -63,11 +64,12 @@ class FakeAttio:
         latency_s: float = 0.0,
         limit_policy: LimitPolicy = "clamp",
         limit_max: int = LIMIT_MAX,
+        honours_sorts: bool = True,
         scopes: frozenset[str] = SCOPES,
     ) -> None:
         self.world = world
         self.scopes = scopes
-        self.query = Query(world, limit_policy=limit_policy, limit_max=limit_max)
+        self.query = Query(world, limit_policy=limit_policy, limit_max=limit_max, honours_sorts=honours_sorts)
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self._clock = clock
         self._api_key = api_key

@@ -1,187 +1,218 @@
-"""What goes wrong, drawn from the seed: in the network, at the API's edge, and in the engine's own life.
+"""What can go wrong, as data, and the draw that decides when: everything from the seed.
 
-Faults stand between the real engine and the fake API, at the doors that production has too: the HTTP
-transport and the log. Each kind has its own rate, and every one that strikes is counted.
+The world has *doors*, places where something can go wrong, and every visit to a door has a number. What
+happens at visit 17 of a door is drawn from the seed, the door and the 17 alone: so a run can be written down
+as a list of strikes, played again from that list, and made smaller by leaving strikes out, without the rest
+changing. Whoever stands at a door (network.py, edges.py, changes.py) does what the strike's kind says.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from email.utils import format_datetime
+from collections.abc import Iterable, Mapping
 
-import httpx
 import msgspec
 
-from syncfsm.clock import Clock
-from syncfsm.events import Recorded
-from syncfsm.log import EventLog
-from syncfsm.process import Process
+DOORS: dict[str, dict[str, tuple[str, ...]]] = {
+    # group → door → kinds
+    "rate_limited": {
+        "request": (
+            "limited_date",  # a date a few seconds ahead, as Attio sends it
+            "limited_seconds",
+            "limited_past",  # a date that has passed
+            "limited_far",  # a date next year
+            "limited_nonsense",
+            "limited_bare",  # no Retry-After at all
+            "limited_score",  # the score of the last ten seconds; a date
+        )
+    },
+    "unavailable": {"request": ("error_500", "error_502", "error_503", "error_504", "merge_in_progress")},
+    "network": {
+        "request": ("refused", "connect_timeout", "read_timeout", "reset_before_body", "reset_in_body")
+    },
+    "body": {"request": ("truncated", "malformed", "empty", "wrong_shape", "oversized")},
+    "rows": {"page": ("row_without_id", "row_twice")},
+    "slow": {"request": ("slow",)},
+    "denied": {"request": ("unauthorized",)},
+    "sink": {"upsert": ("sink_refuses_one", "sink_refuses_all", "sink_locked", "sink_timeout_after_write")},
+    "disk": {"append": ("disk_full", "log_locked")},
+    "clock": {"request": ("clock_ahead", "clock_back")},
+    "crash": {
+        "request": ("crash_before_request", "crash_after_answer"),
+        "upsert": ("crash_before_upsert", "crash_after_upsert"),
+        "append": ("crash_before_append", "crash_after_append"),
+        "sleep": ("crash_asleep",),
+    },
+    "rival": {"request": ("rival_step",), "upsert": ("duplicated_step",)},
+    "cancel": {"request": ("cancelled",)},
+}
+"""Every kind of fault: by the group that has its rate, and by the door where it strikes."""
 
-TIMEOUT_S = 30.0
-"""How long a request hangs before the client's timeout ends it."""
+MOVES: tuple[str, ...] = (
+    "created", "updated", "deleted", "imported", "peek_deleted", "page_deleted", "all_updated", "all_deleted",
+)  # fmt: skip
+"""How the world can move, before a request."""
+
+WORLD = "world"
+
+DOOR_OF: dict[str, str] = {
+    **{kind: door for doors in DOORS.values() for door, kinds in doors.items() for kind in kinds},
+    **dict.fromkeys(MOVES, WORLD),
+}
+
+KINDS: tuple[str, ...] = tuple(DOOR_OF)
 
 
-class Rates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How often each fault strikes: for each request, or for each append (`crash`). From 0 to 1.
+class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How often something of each group strikes at a visit to its door, from 0 to 1.
 
     Attributes:
-        rate_limited: 429, with `Retry-After` as the date of the next second or a few later.
-        unavailable: 500 with JSON, 502 with HTML, 503 with plain text.
-        refused: No connection.
-        timeout: No answer.
-        reset: The connection breaks after the server did its work.
-        truncated: Half of a body.
+        rate_limited: 429: `Retry-After` as a date, as seconds, past, far ahead, nonsense or missing; score.
+        unavailable: 500 and 504 with JSON, 502 with HTML, 503 with plain text, a 404 for a merge under way.
+        network: No connection, no answer in time, a reset before or within the body.
+        body: A body that is cut short, malformed, empty, of another shape, or far too large.
+        rows: A row without an id, or the same row twice.
         slow: An answer that takes many times as long.
-        crash: The engine dies, just before or just after an append.
+        denied: The key is refused for once.
+        sink: The sink refuses one record or all of a page, is locked, or times out after it has written.
+        disk: The log's disk is full, or its file locked, at an append.
+        clock: The clock jumps, ahead or back.
+        crash: The engine dies: around a request, an upsert, an append, or asleep.
+        rival: Another worker takes the same step meanwhile.
+        cancel: Somebody cancels the sync.
     """
 
     rate_limited: float = 0.0
     unavailable: float = 0.0
-    refused: float = 0.0
-    timeout: float = 0.0
-    reset: float = 0.0
-    truncated: float = 0.0
+    network: float = 0.0
+    body: float = 0.0
+    rows: float = 0.0
     slow: float = 0.0
+    denied: float = 0.0
+    sink: float = 0.0
+    disk: float = 0.0
+    clock: float = 0.0
     crash: float = 0.0
+    rival: float = 0.0
+    cancel: float = 0.0
 
 
-class Crash(BaseException):
-    """The engine's process died here. Only the log and the sink remain."""
+class ChangeRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How often the world moves in each way before a request, on average; above 1 it is a number of people.
+
+    Attributes:
+        created: Somebody comes.
+        updated: Somebody's title changes.
+        deleted: Somebody goes.
+        imported: A page or two of people come at once, all with one `created_at`, old or new.
+        peek_deleted: The person with whom the next page must begin goes.
+        page_deleted: A page of people around the place the sync has reached goes.
+        all_updated: Everybody's title changes.
+        all_deleted: Everybody goes.
+    """
+
+    created: float = 0.0
+    updated: float = 0.0
+    deleted: float = 0.0
+    imported: float = 0.0
+    peek_deleted: float = 0.0
+    page_deleted: float = 0.0
+    all_updated: float = 0.0
+    all_deleted: float = 0.0
+
+
+class Strike(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One thing that goes wrong: `kind`, at visit number `at` of the kind's door, `times` times."""
+
+    kind: str
+    at: int
+    times: int = 1
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """One visit to a door: what strikes, and chance for the details, the same whatever else strikes."""
+
+    strikes: tuple[Strike, ...]
+    rng: random.Random
+
+    @property
+    def kind(self) -> str | None:
+        """The kind that strikes, at doors where at most one does."""
+        return self.strikes[0].kind if self.strikes else None
 
 
 class Faults:
-    """Draws faults by their rates, until it is told to stop, and counts them."""
-
-    def __init__(self, rates: Rates, rng: random.Random) -> None:
-        self.rng = rng
-        self.struck: Counter[str] = Counter()
-        self._rates = rates
-        self._kinds = [name for name in Rates.__struct_fields__ if name != "crash"]
-
-    def calm(self) -> None:
-        """Let nothing go wrong from now on."""
-        self._rates = Rates()
-
-    def draw_request_fault(self) -> str | None:
-        """Return what goes wrong with the next request, if anything."""
-        number = self.rng.random()
-        for kind in self._kinds:
-            number -= getattr(self._rates, kind)
-            if number < 0:
-                self.struck[kind] += 1
-                return kind
-        return None
-
-    def crash(self) -> None:
-        """Die, perhaps.
-
-        Raises:
-            Crash: This time.
-        """
-        if self.rng.random() < self._rates.crash:
-            self.struck["crash"] += 1
-            raise Crash
-
-
-class FaultyTransport(httpx.AsyncBaseTransport):
-    """The network between the engine and the fake.
+    """Decides what strikes at each visit, until all is calm, and keeps what has struck.
 
     Args:
-        inner: Where requests go when nothing goes wrong.
-        faults: What goes wrong.
-        clock: For latency and dates.
-        latency_ms: The least and the most that an answer takes.
-        before_request: Called first; moves the world.
+        seed: The number that decides everything.
+        rates: How often which faults strike.
+        changes: How often the world moves.
+        strikes: What strikes besides, whatever the rates draw.
+
+    Attributes:
+        struck: Everything that has struck, in order.
     """
 
     def __init__(
-        self,
-        inner: httpx.AsyncBaseTransport,
-        faults: Faults,
-        clock: Clock,
-        *,
-        latency_ms: tuple[int, int],
-        before_request: Callable[[], None],
+        self, seed: int, rates: FaultRates, changes: ChangeRates, strikes: Iterable[Strike] = ()
     ) -> None:
-        self.asked_at: list[datetime] = []
-        self._inner = inner
-        self._faults = faults
-        self._clock = clock
-        self._latency_ms = latency_ms
-        self._before_request = before_request
+        self.struck: list[Strike] = []
+        self._seed = seed
+        self._rates = _by_door(rates)
+        self._changes = {move: getattr(changes, move) for move in MOVES}
+        self._visits: Counter[str] = Counter()
+        self._is_calm = False
+        self._script: dict[tuple[str, int], list[Strike]] = {}
+        for strike in strikes:
+            self._script.setdefault((DOOR_OF[strike.kind], strike.at), []).append(strike)
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer, or fail as networks do."""
-        self.asked_at.append(self._clock.now())
-        self._before_request()
-        fault = self._faults.draw_request_fault()
-        await self._clock.sleep(self._latency_s(fault))
-        match fault:
-            case "rate_limited":
-                return self._rate_limited()
-            case "unavailable":
-                return self._unavailable()
-            case "refused":
-                raise httpx.ConnectError("connection refused", request=request)
-            case "timeout":
-                raise httpx.ReadTimeout("no answer", request=request)
-        response = await self._inner.handle_async_request(request)
-        if fault == "reset":
-            raise httpx.ReadError("connection reset", request=request)
-        return await _cut(response) if fault == "truncated" else response
+    def calm(self) -> None:
+        """Let nothing go wrong from now on."""
+        self._is_calm = True
 
-    def _latency_s(self, fault: str | None) -> float:
-        latency_s = self._faults.rng.uniform(*self._latency_ms) / 1000
-        if fault == "timeout":
-            return TIMEOUT_S
-        return latency_s * 50 if fault == "slow" else latency_s
+    def counts(self) -> Counter[str]:
+        """Return how often each kind has struck."""
+        counts: Counter[str] = Counter()
+        for strike in self.struck:
+            counts[strike.kind] += strike.times
+        return counts
 
-    def _rate_limited(self) -> httpx.Response:
-        now = self._clock.now()
-        until = now.replace(microsecond=0) + timedelta(seconds=self._faults.rng.randint(1, 5))
-        body = {
-            "status_code": 429,
-            "type": "rate_limit_error",
-            "code": "rate_limit_exceeded",
-            "message": "Rate limit exceeded, please try again later",
-        }
-        headers = {"Date": _http_date(now), "Retry-After": _http_date(until)}
-        return httpx.Response(429, headers=headers, json=body)
+    def visit(self, door: str) -> Visit:
+        """Return what strikes at the next visit to a door."""
+        at = self._visits[door]
+        self._visits[door] += 1
+        strikes = () if self._is_calm else (*self._script.get((door, at), ()), *self._drawn(door, at))
+        if door != WORLD:
+            strikes = strikes[:1]
+        self.struck += strikes
+        return Visit(strikes, random.Random(f"{self._seed}:{door}:{at}"))
 
-    def _unavailable(self) -> httpx.Response:
-        answers = (
-            httpx.Response(500, json={"status_code": 500, "message": "Internal error"}),
-            httpx.Response(502, html="<html><body><h1>502 Bad Gateway</h1></body></html>"),
-            httpx.Response(503, text="Service Unavailable"),
-        )
-        return self._faults.rng.choice(answers)
+    def _drawn(self, door: str, at: int) -> Iterable[Strike]:
+        rng = random.Random(f"{self._seed}:{door}:{at}:draw")
+        if door == WORLD:
+            times = ((kind, int(rate + rng.random())) for kind, rate in self._changes.items() if rate)
+            return [Strike(kind=kind, at=at, times=count) for kind, count in times if count]
+        number = rng.random()
+        for kind, rate in self._rates.get(door, {}).items():
+            number -= rate
+            if number < 0:
+                return [Strike(kind=kind, at=at)]
+        return []
 
 
-async def _cut(response: httpx.Response) -> httpx.Response:
-    body = await response.aread()
-    return httpx.Response(response.status_code, content=body[: len(body) // 2])
+def no_faults() -> Faults:
+    """Return faults of which none ever strikes."""
+    return Faults(0, FaultRates(), ChangeRates())
 
 
-def _http_date(at: datetime) -> str:
-    return format_datetime(at, usegmt=True)
-
-
-class CrashingLog:
-    """An event log whose writer may die just before or just after an append."""
-
-    def __init__(self, inner: EventLog, faults: Faults) -> None:
-        self._inner = inner
-        self._faults = faults
-
-    def __getattr__(self, name: str) -> object:
-        """Leave everything but the append to the real log."""
-        return getattr(self._inner, name)
-
-    def append(self, events: Sequence[Recorded], *, expected_version: int, after: Process) -> None:
-        """Append, and perhaps die."""
-        self._faults.crash()
-        self._inner.append(events, expected_version=expected_version, after=after)
-        self._faults.crash()
+def _by_door(rates: FaultRates) -> Mapping[str, Mapping[str, float]]:
+    """Return door → kind → rate; the kinds of a group share its rate at each door."""
+    found: dict[str, dict[str, float]] = {}
+    for group, doors in DOORS.items():
+        for door, kinds in doors.items():
+            share = getattr(rates, group) / len(kinds)
+            if share:
+                found.setdefault(door, {}).update(dict.fromkeys(kinds, share))
+    return found

@@ -2,69 +2,149 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
+from functools import cached_property
+from itertools import chain, pairwise
 from typing import Any
 
 import msgspec
 
 from simulator.changes import Changes
+from simulator.network import Asked
+from simulator.scenario import Scenario
+from simulator.tampering import unnoticed
 from simulator.world import Values, World
-from syncfsm.events import PageDelivered, PageFetched, RetryScheduled
+from syncfsm import events as e
+from syncfsm.admit import refusal
+from syncfsm.backoff import RETRY_AFTER_JITTER_S
 from syncfsm.log import EventLog
 from syncfsm.log.verify import verify
 from syncfsm.machine import State
 from syncfsm.process import Process
-from syncfsm.replay import moments
+from syncfsm.replay import Moment, moments
 
 
 class Violation(msgspec.Struct, frozen=True):
-    """An invariant that did not hold: its name, what that means, and what was seen."""
+    """An invariant that did not hold: its name, what that means, and what was seen.
+
+    Of the two phases of a run, `it_ends` judges liveness, all others safety.
+    """
 
     invariant: str
     means: str
     seen: str
 
+    @property
+    def phase(self) -> str:
+        """Which promise was broken: `safety` or `liveness`."""
+        return "liveness" if self.invariant == it_ends.__name__ else "safety"
 
-class Run(msgspec.Struct):
-    """Everything there is to know of a run that is over."""
 
+class Run(msgspec.Struct, dict=True):
+    """Everything there is to know of a run that is over.
+
+    Attributes:
+        timeline: Every request made and every event recorded, in true order.
+        unnamed: The ids of people whose row came without its id.
+        refused: The ids of people whom the sink refused and did not take later.
+        calmed_at: When faults ended, if the run lasted so long.
+        clock_lost_s: How far the engine's clock was set back, in all.
+    """
+
+    scenario: Scenario
     process: Process
     log: EventLog
     contacts: sqlite3.Connection
     world: World
     changes: Changes
-    asked_at: list[datetime]
-    reads_per_s: int
+    timeline: list[Asked | e.Recorded]
+    unnamed: set[str]
+    refused: set[str]
+    key: str
     calmed_at: datetime | None
     ended_at: datetime
-    finish_s_max: float
+    clock_lost_s: float
+    chance: random.Random
+
+    @cached_property
+    def histories(self) -> list[list[Moment]]:
+        """Every step of every process."""
+        return [list(moments(self.log, process_id)) for process_id in self.log.ids()]
+
+    def steps(self) -> Iterator[Moment]:
+        """Yield every step of every process."""
+        return chain.from_iterable(self.histories)
+
+    def recorded(self) -> Iterator[e.Recorded]:
+        """Yield every event of every process."""
+        return (moment.recorded for moment in self.steps())
+
+
+Check = Callable[[Run], str | None]
+"""Returns what was seen if something does not hold; its docstring says what that means to a user."""
+
+
+def it_ends(run: Run) -> str | None:
+    """Every sync ends, and once nothing goes wrong any more it completes within the stated time."""
+    if run.process.state is not State.COMPLETED and not _may_refuse(run):
+        return f"process {run.process.id} is {run.process.state}"
+    if run.calmed_at is None:
+        return None
+    took_s = (run.ended_at - run.calmed_at).total_seconds() - run.clock_lost_s
+    return f"it took {took_s:.0f} s after the last fault" if took_s > run.scenario.finish_s_max else None
+
+
+def _may_refuse(run: Run) -> bool:
+    """Whether the sync was right to give up for good: its source ignores the order it was asked for."""
+    failure = run.process.failure
+    return run.scenario.sorts == "ignored" and failure is not None and failure.reason == "unordered"
 
 
 def nothing_lost(run: Run) -> str | None:
-    """Every person who was there from the start to the end is in the sink."""
-    lost = run.changes.survivors - set(_contacts(run))
+    """Every person who was there from the start to the end is in the sink, or named among the rejects."""
+    if run.process.state is not State.COMPLETED:
+        return None
+    named = {
+        record.event.record_id for record in run.recorded() if isinstance(record.event, e.RecordRejected)
+    }
+    lost = run.changes.survivors - set(contacts_of(run)) - (run.refused & named) - _taken_unnamed(run)
     return f"{len(lost)} people are missing, such as {min(lost)}" if lost else None
 
 
+def _taken_unnamed(run: Run) -> set[str]:
+    """Return the people whose row came without an id, if the log says that such a row was rejected."""
+    says_so = any(isinstance(r.event, e.RecordRejected) and not r.event.record_id for r in run.recorded())
+    return run.unnamed if says_so else set()
+
+
 def nothing_twice(run: Run) -> str | None:
-    """No person is delivered a second time by paging."""
-    delivered = Counter(
+    """No person is delivered a second time by paging, and none is twice in the sink."""
+    for history in run.histories:
+        twice = [record_id for record_id, count in _delivered(history).items() if count > 1]
+        if twice:
+            return f"{len(twice)} people came more than once, such as {min(twice)}"
+    doubled = run.contacts.execute(
+        "SELECT external_id FROM contacts GROUP BY external_id HAVING count(*) > 1"
+    ).fetchall()
+    return f"{len(doubled)} people are twice in the sink, such as {min(doubled)[0]}" if doubled else None
+
+
+def _delivered(history: Iterable[Moment]) -> Counter[str]:
+    return Counter(
         record_id
-        for moment in moments(run.log, run.process.id)
-        if isinstance(moment.recorded.event, PageDelivered) and moment.before and moment.before.pending
+        for moment in history
+        if isinstance(moment.recorded.event, e.PageDelivered) and moment.before and moment.before.pending
         for record_id in moment.before.pending.record_ids
     )
-    twice = [record_id for record_id, count in delivered.items() if count > 1]
-    return f"{len(twice)} people came more than once, such as {min(twice)}" if twice else None
 
 
 def sink_is_world(run: Run) -> str | None:
     """The sink has what the CRM has, for everybody who did not change meanwhile."""
-    contacts, people = _contacts(run), run.world.entities("people")
+    contacts, people = contacts_of(run), run.world.entities("people")
     for record_id in sorted(run.changes.untouched & contacts.keys()):
         expected = _expected(people[record_id].values)
         if contacts[record_id] != expected:
@@ -78,89 +158,139 @@ def log_is_sound(run: Run) -> str | None:
     return findings[0].problem if findings else None
 
 
-def pages_add_up(run: Run) -> str | None:
-    """The totals are those of the pages: nothing is counted twice, nothing goes uncounted."""
-    progress = run.process.progress
-    if progress.fetched != progress.delivered + progress.rejected:
-        return f"{progress.fetched} fetched, {progress.delivered} delivered, {progress.rejected} rejected"
+def tampering_shows(run: Run) -> str | None:
+    """An event that is changed, dropped or swapped afterwards does not go unnoticed."""
+    return unnoticed(run.log, run.chance)
+
+
+def events_answer_actions(run: Run) -> str | None:
+    """Every event is one that the action due before it can lead to."""
+    for history in run.histories:
+        for moment in history:
+            reason = refusal(moment.before, moment.recorded.event)
+            if reason is not None:
+                return f"version {moment.recorded.version} of {moment.after.id}: {reason}"
     return None
 
 
+def totals_add_up(run: Run) -> str | None:
+    """The totals are those of the pages: nothing is counted twice, nothing goes uncounted."""
+    for history in run.histories:
+        progress = history[-1].after.progress
+        if progress.fetched != progress.delivered + progress.rejected:
+            return f"{progress.fetched} fetched, {progress.delivered} delivered, {progress.rejected} rejected"
+    return None
+
+
+def pages_are_contiguous(run: Run) -> str | None:
+    """Each page begins where the one before it said it would."""
+    for history in run.histories:
+        events = [moment.recorded.event for moment in history]
+        for page, following in pairwise(_settled(events)):
+            if following.cursor != (page.next_cursor or None):
+                return f"the page at {following.cursor} follows one that ended at {page.next_cursor}"
+    return None
+
+
+def _settled(events: Iterable[object]) -> Iterable[e.PageFetched]:
+    """Yield the pages that were delivered: of several fetches of a page, the last."""
+    page: e.PageFetched | None = None
+    for event in events:
+        if isinstance(event, e.PageFetched):
+            page = event
+        elif isinstance(event, e.PageDelivered) and page is not None:
+            yield page
+
+
 def retries_wait(run: Run) -> str | None:
-    """Nothing is asked before the moment that a retry was scheduled for."""
-    for moment in moments(run.log, run.process.id):
-        recorded = moment.recorded
-        if isinstance(recorded.event, RetryScheduled):
-            for asked_at in run.asked_at:
-                if recorded.at < asked_at < recorded.event.retry_at:
-                    return f"asked at {asked_at}, though {recorded.event.retry_at} was scheduled"
+    """Nothing is asked before the moment that a retry was scheduled for, by the engine's clock."""
+    retry_at: datetime | None = None
+    for entry in run.timeline:
+        if isinstance(entry, e.Recorded):
+            retry_at = entry.event.retry_at if isinstance(entry.event, e.RetryScheduled) else None
+        elif retry_at is not None and entry.at < retry_at:
+            return f"asked at {entry.at}, though {retry_at} was scheduled"
+        else:
+            retry_at = None  # the action has begun; its further requests may follow a clock set back
+    return None
+
+
+def waits_are_bounded(run: Run) -> str | None:
+    """No wait is longer than `wait_s_max`, and their sum stays within `waiting_s_max`."""
+    for history in run.histories:
+        options = history[0].after.options
+        for moment in history:
+            event, after = moment.recorded.event, moment.after
+            waited_s = after.progress.waited_s - after.budget_from.waited_s
+            if (
+                isinstance(event, e.RetryScheduled)
+                and event.wait_s > options.wait_s_max + RETRY_AFTER_JITTER_S
+            ):
+                return f"version {moment.recorded.version} waits {event.wait_s} s"
+            if waited_s > options.waiting_s_max:
+                return f"version {moment.recorded.version} has waited {waited_s} s in all"
     return None
 
 
 def rate_is_kept(run: Run) -> str | None:
     """The API's rate limit is kept, whatever a second begins with."""
+    asked = [entry.true_at for entry in run.timeline if isinstance(entry, Asked)]
     window = timedelta(seconds=1)
-    for first, last in zip(run.asked_at, run.asked_at[run.reads_per_s :], strict=False):
+    for first, last in zip(asked, asked[run.scenario.reads_per_s :], strict=False):
         if last - first < window:
-            return f"more than {run.reads_per_s} requests in the second from {first}"
+            return f"more than {run.scenario.reads_per_s} requests in the second from {first}"
     return None
 
 
-def it_ends(run: Run) -> str | None:
-    """Every sync ends, and once nothing goes wrong any more it completes within the stated time."""
-    if run.process.state is not State.COMPLETED:
-        return f"process {run.process.id} is {run.process.state}"
-    if run.calmed_at is None:
-        return None
-    took_s = (run.ended_at - run.calmed_at).total_seconds()
-    return f"it took {took_s:.0f} s after the last fault" if took_s > run.finish_s_max else None
-
-
-def pages_are_contiguous(run: Run) -> str | None:
-    """Each page begins where the one before it said it would."""
-    events = [moment.recorded.event for moment in moments(run.log, run.process.id)]
-    delivered = list(_settled(events))
-    for page, following in pairwise(delivered):
-        if following.cursor != (page.next_cursor or None):
-            return f"the page at {following.cursor} follows one that ended at {page.next_cursor}"
+def failures_are_resumable(run: Run) -> str | None:
+    """A sync that failed says why and can be taken up again, unless going on could lose somebody."""
+    for record in run.recorded():
+        event = record.event
+        if isinstance(event, e.SyncFailed) and not (event.error and event.resumable) and not _may_refuse(run):
+            return f"process {record.stream} failed for good: {event.error}"
     return None
 
 
-def _settled(events: Iterable[object]) -> Iterable[PageFetched]:
-    """Yield the pages that were delivered: of several fetches of a page, the last."""
-    page: PageFetched | None = None
-    for event in events:
-        if isinstance(event, PageFetched):
-            page = event
-        elif isinstance(event, PageDelivered) and page is not None:
-            yield page
+def no_secret_shows(run: Run) -> str | None:
+    """The key is nowhere in the log or in the sink, whatever a careless server repeats."""
+    for row in run.log.rows():
+        if run.key in row.data or run.key in row.meta:
+            return f"position {row.position} of the log holds the key"
+    contacts = run.contacts.execute("SELECT * FROM contacts")
+    return "the sink holds the key" if any(run.key in str(row) for row in contacts) else None
 
 
-INVARIANTS: tuple[Callable[[Run], str | None], ...] = (
+INVARIANTS: tuple[Check, ...] = (
     it_ends,
     nothing_lost,
     nothing_twice,
     sink_is_world,
     log_is_sound,
-    pages_add_up,
+    tampering_shows,
+    events_answer_actions,
+    totals_add_up,
     pages_are_contiguous,
     retries_wait,
+    waits_are_bounded,
     rate_is_kept,
+    failures_are_resumable,
+    no_secret_shows,
 )
 
 
-def violations(run: Run) -> list[Violation]:
-    """Return every invariant that does not hold."""
+def violations(run: Run, checks: Sequence[Check] = INVARIANTS) -> list[Violation]:
+    """Return everything that does not hold."""
     found = []
-    for invariant in INVARIANTS:
-        seen = invariant(run)
+    for check in checks:
+        seen = check(run)
         if seen is not None:
-            means = (invariant.__doc__ or "").strip()
-            found.append(Violation(invariant=invariant.__name__, means=means, seen=seen))
+            means = (check.__doc__ or "").strip()
+            found.append(Violation(invariant=check.__name__, means=means, seen=seen))
     return found
 
 
-def _contacts(run: Run) -> dict[str, tuple[Any, ...]]:
+def contacts_of(run: Run) -> dict[str, tuple[Any, ...]]:
+    """Return what the sink has, by external id."""
     sql = "SELECT external_id, first_name, last_name, role, phone_numbers, emails FROM contacts"
     return {row[0]: tuple(row[1:]) for row in run.contacts.execute(sql)}
 

@@ -35,14 +35,21 @@ class Query:
         world: Where the records are.
         limit_policy: What to do about a limit above `limit_max`.
         limit_max: The most rows for one query.
+        honours_sorts: Whether rows come in the order asked for, or by record id whatever was asked.
     """
 
     def __init__(
-        self, world: World, *, limit_policy: LimitPolicy = "clamp", limit_max: int = LIMIT_MAX
+        self,
+        world: World,
+        *,
+        limit_policy: LimitPolicy = "clamp",
+        limit_max: int = LIMIT_MAX,
+        honours_sorts: bool = True,
     ) -> None:
         self._world = world
         self._limit_policy = limit_policy
         self._limit_max = limit_max
+        self._honours_sorts = honours_sorts
         self._orders: dict[bytes, _Ordered] = {}
 
     def rows(self, slug: str, body: Any) -> list[Entity]:
@@ -55,7 +62,8 @@ class Query:
             raise invalid([], "Expected object", expected="object")
         limit = self._limit(body.get("limit", LIMIT_DEFAULT))
         offset = _whole_number("offset", body.get("offset", 0), least=0)
-        rows = self._ordered(slug, body.get("filter", {}), body.get("sorts", []))
+        sorts = body.get("sorts", []) if self._honours_sorts else []
+        rows = self._ordered(slug, body.get("filter", {}), sorts)
         return rows[offset : offset + limit]
 
     def _limit(self, value: Any) -> int:

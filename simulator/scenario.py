@@ -2,65 +2,153 @@
 
 from __future__ import annotations
 
+import random
 import tomllib
+from importlib import resources
 from pathlib import Path
+from typing import Literal, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
-from simulator.changes import ChangeRates
-from simulator.faults import Rates
+from simulator.faults import DOOR_OF, ChangeRates, FaultRates, Strike
+from simulator.query import LIMIT_MAX, LimitPolicy
 from syncfsm.errors import ConfigurationError
 from syncfsm.events import Order
 
-BAD_DAY = Rates(
-    rate_limited=0.03,
-    unavailable=0.01,
-    refused=0.005,
-    timeout=0.005,
-    reset=0.01,
-    truncated=0.005,
-    slow=0.02,
-    crash=0.005,
+BAD_DAY = FaultRates(
+    rate_limited=0.03, unavailable=0.01, network=0.02, body=0.002, slow=0.02, sink=0.002, crash=0.003
 )
 """What goes wrong where a scenario does not say: more than in most weeks, all of it survivable."""
 
+Sorts = Literal["honoured", "ignored"]
+Rates = TypeVar("Rates", FaultRates, ChangeRates)
 
-class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One situation to run a sync in.
 
     Attributes:
+        about: What it is, in a sentence.
+        seed: The seed where the command names none.
         people: People in the workspace at the start.
         page_size: Records in a page.
         order: Which come first.
         latency_ms: The least and the most that an answer takes.
         reads_per_s: The rate limit of the API.
-        faults: How often what goes wrong.
-        changes: How the people move meanwhile.
+        limit_max: The most rows that the API gives for one request.
+        limit_policy: What it does about a higher limit: `clamp` it in silence, `reject` or `accept` it.
+        confirm_end: Whether the sync asks for the row after a short page before it believes in the end.
+        sorts: Whether the API honours the order it is asked for, or ignores it in silence.
+        swarm: Whether each seed draws its own bad day: up to so many people, up to such a page size, any
+            order, some of the faults at rates of its own, and a world anywhere from calm to absurd.
+        criteria: Whether to judge the run by the success criteria of the plan, one by one.
         faulty_s: How long faults and changes last; then everything must finish, without faults.
         finish_s_max: Within how long. Both in virtual seconds.
+        faults: How often what goes wrong.
+        changes: How the people move meanwhile.
+        strikes: What goes wrong besides, one by one; a failing run is written down so.
     """
 
+    about: str = ""
+    seed: int = 1
     people: int = 5000
     page_size: int = 50
     order: Order = "newest"
     latency_ms: tuple[int, int] = (80, 400)
     reads_per_s: int = 100
-    faults: Rates = BAD_DAY
-    changes: ChangeRates = ChangeRates(created=0.3, updated=1.0, deleted=0.7)
+    limit_max: int = LIMIT_MAX
+    limit_policy: LimitPolicy = "clamp"
+    confirm_end: bool = False
+    sorts: Sorts = "honoured"
+    swarm: bool = False
+    criteria: bool = False
     faulty_s: float = 1800.0
     finish_s_max: float = 3600.0
+    faults: FaultRates = BAD_DAY
+    changes: ChangeRates = ChangeRates(created=0.3, updated=1.0, deleted=0.7)
+    strikes: tuple[Strike, ...] = ()
 
 
-def load_scenario(path: str | Path) -> Scenario:
-    """Read a scenario from a TOML file.
+_FOLDER = resources.files("simulator") / "scenarios"
+
+
+def named_scenarios() -> dict[str, Scenario]:
+    """Return the scenarios that come with the package, by name."""
+    files = sorted(
+        (entry for entry in _FOLDER.iterdir() if entry.name.endswith(".toml")), key=lambda entry: entry.name
+    )
+    return {
+        entry.name.removesuffix(".toml"): _parsed(entry.read_text(encoding="utf-8"), entry.name)
+        for entry in files
+    }
+
+
+def load_scenario(name_or_path: str | Path) -> Scenario:
+    """Return the scenario of that name, or the one in a TOML file.
 
     Raises:
-        ConfigurationError: The file is missing, no TOML, or says something a scenario does not have.
+        ConfigurationError: There is no such name or file, or it says something a scenario does not have.
     """
+    path = Path(name_or_path)
+    if path.suffix != ".toml" and path.name == str(name_or_path):
+        named = named_scenarios()
+        if path.name not in named:
+            raise ConfigurationError(
+                f"there is no scenario {path.name!r}: choose from {', '.join(named)}, or name a .toml file"
+            )
+        return named[path.name]
     try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        return msgspec.convert(content, Scenario)
+        return _parsed(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise ConfigurationError(f"the scenario {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except UnicodeDecodeError as error:
         raise ConfigurationError(f"the scenario {path} cannot be used: {error}") from error
+
+
+def _parsed(text: str, name: str) -> Scenario:
+    try:
+        scenario = msgspec.convert(tomllib.loads(text), Scenario)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ConfigurationError(f"the scenario {name} cannot be used: {error}") from error
+    unknown = {strike.kind for strike in scenario.strikes} - DOOR_OF.keys()
+    if unknown:
+        raise ConfigurationError(f"the scenario {name} has unknown strikes: {', '.join(sorted(unknown))}")
+    return scenario
+
+
+def to_toml(scenario: Scenario) -> str:
+    """Return a scenario as TOML, without what is as by default."""
+    return msgspec.toml.encode(scenario).decode()
+
+
+def concrete(scenario: Scenario, seed: int) -> Scenario:
+    """Return the one situation that a seed makes of a scenario; itself, unless it is a swarm."""
+    if not scenario.swarm:
+        return replace(scenario, seed=seed)
+    rng = random.Random(f"{seed}:swarm")
+    is_capped, is_unsorted = rng.random() < 0.1, rng.random() < 0.02
+    order: Order = "newest" if is_unsorted else rng.choice(("newest", "newest", "oldest", "id"))
+    return replace(
+        scenario,
+        seed=seed,
+        swarm=False,
+        people=rng.choice((0, 1, rng.randrange(scenario.people + 1), rng.randrange(scenario.people + 1))),
+        page_size=rng.randrange(8 if is_unsorted else 1, scenario.page_size + 1),
+        order=order,
+        limit_max=rng.randrange(2, scenario.page_size + 2) if is_capped else scenario.limit_max,
+        confirm_end=is_capped or rng.random() < 0.1,
+        sorts="ignored" if is_unsorted else scenario.sorts,
+        faulty_s=scenario.faulty_s * rng.uniform(0.1, 1),
+        faults=_some_of(scenario.faults, rng),
+        changes=_some_of(scenario.changes, rng),
+    )
+
+
+def _some_of(rates: Rates, rng: random.Random) -> Rates:
+    """Return the rates with about half of them off, and the rest from a quarter to the double."""
+    drawn = {
+        name: getattr(rates, name) * rng.uniform(0.25, 2) * (rng.random() < 0.55)
+        for name in rates.__struct_fields__
+    }
+    return replace(rates, **drawn)

@@ -24,6 +24,7 @@ BODY_BYTES_MAX = 64 * 1024 * 1024
 """500 people of 6 KB are 3 MB; a body twenty times that is no page of records."""
 
 TIMEOUT_S = 30.0
+REDACTED = "[redacted]"
 
 _BY_STATUS = {
     401: FailureKind.UNAUTHORIZED,
@@ -85,6 +86,7 @@ class HttpClient:
         self._clock = clock
         self._limiter = RateLimiter(per_s, clock)
         self._body_bytes_max = body_bytes_max
+        self._secret = authorization.rpartition(" ")[2]
         self._client = httpx.AsyncClient(
             base_url=_checked_url(base_url),
             headers={"Authorization": _checked_key(service, authorization), "Accept": "application/json"},
@@ -114,14 +116,19 @@ class HttpClient:
 
     async def _read(self, response: httpx.Response) -> Reply | Failure:
         body = bytearray()
+        if _declared_bytes(response) > self._body_bytes_max:
+            return self._too_large(response)
         async for chunk in response.aiter_bytes():
             body += chunk
             if len(body) > self._body_bytes_max:
-                words = f"sent more than {self._body_bytes_max} bytes in one answer; ask for smaller pages."
-                return self._failure(FailureKind.TOO_LARGE, words, response.status_code)
+                return self._too_large(response)
         if response.is_success:
             return Reply(bytes(body), response.headers)
         return self._refused(response, bytes(body))
+
+    def _too_large(self, response: httpx.Response) -> Failure:
+        words = f"sent more than {self._body_bytes_max} bytes in one answer; ask for smaller pages."
+        return self._failure(FailureKind.TOO_LARGE, words, response.status_code)
 
     def _refused(self, response: httpx.Response, body: bytes) -> Failure:
         said = _error_body(body)
@@ -144,12 +151,19 @@ class HttpClient:
     def _failure(
         self, kind: FailureKind, words: str, status: int | None = None, retry_after_s: float | None = None
     ) -> Failure:
+        # A careless server repeats the key that it was sent.
+        said = words.replace(self._secret, REDACTED) if self._secret else words
         return Failure(
             kind=kind,
-            message=f"{self._service} {words.rstrip('.')}.",
+            message=f"{self._service} {said.rstrip('.')}.",
             status=status,
             retry_after_s=retry_after_s,
         )
+
+
+def _declared_bytes(response: httpx.Response) -> int:
+    declared = response.headers.get("Content-Length", "")
+    return int(declared) if declared.isdecimal() else 0
 
 
 def _kind(status: int) -> FailureKind:

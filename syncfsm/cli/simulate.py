@@ -1,7 +1,8 @@
-"""`syncfsm simulate`."""
+"""`syncfsm simulate`: one seed here, many in `sweep.py`."""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from shlex import quote
@@ -23,33 +24,68 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("scenario_path", metavar="[SCENARIO.toml]", required=False)
+@click.argument("scenario_name", metavar="[SCENARIO]", required=False)
+@click.option("--list", "is_list", is_flag=True, help="List the scenarios that come with it.")
 @click.option("--people", type=click.IntRange(min=0), help="People in the workspace.  [default: 5000]")
 @click.option("--page-size", type=click.IntRange(min=1), help="Page length.  [default: 50]")
-@click.option("--seed", default=1, show_default=True, help="The number that decides everything.")
+@click.option("--seed", type=click.IntRange(min=0), help="The number that decides everything.  [default: 1]")
 @click.option("--log", "log_path", default="sim.db", show_default=True, help="The event log; made anew.")
+@click.option(
+    "--seeds", type=click.IntRange(min=1), help="Run so many seeds, from --seed on; no log is kept."
+)
+@click.option("--until-failure", is_flag=True, help="Run seeds until one fails.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Start no seed after so long.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Seeds at a time.  [default: one a processor]")
+@click.option("--no-shrink", is_flag=True, help="Leave a failing seed as it is.")
 @json_option
 def simulate(
-    *, scenario_path: str | None, seed: int, log_path: str, as_json: bool, **asked: int | None
+    *,
+    scenario_name: str | None,
+    is_list: bool,
+    seed: int | None,
+    log_path: str,
+    seeds: int | None,
+    until_failure: bool,
+    minutes: float | None,
+    jobs: int | None,
+    no_shrink: bool,
+    as_json: bool,
+    **asked: int | None,
 ) -> None:
     """Run a sync in virtual time, against a fake Attio, under faults.
 
     The real engine, HTTP client and log meet rate limits, outages, moving rows and crashes drawn from the
-    seed; then every invariant is checked. The same seed gives the same log, byte for byte. What a scenario
-    file says, options override.
-    """
-    _require_simulator()
-    from simulator.run import simulate as run  # noqa: PLC0415 - the simulator is an extra
+    seed; then every invariant is checked. The same seed gives the same log, byte for byte. SCENARIO is the
+    name of one that comes with it, or a TOML file; what it says, options override.
 
-    scenario = _scenario(scenario_path, asked)
-    _make_way(log_path)
-    with open_log(log_path) as log:
-        verdict = run(scenario, seed, log)
-    if as_json:
-        print_json(_as_json(verdict))
-    else:
-        _print(verdict, log_path)
-    sys.exit(_status(verdict))
+    With --seeds or --until-failure many seeds run. One that fails is named with the line that runs it again,
+    and shrunk to the fewest faults that still fail, written as a TOML file in this folder.
+
+    \b
+    syncfsm simulate hostile --seeds 1000
+    syncfsm simulate hostile --until-failure --minutes 10
+    """  # noqa: D301 - \b keeps click from wrapping the example
+    _require_simulator()
+    if is_list:
+        _list(as_json=as_json)
+        return
+    from syncfsm.cli.sweep import run_many  # noqa: PLC0415 - the simulator is an extra
+
+    scenario = _scenario(scenario_name, asked)
+    first = scenario.seed if seed is None else seed
+    if seeds is None and not until_failure:
+        _run_one(scenario, first, log_path, as_json=as_json)
+    run_many(
+        scenario,
+        first,
+        seeds=seeds,
+        until_failure=until_failure,
+        minutes=minutes,
+        jobs=jobs or os.cpu_count() or 1,
+        again=_command_line(scenario_name, asked),
+        is_shrinking=not no_shrink,
+        as_json=as_json,
+    )
 
 
 def _require_simulator() -> None:
@@ -59,11 +95,41 @@ def _require_simulator() -> None:
         raise ConfigurationError("the simulator is an extra: pip install 'syncfsm[sim]'") from error
 
 
-def _scenario(path: str | None, asked: dict[str, int | None]) -> Scenario:
+def _list(*, as_json: bool) -> None:
+    from simulator.scenario import named_scenarios  # noqa: PLC0415 - the simulator is an extra
+
+    named = {name: scenario.about for name, scenario in named_scenarios().items()}
+    if as_json:
+        print_json({"scenarios": named})
+        return
+    for name, about in named.items():
+        click.echo(f"{name:<14} {about}")
+
+
+def _scenario(name: str | None, asked: dict[str, int | None]) -> Scenario:
     from simulator.scenario import Scenario, load_scenario  # noqa: PLC0415 - the simulator is an extra
 
-    scenario = load_scenario(path) if path else Scenario()
+    scenario = load_scenario(name) if name else Scenario()
     return replace(scenario, **{name: value for name, value in asked.items() if value is not None})
+
+
+def _command_line(name: str | None, asked: dict[str, int | None]) -> str:
+    """Return the command that runs this scenario, but for the seed."""
+    options = [f"--{key.replace('_', '-')} {value}" for key, value in asked.items() if value is not None]
+    return " ".join(["syncfsm simulate", *([quote(name)] if name else []), *options])
+
+
+def _run_one(scenario: Scenario, seed: int, log_path: str, *, as_json: bool) -> None:
+    from simulator.run import simulate as run  # noqa: PLC0415 - the simulator is an extra
+
+    _make_way(log_path)
+    with open_log(log_path) as log:
+        verdict = run(scenario, seed, log)
+    if as_json:
+        print_json(_as_json(verdict))
+    else:
+        _print(verdict, scenario, log_path)
+    sys.exit(_status(verdict))
 
 
 def _make_way(log_path: str) -> None:
@@ -93,13 +159,15 @@ def _status(verdict: Verdict) -> int:
 
 def _as_json(verdict: Verdict) -> dict[str, Any]:
     rest = to_builtins(verdict)
-    del rest["process"]
+    del rest["process"], rest["strikes"]
     return {**summary(verdict.process), **rest}
 
 
-def _print(verdict: Verdict, log_path: str) -> None:
+def _print(verdict: Verdict, scenario: Scenario, log_path: str) -> None:
+    from simulator.faults import MOVES  # noqa: PLC0415 - the simulator is an extra
+
     process, progress = verdict.process, verdict.process.progress
-    struck = ", ".join(f"{count} {name}" for name, count in verdict.faults.items()) or "none"
+    faults = [f"{count} {name}" for name, count in verdict.faults.items() if name not in MOVES]
     click.echo(f"{process.state}: {plural(progress.delivered, 'person', 'people')} of a simulated workspace")
     moved = verdict.changes
     click.echo(
@@ -107,14 +175,28 @@ def _print(verdict: Verdict, log_path: str) -> None:
         f"{moved['created']:,} came, {moved['updated']:,} changed, {moved['deleted']:,} went"
     )
     click.echo(f"  pages       {progress.pages:,} delivered with {plural(verdict.requests, 'request')}")
-    click.echo(f"  faults      {struck}")
+    click.echo(f"  faults      {', '.join(faults) or 'none'}")
     click.echo(
         f"  retries     {progress.retries:,}, {progress.rate_limited:,} of them rate-limited; "
         f"{plural(progress.shifts, 'shift')} of the pages; {plural(verdict.starts - 1, 'restart')}"
     )
     click.echo(f"  time        {verdict.virtual_s:,.1f} s virtual, {verdict.wall_s:.2f} s real")
+    if scenario.criteria:
+        _print_criteria(verdict)
     for violation in verdict.violations:
-        click.echo(f"  VIOLATED    {violation.invariant}: {violation.means} But {violation.seen}.")
+        what = f"{violation.invariant} ({violation.phase})"
+        click.echo(f"  VIOLATED    {what}: {violation.means} But {violation.seen}.")
     if not verdict.violations:
         click.echo("  invariants  all hold: nothing lost, nothing twice, log sound")
-    click.echo(f"  next        syncfsm replay {quote(log_path)} --at {max(1, process.version // 2)}")
+    click.echo(
+        f"  next        syncfsm replay {quote(log_path)} {process.id} --at {max(1, process.version // 2)}"
+    )
+
+
+def _print_criteria(verdict: Verdict) -> None:
+    from simulator.criteria import CRITERIA  # noqa: PLC0415 - the simulator is an extra
+
+    unmet = {violation.invariant for violation in verdict.violations}
+    for criterion in CRITERIA:
+        mark = "not met" if criterion.__name__ in unmet else "met"
+        click.echo(f"  criterion   {mark}: {(criterion.__doc__ or '').strip()}")

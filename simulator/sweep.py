@@ -1,0 +1,168 @@
+"""Many seeds: one run for each, over several processes, and what all of them reached together."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from hashlib import blake2b
+from itertools import islice
+from multiprocessing import get_context
+
+import msgspec
+
+from simulator.faults import KINDS
+from simulator.invariants import Violation
+from simulator.run import Verdict, simulate
+from simulator.scenario import Scenario
+from syncfsm.events import EVENT_TYPES
+from syncfsm.log import open_log
+from syncfsm.machine import TRANSITIONS
+
+TWICE_EVERY = 25
+"""Every so many seeds, one runs twice, to see that the same seed leaves the same log."""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What one seed came to; small, since it travels between processes."""
+
+    seed: int
+    violations: list[Violation] = []
+    faults: dict[str, int] = {}
+    events: dict[str, int] = {}
+    transitions: dict[str, int] = {}
+    wall_s: float = 0.0
+
+
+class Summary(msgspec.Struct, kw_only=True):
+    """What many seeds came to, together.
+
+    Attributes:
+        seeds: How many ran.
+        failures: Those that broke an invariant.
+        faults: How often each kind of fault and move struck.
+        events: How often each type of event was recorded.
+        transitions: How often each row of the table of transitions was taken.
+        slowest_seed: The seed that took longest, and `slowest_s` how long, seconds.
+    """
+
+    seeds: int = 0
+    failures: list[Result] = msgspec.field(default_factory=list)
+    faults: Counter[str] = msgspec.field(default_factory=lambda: Counter(dict.fromkeys(KINDS, 0)))
+    events: Counter[str] = msgspec.field(default_factory=lambda: Counter(dict.fromkeys(EVENT_TYPES, 0)))
+    transitions: Counter[str] = msgspec.field(
+        default_factory=lambda: Counter({" ".join(row): 0 for row in TRANSITIONS})
+    )
+    slowest_seed: int | None = None
+    slowest_s: float = 0.0
+    wall_s: float = 0.0
+
+    def add(self, result: Result) -> None:
+        """Take a seed's result in."""
+        self.seeds += 1
+        self.faults.update(result.faults)
+        self.events.update(result.events)
+        self.transitions.update(result.transitions)
+        if result.violations:
+            self.failures.append(result)
+        if result.wall_s > self.slowest_s:
+            self.slowest_seed, self.slowest_s = result.seed, result.wall_s
+
+    def unreached(self) -> list[str]:
+        """Return the kinds of fault, types of event and transitions that no seed reached."""
+        counters = (self.faults, self.events, self.transitions)
+        return [name for counter in counters for name, count in counter.items() if not count]
+
+
+def sweep(
+    scenario: Scenario,
+    seeds: Iterable[int],
+    *,
+    jobs: int,
+    is_enough: Callable[[Summary], bool] = lambda _: False,
+    on_result: Callable[[Result], None] = lambda _: None,
+) -> Summary:
+    """Run the seeds, `jobs` at a time, until there are no more or it is enough."""
+    summary = Summary()
+    began = time.perf_counter()
+    results = _in_turn(scenario, seeds) if jobs == 1 else _side_by_side(scenario, seeds, jobs)
+    try:
+        for result in results:
+            summary.add(result)
+            on_result(result)
+            if is_enough(summary):
+                break
+    except KeyboardInterrupt:
+        pass  # what has run is worth telling
+    finally:
+        results.close()
+    summary.wall_s = time.perf_counter() - began
+    return summary
+
+
+def _in_turn(scenario: Scenario, seeds: Iterable[int]) -> Generator[Result, None, None]:
+    for seed in seeds:
+        yield run_seed(scenario, seed)
+
+
+def _side_by_side(scenario: Scenario, seeds: Iterable[int], jobs: int) -> Generator[Result, None, None]:
+    """Yield results as they come; a few seeds wait at any time, so that endless ones can be stopped."""
+    coming = iter(seeds)
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        try:
+            pending: set[Future[Result]] = set()
+            while True:
+                wanted = islice(coming, jobs * 4 - len(pending))
+                pending |= {pool.submit(run_seed, scenario, seed) for seed in wanted}
+                if not pending:
+                    return
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def run_seed(scenario: Scenario, seed: int) -> Result:
+    """Run one seed with a log in memory. An engine that fails in a way nobody foresaw is a violation too."""
+    try:
+        verdict, content = _run(scenario, seed)
+    except Exception as error:  # noqa: BLE001 - whatever it is, this seed found it
+        return Result(seed=seed, violations=[_surprise(error)])
+    violations = list(verdict.violations)
+    if seed % TWICE_EVERY == 0 and _run(scenario, seed)[1] != content:
+        violations.append(
+            Violation(
+                invariant="same_seed_same_log",
+                means="The same seed leaves the same log, byte for byte.",
+                seen="two runs left different ones",
+            )
+        )
+    return Result(
+        seed=seed,
+        violations=violations,
+        faults=verdict.faults,
+        events=verdict.events,
+        transitions=verdict.transitions,
+        wall_s=verdict.wall_s,
+    )
+
+
+def _run(scenario: Scenario, seed: int) -> tuple[Verdict, str]:
+    """Return the verdict, and a digest of all that the log holds."""
+    with open_log(":memory:") as log:
+        verdict = simulate(scenario, seed, log)
+        digest = blake2b(digest_size=16)
+        for row in log.rows():
+            digest.update(msgspec.json.encode(row))
+        return verdict, digest.hexdigest()
+
+
+def _surprise(error: Exception) -> Violation:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return Violation(
+        invariant="no_surprise",
+        means="Nothing that the world does makes the engine fail in a way that nobody foresaw.",
+        seen=f"{type(error).__name__}: {error} ({place.name}, line {place.lineno})",
+    )

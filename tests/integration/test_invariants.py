@@ -1,0 +1,205 @@
+"""Each invariant, and each criterion, can fail: a run is tampered with just before it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from simulator import run as run_module
+from simulator.criteria import CRITERIA
+from simulator.faults import ChangeRates, FaultRates
+from simulator.invariants import INVARIANTS, Check, Run, Violation, violations
+from simulator.network import Asked
+from simulator.run import KEY, simulate
+from simulator.scenario import Scenario
+from syncfsm.events import RetryScheduled
+from syncfsm.log import open_log
+from syncfsm.machine import State
+
+SCENARIO = Scenario(
+    people=300, page_size=20, criteria=True, faults=FaultRates(unavailable=0.2), changes=ChangeRates()
+)
+
+
+def edit(run: Run, statement: str) -> None:
+    connection = run.log._connection  # type: ignore[attr-defined]
+    connection.execute("DROP TRIGGER IF EXISTS events_refuse_update")
+    connection.execute("DROP TRIGGER IF EXISTS events_refuse_delete")
+    connection.execute(statement)
+
+
+def somebody_is_missing(run: Run) -> None:
+    run.contacts.execute("DELETE FROM contacts WHERE external_id = (SELECT min(external_id) FROM contacts)")
+
+
+def somebody_is_changed(run: Run) -> None:
+    run.contacts.execute("UPDATE contacts SET role = 'somebody else'")
+
+
+def somebody_is_doubled(run: Run) -> None:
+    run.contacts.execute(
+        "INSERT INTO contacts SELECT external_id, 'twin', first_name, last_name, company, role, "
+        "phone_numbers, emails, source_url, synced_at FROM contacts LIMIT 1"
+    )
+
+
+def a_page_came_again(run: Run) -> None:
+    pages = [recorded.event for recorded in run.recorded() if recorded.type == "PageFetched"]
+    old, new = pages[1].record_ids[0], pages[0].record_ids[0]  # type: ignore[attr-defined]
+    edit(run, f"UPDATE events SET data = replace(data, '{old}', '{new}') WHERE type = 'PageFetched'")
+    del run.histories
+
+
+def a_digest_is_wrong(run: Run) -> None:
+    edit(run, "UPDATE events SET digest = 'x' WHERE version = 3")
+
+
+def a_count_is_off(run: Run) -> None:
+    edit(run, "UPDATE events SET data = replace(data, '\"created\":20,', '\"created\":19,')")
+
+
+def a_page_was_skipped(run: Run) -> None:
+    edit(run, "UPDATE events SET data = replace(data, '\"cursor\":20,', '\"cursor\":21,')")
+
+
+def a_page_came_from_elsewhere(run: Run) -> None:
+    edit(run, "UPDATE events SET data = replace(data, '\"offset\":20,', '\"offset\":21,')")
+
+
+def it_never_finished(run: Run) -> None:
+    run.process = replace(run.process, state=State.FETCHING)
+
+
+def it_took_too_long(run: Run) -> None:
+    run.calmed_at = run.ended_at - timedelta(seconds=run.scenario.finish_s_max + 1)
+
+
+def it_asked_too_early(run: Run) -> None:
+    place = next(
+        index
+        for index, entry in enumerate(run.timeline)
+        if not isinstance(entry, Asked) and isinstance(entry.event, RetryScheduled)
+    )
+    asked = run.timeline[place + 1]
+    assert isinstance(asked, Asked)
+    run.timeline[place + 1] = replace(asked, at=asked.at - timedelta(seconds=1))
+
+
+def it_asked_too_often(run: Run) -> None:
+    asked = next(entry for entry in run.timeline if isinstance(entry, Asked))
+    run.timeline += [asked] * run.scenario.reads_per_s
+
+
+def it_waited_too_long(run: Run) -> None:
+    edit(run, "UPDATE events SET data = json_set(data, '$.wait_s', 301.5) WHERE type = 'RetryScheduled'")
+
+
+def it_waited_too_long_in_all(run: Run) -> None:
+    edit(
+        run,
+        "UPDATE events SET data = json_set(data, '$.options.waiting_s_max', 0.5) WHERE type = 'SyncStarted'",
+    )
+
+
+def it_failed_for_good(run: Run) -> None:
+    edit(
+        run,
+        """UPDATE events SET type = 'SyncFailed', data = '{"action": "fetch", "reason": "x", "error": "x",
+        "resumable": false, "cursor": null}' WHERE type = 'SyncCompleted'""",
+    )
+
+
+def the_key_is_in_the_log(run: Run) -> None:
+    edit(run, f"""UPDATE events SET meta = '{{"key": "{KEY}"}}' WHERE version = 1""")
+
+
+def the_key_is_in_the_sink(run: Run) -> None:
+    run.contacts.execute(f"UPDATE contacts SET role = 'has {KEY}'")
+
+
+def a_page_is_uncounted(run: Run) -> None:
+    progress = run.process.progress
+    run.process = replace(run.process, progress=replace(progress, pages=progress.pages + 1))
+
+
+def it_met_a_rate_limit(run: Run) -> None:
+    run.process = replace(run.process, progress=replace(run.process.progress, rate_limited=1))
+
+
+def it_took_half_an_hour(run: Run) -> None:
+    ended_at = run.process.started_at + timedelta(minutes=30)
+    run.process = replace(run.process, updated_at=ended_at)
+
+
+def many_were_rejected(run: Run) -> None:
+    run.process = replace(run.process, progress=replace(run.process.progress, rejected=3))
+
+
+SABOTAGE: list[tuple[str, Callable[[Run], None]]] = [
+    ("nothing_lost", somebody_is_missing),
+    ("nothing_twice", a_page_came_again),
+    ("nothing_twice", somebody_is_doubled),
+    ("sink_is_world", somebody_is_changed),
+    ("log_is_sound", a_digest_is_wrong),
+    ("totals_add_up", a_count_is_off),
+    ("pages_are_contiguous", a_page_was_skipped),
+    ("events_answer_actions", a_page_came_from_elsewhere),
+    ("it_ends", it_never_finished),
+    ("it_ends", it_took_too_long),
+    ("retries_wait", it_asked_too_early),
+    ("waits_are_bounded", it_waited_too_long),
+    ("waits_are_bounded", it_waited_too_long_in_all),
+    ("rate_is_kept", it_asked_too_often),
+    ("failures_are_resumable", it_failed_for_good),
+    ("no_secret_shows", the_key_is_in_the_log),
+    ("no_secret_shows", the_key_is_in_the_sink),
+    ("progress_is_tracked", a_page_is_uncounted),
+    ("everybody_arrives", somebody_is_missing),
+    ("nobody_twice", somebody_is_doubled),
+    ("fast_enough", it_took_half_an_hour),
+    ("no_rate_limit_hit", it_met_a_rate_limit),
+    ("few_errors", many_were_rejected),
+]
+
+
+def violated(monkeypatch: pytest.MonkeyPatch, sabotage: Callable[[Run], None]) -> set[str]:
+    """Return what fails when a run is tampered with just before it is judged."""
+
+    def tampered(run: Run, checks: tuple[Check, ...] = INVARIANTS) -> list[Violation]:
+        if checks is INVARIANTS:
+            sabotage(run)
+        return violations(run, checks)
+
+    monkeypatch.setattr(run_module, "violations", tampered)
+    with open_log(":memory:") as log:
+        verdict = simulate(SCENARIO, 3, log)
+    return {violation.invariant for violation in verdict.violations}
+
+
+@pytest.mark.parametrize(("name", "sabotage"), SABOTAGE, ids=lambda part: getattr(part, "__name__", part))
+def test_it_fails_when_it_is_broken(
+    monkeypatch: pytest.MonkeyPatch, name: str, sabotage: Callable[[Run], None]
+) -> None:
+    assert name in violated(monkeypatch, sabotage)
+
+
+def test_tampering_shows_fails_where_nobody_looks_at_digests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulator.tampering.verify", lambda _log: (0, []))
+    assert violated(monkeypatch, lambda _run: None) == {"tampering_shows"}
+
+
+def test_every_invariant_and_every_criterion_is_broken_by_a_test() -> None:
+    names = {check.__name__ for check in (*INVARIANTS, *CRITERIA)}
+    assert names == {name for name, _ in SABOTAGE} | {"tampering_shows"}
+
+
+def test_nothing_fails_when_nothing_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert violated(monkeypatch, lambda _run: None) == set()
+
+
+def test_only_it_ends_speaks_of_liveness() -> None:
+    phases = {check.__name__: Violation(check.__name__, "", "").phase for check in INVARIANTS}
+    assert [name for name, phase in phases.items() if phase == "liveness"] == ["it_ends"]

@@ -1,0 +1,146 @@
+"""Switching off any one safeguard makes the simulator find a violation within 200 seeds.
+
+A safeguard that nothing misses when it is gone would be superfluous, or the simulator blind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from simulator.scenario import load_scenario
+from simulator.sweep import sweep
+from syncfsm import http, pagination
+from syncfsm.errors import VersionConflict
+from syncfsm.events import Recorded
+from syncfsm.log import codec, verify
+from syncfsm.log import sqlite as sqlite_log
+from syncfsm.log.sqlite import SqliteLog
+from syncfsm.pagination import PageRequest, Row, Rule
+from syncfsm.process import Process
+from syncfsm.sinks import sqlite as sqlite_sink
+from syncfsm.state import Frontier, Paging
+
+SEEDS_MAX = 200
+HOSTILE = load_scenario("hostile")
+
+Patch = pytest.MonkeyPatch
+
+
+def without_the_peek(patch: Patch) -> None:
+    """A page is believed to begin with the peek, whatever it begins with."""
+    sound = pagination._is_anchored
+
+    def unchecked(paging: Paging, request: PageRequest, first: Row | None, rule: Rule) -> bool:
+        return paging.peek is not None or sound(paging, request, first, rule)
+
+    patch.setattr(pagination, "_is_anchored", unchecked)
+
+
+def without_the_step_back(patch: Patch) -> None:
+    """A page that is not anchored is taken as it is."""
+    patch.setattr(pagination, "_is_anchored", lambda *_: True)
+
+
+def without_the_frontiers_ties(patch: Patch) -> None:
+    """Whoever shares the frontier's key counts as seen."""
+
+    def seen(row: Row, frontier: Frontier | None, rule: Rule) -> bool:
+        return frontier is not None and not rule.is_before(frontier.key, row.key)
+
+    patch.setattr(pagination, "_is_seen", seen)
+
+
+def without_the_idempotent_sink(patch: Patch) -> None:
+    """What is given twice is kept twice."""
+    schema = sqlite_sink._SCHEMA.replace("PRIMARY KEY (external_id, source)", "CHECK (1)")
+    patch.setattr(sqlite_sink, "_SCHEMA", schema.replace(", WITHOUT ROWID", ""))
+    patch.setattr(sqlite_sink, "_KNOWN", "SELECT 1 WHERE ? = ''")
+
+
+def without_the_digest(patch: Patch) -> None:
+    """Events are not chained."""
+    for module in (codec, verify):
+        patch.setattr(module, "chain", lambda _previous, _row: "")
+
+
+def without_the_version_check(patch: Patch) -> None:
+    """A worker that comes second appends all the same."""
+    checked = SqliteLog.append
+
+    def unchecked(
+        log: SqliteLog, events: Sequence[Recorded], *, expected_version: int, after: Process
+    ) -> None:
+        try:
+            checked(log, events, expected_version=expected_version, after=after)
+        except VersionConflict:
+            current = log.load(after.id).version
+            moved = [replace(event, version=event.version + current - expected_version) for event in events]
+            checked(log, moved, expected_version=current, after=replace(after, version=moved[-1].version))
+
+    patch.setattr(SqliteLog, "append", unchecked)
+
+
+def without_the_wait(patch: Patch) -> None:
+    """Everything is due at once."""
+    patch.setattr("syncfsm.engine.Engine._is_due", lambda _engine, _not_before: True)
+
+
+def without_the_order_check(patch: Patch) -> None:
+    """Rows are believed to come in the order asked for."""
+    patch.setattr(pagination, "_first_disorder", lambda _placed, _rule: None)
+
+
+def without_the_confirmed_end(patch: Patch) -> None:
+    """A short page is believed to be the last."""
+    patch.setattr(pagination, "_may_go_on", lambda _rows, _fresh: False)
+
+
+def without_the_redaction(patch: Patch) -> None:
+    """What a server says goes into the log as it is."""
+    patch.setattr(http, "REDACTED", "planted-key-that-must-not-show")
+
+
+def without_one_transaction(patch: Patch) -> None:
+    """The read model is forgotten whenever a page is delivered."""
+    patch.setattr(sqlite_log, "_process_values", _stale(sqlite_log._process_values))
+
+
+def _stale(values: Callable[[Process], tuple[Any, ...]]) -> Callable[[Process], tuple[Any, ...]]:
+    def stale(process: Process) -> tuple[Any, ...]:
+        kept = process if process.progress.pages == 0 else replace(process, progress=type(process.progress)())
+        return values(kept)
+
+    return stale
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "found"),
+    [
+        (without_the_peek, "nothing_lost"),
+        (without_the_step_back, "nothing_lost"),
+        (without_the_frontiers_ties, "nothing_lost"),
+        (without_the_idempotent_sink, "nothing_twice"),
+        (without_the_digest, "tampering_shows"),
+        (without_the_version_check, None),
+        (without_the_wait, "retries_wait"),
+        (without_the_order_check, None),
+        (without_the_confirmed_end, "nothing_lost"),
+        (without_the_redaction, "no_secret_shows"),
+        (without_one_transaction, "log_is_sound"),
+    ],
+    ids=lambda part: getattr(part, "__name__", part),
+)
+def test_a_safeguard_that_is_switched_off_is_missed(
+    monkeypatch: Patch, sabotage: Callable[[Patch], None], found: str | None
+) -> None:
+    sabotage(monkeypatch)
+    summary = sweep(
+        HOSTILE, range(1, SEEDS_MAX + 1), jobs=1, is_enough=lambda summary: bool(summary.failures)
+    )
+    assert summary.failures, f"{SEEDS_MAX} seeds did not miss it"
+    if found is not None:
+        assert found in {violation.invariant for violation in summary.failures[0].violations}
