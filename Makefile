@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint docs check clean
+.PHONY: demo test lint docs simulate check clean
 
 demo: .venv/sim ## a simulated sync of 5,000 people with faults, then its replay
 	$(BIN)/syncfsm simulate --people 5000 --log demo.db
@@ -12,6 +12,13 @@ demo: .venv/sim ## a simulated sync of 5,000 people with faults, then its replay
 
 test: .venv/dev ## all tests
 	$(BIN)/python -m pytest -q -n 2
+
+# A seed for each commit, so that every commit explores new ground; 1 where there is no git.
+SEED ?= $(shell hash=$$(git rev-parse --short=7 HEAD 2>/dev/null) && printf '%d' 0x$$hash || echo 1)
+SEEDS ?= 2000
+
+simulate: .venv/sim ## many seeds of the hostile scenario, from one that the commit decides
+	$(BIN)/syncfsm simulate hostile --seeds $(SEEDS) --seed $(SEED)
 
 lint: .venv/dev ## formatting, lint, types, layers, generated docs
 	$(BIN)/ruff format --check .

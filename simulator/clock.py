@@ -16,7 +16,10 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class VirtualClock:
-    """A `syncfsm.clock.Clock` over the time of the running event loop. Use within `run_virtual`."""
+    """A `syncfsm.clock.Clock` over the time of the running event loop. Use within `run_virtual`.
+
+    The loop keeps time to the nanosecond in a float, which holds for half a year.
+    """
 
     def now(self) -> datetime:
         """Return the virtual moment, UTC."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Generic, TypeVar
 
 from simulator.faults import Faults, Visit
 from simulator.network import Crash
 from syncfsm.clock import Clock
-from syncfsm.contact import Contact
 from syncfsm.errors import LogUnwritable
 from syncfsm.events import Recorded, Reject
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.log import EventLog
 from syncfsm.process import Process
 from syncfsm.sinks.protocol import Sink, UpsertResult
+
+T = TypeVar("T")
 
 REFUSED = "refused by the simulated sink"
 
@@ -48,16 +50,14 @@ class FaultyLog:
             raise Crash
 
 
-class FaultySink:
+class FaultySink(Generic[T]):
     """A sink that refuses, locks, times out, or sees its caller die.
 
     Attributes:
         refused: The ids of people whom it refused, and did not take later.
     """
 
-    def __init__(
-        self, inner: Sink[Contact], faults: Faults, duplicate: Callable[[], Awaitable[None]]
-    ) -> None:
+    def __init__(self, inner: Sink[T], faults: Faults, duplicate: Callable[[], Awaitable[None]]) -> None:
         self.name = inner.name
         self.refused: set[str] = set()
         self._inner = inner
@@ -68,7 +68,7 @@ class FaultySink:
         """Check the real sink."""
         return await self._inner.check()
 
-    async def upsert(self, items: Sequence[Contact]) -> UpsertResult | Failure:
+    async def upsert(self, items: Sequence[T]) -> UpsertResult | Failure:
         """Take the items, unless something goes wrong."""
         visit = self._faults.visit("upsert")
         match visit.kind:
@@ -80,8 +80,8 @@ class FaultySink:
                 await self._duplicate()
         refused = self._drawn(items, visit)
         result = await self._inner.upsert([item for item in items if item not in refused])
-        self.refused -= {item.external_id for item in items}
-        self.refused |= {item.external_id for item in refused}
+        self.refused -= {_id_of(item) for item in items}
+        self.refused |= {_id_of(item) for item in refused}
         if visit.kind == "crash_after_upsert":
             raise Crash
         if visit.kind == "sink_timeout_after_write":
@@ -95,16 +95,24 @@ class FaultySink:
     async def aclose(self) -> None:
         """Leave the real sink open: it outlives the engine."""
 
-    def _drawn(self, items: Sequence[Contact], visit: Visit) -> Sequence[Contact]:
+    def _drawn(self, items: Sequence[T], visit: Visit) -> Sequence[T]:
         if visit.kind == "sink_refuses_all":
             return items
         return [visit.rng.choice(items)] if visit.kind == "sink_refuses_one" and items else []
 
 
-def _with_rejects(result: UpsertResult | Failure, refused: Sequence[Contact]) -> UpsertResult | Failure:
+def _id_of(item: object) -> str:
+    """Return an item's external id, whether it is an object or a mapping."""
+    external_id = (
+        item.get("external_id", "") if isinstance(item, Mapping) else getattr(item, "external_id", "")
+    )
+    return str(external_id)
+
+
+def _with_rejects(result: UpsertResult | Failure, refused: Sequence[object]) -> UpsertResult | Failure:
     if isinstance(result, Failure):
         return result
-    rejects = tuple(Reject(record_id=item.external_id, reason=REFUSED) for item in refused)
+    rejects = tuple(Reject(record_id=_id_of(item), reason=REFUSED) for item in refused)
     return UpsertResult(
         created=result.created,
         updated=result.updated,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import uvicorn
 
@@ -35,6 +37,22 @@ def serve(app: App, port: int, on_ready: Callable[[str], None]) -> None:
             asyncio.run(server.serve(sockets=[listener]))
         except KeyboardInterrupt:
             return  # uvicorn has shut down in good order and hands the signal on
+
+
+@contextmanager
+def served(app: App) -> Iterator[str]:
+    """Serve an app on a free port, in a thread of its own, and yield its URL."""
+    with _bound(0) as listener:
+        listener.listen()
+        config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://{HOST}:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def _bound(port: int) -> socket.socket:

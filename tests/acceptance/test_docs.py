@@ -124,6 +124,14 @@ def test_what_the_quickstart_shows_is_what_is_printed(cli: Cli, serve: Serve) ->
         assert line in printed
 
 
+def test_the_tests_of_the_testing_page_pass(tmp_path: Path) -> None:
+    sink = blocks("docs/embedding.md", "python")[1]
+    (tmp_path / "test_mine.py").write_text("\n".join([sink, *blocks("docs/testing.md", "python")]))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "2 passed" in done.stdout, done.stdout
+
+
 def test_what_the_docs_embed_passes_a_strict_type_check(tmp_path: Path) -> None:
     _, sink, transform, hook = blocks("docs/embedding.md", "python")
     use = """

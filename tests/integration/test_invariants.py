@@ -13,8 +13,9 @@ from simulator.criteria import CRITERIA
 from simulator.faults import ChangeRates, FaultRates
 from simulator.invariants import INVARIANTS, Check, Run, Violation, violations
 from simulator.network import Asked
-from simulator.run import KEY, simulate
+from simulator.run import simulate
 from simulator.scenario import Scenario
+from simulator.stage import KEY
 from syncfsm.events import RetryScheduled
 from syncfsm.log import open_log
 from syncfsm.machine import State
