@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint docs simulate check clean
+.PHONY: demo test mutants simulate lint docs check clean
 
 demo: .venv/sim ## a simulated sync of 5,000 people with faults, then its replay
 	$(BIN)/syncfsm simulate --people 5000 --log demo.db
@@ -20,6 +20,11 @@ SEEDS ?= 2000
 simulate: .venv/sim ## many seeds of the hostile scenario, from one that the commit decides
 	$(BIN)/syncfsm simulate hostile --seeds $(SEEDS) --seed $(SEED)
 
+mutants: .venv/mutants ## mutation testing of the pure core, some minutes; docs/mutation.md
+	rm -rf mutants
+	$(BIN)/mutmut run
+	$(BIN)/python -m tests.mutation
+
 lint: .venv/dev ## formatting, lint, types, layers, generated docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -33,7 +38,7 @@ docs: .venv/dev ## write the generated parts of the docs anew
 check: lint test ## what CI runs
 
 clean: ## remove what was made here
-	rm -rf .venv demo.db demo.db-wal demo.db-shm
+	rm -rf .venv mutants demo.db demo.db-wal demo.db-shm
 
 .venv/made: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "python 3.11 or newer is needed")'
@@ -47,3 +52,7 @@ clean: ## remove what was made here
 .venv/dev: .venv/made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ .venv/sim
+
+.venv/mutants: .venv/made
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[mutants]'
+	@touch $@ .venv/dev .venv/sim

@@ -89,8 +89,7 @@ class Rule(Value, frozen=True):
 
     page_size: int
     order: Order
-    limit_max: int
-    probe: int  # rows asked for beyond the page: 1 for the peek, 0 where a short page is the end
+    limit_max: int  # the page size where a short page is the end, which leaves no room for a peek
     confirm_end: bool
 
     def is_before(self, key: str, other: str) -> bool:
@@ -106,7 +105,6 @@ def rule_of(process: Process) -> Rule:
         page_size=process.page_size,
         order=process.order,
         limit_max=process.page_size if plain else options.limit_max,
-        probe=0 if plain else 1,
         confirm_end=options.confirm_end,
     )
 
@@ -115,7 +113,7 @@ def plan(paging: Paging, rule: Rule) -> PageRequest:
     """Return the next request."""
     back = paging.step_back or max(paging.margin, 0 if paging.peek else 1)
     offset = max(0, paging.offset - back)
-    limit = min(rule.limit_max, paging.offset - offset + rule.page_size + rule.probe)
+    limit = min(rule.limit_max, paging.offset - offset + rule.page_size + 1)
     return PageRequest(cursor=paging.cursor, offset=offset, limit=limit, order=rule.order)
 
 

@@ -14,6 +14,7 @@ from syncfsm.pagination import PageRequest
 from tests.pure import PureSync, Row
 
 KEYS = st.integers(0, 30)  # few keys, so that many rows tie
+THOROUGH = settings(max_examples=3 * settings().max_examples, deadline=None)
 ORDERS: tuple[e.Order, ...] = ("newest", "oldest", "id")
 
 
@@ -58,7 +59,7 @@ SCRIPT = st.lists(st.lists(CHANGE, max_size=8), max_size=40)
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@settings(max_examples=300, deadline=None)
+@THOROUGH
 @given(keys=st.lists(KEYS, max_size=60), script=SCRIPT, page_size=st.integers(1, 12))
 def test_nothing_is_lost_and_nothing_comes_twice_while_rows_move(
     order: e.Order, keys: list[int], script: list[list[tuple[str, int]]], page_size: int
@@ -67,7 +68,7 @@ def test_nothing_is_lost_and_nothing_comes_twice_while_rows_move(
     assert_the_promise(world, PureSync(world.answer, page_size=page_size, order=order))
 
 
-@settings(max_examples=300, deadline=None)
+@THOROUGH
 @given(
     keys=st.lists(KEYS, max_size=60),
     script=SCRIPT,
@@ -85,7 +86,7 @@ def test_the_promise_holds_for_the_plain_rule_and_for_small_limits(
         assert_the_promise(world, PureSync(world.answer, page_size=page_size, options=options))
 
 
-@settings(max_examples=300, deadline=None)
+@THOROUGH
 @given(
     keys=st.lists(KEYS, max_size=60),
     script=SCRIPT,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncfsm.backoff import later, parse_retry_after, spent_budget, wait_s
+from syncfsm.backoff import GiveUp, later, parse_retry_after, spent_budget, wait_s
 from syncfsm.events import Options
 
 NOW = datetime(2026, 5, 23, 14, 42, 0, tzinfo=UTC)
@@ -30,6 +30,7 @@ OPTIONS = Options()
         ("Sat, 23 May 2026 14:42:01 GMT", 1.0),
         ("Sat, 23 May 2026 14:41:00 GMT", 0.0),
         ("Sat, 23 May 2026 15:42:01 +0100", 1.0),
+        ("Sat, 23 May 2026 14:42:01 -0000", 1.0),  # a date that does not know its zone
         ("Sun, 06 Nov 1994 08:49:37 GMT", 0.0),
         ("Sat, 99 May 2026 14:42:01 GMT", None),
     ],
@@ -72,14 +73,34 @@ def test_every_wait_is_positive_and_bounded(attempt: int, retry_after: float | N
     assert 0 < wait_s(attempt, retry_after, chance, OPTIONS) <= OPTIONS.wait_s_max + 0.25
 
 
+def test_jitter_adds_up_to_half_of_a_wait_that_the_server_did_not_name() -> None:
+    assert wait_s(1, None, 0.5, OPTIONS) == 0.5 * 1.25
+
+
+def test_the_doubling_stops_before_it_is_too_large_for_a_number() -> None:
+    options = Options(backoff_s_base=1.0, wait_s_max=1e30)
+    assert wait_s(33, None, 0.0, options) == wait_s(10_000, None, 0.0, options) == 2.0**32
+
+
 def test_each_budget_names_the_option_that_holds_it() -> None:
     assert spent_budget(1, 1.0, 0.0, OPTIONS) is None
-    spent = spent_budget(OPTIONS.attempts_max, 1.0, 0.0, OPTIONS)
-    assert spent is not None
-    assert spent.limit == "attempts_max"
-    spent = spent_budget(1, 1.0, OPTIONS.waiting_s_max, OPTIONS)
-    assert spent is not None
-    assert spent.limit == "waiting_s_max"
+    assert spent_budget(OPTIONS.attempts_max, 1.0, 0.0, OPTIONS) == GiveUp(
+        limit="attempts_max", why="8 failures in a row"
+    )
+    assert spent_budget(1, 1.0, OPTIONS.waiting_s_max, OPTIONS) == GiveUp(
+        limit="waiting_s_max", why="3600 s of waiting already"
+    )
+
+
+def test_a_budget_may_be_spent_to_its_end() -> None:
+    assert spent_budget(OPTIONS.attempts_max - 1, 1.0, 0.0, OPTIONS) is None
+    assert spent_budget(1, 10.0, OPTIONS.waiting_s_max - 10.0, OPTIONS) is None
+    assert spent_budget(1, 10.5, OPTIONS.waiting_s_max - 10.0, OPTIONS) is not None
+
+
+def test_a_retry_moment_is_exact_to_the_microsecond_and_rounded_up() -> None:
+    assert later(NOW, 2.5) == NOW + timedelta(seconds=2.5)
+    assert later(NOW, 0.0000001) == NOW + timedelta(microseconds=1)
 
 
 @given(st.floats(0, 10**6))

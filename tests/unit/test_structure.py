@@ -14,6 +14,7 @@ import pytest
 import syncfsm
 from syncfsm.cli import main
 from syncfsm.events import EVENT_TYPES
+from tests.mutation import explained
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted([*ROOT.glob("syncfsm/**/*.py"), *ROOT.glob("simulator/**/*.py")])
@@ -75,3 +76,11 @@ def test_importing_syncfsm_loads_no_client_and_no_simulator() -> None:
 def test_nothing_is_left_over(word: str) -> None:
     left = [path for path in FILES if re.search(rf"\b{word}\b", path.read_text())]
     assert left == []
+
+
+def test_every_mutant_that_the_docs_explain_changes_lines_that_are_in_the_code() -> None:
+    mutants = explained((ROOT / "docs/mutation.md").read_text())
+    assert mutants
+    for mutant in mutants:
+        source = (ROOT / mutant.place.partition(":")[0]).read_text().splitlines()
+        assert {line[1:] for line in mutant.lines if line[0] == "-"} <= set(source), mutant.place

@@ -1,0 +1,90 @@
+"""What a failure leads to: a retry that is scheduled, or the end of the sync."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from syncfsm import decide as d
+from syncfsm import events as e
+from syncfsm.failure import Failure, FailureKind
+from syncfsm.process import Process
+from syncfsm.state import Paging, Progress, Retry
+from tests.pure import EPOCH, PureSync, people, slice_of
+
+DOWN = Failure(kind=FailureKind.UNAVAILABLE, message="it is down.", status=503)
+LIMITED = Failure(kind=FailureKind.RATE_LIMITED, message="slow down.", status=429, retry_after_s=7.0)
+WRONG_KEY = Failure(kind=FailureKind.UNAUTHORIZED, message="the key is wrong.", status=401)
+OPTIONS = e.Options(attempts_max=4, backoff_s_base=1.0, waiting_s_max=60.0)
+
+
+def fetching(*, attempt: int = 0, waited_s: float = 0.0) -> Process:
+    """A process at cursor 50, with so many failures in a row and so much waiting since it was resumed."""
+    sync = PureSync(slice_of(people(3)), options=OPTIONS)
+    assert sync.turn()
+    retry = Retry(action="fetch", cause="timeout", error="no answer.", attempt=attempt, retry_at=EPOCH)
+    return replace(
+        sync.process,
+        paging=Paging(offset=50),
+        progress=Progress(waited_s=1000.0 + waited_s),
+        budget_from=Progress(waited_s=1000.0),
+        retry=retry if attempt else None,
+    )
+
+
+def failed(process: Process, failure: Failure, *, chance: float = 0.0) -> e.Event:
+    (event,) = d.decide(process, d.Failed(action="fetch", failure=failure, at=EPOCH, chance=chance))
+    return event
+
+
+def test_a_passing_failure_schedules_a_retry() -> None:
+    assert failed(fetching(), DOWN, chance=0.5) == e.RetryScheduled(
+        action="fetch",
+        cause="unavailable",
+        error="it is down.",
+        attempt=1,
+        wait_s=1.25,
+        retry_at=EPOCH + timedelta(seconds=1.25),
+        cursor=50,
+        status=503,
+    )
+
+
+def test_failures_in_a_row_are_counted_and_wait_longer() -> None:
+    event = failed(fetching(attempt=2), DOWN)
+    assert isinstance(event, e.RetryScheduled)
+    assert (event.attempt, event.wait_s) == (3, 4.0)
+
+
+def test_the_servers_retry_after_is_kept() -> None:
+    event = failed(fetching(), LIMITED)
+    assert isinstance(event, e.RetryScheduled)
+    assert (event.wait_s, event.retry_at) == (7.0, EPOCH + timedelta(seconds=7))
+
+
+def test_a_failure_that_no_waiting_cures_ends_the_sync_at_once() -> None:
+    assert failed(fetching(), WRONG_KEY) == e.SyncFailed(
+        action="fetch", reason="unauthorized", error="the key is wrong.", resumable=True, cursor=50
+    )
+
+
+def test_the_last_attempt_that_fails_ends_the_sync_and_names_the_limit() -> None:
+    assert failed(fetching(attempt=3), DOWN) == e.SyncFailed(
+        action="fetch",
+        reason="attempts_max",
+        error="it is down. Gave up after 4 failures in a row; resume later, or raise attempts_max.",
+        resumable=True,
+        cursor=50,
+    )
+
+
+def test_waits_count_from_the_last_resume_and_end_the_sync_past_their_limit() -> None:
+    assert isinstance(failed(fetching(waited_s=53.0), LIMITED), e.RetryScheduled)
+    assert failed(fetching(waited_s=53.5), LIMITED) == e.SyncFailed(
+        action="fetch",
+        reason="waiting_s_max",
+        error="slow down. Gave up after 54 s of waiting already; resume later, or raise waiting_s_max.",
+        resumable=True,
+        cursor=50,
+    )

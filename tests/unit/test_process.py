@@ -1,0 +1,229 @@
+"""What each event leaves behind in the state of a process."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from syncfsm import events as e
+from syncfsm.errors import InvalidTransition
+from syncfsm.machine import State
+from syncfsm.process import Process, apply
+from syncfsm.state import FailureReason, Frontier, Paging, Progress, Retry
+from tests.pure import EPOCH, PureSync, people, slice_of
+
+LATER = EPOCH + timedelta(minutes=5)
+STARTED = e.SyncStarted(
+    source="attio",
+    object="people",
+    sink="jsonl",
+    mode="initial",
+    page_size=20,
+    order="oldest",
+    options=e.Options(attempts_max=3),
+    parent="p0",
+)
+FAILED = e.SyncFailed(action="deliver", reason="unwritable", error="disk full.", resumable=True, cursor=3)
+WAIT = e.RetryScheduled(
+    action="fetch",
+    cause="rate_limited",
+    error="slow down.",
+    attempt=2,
+    wait_s=7.5,
+    retry_at=LATER,
+    cursor=3,
+)
+
+
+def after(turns: int) -> Process:
+    """Seven people at three a page: after the checks, the first fetch, the first delivery, and so on."""
+    sync = PureSync(slice_of(people(7)), page_size=3)
+    for _ in range(turns):
+        assert sync.turn()
+    return sync.process
+
+
+def then(process: Process, *events: e.Event) -> Process:
+    for event in events:
+        record = e.Recorded(stream="p1", version=process.version + 1, at=LATER, event=event)
+        process = apply(process, record)
+    return process
+
+
+def page(**changes: object) -> e.PageFetched:
+    fetched = after(4).pending
+    assert fetched is not None
+    return replace(fetched, **changes)
+
+
+def delivered(
+    *, created: int = 0, updated: int = 0, unchanged: int = 0, rejected: int = 0
+) -> e.PageDelivered:
+    return e.PageDelivered(
+        cursor=3, created=created, updated=updated, unchanged=unchanged, rejected=rejected, elapsed_ms=1
+    )
+
+
+def test_a_start_leaves_what_was_asked_for() -> None:
+    assert apply(None, e.Recorded(stream="p1", version=1, at=EPOCH, event=STARTED)) == Process(
+        id="p1",
+        version=1,
+        state=State.INITIALIZING,
+        source="attio",
+        object="people",
+        sink="jsonl",
+        mode="initial",
+        page_size=20,
+        order="oldest",
+        options=e.Options(attempts_max=3),
+        parent="p0",
+        started_at=EPOCH,
+        updated_at=EPOCH,
+    )
+
+
+def test_every_event_moves_the_version_and_the_time_of_the_last_change() -> None:
+    process = after(1)
+    cancelled = then(process, e.SyncCancelled(by="ada", why="enough"))
+    assert cancelled == replace(process, version=process.version + 1, state=State.CANCELLED, updated_at=LATER)
+
+
+def test_checks_in_order_leave_what_they_found_and_end_the_retries() -> None:
+    process = then(after(0), replace(WAIT, action="check"), e.FetchingBegan(found={"workspace": "acme"}))
+    assert (process.state, process.found, process.retry) == (State.FETCHING, {"workspace": "acme"}, None)
+
+
+def test_an_illegal_event_is_refused_with_all_that_would_be_legal() -> None:
+    legal = "FetchingBegan, RetryScheduled, SyncCancelled, SyncFailed"
+    with pytest.raises(
+        InvalidTransition, match=rf"at version 1, which is INITIALIZING; legal here: {legal}$"
+    ):
+        then(after(0), delivered())
+
+
+def test_the_watermark_is_the_instant_of_the_first_page() -> None:
+    process = then(after(1), page(as_of=EPOCH), delivered(), page(as_of=LATER))
+    assert process.watermark == EPOCH
+
+
+def test_a_delivery_adds_to_the_totals_and_remembers_its_page() -> None:
+    reject = e.Reject(record_id="r9", reason="no name")
+    process = then(
+        after(1), page(malformed=(reject,)), delivered(created=1, updated=1, unchanged=1, rejected=1)
+    )
+    process = then(process, page(cursor=6, ids_digest="f0"), delivered(created=1, updated=2))
+    assert process.progress == Progress(
+        pages=2,
+        fetched=7,
+        created=2,
+        updated=3,
+        unchanged=1,
+        rejected=1,
+        last_cursor=6,
+        ids_digest="f0",
+    )
+
+
+def test_a_delivery_ends_the_retries_and_lets_go_of_the_page() -> None:
+    process = then(after(1), page(), replace(WAIT, action="deliver"), delivered())
+    assert (process.retry, process.pending) == (None, None)
+
+
+def test_a_delivery_moves_the_paging_to_where_its_page_said() -> None:
+    process = then(after(1), page(margin=2), delivered())
+    assert process.paging == Paging(
+        offset=6, frontier=Frontier(key="00002", ids=frozenset({"r00005"})), peek="r00006", margin=2
+    )
+
+
+def test_after_the_last_page_the_offset_stays_where_it_was() -> None:
+    process = then(after(3), page(has_more=False, next_cursor=None), delivered())
+    assert (process.paging.offset, process.paging.has_more) == (3, False)
+
+
+def test_the_ids_of_a_frontier_add_up_only_while_its_key_stays_the_same() -> None:
+    same = page(frontier=e.FrontierMark(key="k", ids=("a", "b")))
+    more = page(frontier=e.FrontierMark(key="k", ids=("c",)))
+    other = page(frontier=e.FrontierMark(key="j", ids=("d",)))
+    process = then(after(1), same, delivered(), more, delivered(), page(frontier=None), delivered())
+    assert process.paging.frontier == Frontier(key="k", ids=frozenset("abc"))
+    assert then(process, other, delivered()).paging.frontier == Frontier(key="j", ids=frozenset("d"))
+
+
+def test_rows_without_a_new_one_add_up_until_a_new_one_or_a_malformed_one_comes() -> None:
+    reject = e.Reject(record_id="", reason="has no record id")
+    nothing = page(record_ids=(), malformed=(), count=40)
+    process = then(after(1), nothing, delivered(), nothing, delivered())
+    assert process.paging.stalled_rows == 80
+    for new in (page(), page(record_ids=(), malformed=(reject,)), page(malformed=(reject,))):
+        assert then(process, new, delivered()).paging.stalled_rows == 0
+
+
+def test_retries_leave_the_last_one_and_their_sums() -> None:
+    timeout = replace(WAIT, cause="timeout", error="no answer.", attempt=1, wait_s=0.5, retry_at=EPOCH)
+    process = then(after(1), timeout, WAIT)
+    assert process.retry == Retry(
+        action="fetch", cause="rate_limited", error="slow down.", attempt=2, retry_at=LATER
+    )
+    assert process.progress == Progress(retries=2, rate_limited=1, waited_s=8.0)
+    assert then(process, WAIT).progress == Progress(retries=3, rate_limited=2, waited_s=15.5)
+
+
+def test_a_shift_goes_back_is_counted_and_lets_go_of_a_page_fetched_before_it() -> None:
+    shifted = e.PagesShifted(cursor=3, offset=3, expected="r00003", found="r00005", step_back=3, elapsed_ms=1)
+    process = then(after(4), shifted, replace(shifted, step_back=6))
+    assert process.pending is None
+    assert (process.paging.step_back, process.paging.step_backs, process.progress.shifts) == (6, 2, 2)
+    assert process.paging.offset == 3
+
+
+def test_a_failure_leaves_its_reason_and_whether_a_resume_can_help() -> None:
+    process = then(after(1), FAILED)
+    assert process.failure == FailureReason(
+        action="deliver", reason="unwritable", error="disk full.", resumable=True
+    )
+    assert process.is_resumable
+    assert not then(after(1), replace(FAILED, resumable=False)).is_resumable
+
+
+def stuck() -> Process:
+    """A sync that failed with a page in hand, after retries, steps back and rows that led nowhere."""
+    process = then(after(4), WAIT, FAILED)
+    return replace(process, paging=replace(process.paging, step_back=6, step_backs=2, stalled_rows=90))
+
+
+@pytest.mark.parametrize("to", ["FETCHING", "INITIALIZING"])
+def test_a_resume_forgets_the_troubles_and_nothing_else(to: e.ResumeTo) -> None:
+    before = stuck()
+    resumed = then(before, e.SyncResumed(by="ada", why="disk is larger", to=to))
+    assert resumed == replace(
+        before,
+        version=before.version + 1,
+        state=State(to),
+        updated_at=LATER,
+        failure=None,
+        retry=None,
+        pending=None,
+        paging=replace(before.paging, step_back=0, step_backs=0, stalled_rows=0),
+        budget_from=before.progress,
+    )
+    assert resumed.progress.waited_s == 7.5
+
+
+def test_a_resume_may_change_the_page_size() -> None:
+    resumed = then(stuck(), e.SyncResumed(by="ada", why="smaller", to="FETCHING", page_size=2))
+    assert resumed.page_size == 2
+
+
+def test_a_process_shows_its_cursor_while_it_fetches_and_only_then() -> None:
+    assert repr(after(0)) == "<Process p1 people INITIALIZING v1>"
+    assert repr(after(3)) == "<Process p1 people FETCHING v4 cursor=3>"
+    assert repr(then(after(3), FAILED)) == "<Process p1 people FAILED v5>"
+
+
+def test_the_pace_is_people_over_the_time_from_first_event_to_last() -> None:
+    process = replace(after(3), started_at=EPOCH, updated_at=EPOCH + timedelta(seconds=2))
+    assert process.records_per_s == 1.5
+    assert replace(process, updated_at=EPOCH).records_per_s == 0.0
