@@ -1,21 +1,17 @@
 """What can happen to a process: one frozen value for each event, in the past tense.
 
 These names and fields are the storage format. A field may be added with a default; anything else
-needs a higher `schema` on the class and an upcaster from the schema before it, so that every log ever
-written stays readable. No event holds a key, a token or a whole record: ids, counts and reasons are
+needs a higher `schema` on the class and an upcaster from the schema before it (log/codec.py), so that every
+log ever written stays readable. No event holds a key, a token or a whole record: ids, counts and reasons are
 enough to replay. This file knows nothing of the log, the network or the time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
-from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import msgspec
-
-from syncfsm.errors import CorruptLog
 
 Order = Literal["newest", "oldest", "id"]
 Mode = Literal["initial"]
@@ -242,11 +238,6 @@ EVENT_TYPES: dict[str, type[Event]] = {
     )
 }
 
-Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
-
-UPCASTERS: dict[tuple[str, int], Upcaster] = {}
-"""Old shape → next shape, by (event type, the schema it reads). Pure."""
-
 
 class Recorded(Value, frozen=True):
     """The envelope: an event with its place and time in the log.
@@ -273,43 +264,3 @@ class Recorded(Value, frozen=True):
     def type(self) -> str:
         """The event's type, which is also the trigger of its transition."""
         return type(self.event).__name__
-
-
-def encode(event: Event) -> bytes:
-    """Return the event's data as JSON, fields in the order of their definition."""
-    return msgspec.json.encode(event)
-
-
-def decode(type_name: str, schema: int, data: bytes | str) -> Event:
-    """Return the event that was stored, brought up to today's shape.
-
-    Raises:
-        CorruptLog: The type is unknown, the schema is newer than this code, or the data does not fit.
-    """
-    cls = EVENT_TYPES.get(type_name)
-    if cls is None or schema > cls.schema:
-        raise CorruptLog(
-            f"event type {type_name} with schema {schema} is unknown to this version of syncfsm: "
-            "read this log with the version that wrote it, or a newer one"
-        )
-    try:
-        if schema == cls.schema:
-            return _decoder(cls).decode(data)
-        return msgspec.convert(_upcast(type_name, schema, cls.schema, data), cls)
-    except msgspec.DecodeError as error:
-        raise CorruptLog(f"the data of a stored {type_name} does not fit its type: {error}") from error
-
-
-@cache
-def _decoder(cls: type[Event]) -> msgspec.json.Decoder[Event]:
-    return msgspec.json.Decoder(cls)
-
-
-def _upcast(type_name: str, schema: int, target: int, data: bytes | str) -> dict[str, Any]:
-    shape: dict[str, Any] = msgspec.json.decode(data)
-    for step in range(schema, target):
-        upcaster = UPCASTERS.get((type_name, step))
-        if upcaster is None:
-            raise CorruptLog(f"no {type_name} was ever written with schema {step}")
-        shape = upcaster(shape)
-    return shape
