@@ -90,6 +90,11 @@ class Engine(Generic[T]):
         """Return the active process of the source object, if there is one."""
         return self.log.active(self.source.name, self.source.object)
 
+    def unfinished(self) -> Process | None:
+        """Return the process that `take_up` would go on with: active, or failed and resumable."""
+        process = self.log.latest(self.source.name, self.source.object, self.sink.name)
+        return process if process and (process.is_active or process.is_resumable) else None
+
     def last_sync_time(self) -> datetime | None:
         """Return the watermark of the last sync completed into this sink: what it has seen, it has."""
         return self.log.last_sync_time(self.source.name, self.source.object, self.sink.name)
@@ -108,7 +113,7 @@ class Engine(Generic[T]):
 
         Raises:
             ActiveSync: One is active for the same source object.
-            ConfigurationError: The page size cannot work.
+            ConfigurationError: The page size or a limit cannot work.
         """
         started = lifecycle.started(
             source=self.source.name,
@@ -146,42 +151,68 @@ class Engine(Generic[T]):
         return await self._step(self._load(process_id))
 
     def resume(
-        self, process_id: str, *, page_size: int | None = None, by: str = "engine", why: str = ""
+        self,
+        process_id: str,
+        *,
+        page_size: int | None = None,
+        options: e.Options | None = None,
+        by: str = "engine",
+        why: str = "",
     ) -> Process:
-        """Record that a failed process goes on, with another page size if one is given.
+        """Record that a failed process goes on, with another page size or other limits if given.
 
         Raises:
             NotActive: It has not failed, or failed in a way that going on cannot mend.
             ActiveSync: Another one has become active meanwhile.
-            ConfigurationError: The page size cannot work, or the process is not this engine's.
+            ConfigurationError: The page size or a limit cannot work, or the process is not this engine's.
         """
         process = self._load(process_id)
-        resumed = lifecycle.resumed(process, page_size=page_size, by=by, why=why)
+        resumed = lifecycle.resumed(process, page_size=page_size, options=options, by=by, why=why)
         return self._commit(process, process.id, (resumed,))
 
-    def take_up(self, *, page_size: int = 50, order: e.Order = "newest") -> Process:
+    def take_up(
+        self, *, page_size: int = 50, order: e.Order = "newest", options: e.Options | None = None
+    ) -> Process:
         """Return the process to go on with: the active one, the failed one resumed, or a new one.
+
+        Args:
+            page_size: Records in a page from here on; an active process keeps its own.
+            order: See `start`.
+            options: Rules and limits from here on; if `None`, those of the process, or of the source.
 
         Raises:
             ActiveSync: The active one is for another sink.
-            ConfigurationError: The order is not the one that the process began with.
+            ConfigurationError: The order is not the one that the process began with, or the options are
+                not those of an active process, which keeps its own.
         """
-        process = self.log.latest(self.source.name, self.source.object, self.sink.name)
-        if process is None or not (process.is_active or process.is_resumable):
-            return self.start(page_size=page_size, order=order)
+        process = self.unfinished()
+        if process is None:
+            return self.start(page_size=page_size, order=order, options=options)
         if process.order != order:
             raise ConfigurationError(
                 f"process {process.id} is not finished and began with order {process.order!r}: "
                 f"go on with that order, or start anew"
             )
-        if process.is_active:
-            return process
-        changed = page_size if page_size != process.page_size else None
-        return self.resume(process.id, page_size=changed, why="run again")
+        return self._go_on(process, page_size, options)
 
-    async def sync(self, *, page_size: int = 50, order: e.Order = "newest") -> Process:
+    def _go_on(self, process: Process, page_size: int, options: e.Options | None) -> Process:
+        """Return an unfinished process, resumed if it has failed, with what has changed."""
+        changed = options if options != process.options else None
+        if not process.is_active:
+            size = page_size if page_size != process.page_size else None
+            return self.resume(process.id, page_size=size, options=changed, why="run again")
+        if changed is not None:
+            raise ConfigurationError(
+                f"process {process.id} is active, and only one that has failed can go on with other limits: "
+                f"go on with its own, or start anew"
+            )
+        return process
+
+    async def sync(
+        self, *, page_size: int = 50, order: e.Order = "newest", options: e.Options | None = None
+    ) -> Process:
         """Take up the unfinished sync or start a new one, and run it. See `take_up` and `run`."""
-        return await self.run(self.take_up(page_size=page_size, order=order).id)
+        return await self.run(self.take_up(page_size=page_size, order=order, options=options).id)
 
     def cancel(self, process_id: str, *, by: str = "engine", why: str = "") -> Process:
         """Stop an active process for good. See `lifecycle.cancel`."""

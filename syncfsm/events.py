@@ -213,12 +213,16 @@ class SyncCancelled(Event, frozen=True):
 
 
 class SyncResumed(Event, frozen=True):
-    """A failed sync goes on: to FETCHING, or to INITIALIZING if it never got further."""
+    """A failed sync goes on: to FETCHING, or to INITIALIZING if it never got further.
+
+    `page_size` and `options` are null where they stay as they were.
+    """
 
     by: str
     why: str
     to: ResumeTo
     page_size: int | None = None
+    options: Options | None = None
 
 
 EVENT_TYPES: dict[str, type[Event]] = {

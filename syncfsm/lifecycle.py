@@ -9,6 +9,7 @@ from typing import Protocol
 from syncfsm import events as e
 from syncfsm.clock import Clock, SystemClock
 from syncfsm.errors import ConfigurationError, NotActive, VersionConflict
+from syncfsm.limits import check_limits
 from syncfsm.log.protocol import EventLog
 from syncfsm.machine import State
 from syncfsm.process import Process, fold
@@ -63,9 +64,9 @@ def started(
     """Return the event that starts a sync.
 
     Raises:
-        ConfigurationError: The page size cannot work.
+        ConfigurationError: The page size or a limit cannot work.
     """
-    _check_page_size(page_size, options)
+    _check(page_size, options)
     return e.SyncStarted(
         source=source,
         object=object_,
@@ -77,19 +78,20 @@ def started(
     )
 
 
-def resumed(process: Process, *, page_size: int | None, by: str, why: str) -> e.SyncResumed:
-    """Return the event that lets a failed process go on, with another page size if one is given.
+def resumed(
+    process: Process, *, page_size: int | None, options: e.Options | None, by: str, why: str
+) -> e.SyncResumed:
+    """Return the event that lets a failed process go on, with another page size or limits if given.
 
     Raises:
         NotActive: It has not failed, or failed in a way that going on cannot mend.
-        ConfigurationError: The page size cannot work.
+        ConfigurationError: The page size or a limit cannot work.
     """
     if not process.is_resumable:
         raise NotActive(f"process {process.id} is {process.state} and cannot be resumed: start a new one")
-    if page_size is not None:
-        _check_page_size(page_size, process.options)
+    _check(process.page_size if page_size is None else page_size, options or process.options)
     to: e.ResumeTo = "FETCHING" if process.found is not None else "INITIALIZING"
-    return e.SyncResumed(by=by, why=why, to=to, page_size=page_size)
+    return e.SyncResumed(by=by, why=why, to=to, page_size=page_size, options=options)
 
 
 def cancel(
@@ -125,7 +127,8 @@ def cancel(
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-def _check_page_size(page_size: int, options: e.Options) -> None:
+def _check(page_size: int, options: e.Options) -> None:
+    check_limits(options)
     is_plain = options.termination == "short_page"
     least, most = (2, options.limit_max) if is_plain else (1, options.limit_max - 1)
     if not least <= page_size <= most:

@@ -233,6 +233,7 @@ def _sync_resumed(process: Process, event: e.SyncResumed) -> Process:
         retry=None,
         pending=None,
         page_size=event.page_size or process.page_size,
+        options=event.options or process.options,
         paging=replace(process.paging, step_back=0, step_backs=0, stalled_rows=0),
         budget_from=process.progress,
     )
