@@ -15,9 +15,17 @@ from typing import Any, assert_never
 from syncfsm import events as e
 from syncfsm.backoff import later, spent_budget, wait_s
 from syncfsm.failure import Failure
-from syncfsm.giving_up import gave_up, never_anchored, out_of_budget, stalled, too_many_rejects, unordered
+from syncfsm.giving_up import (
+    gave_up,
+    never_anchored,
+    out_of_budget,
+    stalled,
+    too_many_rejects,
+    unasked,
+    unordered,
+)
 from syncfsm.machine import State
-from syncfsm.pagination import PageRequest, Row, Shifted, Taken, Unordered, accept, plan, rule_of
+from syncfsm.pagination import PageRequest, Row, Shifted, Taken, Unasked, Unordered, accept, plan, rule_of
 from syncfsm.process import Process
 
 # ── actions: what to do, imperative ──────────────────────────────────────────────────────────
@@ -147,6 +155,8 @@ def _page(process: Process, outcome: Fetched) -> e.Event:
             return never_anchored(process) or _shifted(outcome, verdict)
         case Unordered():
             return unordered(process, verdict)
+        case Unasked():
+            return unasked(process, verdict)
         case _:
             assert_never(verdict)
 
@@ -214,7 +224,7 @@ def _delivered(process: Process, outcome: Delivered) -> tuple[e.Event, ...]:
 
 
 def _completed(process: Process) -> e.SyncCompleted:
-    assert process.watermark is not None, "a page was fetched before the end"
+    assert process.watermark is not None or process.mode == "rejects", "a page was fetched before the end"
     return e.SyncCompleted(
         totals=process.progress.totals,
         watermark=process.watermark,

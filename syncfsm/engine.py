@@ -17,7 +17,7 @@ import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from syncfsm import decide as d
 from syncfsm import events as e
@@ -28,6 +28,7 @@ from syncfsm.log.protocol import EventLog
 from syncfsm.machine import State
 from syncfsm.perform import Performer
 from syncfsm.process import Process
+from syncfsm.rejects import last_with_rejects, open_ids, rejects_of
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.protocol import Source, Transform
 
@@ -90,9 +91,13 @@ class Engine(Generic[T]):
         """Return the active process of the source object, if there is one."""
         return self.log.active(self.source.name, self.source.object)
 
-    def unfinished(self) -> Process | None:
-        """Return the process that `take_up` would go on with: active, or failed and resumable."""
-        process = self.log.latest(self.source.name, self.source.object, self.sink.name)
+    def unfinished(self, mode: e.Mode = "initial") -> Process | None:
+        """Return the process to go on with, active or failed and resumable.
+
+        Args:
+            mode: `initial` for a sync (see `take_up`), `rejects` for a retry (see `retry_rejects`).
+        """
+        process = self.log.latest(self.source.name, self.source.object, self.sink.name, mode=mode)
         return process if process and (process.is_active or process.is_resumable) else None
 
     def last_sync_time(self) -> datetime | None:
@@ -115,13 +120,15 @@ class Engine(Generic[T]):
             ActiveSync: One is active for the same source object.
             ConfigurationError: The page size or a limit cannot work.
         """
+        return self._start(page_size=page_size, order=order, options=options)
+
+    def _start(self, *, options: e.Options | None, **wanted: Any) -> Process:
         started = lifecycle.started(
             source=self.source.name,
             object_=self.source.object,
             sink=self.sink.name,
-            page_size=page_size,
-            order=order,
             options=options or self.source.options,
+            **wanted,
         )
         return self._commit(None, f"{self._rng.getrandbits(48):012x}", (started,))
 
@@ -214,6 +221,37 @@ class Engine(Generic[T]):
         """Take up the unfinished sync or start a new one, and run it. See `take_up` and `run`."""
         return await self.run(self.take_up(page_size=page_size, order=order, options=options).id)
 
+    def retry_rejects(
+        self, process_id: str | None = None, *, page_size: int = 50, options: e.Options | None = None
+    ) -> Process | None:
+        """Return a process that sends rejected records again, or `None` if there are none; `run` does it.
+
+        It is the unfinished retry of the same sync, resumed if it has failed, or a new one. It asks for the
+        records that have an id and were not delivered since.
+
+        Args:
+            process_id: Whose rejects; of the last sync that is over or has failed and has some if `None`.
+            page_size: Records in a page.
+            options: Rules and limits from here on; if `None`, those of the process, or of the source.
+
+        Raises:
+            ActiveSync: A sync of the same source object is active.
+            ProcessNotFound: There is no such process.
+            ConfigurationError: The page size or a limit cannot work, or the process is not this engine's.
+        """
+        parent = self._load(process_id) if process_id else last_with_rejects(self.log, self._is_ours)
+        if parent is None:
+            return None
+        unfinished = self.unfinished("rejects")
+        if unfinished is not None and parent.id in {unfinished.id, unfinished.parent}:
+            return self._go_on(unfinished, page_size, options)
+        record_ids = open_ids(rejects_of(self.log, parent))
+        if not record_ids:
+            return None
+        return self._start(
+            page_size=page_size, order="id", options=options, parent=parent.id, record_ids=record_ids
+        )
+
     def cancel(self, process_id: str, *, by: str = "engine", why: str = "") -> Process:
         """Stop an active process for good. See `lifecycle.cancel`."""
         return lifecycle.cancel(self.log, process_id, by=by, why=why, clock=self.clock, hooks=self._hooks)
@@ -223,14 +261,16 @@ class Engine(Generic[T]):
     def _load(self, process_id: str) -> Process:
         """Return a process, if it is one for this source object and sink."""
         process = self.log.load(process_id)
-        theirs = (process.source, process.object, process.sink)
-        ours = (self.source.name, self.source.object, self.sink.name)
-        if theirs != ours:
+        if not self._is_ours(process):
             raise ConfigurationError(
-                f"process {process_id} syncs {' '.join(theirs[:2])} into {theirs[2]}, "
-                f"but this engine {' '.join(ours[:2])} into {ours[2]}"
+                f"process {process_id} syncs {process.source} {process.object} into {process.sink}, "
+                f"but this engine {self.source.name} {self.source.object} into {self.sink.name}"
             )
         return process
+
+    def _is_ours(self, process: Process) -> bool:
+        ours = (self.source.name, self.source.object, self.sink.name)
+        return (process.source, process.object, process.sink) == ours
 
     async def _step(self, process: Process) -> Process:
         """Take turns until nothing is held in memory, so that a worker never fetches a page twice."""

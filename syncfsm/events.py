@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 Order = Literal["newest", "oldest", "id"]
-Mode = Literal["initial"]
+Mode = Literal["initial", "rejects"]
 Termination = Literal["peek", "short_page"]
 ResumeTo = Literal["INITIALIZING", "FETCHING"]
 ActionName = Literal["check", "fetch", "deliver", "finish"]
@@ -88,7 +88,11 @@ class Event(Value, frozen=True):
 
 
 class SyncStarted(Event, frozen=True):
-    """Somebody asked for a sync."""
+    """Somebody asked for a sync.
+
+    `mode` is `initial` for all records, `rejects` for those that the sync `parent` could not deliver: these
+    are `record_ids`.
+    """
 
     source: str
     object: str
@@ -98,6 +102,7 @@ class SyncStarted(Event, frozen=True):
     order: Order
     options: Options
     parent: str | None = None
+    record_ids: tuple[str, ...] = ()
 
 
 class FetchingBegan(Event, frozen=True):
@@ -188,10 +193,10 @@ class PagesShifted(Event, frozen=True):
 
 
 class SyncCompleted(Event, frozen=True):
-    """Every page was delivered. `watermark` is where a next, ongoing sync takes up."""
+    """Every page was delivered. `watermark` is where a next, ongoing sync takes up; null after a retry."""
 
     totals: Totals
-    watermark: datetime
+    watermark: datetime | None
     digest: str
 
 

@@ -12,7 +12,7 @@ from syncfsm import events as e
 from syncfsm.backoff import GiveUp
 from syncfsm.failure import Failure
 from syncfsm.limits import advice
-from syncfsm.pagination import Unordered
+from syncfsm.pagination import Unasked, Unordered
 from syncfsm.process import Process
 
 
@@ -62,8 +62,22 @@ def unordered(process: Process, verdict: Unordered) -> e.SyncFailed:
     return _failed(process, "fetch", "unordered", error, resumable=False)
 
 
+def unasked(process: Process, verdict: Unasked) -> e.SyncFailed:
+    """Return the end by a row that was not asked for."""
+    error = (
+        f"{process.source} returned {verdict.found}, though only other records were asked for: it does not "
+        "heed `record_ids`, and so rejects cannot be sent again. Run a whole sync instead."
+    )
+    return _failed(process, "fetch", "unasked", error, resumable=False)
+
+
 def too_many_rejects(process: Process, page: e.PageFetched, rejected: int) -> e.SyncFailed | None:
-    """Return the end by rejects, this page's included, that pass the error budget; if they do."""
+    """Return the end by rejects, this page's included, that pass the error budget; if they do.
+
+    A retry of rejects has no such budget: that some are refused again is what to expect.
+    """
+    if process.mode == "rejects":
+        return None
     options = process.options
     before = process.progress.rejected - process.budget_from.rejected
     fetched = process.progress.fetched - process.budget_from.fetched

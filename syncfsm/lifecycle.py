@@ -59,22 +59,33 @@ def commit(
 
 
 def started(
-    *, source: str, object_: str, sink: str, page_size: int, order: e.Order, options: e.Options
+    *,
+    source: str,
+    object_: str,
+    sink: str,
+    page_size: int,
+    order: e.Order,
+    options: e.Options,
+    parent: str | None = None,
+    record_ids: tuple[str, ...] = (),
 ) -> e.SyncStarted:
-    """Return the event that starts a sync.
+    """Return the event that starts a sync: of all records, or of those that `parent` could not deliver.
 
     Raises:
         ConfigurationError: The page size or a limit cannot work.
     """
+    assert (parent is None) is (not record_ids), "a retry has a parent and records, another sync neither"
     _check(page_size, options)
     return e.SyncStarted(
         source=source,
         object=object_,
         sink=sink,
-        mode="initial",
+        mode="initial" if parent is None else "rejects",
         page_size=page_size,
         order=order,
         options=options,
+        parent=parent,
+        record_ids=record_ids,
     )
 
 

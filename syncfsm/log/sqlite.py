@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 from sqlite_utils import Database
 
 from syncfsm.errors import ActiveSync, LogError, ProcessNotFound, VersionConflict
-from syncfsm.events import Recorded
+from syncfsm.events import Mode, Recorded
 from syncfsm.log.codec import (
     SNAPSHOT_SCHEMA,
     format_time,
@@ -40,9 +40,9 @@ _INSERT_EVENT = """
 
 _UPSERT_PROCESS = """
     INSERT INTO processes
-        (id, source, object, sink, started_at, state, version, updated_at, watermark,
+        (id, source, object, sink, mode, started_at, state, version, updated_at, watermark,
          snapshot, snapshot_schema)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET
         state = excluded.state, version = excluded.version, updated_at = excluded.updated_at,
         watermark = excluded.watermark, snapshot = coalesce(excluded.snapshot, snapshot),
@@ -129,14 +129,14 @@ class SqliteLog:
         with self._translated():
             return dict(self._connection.execute("SELECT id, version FROM processes"))
 
-    def latest(self, source: str, object_: str, sink: str) -> Process | None:
+    def latest(self, source: str, object_: str, sink: str, *, mode: Mode = "initial") -> Process | None:
         """See `EventLog.latest`."""
         sql = """
             SELECT id FROM processes JOIN events ON stream = id AND events.version = 1
-            WHERE source = ? AND object = ? AND sink = ?
+            WHERE source = ? AND object = ? AND sink = ? AND mode = ?
             ORDER BY position DESC LIMIT 1
         """
-        found = self._one(sql, (source, object_, sink))
+        found = self._one(sql, (source, object_, sink, mode))
         return self.load(found[0]) if found else None
 
     def active(self, source: str, object_: str) -> Process | None:
@@ -192,8 +192,9 @@ class SqliteLog:
     def _second(self, after: Process) -> ActiveSync:
         other = self.active(after.source, after.object)
         name = other.id if other else None
+        what = "a retry of the rejects" if other and other.mode == "rejects" else "a sync"
         return ActiveSync(
-            f"a sync of {after.source} {after.object} is active already: process {name}. "
+            f"{what} of {after.source} {after.object} is active already: process {name}. "
             "Go on with it, or cancel it, before another begins.",
             name,
         )
@@ -236,6 +237,7 @@ def _process_values(process: Process) -> tuple[Any, ...]:
         process.source,
         process.object,
         process.sink,
+        process.mode,
         format_time(process.started_at),
         process.state.value,
         process.version,

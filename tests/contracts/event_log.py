@@ -24,6 +24,22 @@ STARTED = e.SyncStarted(
     order="newest",
     options=e.Options(),
 )
+RETRY = e.SyncStarted(
+    source="attio",
+    object="people",
+    sink="list",
+    mode="rejects",
+    page_size=50,
+    order="id",
+    options=e.Options(),
+    parent="p1",
+    record_ids=("r1", "r2"),
+)
+RETRY_DONE = e.SyncCompleted(
+    totals=e.Totals(pages=0, fetched=0, created=0, updated=0, unchanged=0, rejected=0),
+    watermark=None,
+    digest="",
+)
 BEGAN = e.FetchingBegan(found={"workspace": "northwind"})
 CANCELLED = e.SyncCancelled(by="test", why="")
 
@@ -133,6 +149,28 @@ class EventLogContract:
         latest = log.latest("attio", "people", "list")
         assert latest is not None
         assert latest.id == "p2"
+
+    def test_a_retry_of_rejects_is_told_from_a_sync_of_all_and_moves_no_watermark(
+        self, log: EventLog
+    ) -> None:
+        add(log, None, RETRY, BEGAN, RETRY_DONE, process_id="p2")
+        latest = log.latest("attio", "people", "list", mode="rejects")
+        assert latest == log.load("p2")
+        assert latest is not None
+        assert (latest.mode, latest.parent, latest.record_ids) == ("rejects", "p1", ("r1", "r2"))
+        assert log.latest("attio", "people", "list") is None
+        assert log.last_sync_time("attio", "people", "list") is None
+
+    def test_a_retry_and_a_sync_of_all_are_not_active_together(self, log: EventLog) -> None:
+        add(log, None, RETRY, process_id="p2")
+        with pytest.raises(
+            ActiveSync, match="a retry of the rejects of attio people is active already: process p2"
+        ):
+            add(log, None, STARTED)
+        cancel(log, "p2", by="test")
+        add(log, None, STARTED)
+        with pytest.raises(ActiveSync, match="a sync of attio people is active already: process p1"):
+            add(log, None, RETRY, process_id="p3")
 
     def test_a_cancelled_sync_sets_no_watermark(self, log: EventLog) -> None:
         cancel(log, add(log, None, STARTED, BEGAN).id, by="test")
