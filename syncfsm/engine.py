@@ -104,6 +104,11 @@ class Engine(Generic[T]):
         """Return the watermark of the last sync completed into this sink: what it has seen, it has."""
         return self.log.last_sync_time(self.source.name, self.source.object, self.sink.name)
 
+    def is_ours(self, process: Process) -> bool:
+        """Whether a process is one of this source object and sink."""
+        ours = (self.source.name, self.source.object, self.sink.name)
+        return (process.source, process.object, process.sink) == ours
+
     # ── beginning, going on, ending ──────────────────────────────────────────────────────────
 
     def start(
@@ -239,7 +244,7 @@ class Engine(Generic[T]):
             ProcessNotFound: There is no such process.
             ConfigurationError: The page size or a limit cannot work, or the process is not this engine's.
         """
-        parent = self._load(process_id) if process_id else last_with_rejects(self.log, self._is_ours)
+        parent = self._load(process_id) if process_id else last_with_rejects(self.log, self.is_ours)
         if parent is None:
             return None
         unfinished = self.unfinished("rejects")
@@ -261,16 +266,12 @@ class Engine(Generic[T]):
     def _load(self, process_id: str) -> Process:
         """Return a process, if it is one for this source object and sink."""
         process = self.log.load(process_id)
-        if not self._is_ours(process):
+        if not self.is_ours(process):
             raise ConfigurationError(
                 f"process {process_id} syncs {process.source} {process.object} into {process.sink}, "
                 f"but this engine {self.source.name} {self.source.object} into {self.sink.name}"
             )
         return process
-
-    def _is_ours(self, process: Process) -> bool:
-        ours = (self.source.name, self.source.object, self.sink.name)
-        return (process.source, process.object, process.sink) == ours
 
     async def _step(self, process: Process) -> Process:
         """Take turns until nothing is held in memory, so that a worker never fetches a page twice."""

@@ -14,7 +14,6 @@ import click
 from syncfsm.cli.output import FAILED, json_option, plural, print_json
 from syncfsm.contact import Contact
 from syncfsm.engine import Engine
-from syncfsm.errors import ConfigurationError
 from syncfsm.events import Options, Recorded
 from syncfsm.lifecycle import Hook
 from syncfsm.limits import LIMITS, with_limits
@@ -110,11 +109,7 @@ async def _run(engine: Engine[Contact], begin: Begin) -> Process | None:
 
 
 def _begun(engine: Engine[Contact], begin: Begin) -> Process | None:
-    try:
-        process = begin(engine)
-    except ConfigurationError as error:
-        how = " with --fresh" if str(error).endswith("start anew") else ""
-        raise ConfigurationError(f"{error}{how}") from error
+    process = begin(engine)
     if process is not None and process.version > 1:
         place = f"at version {process.version}, {process.page_size} records a page"
         click.echo(f"going on with process {process.id} {place}", err=True)

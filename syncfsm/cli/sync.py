@@ -11,6 +11,7 @@ from syncfsm.cli.output import Command
 from syncfsm.cli.running import limits, report, run, sync_options
 from syncfsm.contact import Contact
 from syncfsm.engine import Engine
+from syncfsm.errors import ConfigurationError
 from syncfsm.events import Order
 from syncfsm.log import open_log
 from syncfsm.process import Process
@@ -40,12 +41,21 @@ def sync(*, log_path: str, fresh: bool, as_json: bool, **asked: Any) -> None:
         wanted = {name: asked[name] for name in ("page_size", "order")}
         if fresh:
             return _start_anew(engine, asked["settings"], **wanted)
-        return engine.take_up(options=limits(engine, engine.unfinished(), asked["settings"]), **wanted)
+        return _take_up(engine, asked["settings"], **wanted)
 
     with open_log(log_path) as log:
         process = run(log, begin, as_json=as_json, **asked)
     assert process is not None, "a sync always has something to do"
     sys.exit(report(process, log_path, as_json=as_json))
+
+
+def _take_up(engine: Engine[Contact], settings: tuple[str, ...], **wanted: Any) -> Process:
+    options = limits(engine, engine.unfinished(), settings)
+    try:
+        return engine.take_up(options=options, **wanted)
+    except ConfigurationError as error:
+        how = " with --fresh" if str(error).endswith("start anew") else ""
+        raise ConfigurationError(f"{error}{how}") from error
 
 
 def _start_anew(engine: Engine[Contact], settings: tuple[str, ...], **wanted: Any) -> Process:
