@@ -277,6 +277,7 @@ class Engine(Generic[T]):
         """Take turns until nothing is held in memory, so that a worker never fetches a page twice."""
         try:
             while (action := d.next_action(process)) is not None and self._is_due(action.not_before):
+                lifecycle.check_untouched(self.log, process)
                 outcome = await self._performer.perform(process, action)
                 process = self._commit(process, process.id, d.decide(process, outcome))
                 self._performer.hold(process, outcome)

@@ -58,6 +58,20 @@ def commit(
     return after
 
 
+def check_untouched(log: EventLog, process: Process) -> None:
+    """Let nothing be asked for and nothing delivered where somebody cancelled the process, or is on it.
+
+    Raises:
+        VersionConflict: The process has moved on in the log.
+    """
+    version = log.version(process.id)
+    if version != process.version:
+        raise VersionConflict(
+            f"process {process.id} is at version {version}, not at {process.version} as expected: "
+            "another worker is on it. Nothing was done."
+        )
+
+
 def started(
     *,
     source: str,

@@ -76,6 +76,10 @@ class EventLog(Protocol):
         """
         ...
 
+    def version(self, process_id: str) -> int:
+        """Return the version of a process, 0 if there is none: a cheap way to see whether it has moved."""
+        ...
+
     def ids(self) -> list[str]:
         """Return the ids of all processes, oldest first."""
         ...

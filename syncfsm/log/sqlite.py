@@ -118,6 +118,11 @@ class SqliteLog:
             raise ProcessNotFound(f"no process {process_id} in {self.path}")
         return process
 
+    def version(self, process_id: str) -> int:
+        """See `EventLog.version`."""
+        (version,) = self._one("SELECT max(version) FROM events WHERE stream = ?", (process_id,))
+        return version or 0
+
     def ids(self) -> list[str]:
         """See `EventLog.ids`."""
         sql = "SELECT stream FROM events WHERE version = 1 ORDER BY position"
@@ -183,9 +188,8 @@ class SqliteLog:
             raise LogError(f"{self.path}: {error}") from error
 
     def _conflict(self, stream: str, expected_version: int) -> VersionConflict:
-        found = self._one("SELECT max(version) FROM events WHERE stream = ?", (stream,))
         return VersionConflict(
-            f"process {stream} is at version {(found and found[0]) or 0}, not at {expected_version} "
+            f"process {stream} is at version {self.version(stream)}, not at {expected_version} "
             "as expected: another worker is on it. Nothing was written."
         )
 

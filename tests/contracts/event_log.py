@@ -182,6 +182,12 @@ class EventLogContract:
             process = commit(log, process, recorded.stream, (recorded.event,), at=recorded.at)
             assert log.load("p1") == process == fold(None, log.read("p1"))
 
+    def test_the_version_of_a_process_is_that_of_its_last_event(self, log: EventLog) -> None:
+        assert log.version("p1") == 0
+        add(log, add(log, None, STARTED), BEGAN)
+        add(log, None, _started(object="companies"), process_id="p2")
+        assert (log.version("p1"), log.version("p2")) == (2, 1)
+
     def test_an_unknown_process_is_said_to_be_unknown(self, log: EventLog) -> None:
         with pytest.raises(ProcessNotFound, match="p9"):
             log.load("p9")

@@ -218,3 +218,36 @@ def test_a_retry_of_what_is_not_there_or_of_another_sink_is_refused(bench: Bench
     bench.sink.name = "another"
     with pytest.raises(ConfigurationError, match="into dict, but this engine"):
         bench.engine.retry_rejects(first.id)
+
+
+def test_a_retry_can_be_named_itself_and_goes_on(bench: Bench) -> None:
+    bench.sync()
+    retry = bench.engine.retry_rejects()
+    assert retry is not None
+    assert bench.engine.retry_rejects(retry.id) == retry
+    again = bench.run(retry)
+    bench.sink.refused = set()
+    assert retried(bench, again.id).parent == again.id
+
+
+def test_a_record_rejected_twice_is_asked_for_once(bench: Bench) -> None:
+    bad = replace(bench.source.records[3], key="", problem="cannot be placed")
+    bench.source.records[3:4] = [bad, bad]
+    first = bench.sync()
+    assert [reject.record_id for reject in rejects_of(bench.log, first)].count("r00003") == 2
+    process = bench.engine.retry_rejects()
+    assert process is not None
+    assert sorted(process.record_ids) == sorted(BAD)
+
+
+def test_what_was_delivered_before_it_was_rejected_was_not_delivered_later(bench: Bench) -> None:
+    stopped = bench.step(bench.step(bench.engine.start()))
+    bench.source.failures = [WRONG_KEY]
+    assert bench.run(stopped).state is State.FAILED
+    bench.sink.refused -= {"r00070"}
+    retry = bench.engine.start()  # of all records, and it brings r00070
+    assert bench.run(retry).state is State.COMPLETED
+    bench.sink.refused = {"r00070"}
+    done = bench.run(bench.engine.resume(stopped.id))
+    by = {reject.record_id: reject.delivered_by for reject in rejects_of(bench.log, done)}
+    assert by == {"r00003": None, "r00007": None, "r00070": None}
