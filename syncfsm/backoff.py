@@ -21,10 +21,11 @@ RETRY_AFTER_JITTER_S = 0.25
 
 
 class GiveUp(Value, frozen=True):
-    """A budget is spent. `limit` names the option that holds it."""
+    """A budget is spent. `limit` names the option that holds it, `needed` is what would have been enough."""
 
     limit: str
     why: str
+    needed: float
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
@@ -80,9 +81,10 @@ def spent_budget(attempt: int, wait: float, waited_s: float, options: Options) -
         options: Where the limits are.
     """
     if attempt >= options.attempts_max:
-        return GiveUp(limit="attempts_max", why=f"{attempt} failures in a row")
+        return GiveUp(limit="attempts_max", why=f"{attempt} failures in a row", needed=attempt + 1)
     if waited_s + wait > options.waiting_s_max:
-        return GiveUp(limit="waiting_s_max", why=f"{waited_s:.0f} s of waiting already")
+        needed = math.ceil(waited_s + wait)
+        return GiveUp(limit="waiting_s_max", why=f"{waited_s:.0f} s of waiting already", needed=needed)
     return None
 
 

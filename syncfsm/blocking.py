@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from syncfsm.engine import Engine
-from syncfsm.events import Order
+from syncfsm.events import Options, Order
 from syncfsm.lifecycle import Hook
 from syncfsm.log import EventLog
 from syncfsm.process import Process
@@ -25,6 +25,7 @@ def sync(
     *,
     page_size: int = 50,
     order: Order = "newest",
+    options: Options | None = None,
     hooks: Sequence[Hook] = (),
 ) -> Process:
     """Take up the unfinished sync or start a new one, run it to its end, and return its last state.
@@ -34,6 +35,6 @@ def sync(
 
     async def run() -> Process:
         async with Engine(log, source, sink, transform, hooks=hooks) as engine:
-            return await engine.sync(page_size=page_size, order=order)
+            return await engine.sync(page_size=page_size, order=order, options=options)
 
     return asyncio.run(run())

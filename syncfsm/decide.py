@@ -13,10 +13,19 @@ from hashlib import blake2b
 from typing import Any, assert_never
 
 from syncfsm import events as e
-from syncfsm.backoff import GiveUp, later, spent_budget, wait_s
+from syncfsm.backoff import later, spent_budget, wait_s
 from syncfsm.failure import Failure
+from syncfsm.giving_up import (
+    gave_up,
+    never_anchored,
+    out_of_budget,
+    stalled,
+    too_many_rejects,
+    unasked,
+    unordered,
+)
 from syncfsm.machine import State
-from syncfsm.pagination import PageRequest, Row, Shifted, Taken, Unordered, accept, plan, rule_of
+from syncfsm.pagination import PageRequest, Row, Shifted, Taken, Unasked, Unordered, accept, plan, rule_of
 from syncfsm.process import Process
 
 # ── actions: what to do, imperative ──────────────────────────────────────────────────────────
@@ -141,14 +150,13 @@ def _page(process: Process, outcome: Fetched) -> e.Event:
     verdict = accept(process.paging, outcome.request, outcome.rows, rule_of(process))
     match verdict:
         case Taken():
-            stalled = process.paging.stalled_rows
-            if stalled > process.options.stalled_rows_max:
-                return _too_fast(process, "stalled_rows_max", f"{stalled} rows came without a new one")
-            return _fetched(process, outcome, verdict)
+            return stalled(process) or _fetched(process, outcome, verdict)
         case Shifted():
-            return _shifted(process, outcome, verdict)
+            return never_anchored(process) or _shifted(outcome, verdict)
         case Unordered():
-            return _unordered(process, verdict)
+            return unordered(process, verdict)
+        case Unasked():
+            return unasked(process, verdict)
         case _:
             assert_never(verdict)
 
@@ -182,13 +190,7 @@ def add_to_digest(digest: str, record_ids: Sequence[str]) -> str:
     return f"{total % 2**128:032x}"
 
 
-def _shifted(process: Process, outcome: Fetched, shifted: Shifted) -> e.Event:
-    if process.paging.step_backs >= process.options.step_backs_max:
-        return _too_fast(
-            process,
-            "step_backs_max",
-            f"{process.paging.step_backs} steps back did not find a row that was seen before",
-        )
+def _shifted(outcome: Fetched, shifted: Shifted) -> e.PagesShifted:
     return e.PagesShifted(
         cursor=outcome.request.cursor,
         offset=outcome.request.offset,
@@ -196,29 +198,6 @@ def _shifted(process: Process, outcome: Fetched, shifted: Shifted) -> e.Event:
         found=shifted.found,
         step_back=shifted.step_back,
         elapsed_ms=outcome.elapsed_ms,
-    )
-
-
-def _too_fast(process: Process, limit: str, what: str) -> e.SyncFailed:
-    return e.SyncFailed(
-        action="fetch",
-        reason=limit,
-        error=f"{what}: {process.source} does not page by offset, or its rows move faster than they can be "
-        f"read. Resume when it is calmer, or raise {limit}.",
-        resumable=True,
-        cursor=process.paging.cursor,
-    )
-
-
-def _unordered(process: Process, verdict: Unordered) -> e.SyncFailed:
-    return e.SyncFailed(
-        action="fetch",
-        reason="unordered",
-        error=f"{process.source} returned {verdict.before} before {verdict.after}, which is not the order "
-        f"asked for ({process.order}); going on could lose records. Start anew with another order, "
-        "for instance 'id'.",
-        resumable=False,
-        cursor=process.paging.cursor,
     )
 
 
@@ -240,32 +219,12 @@ def _delivered(process: Process, outcome: Delivered) -> tuple[e.Event, ...]:
             elapsed_ms=outcome.elapsed_ms,
         )
     )
-    overrun = _reject_overrun(process, page, len(rejects))
+    overrun = too_many_rejects(process, page, len(rejects))
     return (*events, overrun) if overrun else tuple(events)
 
 
-def _reject_overrun(process: Process, page: e.PageFetched, rejected: int) -> e.SyncFailed | None:
-    """Return the failure if the rejects, this page's included, pass the error budget."""
-    options = process.options
-    before = process.progress.rejected - process.budget_from.rejected
-    fetched = process.progress.fetched - process.budget_from.fetched
-    fetched += len(page.record_ids) + len(page.malformed)
-    total = before + rejected
-    if rejected == 0 or total <= max(options.reject_min, options.reject_ratio_max * fetched):
-        return None
-    return e.SyncFailed(
-        action="deliver",
-        reason="reject_ratio_max",
-        error=f"{total} of {fetched} records were rejected, more than {options.reject_ratio_max:.0%} "
-        f"and more than {options.reject_min}. Mend what the log's RecordRejected events name, then resume; "
-        "or raise reject_ratio_max.",
-        resumable=True,
-        cursor=page.cursor,
-    )
-
-
 def _completed(process: Process) -> e.SyncCompleted:
-    assert process.watermark is not None, "a page was fetched before the end"
+    assert process.watermark is not None or process.mode == "rejects", "a page was fetched before the end"
     return e.SyncCompleted(
         totals=process.progress.totals,
         watermark=process.watermark,
@@ -277,12 +236,12 @@ def _failed(process: Process, outcome: Failed) -> e.Event:
     failure = outcome.failure
     attempt = (process.retry.attempt if process.retry else 0) + 1
     if not failure.is_retryable:
-        return _gave_up(process, outcome, failure.kind.value, failure.message)
+        return gave_up(process, outcome.action, failure)
     wait = wait_s(attempt, failure.retry_after_s, outcome.chance, process.options)
     waited_s = process.progress.waited_s - process.budget_from.waited_s
     spent = spent_budget(attempt, wait, waited_s, process.options)
     if spent is not None:
-        return _gave_up(process, outcome, spent.limit, _budget_message(failure, spent))
+        return out_of_budget(process, outcome.action, failure, spent)
     return e.RetryScheduled(
         action=outcome.action,
         cause=failure.kind.value,
@@ -292,18 +251,4 @@ def _failed(process: Process, outcome: Failed) -> e.Event:
         retry_at=later(outcome.at, wait),
         cursor=process.paging.cursor,
         status=failure.status,
-    )
-
-
-def _budget_message(failure: Failure, spent: GiveUp) -> str:
-    return f"{failure.message} Gave up after {spent.why}; resume later, or raise {spent.limit}."
-
-
-def _gave_up(process: Process, outcome: Failed, reason: str, error: str) -> e.SyncFailed:
-    return e.SyncFailed(
-        action=outcome.action,
-        reason=reason,
-        error=error,
-        resumable=True,
-        cursor=process.paging.cursor,
     )

@@ -17,7 +17,7 @@ import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from syncfsm import decide as d
 from syncfsm import events as e
@@ -28,6 +28,7 @@ from syncfsm.log.protocol import EventLog
 from syncfsm.machine import State
 from syncfsm.perform import Performer
 from syncfsm.process import Process
+from syncfsm.rejects import last_with_rejects, open_ids, rejects_of
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.protocol import Source, Transform
 
@@ -90,9 +91,23 @@ class Engine(Generic[T]):
         """Return the active process of the source object, if there is one."""
         return self.log.active(self.source.name, self.source.object)
 
+    def unfinished(self, mode: e.Mode = "initial") -> Process | None:
+        """Return the process to go on with, active or failed and resumable.
+
+        Args:
+            mode: `initial` for a sync (see `take_up`), `rejects` for a retry (see `retry_rejects`).
+        """
+        process = self.log.latest(self.source.name, self.source.object, self.sink.name, mode=mode)
+        return process if process and (process.is_active or process.is_resumable) else None
+
     def last_sync_time(self) -> datetime | None:
         """Return the watermark of the last sync completed into this sink: what it has seen, it has."""
         return self.log.last_sync_time(self.source.name, self.source.object, self.sink.name)
+
+    def is_ours(self, process: Process) -> bool:
+        """Whether a process is one of this source object and sink."""
+        ours = (self.source.name, self.source.object, self.sink.name)
+        return (process.source, process.object, process.sink) == ours
 
     # ── beginning, going on, ending ──────────────────────────────────────────────────────────
 
@@ -108,15 +123,17 @@ class Engine(Generic[T]):
 
         Raises:
             ActiveSync: One is active for the same source object.
-            ConfigurationError: The page size cannot work.
+            ConfigurationError: The page size or a limit cannot work.
         """
+        return self._start(page_size=page_size, order=order, options=options)
+
+    def _start(self, *, options: e.Options | None, **wanted: Any) -> Process:
         started = lifecycle.started(
             source=self.source.name,
             object_=self.source.object,
             sink=self.sink.name,
-            page_size=page_size,
-            order=order,
             options=options or self.source.options,
+            **wanted,
         )
         return self._commit(None, f"{self._rng.getrandbits(48):012x}", (started,))
 
@@ -146,42 +163,99 @@ class Engine(Generic[T]):
         return await self._step(self._load(process_id))
 
     def resume(
-        self, process_id: str, *, page_size: int | None = None, by: str = "engine", why: str = ""
+        self,
+        process_id: str,
+        *,
+        page_size: int | None = None,
+        options: e.Options | None = None,
+        by: str = "engine",
+        why: str = "",
     ) -> Process:
-        """Record that a failed process goes on, with another page size if one is given.
+        """Record that a failed process goes on, with another page size or other limits if given.
 
         Raises:
             NotActive: It has not failed, or failed in a way that going on cannot mend.
             ActiveSync: Another one has become active meanwhile.
-            ConfigurationError: The page size cannot work, or the process is not this engine's.
+            ConfigurationError: The page size or a limit cannot work, or the process is not this engine's.
         """
         process = self._load(process_id)
-        resumed = lifecycle.resumed(process, page_size=page_size, by=by, why=why)
+        resumed = lifecycle.resumed(process, page_size=page_size, options=options, by=by, why=why)
         return self._commit(process, process.id, (resumed,))
 
-    def take_up(self, *, page_size: int = 50, order: e.Order = "newest") -> Process:
+    def take_up(
+        self, *, page_size: int = 50, order: e.Order = "newest", options: e.Options | None = None
+    ) -> Process:
         """Return the process to go on with: the active one, the failed one resumed, or a new one.
+
+        Args:
+            page_size: Records in a page from here on; an active process keeps its own.
+            order: See `start`.
+            options: Rules and limits from here on; if `None`, those of the process, or of the source.
 
         Raises:
             ActiveSync: The active one is for another sink.
-            ConfigurationError: The order is not the one that the process began with.
+            ConfigurationError: The order is not the one that the process began with, or the options are
+                not those of an active process, which keeps its own.
         """
-        process = self.log.latest(self.source.name, self.source.object, self.sink.name)
-        if process is None or not (process.is_active or process.is_resumable):
-            return self.start(page_size=page_size, order=order)
+        process = self.unfinished()
+        if process is None:
+            return self.start(page_size=page_size, order=order, options=options)
         if process.order != order:
             raise ConfigurationError(
                 f"process {process.id} is not finished and began with order {process.order!r}: "
                 f"go on with that order, or start anew"
             )
-        if process.is_active:
-            return process
-        changed = page_size if page_size != process.page_size else None
-        return self.resume(process.id, page_size=changed, why="run again")
+        return self._go_on(process, page_size, options)
 
-    async def sync(self, *, page_size: int = 50, order: e.Order = "newest") -> Process:
+    def _go_on(self, process: Process, page_size: int, options: e.Options | None) -> Process:
+        """Return an unfinished process, resumed if it has failed, with what has changed."""
+        changed = options if options != process.options else None
+        if not process.is_active:
+            size = page_size if page_size != process.page_size else None
+            return self.resume(process.id, page_size=size, options=changed, why="run again")
+        if changed is not None:
+            raise ConfigurationError(
+                f"process {process.id} is active, and only one that has failed can go on with other limits: "
+                f"go on with its own, or start anew"
+            )
+        return process
+
+    async def sync(
+        self, *, page_size: int = 50, order: e.Order = "newest", options: e.Options | None = None
+    ) -> Process:
         """Take up the unfinished sync or start a new one, and run it. See `take_up` and `run`."""
-        return await self.run(self.take_up(page_size=page_size, order=order).id)
+        return await self.run(self.take_up(page_size=page_size, order=order, options=options).id)
+
+    def retry_rejects(
+        self, process_id: str | None = None, *, page_size: int = 50, options: e.Options | None = None
+    ) -> Process | None:
+        """Return a process that sends rejected records again, or `None` if there are none; `run` does it.
+
+        It is the unfinished retry of the same sync, resumed if it has failed, or a new one. It asks for the
+        records that have an id and were not delivered since.
+
+        Args:
+            process_id: Whose rejects; of the last sync that is over or has failed and has some if `None`.
+            page_size: Records in a page.
+            options: Rules and limits from here on; if `None`, those of the process, or of the source.
+
+        Raises:
+            ActiveSync: A sync of the same source object is active.
+            ProcessNotFound: There is no such process.
+            ConfigurationError: The page size or a limit cannot work, or the process is not this engine's.
+        """
+        parent = self._load(process_id) if process_id else last_with_rejects(self.log, self.is_ours)
+        if parent is None:
+            return None
+        unfinished = self.unfinished("rejects")
+        if unfinished is not None and parent.id in {unfinished.id, unfinished.parent}:
+            return self._go_on(unfinished, page_size, options)
+        record_ids = open_ids(rejects_of(self.log, parent))
+        if not record_ids:
+            return None
+        return self._start(
+            page_size=page_size, order="id", options=options, parent=parent.id, record_ids=record_ids
+        )
 
     def cancel(self, process_id: str, *, by: str = "engine", why: str = "") -> Process:
         """Stop an active process for good. See `lifecycle.cancel`."""
@@ -192,12 +266,10 @@ class Engine(Generic[T]):
     def _load(self, process_id: str) -> Process:
         """Return a process, if it is one for this source object and sink."""
         process = self.log.load(process_id)
-        theirs = (process.source, process.object, process.sink)
-        ours = (self.source.name, self.source.object, self.sink.name)
-        if theirs != ours:
+        if not self.is_ours(process):
             raise ConfigurationError(
-                f"process {process_id} syncs {' '.join(theirs[:2])} into {theirs[2]}, "
-                f"but this engine {' '.join(ours[:2])} into {ours[2]}"
+                f"process {process_id} syncs {process.source} {process.object} into {process.sink}, "
+                f"but this engine {self.source.name} {self.source.object} into {self.sink.name}"
             )
         return process
 
@@ -205,6 +277,7 @@ class Engine(Generic[T]):
         """Take turns until nothing is held in memory, so that a worker never fetches a page twice."""
         try:
             while (action := d.next_action(process)) is not None and self._is_due(action.not_before):
+                lifecycle.check_untouched(self.log, process)
                 outcome = await self._performer.perform(process, action)
                 process = self._commit(process, process.id, d.decide(process, outcome))
                 self._performer.hold(process, outcome)

@@ -1,24 +1,20 @@
 """What can happen to a process: one frozen value for each event, in the past tense.
 
 These names and fields are the storage format. A field may be added with a default; anything else
-needs a higher `schema` on the class and an upcaster from the schema before it, so that every log ever
-written stays readable. No event holds a key, a token or a whole record: ids, counts and reasons are
+needs a higher `schema` on the class and an upcaster from the schema before it (log/codec.py), so that every
+log ever written stays readable. No event holds a key, a token or a whole record: ids, counts and reasons are
 enough to replay. This file knows nothing of the log, the network or the time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
-from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
-from syncfsm.errors import CorruptLog
-
 Order = Literal["newest", "oldest", "id"]
-Mode = Literal["initial"]
+Mode = Literal["initial", "rejects"]
 Termination = Literal["peek", "short_page"]
 ResumeTo = Literal["INITIALIZING", "FETCHING"]
 ActionName = Literal["check", "fetch", "deliver", "finish"]
@@ -92,7 +88,11 @@ class Event(Value, frozen=True):
 
 
 class SyncStarted(Event, frozen=True):
-    """Somebody asked for a sync."""
+    """Somebody asked for a sync.
+
+    `mode` is `initial` for all records, `rejects` for those that the sync `parent` could not deliver: these
+    are `record_ids`.
+    """
 
     source: str
     object: str
@@ -102,6 +102,7 @@ class SyncStarted(Event, frozen=True):
     order: Order
     options: Options
     parent: str | None = None
+    record_ids: tuple[str, ...] = ()
 
 
 class FetchingBegan(Event, frozen=True):
@@ -192,10 +193,10 @@ class PagesShifted(Event, frozen=True):
 
 
 class SyncCompleted(Event, frozen=True):
-    """Every page was delivered. `watermark` is where a next, ongoing sync takes up."""
+    """Every page was delivered. `watermark` is where a next, ongoing sync takes up; null after a retry."""
 
     totals: Totals
-    watermark: datetime
+    watermark: datetime | None
     digest: str
 
 
@@ -217,12 +218,16 @@ class SyncCancelled(Event, frozen=True):
 
 
 class SyncResumed(Event, frozen=True):
-    """A failed sync goes on: to FETCHING, or to INITIALIZING if it never got further."""
+    """A failed sync goes on: to FETCHING, or to INITIALIZING if it never got further.
+
+    `page_size` and `options` are null where they stay as they were.
+    """
 
     by: str
     why: str
     to: ResumeTo
     page_size: int | None = None
+    options: Options | None = None
 
 
 EVENT_TYPES: dict[str, type[Event]] = {
@@ -241,11 +246,6 @@ EVENT_TYPES: dict[str, type[Event]] = {
         SyncResumed,
     )
 }
-
-Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
-
-UPCASTERS: dict[tuple[str, int], Upcaster] = {}
-"""Old shape → next shape, by (event type, the schema it reads). Pure."""
 
 
 class Recorded(Value, frozen=True):
@@ -273,43 +273,3 @@ class Recorded(Value, frozen=True):
     def type(self) -> str:
         """The event's type, which is also the trigger of its transition."""
         return type(self.event).__name__
-
-
-def encode(event: Event) -> bytes:
-    """Return the event's data as JSON, fields in the order of their definition."""
-    return msgspec.json.encode(event)
-
-
-def decode(type_name: str, schema: int, data: bytes | str) -> Event:
-    """Return the event that was stored, brought up to today's shape.
-
-    Raises:
-        CorruptLog: The type is unknown, the schema is newer than this code, or the data does not fit.
-    """
-    cls = EVENT_TYPES.get(type_name)
-    if cls is None or schema > cls.schema:
-        raise CorruptLog(
-            f"event type {type_name} with schema {schema} is unknown to this version of syncfsm: "
-            "read this log with the version that wrote it, or a newer one"
-        )
-    try:
-        if schema == cls.schema:
-            return _decoder(cls).decode(data)
-        return msgspec.convert(_upcast(type_name, schema, cls.schema, data), cls)
-    except msgspec.DecodeError as error:
-        raise CorruptLog(f"the data of a stored {type_name} does not fit its type: {error}") from error
-
-
-@cache
-def _decoder(cls: type[Event]) -> msgspec.json.Decoder[Event]:
-    return msgspec.json.Decoder(cls)
-
-
-def _upcast(type_name: str, schema: int, target: int, data: bytes | str) -> dict[str, Any]:
-    shape: dict[str, Any] = msgspec.json.decode(data)
-    for step in range(schema, target):
-        upcaster = UPCASTERS.get((type_name, step))
-        if upcaster is None:
-            raise CorruptLog(f"no {type_name} was ever written with schema {step}")
-        shape = upcaster(shape)
-    return shape

@@ -9,6 +9,7 @@ from typing import Protocol
 from syncfsm import events as e
 from syncfsm.clock import Clock, SystemClock
 from syncfsm.errors import ConfigurationError, NotActive, VersionConflict
+from syncfsm.limits import check_limits
 from syncfsm.log.protocol import EventLog
 from syncfsm.machine import State
 from syncfsm.process import Process, fold
@@ -57,39 +58,65 @@ def commit(
     return after
 
 
-def started(
-    *, source: str, object_: str, sink: str, page_size: int, order: e.Order, options: e.Options
-) -> e.SyncStarted:
-    """Return the event that starts a sync.
+def check_untouched(log: EventLog, process: Process) -> None:
+    """Let nothing be asked for and nothing delivered where somebody cancelled the process, or is on it.
 
     Raises:
-        ConfigurationError: The page size cannot work.
+        VersionConflict: The process has moved on in the log.
     """
-    _check_page_size(page_size, options)
+    version = log.version(process.id)
+    if version != process.version:
+        raise VersionConflict(
+            f"process {process.id} is at version {version}, not at {process.version} as expected: "
+            "another worker is on it. Nothing was done."
+        )
+
+
+def started(
+    *,
+    source: str,
+    object_: str,
+    sink: str,
+    page_size: int,
+    order: e.Order,
+    options: e.Options,
+    parent: str | None = None,
+    record_ids: tuple[str, ...] = (),
+) -> e.SyncStarted:
+    """Return the event that starts a sync: of all records, or of those that `parent` could not deliver.
+
+    Raises:
+        ConfigurationError: The page size or a limit cannot work.
+    """
+    assert (parent is None) is (not record_ids), "a retry has a parent and records, another sync neither"
+    _check(page_size, options)
     return e.SyncStarted(
         source=source,
         object=object_,
         sink=sink,
-        mode="initial",
+        mode="initial" if parent is None else "rejects",
         page_size=page_size,
         order=order,
         options=options,
+        parent=parent,
+        record_ids=record_ids,
     )
 
 
-def resumed(process: Process, *, page_size: int | None, by: str, why: str) -> e.SyncResumed:
-    """Return the event that lets a failed process go on, with another page size if one is given.
+def resumed(
+    process: Process, *, page_size: int | None, options: e.Options | None, by: str, why: str
+) -> e.SyncResumed:
+    """Return the event that lets a failed process go on, with another page size or limits if given.
 
     Raises:
         NotActive: It has not failed, or failed in a way that going on cannot mend.
-        ConfigurationError: The page size cannot work.
+        ConfigurationError: The page size or a limit cannot work.
     """
     if not process.is_resumable:
         raise NotActive(f"process {process.id} is {process.state} and cannot be resumed: start a new one")
-    if page_size is not None:
-        _check_page_size(page_size, process.options)
+    _check(process.page_size if page_size is None else page_size, options or process.options)
     to: e.ResumeTo = "FETCHING" if process.found is not None else "INITIALIZING"
-    return e.SyncResumed(by=by, why=why, to=to, page_size=page_size)
+    return e.SyncResumed(by=by, why=why, to=to, page_size=page_size, options=options)
 
 
 def cancel(
@@ -125,7 +152,8 @@ def cancel(
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-def _check_page_size(page_size: int, options: e.Options) -> None:
+def _check(page_size: int, options: e.Options) -> None:
+    check_limits(options)
     is_plain = options.termination == "short_page"
     least, most = (2, options.limit_max) if is_plain else (1, options.limit_max - 1)
     if not least <= page_size <= most:

@@ -15,6 +15,9 @@ whatever is inserted, updated or deleted meanwhile:
   costs no request of its own.
 
 Offsets are counted in rows as they were when the page came: `cursor` is always where the frontier lies now.
+
+A retry asks for *listed* records by their ids, a page of the list at a time, and none of the above applies:
+offsets count in the list, it ends with the list, and a record that does not come is gone from the source.
 """
 
 from __future__ import annotations
@@ -47,13 +50,22 @@ class Row(Protocol):
         ...
 
 
+GONE = "the source has no such record any more"
+"""Why a record that was asked for by its id is rejected when it does not come."""
+
+
 class PageRequest(Value, frozen=True):
-    """One request for rows: `limit` of them from `offset`, in `order`. `cursor` is the frontier's place."""
+    """One request for rows: `limit` of them from `offset`, in `order`. `cursor` is the frontier's place.
+
+    With `record_ids`, those records only, in any order: `offset` is then the place in the list that they are
+    from, which the source need not know, and `limit` is their number.
+    """
 
     cursor: int | None
     offset: int
     limit: int
     order: Order
+    record_ids: tuple[str, ...] = ()
 
 
 class Taken(Value, frozen=True):
@@ -84,6 +96,15 @@ class Unordered(Value, frozen=True):
     after: str
 
 
+class Unasked(Value, frozen=True):
+    """A row that came though only others were asked for: the source does not know how to list records."""
+
+    found: str
+
+
+Verdict = Taken | Shifted | Unordered | Unasked
+
+
 class Rule(Value, frozen=True):
     """What stays the same for all pages of a sync."""
 
@@ -91,6 +112,7 @@ class Rule(Value, frozen=True):
     order: Order
     limit_max: int  # the page size where a short page is the end, which leaves no room for a peek
     confirm_end: bool
+    record_ids: tuple[str, ...]  # the only records to ask for; empty where all are
 
     def is_before(self, key: str, other: str) -> bool:
         """Whether a row with `key` comes before one with `other`."""
@@ -106,21 +128,35 @@ def rule_of(process: Process) -> Rule:
         order=process.order,
         limit_max=process.page_size if plain else options.limit_max,
         confirm_end=options.confirm_end,
+        record_ids=process.record_ids,
     )
 
 
 def plan(paging: Paging, rule: Rule) -> PageRequest:
     """Return the next request."""
+    if rule.record_ids:
+        return _plan_listed(paging, rule)
     back = paging.step_back or max(paging.margin, 0 if paging.peek else 1)
     offset = max(0, paging.offset - back)
     limit = min(rule.limit_max, paging.offset - offset + rule.page_size + 1)
     return PageRequest(cursor=paging.cursor, offset=offset, limit=limit, order=rule.order)
 
 
-def accept(
-    paging: Paging, request: PageRequest, rows: Sequence[Row], rule: Rule
-) -> Taken | Shifted | Unordered:
+def _plan_listed(paging: Paging, rule: Rule) -> PageRequest:
+    record_ids = rule.record_ids[paging.offset : paging.offset + rule.page_size]
+    return PageRequest(
+        cursor=paging.cursor,
+        offset=paging.offset,
+        limit=len(record_ids),
+        order=rule.order,
+        record_ids=record_ids,
+    )
+
+
+def accept(paging: Paging, request: PageRequest, rows: Sequence[Row], rule: Rule) -> Verdict:
     """Return what to do with the rows that answered `request`."""
+    if request.record_ids:
+        return _accept_listed(request, rows, rule)
     placed = [row for row in rows if row.id and row.key]
     disorder = _first_disorder(placed, rule)
     if disorder is not None:
@@ -133,6 +169,32 @@ def accept(
             step_back=paging.step_back * 2 or rule.page_size,
         )
     return _take(paging, request, rows, rule)
+
+
+def _accept_listed(request: PageRequest, rows: Sequence[Row], rule: Rule) -> Taken | Unasked:
+    """Take the rows that came, in the order of the list; the other records of the list are rejected."""
+    wanted = frozenset(request.record_ids)
+    for row in rows:
+        if row.id and row.id not in wanted:
+            return Unasked(found=row.id)
+    sound = {row.id for row in rows if not row.problem}
+    problems = {row.id: row.problem for row in rows}
+    end = request.offset + len(request.record_ids)
+    has_more = end < len(rule.record_ids)
+    return Taken(
+        record_ids=tuple(record_id for record_id in request.record_ids if record_id in sound),
+        malformed=tuple(
+            Reject(record_id=record_id, reason=problems.get(record_id, GONE))
+            for record_id in request.record_ids
+            if record_id not in sound
+        ),
+        frontier=None,
+        peek=None,
+        has_more=has_more,
+        next_cursor=end if has_more else None,
+        margin=0,
+        shift=0,
+    )
 
 
 def _first_disorder(placed: Sequence[Row], rule: Rule) -> Unordered | None:

@@ -26,8 +26,9 @@ class Process(e.Value, frozen=True):
         id: The id, which is also the name of its stream.
         version: The version of the last event folded in.
         pending: The page fetched but not yet delivered, if any.
+        record_ids: The only records to ask for, in a retry of rejects; empty where all are.
         budget_from: The progress at the start or at the last resume; error and wait budgets count from it.
-        watermark: Where a next, ongoing sync takes up; known with the first page.
+        watermark: Where a next, ongoing sync takes up; known with the first page, null for a retry.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Process(e.Value, frozen=True):
     order: e.Order
     options: e.Options
     parent: str | None
+    record_ids: tuple[str, ...]
     started_at: datetime
     updated_at: datetime
     found: dict[str, str] | None = None
@@ -126,6 +128,7 @@ def _started(record: e.Recorded, event: e.SyncStarted) -> Process:
         order=event.order,
         options=event.options,
         parent=event.parent,
+        record_ids=event.record_ids,
         started_at=record.at,
         updated_at=record.at,
     )
@@ -136,8 +139,9 @@ def _fetching_began(process: Process, event: e.FetchingBegan) -> Process:
 
 
 def _page_fetched(process: Process, event: e.PageFetched) -> Process:
-    watermark = process.watermark or event.as_of
-    return replace(process, pending=event, watermark=watermark)
+    if process.mode == "rejects":  # a few records say nothing of the rest
+        return replace(process, pending=event)
+    return replace(process, pending=event, watermark=process.watermark or event.as_of)
 
 
 def _page_delivered(process: Process, event: e.PageDelivered) -> Process:
@@ -233,6 +237,7 @@ def _sync_resumed(process: Process, event: e.SyncResumed) -> Process:
         retry=None,
         pending=None,
         page_size=event.page_size or process.page_size,
+        options=event.options or process.options,
         paging=replace(process.paging, step_back=0, step_backs=0, stalled_rows=0),
         budget_from=process.progress,
     )

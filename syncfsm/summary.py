@@ -15,6 +15,8 @@ def summary(process: Process) -> dict[str, Any]:
     return {
         "process": process.id,
         "state": process.state.value,
+        "mode": process.mode,
+        "parent": process.parent,
         "version": process.version,
         "source": process.source,
         "object": process.object,

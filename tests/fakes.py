@@ -75,6 +75,8 @@ class ListSource:
         if self.failures:
             return self.failures.pop(0)
         rows = self.records[request.offset : request.offset + request.limit]
+        if request.record_ids:
+            rows = [record for record in self.records if record.id in request.record_ids]
         return Page(records=tuple(rows), as_of=self.clock.now())
 
     async def aclose(self) -> None:

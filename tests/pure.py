@@ -35,6 +35,7 @@ class PureSync:
         page_size: int = 50,
         order: e.Order = "newest",
         options: e.Options | None = None,
+        record_ids: tuple[str, ...] = (),
     ) -> None:
         self.answer = answer
         self.at = EPOCH
@@ -45,10 +46,12 @@ class PureSync:
             source="model",
             object="people",
             sink="list",
-            mode="initial",
+            mode="rejects" if record_ids else "initial",
             page_size=page_size,
             order=order,
             options=options or e.Options(limit_max=10**6),
+            parent="p0" if record_ids else None,
+            record_ids=record_ids,
         )
         self.process = self._append(None, (started,))
 
@@ -104,6 +107,11 @@ class PureSync:
 def people(count: int) -> list[Row]:
     """Rows newest first, each with its own key."""
     return [Row(id=f"r{index:05}", key=f"{count - index:05}") for index in range(count)]
+
+
+def listed_of(rows: Sequence[Row]) -> Callable[[PageRequest], Answer]:
+    """Answer with the rows that are asked for by their ids, last first."""
+    return lambda request: [row for row in reversed(rows) if row.id in request.record_ids]
 
 
 def slice_of(rows: Sequence[Row]) -> Callable[[PageRequest], Answer]:

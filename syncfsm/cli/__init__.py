@@ -10,6 +10,7 @@ import click
 _COMMANDS = {
     # name       module, attribute
     "sync": ("sync", "sync"),
+    "retry-rejects": ("retry_rejects", "retry_rejects"),
     "simulate": ("simulate", "simulate"),
     "serve": ("serve", "serve"),
     "log": ("log", "log"),
@@ -39,6 +40,7 @@ class _LazyGroup(click.Group):
 
 _HELP = {
     "sync": "Sync the people of an Attio workspace into a sink.",
+    "retry-rejects": "Send the rejected records of a sync again.",
     "simulate": "Run a sync in virtual time, against a fake Attio, under faults.",
     "serve": "Serve the fake Attio over HTTP on this machine.",
     "log": "List, show and verify event logs.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, assert_never
 
 from syncfsm import events as e
 from syncfsm.cli.output import plural
@@ -24,16 +24,23 @@ def action_words(process: Process, action: Action | None) -> str:
             return f"nothing: the process is {process.state}{resume}"
         case CheckSetup():
             words = "check the key, the object and the sink"
+        case FetchPage(request=request) if request.record_ids:
+            words = f"ask for {plural(request.limit, 'record')} by their ids"
         case FetchPage(request=request):
             words = f"ask for {request.limit} rows from offset {request.offset}"
         case DeliverPage():
             words = f"deliver the {plural(len(action.record_ids), 'record')} of the page to the sink"
         case FinishSync():
             words = "finish: every page is delivered"
+        case _:
+            assert_never(action)
     return f"{words}, not before {action.not_before}" if action.not_before else words
 
 
 def _started(event: e.SyncStarted) -> str:
+    if event.record_ids:
+        rejects = plural(len(event.record_ids), "reject")
+        return f"a retry of {rejects} of process {event.parent} began, {event.page_size} a page"
     return (
         f"a sync of {event.object} from {event.source} into {event.sink} began, "
         f"{event.order} first, {event.page_size} a page"
@@ -68,7 +75,10 @@ def _shifted(event: e.PagesShifted) -> str:
 
 
 def _completed(event: e.SyncCompleted) -> str:
-    return f"all {plural(event.totals.fetched, 'record')} were delivered; watermark {event.watermark}"
+    totals = event.totals
+    words = f"all {plural(totals.fetched, 'record')} were delivered"
+    words += f", but for {totals.rejected:,} rejected" if totals.rejected else ""
+    return f"{words}; watermark {event.watermark}" if event.watermark else words
 
 
 _WORDS: dict[type[e.Event], Callable[[Any], str]] = {

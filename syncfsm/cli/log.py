@@ -1,4 +1,4 @@
-"""`syncfsm log`: ls, show, verify."""
+"""`syncfsm log`: ls, show, verify, rejects."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from msgspec import to_builtins
 
 from syncfsm.cli.describe import event_words
 from syncfsm.cli.output import BROKEN, Command, json_option, plural, print_json
+from syncfsm.cli.rejects import rejects
 from syncfsm.events import Recorded
 from syncfsm.log import open_log
 from syncfsm.replay import find
@@ -19,6 +20,9 @@ from syncfsm.summary import summary
 @click.group()
 def log() -> None:
     """List, show and verify event logs."""
+
+
+log.add_command(rejects)
 
 
 @log.command(cls=Command)

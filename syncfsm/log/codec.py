@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 
 from syncfsm.errors import CorruptLog
-from syncfsm.events import Recorded, decode, encode
+from syncfsm.events import EVENT_TYPES, Event, Recorded
 from syncfsm.log.protocol import StoredEvent
 from syncfsm.process import Process
 
-SNAPSHOT_SCHEMA = 1
+SNAPSHOT_SCHEMA = 2
 """Raise it whenever the shape of `Process` or the meaning of `fold` changes: older snapshots are then
 ignored, and the stream is folded from its beginning."""
 
 SNAPSHOT_BYTES_MAX = 65_536
 """A larger snapshot (many ids at the frontier) is left out but for every 50th version."""
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+
+UPCASTERS: dict[tuple[str, int], Upcaster] = {}
+"""Old shape → next shape, by (event type, the schema it reads). Pure."""
 
 _snapshot_encoder = msgspec.json.Encoder(order="deterministic")
 _snapshot_decoder = msgspec.json.Decoder(Process)
@@ -110,3 +117,43 @@ def from_snapshot(text: str | None, schema: int | None) -> Process | None:
         return _snapshot_decoder.decode(text)
     except msgspec.DecodeError:
         return None
+
+
+def encode(event: Event) -> bytes:
+    """Return the event's data as JSON, fields in the order of their definition."""
+    return msgspec.json.encode(event)
+
+
+def decode(type_name: str, schema: int, data: bytes | str) -> Event:
+    """Return the event that was stored, brought up to today's shape.
+
+    Raises:
+        CorruptLog: The type is unknown, the schema is newer than this code, or the data does not fit.
+    """
+    cls = EVENT_TYPES.get(type_name)
+    if cls is None or schema > cls.schema:
+        raise CorruptLog(
+            f"event type {type_name} with schema {schema} is unknown to this version of syncfsm: "
+            "read this log with the version that wrote it, or a newer one"
+        )
+    try:
+        if schema == cls.schema:
+            return _decoder(cls).decode(data)
+        return msgspec.convert(_upcast(type_name, schema, cls.schema, data), cls)
+    except msgspec.DecodeError as error:
+        raise CorruptLog(f"the data of a stored {type_name} does not fit its type: {error}") from error
+
+
+@cache
+def _decoder(cls: type[Event]) -> msgspec.json.Decoder[Event]:
+    return msgspec.json.Decoder(cls)
+
+
+def _upcast(type_name: str, schema: int, target: int, data: bytes | str) -> dict[str, Any]:
+    shape: dict[str, Any] = msgspec.json.decode(data)
+    for step in range(schema, target):
+        upcaster = UPCASTERS.get((type_name, step))
+        if upcaster is None:
+            raise CorruptLog(f"no {type_name} was ever written with schema {step}")
+        shape = upcaster(shape)
+    return shape

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol, Self
 
-from syncfsm.events import Recorded, Value
+from syncfsm.events import Mode, Recorded, Value
 from syncfsm.process import Process
 
 
@@ -76,6 +76,10 @@ class EventLog(Protocol):
         """
         ...
 
+    def version(self, process_id: str) -> int:
+        """Return the version of a process, 0 if there is none: a cheap way to see whether it has moved."""
+        ...
+
     def ids(self) -> list[str]:
         """Return the ids of all processes, oldest first."""
         ...
@@ -84,8 +88,8 @@ class EventLog(Protocol):
         """Return the version of each process by the read model, which must agree with the events."""
         ...
 
-    def latest(self, source: str, object_: str, sink: str) -> Process | None:
-        """Return the process that began last for this source object and sink, if any."""
+    def latest(self, source: str, object_: str, sink: str, *, mode: Mode = "initial") -> Process | None:
+        """Return the process of this mode that began last for this source object and sink, if any."""
         ...
 
     def active(self, source: str, object_: str) -> Process | None:

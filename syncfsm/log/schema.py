@@ -63,3 +63,9 @@ def m002_processes(db: Database) -> None:
         WHERE state IN ('INITIALIZING', 'FETCHING')
     """)
     db.execute("CREATE INDEX processes_by_source ON processes (source, object, sink)")
+
+
+@migrations()
+def m003_modes(db: Database) -> None:
+    """Tell retries of rejects from syncs of all records; until now there were only these."""
+    db.execute("ALTER TABLE processes ADD COLUMN mode TEXT NOT NULL DEFAULT 'initial'")

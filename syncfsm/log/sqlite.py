@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 from sqlite_utils import Database
 
 from syncfsm.errors import ActiveSync, LogError, ProcessNotFound, VersionConflict
-from syncfsm.events import Recorded
+from syncfsm.events import Mode, Recorded
 from syncfsm.log.codec import (
     SNAPSHOT_SCHEMA,
     format_time,
@@ -40,9 +40,9 @@ _INSERT_EVENT = """
 
 _UPSERT_PROCESS = """
     INSERT INTO processes
-        (id, source, object, sink, started_at, state, version, updated_at, watermark,
+        (id, source, object, sink, mode, started_at, state, version, updated_at, watermark,
          snapshot, snapshot_schema)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET
         state = excluded.state, version = excluded.version, updated_at = excluded.updated_at,
         watermark = excluded.watermark, snapshot = coalesce(excluded.snapshot, snapshot),
@@ -118,6 +118,11 @@ class SqliteLog:
             raise ProcessNotFound(f"no process {process_id} in {self.path}")
         return process
 
+    def version(self, process_id: str) -> int:
+        """See `EventLog.version`."""
+        (version,) = self._one("SELECT max(version) FROM events WHERE stream = ?", (process_id,))
+        return version or 0
+
     def ids(self) -> list[str]:
         """See `EventLog.ids`."""
         sql = "SELECT stream FROM events WHERE version = 1 ORDER BY position"
@@ -129,14 +134,14 @@ class SqliteLog:
         with self._translated():
             return dict(self._connection.execute("SELECT id, version FROM processes"))
 
-    def latest(self, source: str, object_: str, sink: str) -> Process | None:
+    def latest(self, source: str, object_: str, sink: str, *, mode: Mode = "initial") -> Process | None:
         """See `EventLog.latest`."""
         sql = """
             SELECT id FROM processes JOIN events ON stream = id AND events.version = 1
-            WHERE source = ? AND object = ? AND sink = ?
+            WHERE source = ? AND object = ? AND sink = ? AND mode = ?
             ORDER BY position DESC LIMIT 1
         """
-        found = self._one(sql, (source, object_, sink))
+        found = self._one(sql, (source, object_, sink, mode))
         return self.load(found[0]) if found else None
 
     def active(self, source: str, object_: str) -> Process | None:
@@ -183,17 +188,17 @@ class SqliteLog:
             raise LogError(f"{self.path}: {error}") from error
 
     def _conflict(self, stream: str, expected_version: int) -> VersionConflict:
-        found = self._one("SELECT max(version) FROM events WHERE stream = ?", (stream,))
         return VersionConflict(
-            f"process {stream} is at version {(found and found[0]) or 0}, not at {expected_version} "
+            f"process {stream} is at version {self.version(stream)}, not at {expected_version} "
             "as expected: another worker is on it. Nothing was written."
         )
 
     def _second(self, after: Process) -> ActiveSync:
         other = self.active(after.source, after.object)
         name = other.id if other else None
+        what = "a retry of the rejects" if other and other.mode == "rejects" else "a sync"
         return ActiveSync(
-            f"a sync of {after.source} {after.object} is active already: process {name}. "
+            f"{what} of {after.source} {after.object} is active already: process {name}. "
             "Go on with it, or cancel it, before another begins.",
             name,
         )
@@ -236,6 +241,7 @@ def _process_values(process: Process) -> tuple[Any, ...]:
         process.source,
         process.object,
         process.sink,
+        process.mode,
         format_time(process.started_at),
         process.state.value,
         process.version,

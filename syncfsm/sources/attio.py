@@ -8,7 +8,7 @@ the bytes it came in. Source of the rules: https://docs.attio.com/rest-api (reco
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -115,7 +115,9 @@ class AttioSource:
         return {"workspace": token.workspace_slug or token.workspace_id, "object": self.object}
 
     async def fetch(self, request: PageRequest) -> Page | Failure:
-        """Return the rows for one request."""
+        """Return the rows for one request. See `Source.fetch`."""
+        if request.record_ids:
+            return self._page(request, await self._query(self.object, _listed_body(request)))
         sorts = self._sorts[request.order]
         reply = await self._query(self.object, _page_body(request, sorts))
         if _is_bad_request(reply) and len(sorts) > 1:
@@ -123,6 +125,9 @@ class AttioSource:
             reply = await self._query(self.object, _page_body(request, sorts[:1]))
             if not _is_bad_request(reply):
                 self._sorts[request.order] = sorts[:1]
+        return self._page(request, reply)
+
+    def _page(self, request: PageRequest, reply: Reply | Failure) -> Page | Failure:
         if isinstance(reply, Failure):
             return reply
         rows = decode_rows(reply.body)
@@ -133,8 +138,7 @@ class AttioSource:
 
     async def company_names(self, record_ids: Collection[str]) -> dict[str, str | None] | Failure:
         """Return the names of companies, looked up in one request; unknown ids have none."""
-        body = {"filter": {"record_id": {"$in": sorted(record_ids)}}, "limit": len(record_ids)}
-        reply = await self._query("companies", body)
+        reply = await self._query("companies", _by_ids(sorted(record_ids)))
         if isinstance(reply, Failure):
             return reply
         rows = decode_rows(reply.body)
@@ -192,6 +196,14 @@ class AttioSource:
 def _page_body(request: PageRequest, sorts: list[dict[str, str]]) -> dict[str, Any]:
     body: dict[str, Any] = {"limit": request.limit, "offset": request.offset}
     return {**body, "sorts": sorts} if sorts else body
+
+
+def _listed_body(request: PageRequest) -> dict[str, Any]:
+    return {**_by_ids(request.record_ids), "offset": 0}
+
+
+def _by_ids(record_ids: Sequence[str]) -> dict[str, Any]:
+    return {"filter": {"record_id": {"$in": record_ids}}, "limit": len(record_ids)}
 
 
 def _is_bad_request(reply: Reply | Failure) -> bool:

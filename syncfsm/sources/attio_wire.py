@@ -101,12 +101,19 @@ def to_record(row: msgspec.Raw, order: Order) -> Record:
     """Return a row with its id and sort key, or with the problem that keeps it from having them."""
     raw = bytes(row)
     try:
-        placed = _placed.decode(raw)
-        record_id = placed.id.record_id
-        key = record_id if order == "id" else normal_timestamp(placed.values.created_at[0].value)
+        record_id, key = _place(raw, order)
     except (msgspec.DecodeError, IndexError, ValueError) as error:
         return Record(id=_id_of(raw), key="", raw=raw, problem=f"cannot be placed: {_reason(error)}")
     return Record(id=record_id, key=key, raw=raw, problem="" if record_id else "has no record id")
+
+
+def _place(raw: bytes, order: Order) -> tuple[str, str]:
+    """Return the id and the sort key; in the order of ids, no more than an id is needed."""
+    if order == "id":
+        record_id = _identified.decode(raw).id.record_id
+        return record_id, record_id
+    placed = _placed.decode(raw)
+    return placed.id.record_id, normal_timestamp(placed.values.created_at[0].value)
 
 
 def _id_of(raw: bytes) -> str:

@@ -64,7 +64,11 @@ class Source(Protocol):
         ...
 
     async def fetch(self, request: PageRequest) -> Page | Failure:
-        """Return the rows for one request."""
+        """Return the rows for one request.
+
+        With `request.record_ids`, return those records that are still there, in any order, and no others;
+        `offset` and `order` then say nothing, but that keys are those of the order.
+        """
         ...
 
     async def aclose(self) -> None:

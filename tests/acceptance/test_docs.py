@@ -93,7 +93,7 @@ def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str)
         if command[0] == "serve":
             _serves(cli, [*command, "--port", "0"])
             continue
-        if command[0] == "sync":
+        if command[0] in {"sync", "retry-rejects"}:
             command += ["--base-url", url]
         cli(*_shortened(command))
 

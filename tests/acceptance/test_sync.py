@@ -149,6 +149,30 @@ def test_an_unfinished_sync_goes_on_with_its_own_order_or_starts_anew(serve: Ser
     assert cli.sync(server.url, "--fresh")["created"] == 120
 
 
+def test_a_limit_that_a_failure_names_is_raised_by_the_words_it_says(serve: Serve, cli: Cli) -> None:
+    server = serve(60)
+    by_id = sorted(server.world.entities("people").values(), key=lambda person: person.record_id)
+    newest_first = sorted(by_id, key=lambda person: person.created_at, reverse=True)
+    for person in newest_first[::4]:  # five on each page of twenty
+        person.set("job_title", "not a list")  # type: ignore[arg-type]
+    args = ("--page-size", 20, "--set", "reject_min=3")
+    _, err = cli(*cli.sync_args(server.url), *args, status=1)
+    words = "The limit reject_ratio_max is 0.01: to raise reject_ratio_max, run again with --set "
+    setting = err.partition(words)[2].split(".\n")[0]
+    again = cli.sync(server.url, *args, "--set", setting)
+    assert (again["state"], again["fetched"], again["rejected"]) == ("COMPLETED", 60, 15)
+    assert len(cli.json("log", "ls", "sync.db")["processes"]) == 1
+
+
+@pytest.mark.parametrize("setting", ["attempts=20", "attempts_max=many"])
+def test_a_limit_that_is_none_is_wrong_use_and_the_names_are_listed(
+    serve: Serve, cli: Cli, setting: str
+) -> None:
+    _, err = cli(*cli.sync_args(serve(1).url), "--set", setting, status=2)
+    assert "attempts_max, wait_s_max, waiting_s_max, step_backs_max" in err
+    assert cli.json("log", "ls", "sync.db")["processes"] == []
+
+
 def test_a_cancelled_sync_stays_cancelled_and_the_next_starts_anew(serve: Serve, cli: Cli) -> None:
     server = serve(120)
     process = cli.start(*cli.sync_args(server.url), "-v")

@@ -24,6 +24,22 @@ STARTED = e.SyncStarted(
     order="newest",
     options=e.Options(),
 )
+RETRY = e.SyncStarted(
+    source="attio",
+    object="people",
+    sink="list",
+    mode="rejects",
+    page_size=50,
+    order="id",
+    options=e.Options(),
+    parent="p1",
+    record_ids=("r1", "r2"),
+)
+RETRY_DONE = e.SyncCompleted(
+    totals=e.Totals(pages=0, fetched=0, created=0, updated=0, unchanged=0, rejected=0),
+    watermark=None,
+    digest="",
+)
 BEGAN = e.FetchingBegan(found={"workspace": "northwind"})
 CANCELLED = e.SyncCancelled(by="test", why="")
 
@@ -134,6 +150,28 @@ class EventLogContract:
         assert latest is not None
         assert latest.id == "p2"
 
+    def test_a_retry_of_rejects_is_told_from_a_sync_of_all_and_moves_no_watermark(
+        self, log: EventLog
+    ) -> None:
+        add(log, None, RETRY, BEGAN, RETRY_DONE, process_id="p2")
+        latest = log.latest("attio", "people", "list", mode="rejects")
+        assert latest == log.load("p2")
+        assert latest is not None
+        assert (latest.mode, latest.parent, latest.record_ids) == ("rejects", "p1", ("r1", "r2"))
+        assert log.latest("attio", "people", "list") is None
+        assert log.last_sync_time("attio", "people", "list") is None
+
+    def test_a_retry_and_a_sync_of_all_are_not_active_together(self, log: EventLog) -> None:
+        add(log, None, RETRY, process_id="p2")
+        with pytest.raises(
+            ActiveSync, match="a retry of the rejects of attio people is active already: process p2"
+        ):
+            add(log, None, STARTED)
+        cancel(log, "p2", by="test")
+        add(log, None, STARTED)
+        with pytest.raises(ActiveSync, match="a sync of attio people is active already: process p1"):
+            add(log, None, RETRY, process_id="p3")
+
     def test_a_cancelled_sync_sets_no_watermark(self, log: EventLog) -> None:
         cancel(log, add(log, None, STARTED, BEGAN).id, by="test")
         assert log.last_sync_time("attio", "people", "list") is None
@@ -143,6 +181,12 @@ class EventLogContract:
         for recorded in _done(120).recorded:
             process = commit(log, process, recorded.stream, (recorded.event,), at=recorded.at)
             assert log.load("p1") == process == fold(None, log.read("p1"))
+
+    def test_the_version_of_a_process_is_that_of_its_last_event(self, log: EventLog) -> None:
+        assert log.version("p1") == 0
+        add(log, add(log, None, STARTED), BEGAN)
+        add(log, None, _started(object="companies"), process_id="p2")
+        assert (log.version("p1"), log.version("p2")) == (2, 1)
 
     def test_an_unknown_process_is_said_to_be_unknown(self, log: EventLog) -> None:
         with pytest.raises(ProcessNotFound, match="p9"):

@@ -22,6 +22,15 @@ def fetch(source: Source, offset: int, limit: int, order: Order = "newest") -> P
     return page
 
 
+def fetch_listed(source: Source, *record_ids: str) -> Page:
+    """Ask for records by their ids, from a place in the list that is not for the source to heed."""
+    count = len(record_ids)
+    request = PageRequest(cursor=20, offset=20, limit=count, order="id", record_ids=record_ids)
+    page = asyncio.run(source.fetch(request))
+    assert isinstance(page, Page), page
+    return page
+
+
 class SourceContract:
     """Subclass it with a fixture `source` (of 30 records)."""
 
@@ -49,6 +58,19 @@ class SourceContract:
 
     def test_past_the_end_there_is_nothing(self, source: Source) -> None:
         assert fetch(source, 1000, 10).records == ()
+
+    def test_records_asked_for_by_id_come_and_no_others(self, source: Source) -> None:
+        records = {record.id: record for record in fetch(source, 0, 100, "id").records}
+        wanted = sorted(records)[3:25:4]
+        page = fetch_listed(source, *reversed(wanted))
+        assert len(page.records) == len(wanted)
+        assert {record.id: record for record in page.records} == {id_: records[id_] for id_ in wanted}
+
+    def test_of_records_asked_for_by_id_one_that_is_not_there_does_not_come(self, source: Source) -> None:
+        first = fetch(source, 0, 1).records[0].id
+        gone = "00000000-0000-4000-8000-000000000000"
+        assert [record.id for record in fetch_listed(source, gone, first).records] == [first]
+        assert fetch_listed(source, gone).records == ()
 
     def test_a_page_is_as_of_a_moment_with_a_time_zone(self, source: Source) -> None:
         assert fetch(source, 0, 1).as_of.tzinfo is not None

@@ -224,6 +224,26 @@ def test_parameters_go_into_the_body_and_the_default_order_asks_for_no_sort() ->
     assert seen[0].headers["Authorization"] == "Bearer key"
 
 
+def test_records_are_asked_for_by_id_with_a_filter_and_neither_order_nor_offset() -> None:
+    seen = []
+
+    def keep(request: httpx.Request) -> httpx.Response:
+        seen.append(msgspec.json.decode(request.content))
+        return httpx.Response(200, json={"data": []})
+
+    listed = PageRequest(cursor=50, offset=50, limit=2, order="newest", record_ids=("r2", "r1"))
+    asyncio.run(answering(keep).fetch(listed))
+    assert seen == [{"filter": {"record_id": {"$in": ["r2", "r1"]}}, "limit": 2, "offset": 0}]
+
+
+def test_in_the_order_of_ids_a_record_needs_no_more_than_an_id() -> None:
+    row = person(values={})
+    source = answering(lambda _request: httpx.Response(200, json={"data": [row]}))
+    page = asyncio.run(source.fetch(PageRequest(cursor=None, offset=0, limit=10, order="id")))
+    assert isinstance(page, Page)
+    assert [(record.id, record.key, record.problem) for record in page.records] == [("r1", "r1", "")]
+
+
 def test_the_page_is_as_of_what_the_server_says() -> None:
     headers = {"x-accurate-at": "2026-05-16T01:33:20.038000000Z"}
     page = fetched(httpx.Response(200, headers=headers, json={"data": []}))

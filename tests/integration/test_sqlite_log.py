@@ -130,6 +130,19 @@ def test_a_large_frontier_leaves_snapshots_out_and_the_tail_is_folded(tmp_path: 
     assert f'"version":{sync.process.version}' not in snapshot
 
 
+def test_a_log_from_before_there_were_retries_is_brought_up_to_date(path: Path) -> None:
+    before = open_log(path, read_only=True).load("p1")
+    edit(
+        path,
+        "ALTER TABLE processes DROP COLUMN mode",
+        "DELETE FROM _sqlite_migrations WHERE name LIKE 'm003%'",
+    )
+    with open_log(path) as log:
+        assert log.latest("model", "people", "list") == before
+        assert log.latest("model", "people", "list", mode="rejects") is None
+        assert log.last_sync_time("model", "people", "list") == before.watermark
+
+
 def test_a_log_that_is_not_there_is_only_made_where_that_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(LogError, match="there is no log"):
         open_log(tmp_path / "log.db", read_only=True)

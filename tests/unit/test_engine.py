@@ -170,6 +170,7 @@ def test_a_failed_sync_goes_on_where_it_stopped_with_any_page_size(bench: Bench,
     process = bench.sync(page_size=page_size)
     assert (process.state, process.progress.created, process.progress.fetched) == (State.COMPLETED, 120, 120)
     assert bench.source.requests[0].offset == 50
+    assert bench.source.requests[0].limit == page_size + 1
 
 
 def test_a_sink_that_fails_is_given_the_page_again_without_another_fetch(bench: Bench) -> None:

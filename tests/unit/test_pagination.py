@@ -8,7 +8,7 @@ from syncfsm import events as e
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.machine import State
 from syncfsm.pagination import PageRequest
-from tests.pure import PureSync, Row, people, slice_of
+from tests.pure import PureSync, Row, listed_of, people, slice_of
 
 
 @pytest.mark.parametrize("count", [0, 1, 49, 50, 51, 99, 100, 101, 150, 4980])
@@ -150,6 +150,60 @@ def test_a_failed_request_is_asked_again_with_the_same_offset() -> None:
     sync = PureSync(answer, page_size=10)
     sync.run()
     assert [request.offset for request in sync.requests] == [0, 10, 10, 20]
+
+
+def listed(rows: list[Row], *record_ids: str, page_size: int = 2) -> PureSync:
+    return PureSync(listed_of(rows), page_size=page_size, order="id", record_ids=record_ids)
+
+
+def test_listed_records_are_asked_for_a_page_of_the_list_at_a_time_and_it_ends_with_the_list() -> None:
+    sync = listed(people(9), "r00007", "r00001", "r00004", "r00002", "r00008")
+    assert sync.run().state is State.COMPLETED
+    assert sync.delivered == ["r00007", "r00001", "r00004", "r00002", "r00008"]
+    assert [(request.offset, request.limit, request.record_ids) for request in sync.requests] == [
+        (0, 2, ("r00007", "r00001")),
+        (2, 2, ("r00004", "r00002")),
+        (4, 1, ("r00008",)),
+    ]
+
+
+def test_a_list_that_fills_its_pages_costs_no_request_beyond_them() -> None:
+    sync = listed(people(9), "r00001", "r00002", "r00003", "r00004")
+    assert sync.run().state is State.COMPLETED
+    assert len(sync.requests) == 2
+
+
+def test_a_listed_record_that_does_not_come_is_rejected_and_said_to_be_gone() -> None:
+    sync = listed(people(3), "r00001", "r7", "r8", "r9")
+    process = sync.run()
+    rejects = [record.event for record in sync.recorded if isinstance(record.event, e.RecordRejected)]
+    assert [reject.record_id for reject in rejects] == ["r7", "r8", "r9"]
+    assert {reject.reason for reject in rejects} == {"the source has no such record any more"}
+    assert (process.state, process.progress.fetched, process.progress.rejected) == (State.COMPLETED, 4, 3)
+
+
+def test_a_listed_record_with_a_problem_is_rejected_with_it() -> None:
+    sync = listed([Row(id="r1", key="1", problem="its id is odd"), Row(id="r2", key="2")], "r1", "r2")
+    sync.run()
+    (reject,) = [record.event for record in sync.recorded if isinstance(record.event, e.RecordRejected)]
+    assert (reject.record_id, reject.reason) == ("r1", "its id is odd")
+    assert sync.delivered == ["r2"]
+
+
+def test_a_retry_moves_no_watermark() -> None:
+    sync = listed(people(3), "r00001")
+    process = sync.run()
+    completed = sync.recorded[-1].event
+    assert isinstance(completed, e.SyncCompleted)
+    assert (process.watermark, completed.watermark) == (None, None)
+
+
+def test_a_source_that_answers_with_other_records_than_those_listed_fails_the_retry() -> None:
+    rows = people(3)
+    process = PureSync(slice_of(rows), page_size=2, order="id", record_ids=("r00001",)).run()
+    assert process.failure is not None
+    assert (process.failure.reason, process.failure.resumable) == ("unasked", False)
+    assert "returned r00000, though only other records were asked for" in process.failure.error
 
 
 def test_a_source_that_ignores_the_offset_fails_the_sync_instead_of_asking_for_ever() -> None:

@@ -1,0 +1,75 @@
+"""`syncfsm retry-rejects`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from syncfsm.cli.output import Command, plural, print_json
+from syncfsm.cli.rejects import count_without_id
+from syncfsm.cli.running import limits, report, run, sync_options
+from syncfsm.contact import Contact
+from syncfsm.engine import Engine
+from syncfsm.log import open_log
+from syncfsm.process import Process
+from syncfsm.rejects import last_with_rejects, rejects_of
+from syncfsm.replay import find
+
+
+@click.command("retry-rejects", cls=Command)
+@click.argument("prefix", metavar="[PROCESS]", required=False)
+@sync_options
+def retry_rejects(*, prefix: str | None, log_path: str, as_json: bool, **asked: Any) -> None:
+    """Send the rejected records of a sync again, once what was wrong is mended.
+
+    Asks for these records only, but for those delivered later. PROCESS may be a unique prefix; left out, it
+    is the last sync into this sink that is over or has failed and has rejects. Run the same command again
+    after a crash, a failure or Ctrl-C: the retry goes on where it stopped.
+
+    \b
+    syncfsm retry-rejects --source attio --sink sqlite:contacts.db --log sync.db
+    """  # noqa: D301 - \b keeps click from wrapping the example
+    begin = _Retry(prefix, asked["page_size"], asked["settings"])
+    with open_log(log_path, create=False) as log:
+        process = run(log, begin, as_json=as_json, **asked)
+    sys.exit(_report(process, begin.without_id, log_path, as_json=as_json))
+
+
+class _Retry:
+    """Begins the retry or goes on with it; knows then how many rejects cannot be sent again."""
+
+    def __init__(self, prefix: str | None, page_size: int, settings: tuple[str, ...]) -> None:
+        self._prefix = prefix
+        self._page_size = page_size
+        self._settings = settings
+        self.without_id = 0
+
+    def __call__(self, engine: Engine[Contact]) -> Process | None:
+        parent = self._parent(engine)
+        if parent is None:
+            return None
+        self.without_id = count_without_id(rejects_of(engine.log, parent))
+        options = limits(engine, engine.unfinished("rejects"), self._settings)
+        return engine.retry_rejects(parent.id, page_size=self._page_size, options=options)
+
+    def _parent(self, engine: Engine[Contact]) -> Process | None:
+        if self._prefix is None:
+            return last_with_rejects(engine.log, engine.is_ours)
+        return engine.log.load(find(engine.log, self._prefix))
+
+
+def _report(process: Process | None, without_id: int, log_path: str, *, as_json: bool) -> int:
+    if without_id:
+        what = plural(without_id, "reject has", "rejects have")
+        click.echo(
+            f"{what} no record id and cannot be asked for again: a whole sync may bring them", err=True
+        )
+    if process is not None:
+        return report(process, log_path, as_json=as_json, without_id=without_id)
+    if as_json:
+        print_json({"process": None, "state": None, "without_id": without_id})
+    else:
+        click.echo("nothing to retry: no reject with a record id is left that was not delivered later")
+    return 0

@@ -1,0 +1,102 @@
+"""When a sync gives up, and in which words: every SyncFailed is made here.
+
+The words say what happened, which limit was hit and its value, and what to do: wait, mend, raise the limit,
+or start anew. No I/O, no clock, no randomness.
+"""
+
+from __future__ import annotations
+
+import math
+
+from syncfsm import events as e
+from syncfsm.backoff import GiveUp
+from syncfsm.failure import Failure
+from syncfsm.limits import advice
+from syncfsm.pagination import Unasked, Unordered
+from syncfsm.process import Process
+
+
+def gave_up(process: Process, action: e.ActionName, failure: Failure) -> e.SyncFailed:
+    """Return the end by a failure that waiting cannot cure."""
+    return _failed(process, action, failure.kind.value, failure.message)
+
+
+def out_of_budget(process: Process, action: e.ActionName, failure: Failure, spent: GiveUp) -> e.SyncFailed:
+    """Return the end by a failure that was tried often enough."""
+    raising = advice(process.options, spent.limit, spent.needed)
+    error = f"{failure.message} Gave up after {spent.why}; going on later may help. {raising}"
+    return _failed(process, action, spent.limit, error)
+
+
+def stalled(process: Process) -> e.SyncFailed | None:
+    """Return the end by rows that come without a new one among them, if there were too many."""
+    rows = process.paging.stalled_rows
+    if rows <= process.options.stalled_rows_max:
+        return None
+    return _too_fast(process, "stalled_rows_max", f"{rows} rows came without a new one")
+
+
+def never_anchored(process: Process) -> e.SyncFailed | None:
+    """Return the end by steps back that found no row seen before, if there were too many."""
+    steps = process.paging.step_backs
+    if steps < process.options.step_backs_max:
+        return None
+    return _too_fast(process, "step_backs_max", f"{steps} steps back did not find a row that was seen before")
+
+
+def _too_fast(process: Process, limit: str, what: str) -> e.SyncFailed:
+    error = (
+        f"{what}: {process.source} does not page by offset, or its rows move faster than they can be read; "
+        f"going on when it is calmer may help. {advice(process.options, limit)}"
+    )
+    return _failed(process, "fetch", limit, error)
+
+
+def unordered(process: Process, verdict: Unordered) -> e.SyncFailed:
+    """Return the end by rows that are not in the order asked for."""
+    error = (
+        f"{process.source} returned {verdict.before} before {verdict.after}, which is not the order "
+        f"asked for ({process.order}); going on could lose records. Start anew with another order, "
+        "for instance 'id'."
+    )
+    return _failed(process, "fetch", "unordered", error, resumable=False)
+
+
+def unasked(process: Process, verdict: Unasked) -> e.SyncFailed:
+    """Return the end by a row that was not asked for."""
+    error = (
+        f"{process.source} returned {verdict.found}, though only other records were asked for: it does not "
+        "heed `record_ids`, and so rejects cannot be sent again. Run a whole sync instead."
+    )
+    return _failed(process, "fetch", "unasked", error, resumable=False)
+
+
+def too_many_rejects(process: Process, page: e.PageFetched, rejected: int) -> e.SyncFailed | None:
+    """Return the end by rejects, this page's included, that pass the error budget; if they do.
+
+    A retry of rejects has no such budget: that some are refused again is what to expect.
+    """
+    if process.mode == "rejects":
+        return None
+    options = process.options
+    before = process.progress.rejected - process.budget_from.rejected
+    fetched = process.progress.fetched - process.budget_from.fetched
+    fetched += len(page.record_ids) + len(page.malformed)
+    total = before + rejected
+    if rejected == 0 or total <= max(options.reject_min, options.reject_ratio_max * fetched):
+        return None
+    needed = math.ceil(100 * total / fetched) / 100
+    error = (
+        f"{total} of {fetched} records were rejected, more than {options.reject_ratio_max:.12g} of them and "
+        f"more than {options.reject_min}. `syncfsm log rejects` names them and says why: mend that, then go "
+        f"on. {advice(options, 'reject_ratio_max', needed)}"
+    )
+    return _failed(process, "deliver", "reject_ratio_max", error)
+
+
+def _failed(
+    process: Process, action: e.ActionName, reason: str, error: str, *, resumable: bool = True
+) -> e.SyncFailed:
+    return e.SyncFailed(
+        action=action, reason=reason, error=error, resumable=resumable, cursor=process.paging.cursor
+    )
