@@ -16,7 +16,7 @@ from syncfsm import events as e
 from syncfsm.backoff import GiveUp, later, spent_budget, wait_s
 from syncfsm.failure import Failure
 from syncfsm.machine import State
-from syncfsm.pagination import PageRequest, Row, Shifted, Taken, Unordered, accept, plan, rule_of
+from syncfsm.pagination import PageRequest, Row, Shifted, Taken, Unsafe, accept, plan, rule_of
 from syncfsm.process import Process
 
 # ── actions: what to do, imperative ──────────────────────────────────────────────────────────
@@ -68,12 +68,13 @@ class Checked(e.Value, frozen=True):
 
 
 class Fetched(e.Value, frozen=True):
-    """Rows came for a request. `as_of` is the instant they reflect."""
+    """Rows came for a request. `as_of` is the instant they reflect; `is_total` as in `PageFetched`."""
 
     request: PageRequest
     rows: Sequence[Row]
     as_of: datetime
     elapsed_ms: int
+    is_total: bool = True
 
 
 class Delivered(e.Value, frozen=True):
@@ -138,7 +139,8 @@ def decide(process: Process, outcome: Outcome) -> tuple[e.Event, ...]:
 
 
 def _page(process: Process, outcome: Fetched) -> e.Event:
-    verdict = accept(process.paging, outcome.request, outcome.rows, rule_of(process))
+    rule = rule_of(process)
+    verdict = accept(process.paging, outcome.request, outcome.rows, rule, is_total=outcome.is_total)
     match verdict:
         case Taken():
             stalled = process.paging.stalled_rows
@@ -147,8 +149,8 @@ def _page(process: Process, outcome: Fetched) -> e.Event:
             return _fetched(process, outcome, verdict)
         case Shifted():
             return _shifted(process, outcome, verdict)
-        case Unordered():
-            return _unordered(process, verdict)
+        case Unsafe():
+            return _unsafe(process, verdict)
         case _:
             assert_never(verdict)
 
@@ -171,6 +173,7 @@ def _fetched(process: Process, outcome: Fetched, taken: Taken) -> e.PageFetched:
         as_of=outcome.as_of,
         ids_digest=add_to_digest(process.progress.ids_digest, taken.record_ids),
         elapsed_ms=outcome.elapsed_ms,
+        is_total=outcome.is_total,
     )
 
 
@@ -210,12 +213,11 @@ def _too_fast(process: Process, limit: str, what: str) -> e.SyncFailed:
     )
 
 
-def _unordered(process: Process, verdict: Unordered) -> e.SyncFailed:
+def _unsafe(process: Process, verdict: Unsafe) -> e.SyncFailed:
     return e.SyncFailed(
         action="fetch",
-        reason="unordered",
-        error=f"{process.source} returned {verdict.before} before {verdict.after}, which is not the order "
-        f"asked for ({process.order}); going on could lose records. Start anew with another order, "
+        reason=verdict.reason,
+        error=f"{process.source} {verdict.what}; going on could lose records. Start anew with another order, "
         "for instance 'id'.",
         resumable=False,
         cursor=process.paging.cursor,

@@ -13,6 +13,9 @@ whatever is inserted, updated or deleted meanwhile:
   overlap. Where there is no peek, the next page begins one row earlier, at a row that is seen.
 - The *margin* asks again for a few rows before the cursor while rows are going away, so that a small shift
   costs no request of its own.
+- Where the order is not *total*, rows that share a key come in another order each time. Then a page is
+  anchored only if it starts at offset 0 or before all rows that share the frontier's key, and each request
+  goes back that far. If they are too many for one request, no page can be trusted: the sync fails.
 
 Offsets are counted in rows as they were when the page came: `cursor` is always where the frontier lies now.
 """
@@ -22,6 +25,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from syncfsm.events import FrontierMark, Order, Reject, Value
 from syncfsm.process import Process
@@ -77,11 +82,11 @@ class Shifted(Value, frozen=True):
     step_back: int
 
 
-class Unordered(Value, frozen=True):
-    """Rows that did not come in the order asked for: the rule cannot hold on such a source."""
+class Unsafe(Value, frozen=True):
+    """Rows among which the rule cannot hold; `what` the source did ends a sentence that began with it."""
 
-    before: str
-    after: str
+    reason: str
+    what: str
 
 
 class Rule(Value, frozen=True):
@@ -113,41 +118,89 @@ def rule_of(process: Process) -> Rule:
 
 def plan(paging: Paging, rule: Rule) -> PageRequest:
     """Return the next request."""
-    back = paging.step_back or max(paging.margin, 0 if paging.peek else 1)
+    back = paging.step_back or _overlap(paging, rule)
     offset = max(0, paging.offset - back)
     limit = min(rule.limit_max, paging.offset - offset + rule.page_size + rule.probe)
     return PageRequest(cursor=paging.cursor, offset=offset, limit=limit, order=rule.order)
 
 
+def _overlap(paging: Paging, rule: Rule) -> int:
+    """Return how many rows before the cursor to ask for again."""
+    if paging.is_total:
+        return max(paging.margin, 0 if paging.peek else 1)
+    back = _tied(paging.frontier) + 1
+    return back + min(paging.margin, (rule.limit_max - back) // 2)
+
+
+def _tied(frontier: Frontier | None) -> int:
+    """Return how many rows taken share the frontier's key; they are the last before the cursor."""
+    return len(frontier.ids) if frontier else 0
+
+
 def accept(
-    paging: Paging, request: PageRequest, rows: Sequence[Row], rule: Rule
-) -> Taken | Shifted | Unordered:
-    """Return what to do with the rows that answered `request`."""
+    paging: Paging, request: PageRequest, rows: Sequence[Row], rule: Rule, *, is_total: bool = True
+) -> Taken | Shifted | Unsafe:
+    """Return what to do with the rows that answered `request`.
+
+    `is_total` says whether these rows, where they tie, came in a fixed order; all rows before must have, too.
+    """
+    paging = replace(paging, is_total=paging.is_total and is_total)
     placed = [row for row in rows if row.id and row.key]
     disorder = _first_disorder(placed, rule)
     if disorder is not None:
         return disorder
     first = placed[0] if placed else None
     if not _is_anchored(paging, request, first, rule):
+        back = paging.offset - request.offset
         return Shifted(
             expected=paging.peek,
             found=first.id if first else None,
-            step_back=paging.step_back * 2 or rule.page_size,
+            step_back=max(rule.page_size, 2 * back),
         )
-    return _take(paging, request, rows, rule)
+    taken = _take(paging, request, rows, rule)
+    return _doubt(paging, taken, rule) or taken
 
 
-def _first_disorder(placed: Sequence[Row], rule: Rule) -> Unordered | None:
+def _first_disorder(placed: Sequence[Row], rule: Rule) -> Unsafe | None:
     for row, following in pairwise(placed):
         if rule.is_before(following.key, row.key):
-            return Unordered(before=row.id, after=following.id)
+            what = f"returned {row.id} before {following.id}, which is not the order asked for ({rule.order})"
+            return Unsafe(reason="unordered", what=what)
     return None
+
+
+def _doubt(paging: Paging, taken: Taken, rule: Rule) -> Unsafe | None:
+    """Return why the next page could not be trusted, where rows that tie have no fixed order."""
+    if paging.is_total or taken.next_cursor is None:
+        return None
+    if rule.confirm_end:
+        return _shuffled("it may cut them short anywhere (confirm_end)")
+    tied = _tied_after(paging.frontier, taken.frontier)
+    if min(taken.next_cursor, tied + 1) < rule.limit_max:
+        return None
+    return _shuffled(f"{tied} of one key are too many for one request (limit_max {rule.limit_max})")
+
+
+def _shuffled(why: str) -> Unsafe:
+    what = f"returns the records of one sort key in another order each time, and {why}"
+    return Unsafe(reason="ties", what=what)
+
+
+def _tied_after(frontier: Frontier | None, mark: FrontierMark | None) -> int:
+    """Return how many rows taken will share the frontier's key once a page is delivered."""
+    if mark is None or (frontier and frontier.key == mark.key):
+        return _tied(frontier) + (len(mark.ids) if mark else 0)
+    return len(mark.ids)
 
 
 def _is_anchored(paging: Paging, request: PageRequest, first: Row | None, rule: Rule) -> bool:
     if request.offset == 0:
         return True
-    return first is not None and (first.id == paging.peek or _is_seen(first, paging.frontier, rule))
+    if first is None:
+        return False
+    if not paging.is_total:
+        return paging.frontier is not None and rule.is_before(first.key, paging.frontier.key)
+    return first.id == paging.peek or _is_seen(first, paging.frontier, rule)
 
 
 def _is_seen(row: Row, frontier: Frontier | None, rule: Rule) -> bool:
@@ -168,9 +221,9 @@ def _take(paging: Paging, request: PageRequest, rows: Sequence[Row], rule: Rule)
         record_ids=tuple(row.id for row in taken if not row.problem),
         malformed=tuple(_reject(row) for row in taken if row.problem),
         frontier=_mark(taken),
-        peek=(rows[fresh[count]].id or None) if has_peek else None,
+        peek=(rows[fresh[count]].id or None) if has_peek and paging.is_total else None,
         has_more=has_more,
-        next_cursor=(request.offset + _place(fresh, count, rows)) if has_more else None,
+        next_cursor=(request.offset + _place(paging, fresh, count, rows)) if has_more else None,
         margin=_margin(paging.margin, shift, rule) if is_full or has_peek else 0,
         shift=shift,
     )
@@ -199,8 +252,13 @@ def _may_go_on(rows: Sequence[Row], fresh: Sequence[int]) -> bool:
     return bool(fresh) or len(rows) > 1
 
 
-def _place(fresh: Sequence[int], count: int, rows: Sequence[Row]) -> int:
-    """Return how many rows of the page lie before the next one to take."""
+def _place(paging: Paging, fresh: Sequence[int], count: int, rows: Sequence[Row]) -> int:
+    """Return how many rows of the page lie before the next one to take, when `count` are taken.
+
+    Where ties are shuffled, seen rows may lie after it; they count as lying before, as they might have.
+    """
+    if not paging.is_total:
+        return len(rows) - len(fresh) + count
     if count < len(fresh):
         return fresh[count]
     return len(rows)
@@ -209,7 +267,7 @@ def _place(fresh: Sequence[int], count: int, rows: Sequence[Row]) -> int:
 def _shift(paging: Paging, request: PageRequest, fresh: Sequence[int], rows: Sequence[Row]) -> int:
     """Return how many rows before the cursor went away since it was set; negative if some came."""
     expected = paging.offset - request.offset
-    return expected - (fresh[0] if fresh else len(rows))
+    return expected - _place(paging, fresh, 0, rows)
 
 
 def _margin(margin: int, shift: int, rule: Rule) -> int:

@@ -67,7 +67,11 @@ class Performer(Generic[T]):
         if isinstance(page, Failure):
             return self._failed("fetch", page)
         return d.Fetched(
-            request=request, rows=page.records, as_of=page.as_of, elapsed_ms=self._elapsed_ms(began)
+            request=request,
+            rows=page.records,
+            as_of=page.as_of,
+            elapsed_ms=self._elapsed_ms(began),
+            is_total=page.is_total,
         )
 
     async def _deliver(self, records: tuple[Record, ...]) -> d.Outcome:

@@ -35,8 +35,10 @@ class PureSync:
         page_size: int = 50,
         order: e.Order = "newest",
         options: e.Options | None = None,
+        is_total: bool = True,
     ) -> None:
         self.answer = answer
+        self.is_total = is_total
         self.at = EPOCH
         self.requests: list[PageRequest] = []
         self.recorded: list[e.Recorded] = []
@@ -86,7 +88,7 @@ class PureSync:
         answer = self.answer(request)
         if isinstance(answer, Failure):
             return d.Failed(action="fetch", failure=answer, at=self.at, chance=0.5)
-        return d.Fetched(request=request, rows=answer, as_of=self.at, elapsed_ms=1)
+        return d.Fetched(request=request, rows=answer, as_of=self.at, elapsed_ms=1, is_total=self.is_total)
 
     def _append(self, process: Process | None, events: Sequence[e.Event]) -> Process:
         version = process.version if process else 0

@@ -13,7 +13,7 @@ from syncfsm.events import Recorded, decode, encode
 from syncfsm.log.protocol import StoredEvent
 from syncfsm.process import Process
 
-SNAPSHOT_SCHEMA = 1
+SNAPSHOT_SCHEMA = 2
 """Raise it whenever the shape of `Process` or the meaning of `fold` changes: older snapshots are then
 ignored, and the stream is folded from its beginning."""
 

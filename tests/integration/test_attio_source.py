@@ -204,7 +204,9 @@ def test_a_second_sort_that_is_refused_is_left_out_from_then_on() -> None:
     async def twice() -> None:
         source = answering(refuse)
         for _ in range(2):
-            assert isinstance(await source.fetch(REQUEST), Page)
+            page = await source.fetch(REQUEST)
+            assert isinstance(page, Page)
+            assert not page.is_total
 
     asyncio.run(twice())
     assert [len(body["sorts"]) for body in bodies] == [2, 1, 1]
