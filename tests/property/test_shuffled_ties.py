@@ -25,22 +25,29 @@ from tests.pure import PureSync, Row
 KEYS = st.lists(st.integers(0, 6), max_size=80)  # so few that every page cuts through a group of ties
 CHANGE = st.tuples(st.sampled_from(["insert", "delete", "delete"]), st.integers(0, 200))
 SCRIPT = st.lists(st.lists(CHANGE, max_size=8), max_size=40)
+ALWAYS = range(1_000_000)
 TIED_ORDERS: tuple[e.Order, ...] = ("newest", "oldest")
 
 
 class ShuffledWorld:
     """Rows in the order of their keys alone; changed by a script before each answer.
 
-    For the first `ordered` answers ties are in the order of their ids; from then on, chance decides.
+    Ties are in the order of their ids, but in the answers that are named by `shuffled`, counted from 0.
     """
 
     def __init__(
-        self, keys: list[int], script: list[list[tuple[str, int]]], order: e.Order, seed: int, ordered: int
+        self,
+        keys: list[int],
+        script: list[list[tuple[str, int]]],
+        order: e.Order,
+        seed: int,
+        shuffled: range = ALWAYS,
     ) -> None:
         self.rng = random.Random(seed)
         self.order = order
         self.script = iter(script)
-        self.ordered = ordered
+        self.shuffled = shuffled
+        self.answers = 0
         self.born = 0
         self.rows: list[Row] = []
         for key in keys:
@@ -51,7 +58,7 @@ class ShuffledWorld:
         """Return a sync of this world that is told of each answer whether its ties are in order."""
 
         def answer(request: PageRequest) -> list[Row]:
-            sync.is_total = self.ordered > 0
+            sync.is_total = self.answers not in self.shuffled
             return self._answer(request)
 
         sync = PureSync(answer, order=self.order, **settings)  # type: ignore[arg-type]
@@ -64,9 +71,9 @@ class ShuffledWorld:
             elif self.rows:
                 self.stayed.discard(self.rows.pop(number % len(self.rows)).id)
         self.rows.sort(key=lambda row: row.id)
-        if self.ordered <= 0:
+        if self.answers in self.shuffled:
             self.rng.shuffle(self.rows)
-        self.ordered -= 1
+        self.answers += 1
         self.rows.sort(key=lambda row: row.key, reverse=self.order == "newest")
         return self.rows[request.offset : request.offset + request.limit]
 
@@ -75,13 +82,16 @@ class ShuffledWorld:
         self.born += 1
 
 
-def worlds(ordered: st.SearchStrategy[int]) -> st.SearchStrategy[ShuffledWorld]:
-    orders = st.sampled_from(TIED_ORDERS)
-    return st.builds(ShuffledWorld, KEYS, SCRIPT, order=orders, seed=st.integers(0, 2**16), ordered=ordered)
+def worlds(shuffled: st.SearchStrategy[range]) -> st.SearchStrategy[ShuffledWorld]:
+    orders, seeds = st.sampled_from(TIED_ORDERS), st.integers(0, 2**16)
+    return st.builds(ShuffledWorld, KEYS, SCRIPT, order=orders, seed=seeds, shuffled=shuffled)
 
 
 @settings(max_examples=400, deadline=None)
-@given(world=worlds(st.sampled_from([0, 0, 1, 2, 5])), page_size=st.integers(1, 12))
+@given(
+    world=worlds(st.sampled_from([ALWAYS, range(1, 100), range(5, 100), range(1), range(2, 4)])),
+    page_size=st.integers(1, 12),
+)
 def test_nothing_is_lost_and_nothing_comes_twice_while_ties_are_shuffled(
     world: ShuffledWorld, page_size: int
 ) -> None:
@@ -93,7 +103,7 @@ def test_nothing_is_lost_and_nothing_comes_twice_while_ties_are_shuffled(
 
 @settings(max_examples=400, deadline=None)
 @given(
-    world=worlds(st.just(0)),
+    world=worlds(st.just(ALWAYS)),
     page_size=st.integers(2, 12),
     limit_max=st.integers(3, 40),
     termination=st.sampled_from(["peek", "short_page"]),
@@ -113,7 +123,7 @@ def test_ties_too_many_for_one_request_fail_the_sync_for_good_and_all_else_compl
 
 
 def test_a_group_of_ties_that_no_request_reaches_past_says_to_start_anew_by_id() -> None:
-    world = ShuffledWorld([3] * 30, [], "newest", seed=1, ordered=0)
+    world = ShuffledWorld([3] * 30, [], "newest", seed=1)
     process = world.sync(page_size=10, options=e.Options(limit_max=20)).run()
     assert process.failure is not None
     assert (process.failure.reason, process.is_resumable) == ("ties", False)
@@ -122,21 +132,21 @@ def test_a_group_of_ties_that_no_request_reaches_past_says_to_start_anew_by_id()
 
 
 def test_a_group_of_ties_that_just_fits_a_request_is_read_to_its_end() -> None:
-    world = ShuffledWorld([5] + [3] * 18 + [1] * 3, [], "newest", seed=1, ordered=0)
+    world = ShuffledWorld([5] + [3] * 18 + [1] * 3, [], "newest", seed=1)
     sync = world.sync(page_size=10, options=e.Options(limit_max=20))
     assert sync.run().state is State.COMPLETED
     assert set(sync.delivered) == world.stayed
 
 
 def test_an_end_that_cannot_be_confirmed_among_shuffled_ties_fails_the_sync() -> None:
-    world = ShuffledWorld([1, 2, 3], [], "newest", seed=1, ordered=0)
+    world = ShuffledWorld([1, 2, 3], [], "newest", seed=1)
     process = world.sync(page_size=10, options=e.Options(confirm_end=True)).run()
     assert process.failure is not None
     assert (process.failure.reason, process.is_resumable) == ("ties", False)
 
 
 def test_shuffled_ties_cost_no_request_while_nothing_moves() -> None:
-    world = ShuffledWorld([number // 20 for number in range(400)], [], "newest", seed=1, ordered=0)
+    world = ShuffledWorld([number // 20 for number in range(400)], [], "newest", seed=1)
     sync = world.sync(page_size=50, options=e.Options(limit_max=500))
     assert sync.run().state is State.COMPLETED
     assert len(sync.requests) == 8
