@@ -101,6 +101,14 @@ def test_nothing_is_lost_and_nothing_comes_twice_while_ties_are_shuffled(
     assert len(sync.delivered) == len(set(sync.delivered))
 
 
+def test_one_page_without_an_order_makes_the_rest_of_the_sync_careful() -> None:
+    for seed in range(200):
+        world = ShuffledWorld([3] * 12, [], "newest", seed=seed, shuffled=range(1))
+        sync = world.sync(page_size=2)
+        assert sync.run().state is State.COMPLETED
+        assert set(sync.delivered) == world.stayed, f"seed {seed}"
+
+
 @settings(max_examples=400, deadline=None)
 @given(
     world=worlds(st.just(ALWAYS)),
