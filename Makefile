@@ -3,7 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test mutants simulate lint docs check clean
+SOAK_RUNS ?= 50
+SOAK_SEED ?= $(shell date +%s)
+
+.PHONY: demo test mutants simulate soak lint docs check clean
 
 demo: .venv/sim ## a simulated sync of 5,000 people with faults, then its replay
 	$(BIN)/syncfsm simulate --people 5000 --log demo.db
@@ -24,6 +27,9 @@ mutants: .venv/mutants ## mutation testing of the pure core, some minutes; docs/
 	rm -rf mutants
 	$(BIN)/mutmut run
 	$(BIN)/python -m tests.mutation
+
+soak: .venv/dev ## syncs killed again and again, from SOAK_RUNS seeds never seen before
+	SOAK_RUNS=$(SOAK_RUNS) SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -v -n 2 tests/acceptance/test_killed.py
 
 lint: .venv/dev ## formatting, lint, types, layers, generated docs
 	$(BIN)/ruff format --check .

@@ -27,7 +27,7 @@ from simulator.asgi import (
     send_reply,
 )
 from simulator.population import uuid
-from simulator.query import LIMIT_MAX, LimitPolicy, Query
+from simulator.query import LIMIT_MAX, LimitPolicy, Query, Ties
 from simulator.routes import READ, SELF, Request, match
 from simulator.schema import OBJECTS, ObjectType
 from simulator.world import Entity, World
@@ -48,6 +48,7 @@ class FakeAttio:
         limit_policy: What to do about a `limit` above `limit_max`.
         limit_max: The most rows for one query.
         honours_sorts: Whether rows come in the order asked for.
+        ties: How records come that a query's sorts leave tied.
         scopes: What the token may do.
 
     Attributes:
@@ -65,11 +66,14 @@ class FakeAttio:
         limit_policy: LimitPolicy = "clamp",
         limit_max: int = LIMIT_MAX,
         honours_sorts: bool = True,
+        ties: Ties = "ordered",
         scopes: frozenset[str] = SCOPES,
     ) -> None:
         self.world = world
         self.scopes = scopes
-        self.query = Query(world, limit_policy=limit_policy, limit_max=limit_max, honours_sorts=honours_sorts)
+        self.query = Query(
+            world, limit_policy=limit_policy, limit_max=limit_max, honours_sorts=honours_sorts, ties=ties
+        )
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self._clock = clock
         self._api_key = api_key

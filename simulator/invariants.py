@@ -90,7 +90,8 @@ Check = Callable[[Run], str | None]
 
 def it_ends(run: Run) -> str | None:
     """Every sync ends, and once nothing goes wrong any more it completes within the stated time."""
-    if run.process.state is not State.COMPLETED and not _may_refuse(run):
+    failure = run.process.failure
+    if run.process.state is not State.COMPLETED and not (failure and _may_refuse(run, failure.reason)):
         return f"process {run.process.id} is {run.process.state}"
     if run.calmed_at is None:
         return None
@@ -98,10 +99,10 @@ def it_ends(run: Run) -> str | None:
     return f"it took {took_s:.0f} s after the last fault" if took_s > run.scenario.finish_s_max else None
 
 
-def _may_refuse(run: Run) -> bool:
-    """Whether the sync was right to give up for good: its source ignores the order it was asked for."""
-    failure = run.process.failure
-    return run.scenario.sorts == "ignored" and failure is not None and failure.reason == "unordered"
+def _may_refuse(run: Run, reason: str) -> bool:
+    """Whether the sync was right to give up for good: nobody could page safely by this source."""
+    is_unsorted, is_shuffled = run.scenario.sorts == "ignored", run.scenario.ties == "shuffled"
+    return (is_unsorted and reason == "unordered") or (is_shuffled and reason == "ties")
 
 
 def nothing_lost(run: Run) -> str | None:
@@ -246,7 +247,9 @@ def failures_are_resumable(run: Run) -> str | None:
     """A sync that failed says why and can be taken up again, unless going on could lose somebody."""
     for record in run.recorded():
         event = record.event
-        if isinstance(event, e.SyncFailed) and not (event.error and event.resumable) and not _may_refuse(run):
+        if not isinstance(event, e.SyncFailed) or (event.error and event.resumable):
+            continue
+        if not _may_refuse(run, event.reason):
             return f"process {record.stream} failed for good: {event.error}"
     return None
 

@@ -6,8 +6,10 @@ Ties are broken by ascending record id, as far as the sorts leave any.
 
 from __future__ import annotations
 
+import random
 from bisect import bisect_left
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any, Literal
 
 import msgspec
@@ -23,6 +25,12 @@ LIMIT_MAX = 500
 LimitPolicy = Literal["accept", "clamp", "reject"]
 """What is done about a `limit` above the maximum: the real API's answer is not known."""
 
+Ties = Literal["ordered", "shuffled"]
+"""How records come that the sorts leave tied: by record id, or, as an API may, each time anew.
+
+Shuffled, the record id is no attribute to sort by after another, so that nobody can ask for an order.
+"""
+
 _ORDERS_KEPT_MAX = 16
 
 _Key = tuple[Any, ...]
@@ -36,6 +44,7 @@ class Query:
         limit_policy: What to do about a limit above `limit_max`.
         limit_max: The most rows for one query.
         honours_sorts: Whether rows come in the order asked for, or by record id whatever was asked.
+        ties: How records come that the sorts leave tied.
     """
 
     def __init__(
@@ -45,8 +54,11 @@ class Query:
         limit_policy: LimitPolicy = "clamp",
         limit_max: int = LIMIT_MAX,
         honours_sorts: bool = True,
+        ties: Ties = "ordered",
     ) -> None:
         self._world = world
+        self._ties = ties
+        self._rng = random.Random("ties")
         self._limit_policy = limit_policy
         self._limit_max = limit_max
         self._honours_sorts = honours_sorts
@@ -64,7 +76,23 @@ class Query:
         offset = _whole_number("offset", body.get("offset", 0), least=0)
         sorts = body.get("sorts", []) if self._honours_sorts else []
         rows = self._ordered(slug, body.get("filter", {}), sorts)
+        if self._ties == "shuffled" and sorts:
+            rows = self._shuffled(slug, sorts, rows)
         return rows[offset : offset + limit]
+
+    def _shuffled(self, slug: str, sorts: Any, rows: list[Entity]) -> list[Entity]:
+        """Return the rows with those that the sorts leave tied in an order of this moment.
+
+        Raises:
+            ApiError: A 400: the record id is not there to break ties by.
+        """
+        keys = _sort_keys(OBJECTS[slug], sorts)
+        for index, (attribute, _, _) in enumerate(keys):
+            if index and attribute == "record_id":
+                raise unknown_attribute(attribute, ["sorts", str(index), "attribute"])
+        key = _sort_key(keys)
+        groups = [list(group) for _, group in groupby(rows, lambda entity: key(entity)[:-1])]
+        return [row for group in groups for row in self._rng.sample(group, len(group))]
 
     def _limit(self, value: Any) -> int:
         limit = _whole_number("limit", value, least=1)

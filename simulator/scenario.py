@@ -12,7 +12,8 @@ import msgspec
 from msgspec.structs import replace
 
 from simulator.faults import DOOR_OF, ChangeRates, FaultRates, Strike
-from simulator.query import LIMIT_MAX, LimitPolicy
+from simulator.query import LIMIT_MAX, LimitPolicy, Ties
+from simulator.world import TIED
 from syncfsm.errors import ConfigurationError
 from syncfsm.events import Order
 
@@ -32,6 +33,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         about: What it is, in a sentence.
         seed: The seed where the command names none.
         people: People in the workspace at the start.
+        tied: The share of people who share their `created_at` with the one before them.
         page_size: Records in a page.
         order: Which come first.
         latency_ms: The least and the most that an answer takes.
@@ -40,6 +42,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         limit_policy: What it does about a higher limit: `clamp` it in silence, `reject` or `accept` it.
         confirm_end: Whether the sync asks for the row after a short page before it believes in the end.
         sorts: Whether the API honours the order it is asked for, or ignores it in silence.
+        ties: Whether people with one `created_at` come in a fixed order, or `shuffled` at each request.
         swarm: Whether each seed draws its own bad day: up to so many people, up to such a page size, any
             order, some of the faults at rates of its own, and a world anywhere from calm to absurd.
         criteria: Whether to judge the run by the success criteria of the plan, one by one.
@@ -53,6 +56,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     about: str = ""
     seed: int = 1
     people: int = 5000
+    tied: float = TIED
     page_size: int = 50
     order: Order = "newest"
     latency_ms: tuple[int, int] = (80, 400)
@@ -61,6 +65,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     limit_policy: LimitPolicy = "clamp"
     confirm_end: bool = False
     sorts: Sorts = "honoured"
+    ties: Ties = "ordered"
     swarm: bool = False
     criteria: bool = False
     faulty_s: float = 1800.0
@@ -127,18 +132,21 @@ def concrete(scenario: Scenario, seed: int) -> Scenario:
     if not scenario.swarm:
         return replace(scenario, seed=seed)
     rng = random.Random(f"{seed}:swarm")
-    is_capped, is_unsorted = rng.random() < 0.1, rng.random() < 0.02
+    quirk = rng.choices(("none", "capped", "unsorted", "shuffled"), (80, 10, 2, 8))[0]
+    is_capped, is_unsorted, is_shuffled = (quirk == name for name in ("capped", "unsorted", "shuffled"))
     order: Order = "newest" if is_unsorted else rng.choice(("newest", "newest", "oldest", "id"))
     return replace(
         scenario,
         seed=seed,
         swarm=False,
         people=rng.choice((0, 1, rng.randrange(scenario.people + 1), rng.randrange(scenario.people + 1))),
+        tied=rng.choice((scenario.tied, scenario.tied, 0.5, 0.9)),
         page_size=rng.randrange(8 if is_unsorted else 1, scenario.page_size + 1),
         order=order,
         limit_max=rng.randrange(2, scenario.page_size + 2) if is_capped else scenario.limit_max,
-        confirm_end=is_capped or rng.random() < 0.1,
+        confirm_end=is_capped or (rng.random() < 0.1 and not is_shuffled),
         sorts="ignored" if is_unsorted else scenario.sorts,
+        ties="shuffled" if is_shuffled else scenario.ties,
         faulty_s=scenario.faulty_s * rng.uniform(0.1, 1),
         faults=_some_of(scenario.faults, rng),
         changes=_some_of(scenario.changes, rng),

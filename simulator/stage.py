@@ -74,7 +74,7 @@ class Stage(Generic[T]):
     ) -> None:
         self.scenario = scenario
         self.clock = VirtualClock()
-        self.world = World(scenario.seed, people=scenario.people, now=EPOCH)
+        self.world = World(scenario.seed, people=scenario.people, tied=scenario.tied, now=EPOCH)
         self.faults = Faults(scenario.seed, scenario.faults, scenario.changes, scenario.strikes)
         self.changes = Changes(
             self.world, self.faults, self.clock, peek=self._peek, page_size=scenario.page_size
@@ -200,4 +200,5 @@ def _fake(world: World, clock: VirtualClock, scenario: Scenario) -> FakeAttio:
         limit_policy=scenario.limit_policy,
         limit_max=scenario.limit_max,
         honours_sorts=scenario.sorts == "honoured",
+        ties=scenario.ties,
     )

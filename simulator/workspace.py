@@ -97,7 +97,7 @@ class Workspace:
 
     @cached_property
     def _still_world(self) -> World:
-        return World(self.scenario.seed, people=self.scenario.people, now=EPOCH)
+        return World(self.scenario.seed, people=self.scenario.people, tied=self.scenario.tied, now=EPOCH)
 
 
 class VirtualTime:

@@ -24,7 +24,7 @@ Values = dict[str, Sequence[dict[str, Any]]]
 HISTORY = timedelta(days=730)
 """Records were created within this time before the world begins."""
 
-TIES = 0.1
+TIED = 0.1
 """The share of people who share their `created_at` with the one before them, as after an import."""
 
 SUPERSEDED = 0.02
@@ -71,6 +71,7 @@ class World:
         seed: The number that decides everything.
         people: How many people there are at the start.
         companies: How many companies; one for each fifty people if `None`.
+        tied: The share of people who share their `created_at` with the one before them.
         now: When the world begins.
 
     Attributes:
@@ -80,10 +81,19 @@ class World:
         object_ids: The ids of the objects, by slug.
     """
 
-    def __init__(self, seed: int, *, people: int = 5000, companies: int | None = None, now: datetime) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        people: int = 5000,
+        companies: int | None = None,
+        tied: float = TIED,
+        now: datetime,
+    ) -> None:
         self.slug = "northwind-labs"
         self._seed = seed
         self._now = now
+        self._tied = tied
         rng = self._rng("workspace")
         self.workspace_id = uuid(rng)
         self.object_ids = {slug: uuid(rng) for slug in OBJECTS}
@@ -153,7 +163,7 @@ class World:
     def _person(self, at: datetime | None, created_at: datetime | None) -> Entity:
         index, self._born = self._born, self._born + 1
         rng = self._rng(f"person:{index}")
-        created = created_at or (self._past(rng) if rng.random() > TIES else self._last_created_at)
+        created = created_at or (self._past(rng) if rng.random() > self._tied else self._last_created_at)
         self._last_created_at = created
         record_id, recorded = uuid(rng), at or created + timedelta(milliseconds=rng.randrange(300, 15_000))
         values = self._blank(PEOPLE, record_id, created, recorded)

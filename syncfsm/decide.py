@@ -22,10 +22,11 @@ from syncfsm.giving_up import (
     stalled,
     too_many_rejects,
     unasked,
-    unordered,
+    unsafe,
 )
 from syncfsm.machine import State
-from syncfsm.pagination import PageRequest, Row, Shifted, Taken, Unasked, Unordered, accept, plan, rule_of
+from syncfsm.pages import PageRequest, Row, Shifted, Taken, Unasked, Unsafe
+from syncfsm.pagination import accept, plan, rule_of
 from syncfsm.process import Process
 
 # ── actions: what to do, imperative ──────────────────────────────────────────────────────────
@@ -77,12 +78,13 @@ class Checked(e.Value, frozen=True):
 
 
 class Fetched(e.Value, frozen=True):
-    """Rows came for a request. `as_of` is the instant they reflect."""
+    """Rows came for a request. `as_of` is the instant they reflect; `is_total` as in `PageFetched`."""
 
     request: PageRequest
     rows: Sequence[Row]
     as_of: datetime
     elapsed_ms: int
+    is_total: bool = True
 
 
 class Delivered(e.Value, frozen=True):
@@ -147,14 +149,15 @@ def decide(process: Process, outcome: Outcome) -> tuple[e.Event, ...]:
 
 
 def _page(process: Process, outcome: Fetched) -> e.Event:
-    verdict = accept(process.paging, outcome.request, outcome.rows, rule_of(process))
+    rule = rule_of(process)
+    verdict = accept(process.paging, outcome.request, outcome.rows, rule, is_total=outcome.is_total)
     match verdict:
         case Taken():
             return stalled(process) or _fetched(process, outcome, verdict)
         case Shifted():
             return never_anchored(process) or _shifted(outcome, verdict)
-        case Unordered():
-            return unordered(process, verdict)
+        case Unsafe():
+            return unsafe(process, verdict)
         case Unasked():
             return unasked(process, verdict)
         case _:
@@ -179,6 +182,7 @@ def _fetched(process: Process, outcome: Fetched, taken: Taken) -> e.PageFetched:
         as_of=outcome.as_of,
         ids_digest=add_to_digest(process.progress.ids_digest, taken.record_ids),
         elapsed_ms=outcome.elapsed_ms,
+        is_total=outcome.is_total,
     )
 
 

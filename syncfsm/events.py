@@ -130,6 +130,7 @@ class PageFetched(Event, frozen=True):
         as_of: The instant the source says the page reflects.
         ids_digest: Digest of all ids taken so far, whatever the order and the page size.
         elapsed_ms: How long the request took.
+        is_total: Whether rows that share a sort key come in a fixed order.
     """
 
     cursor: int | None
@@ -147,6 +148,7 @@ class PageFetched(Event, frozen=True):
     as_of: datetime
     ids_digest: str
     elapsed_ms: int
+    is_total: bool = True
 
 
 class PageDelivered(Event, frozen=True):

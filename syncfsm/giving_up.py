@@ -12,7 +12,7 @@ from syncfsm import events as e
 from syncfsm.backoff import GiveUp
 from syncfsm.failure import Failure
 from syncfsm.limits import advice
-from syncfsm.pagination import Unasked, Unordered
+from syncfsm.pages import Unasked, Unsafe
 from syncfsm.process import Process
 
 
@@ -52,14 +52,13 @@ def _too_fast(process: Process, limit: str, what: str) -> e.SyncFailed:
     return _failed(process, "fetch", limit, error)
 
 
-def unordered(process: Process, verdict: Unordered) -> e.SyncFailed:
-    """Return the end by rows that are not in the order asked for."""
+def unsafe(process: Process, verdict: Unsafe) -> e.SyncFailed:
+    """Return the end by rows among which the page rule cannot hold."""
     error = (
-        f"{process.source} returned {verdict.before} before {verdict.after}, which is not the order "
-        f"asked for ({process.order}); going on could lose records. Start anew with another order, "
+        f"{process.source} {verdict.what}; going on could lose records. Start anew with another order, "
         "for instance 'id'."
     )
-    return _failed(process, "fetch", "unordered", error, resumable=False)
+    return _failed(process, "fetch", verdict.reason, error, resumable=False)
 
 
 def unasked(process: Process, verdict: Unasked) -> e.SyncFailed:

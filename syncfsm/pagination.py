@@ -13,110 +13,27 @@ whatever is inserted, updated or deleted meanwhile:
   overlap. Where there is no peek, the next page begins one row earlier, at a row that is seen.
 - The *margin* asks again for a few rows before the cursor while rows are going away, so that a small shift
   costs no request of its own.
+- Where the order is not *total*, rows that share a key come in another order each time. Then a page is
+  anchored only if it starts at offset 0 or before all rows that share the frontier's key, and each request
+  goes back that far. If they are too many for one request, no page can be trusted: the sync fails.
 
 Offsets are counted in rows as they were when the page came: `cursor` is always where the frontier lies now.
 
-A retry asks for *listed* records by their ids, a page of the list at a time, and none of the above applies:
-offsets count in the list, it ends with the list, and a record that does not come is gone from the source.
+A retry, which asks for records by their ids, has a simpler rule: `listing.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Protocol
 
-from syncfsm.events import FrontierMark, Order, Reject, Value
+from msgspec.structs import replace
+
+from syncfsm.events import FrontierMark, Reject
+from syncfsm.listing import accept_listed, plan_listed
+from syncfsm.pages import PageRequest, Row, Rule, Shifted, Taken, Unsafe, Verdict
 from syncfsm.process import Process
 from syncfsm.state import Frontier, Paging
-
-
-class Row(Protocol):
-    """What paging needs of a record. An empty id or key, or a problem, makes it malformed."""
-
-    @property
-    def id(self) -> str:
-        """The record's id, unique within the source object."""
-        ...
-
-    @property
-    def key(self) -> str:
-        """The sort key; compared as text."""
-        ...
-
-    @property
-    def problem(self) -> str:
-        """Why the row cannot be delivered; empty if it can."""
-        ...
-
-
-GONE = "the source has no such record any more"
-"""Why a record that was asked for by its id is rejected when it does not come."""
-
-
-class PageRequest(Value, frozen=True):
-    """One request for rows: `limit` of them from `offset`, in `order`. `cursor` is the frontier's place.
-
-    With `record_ids`, those records only, in any order: `offset` is then the place in the list that they are
-    from, which the source need not know, and `limit` is their number.
-    """
-
-    cursor: int | None
-    offset: int
-    limit: int
-    order: Order
-    record_ids: tuple[str, ...] = ()
-
-
-class Taken(Value, frozen=True):
-    """An anchored page: what to take of it, and where the next one begins."""
-
-    record_ids: tuple[str, ...]
-    malformed: tuple[Reject, ...]
-    frontier: FrontierMark | None
-    peek: str | None
-    has_more: bool
-    next_cursor: int | None
-    margin: int
-    shift: int
-
-
-class Shifted(Value, frozen=True):
-    """A page that is not anchored: what was expected first, what came, how far to go back."""
-
-    expected: str | None
-    found: str | None
-    step_back: int
-
-
-class Unordered(Value, frozen=True):
-    """Rows that did not come in the order asked for: the rule cannot hold on such a source."""
-
-    before: str
-    after: str
-
-
-class Unasked(Value, frozen=True):
-    """A row that came though only others were asked for: the source does not know how to list records."""
-
-    found: str
-
-
-Verdict = Taken | Shifted | Unordered | Unasked
-
-
-class Rule(Value, frozen=True):
-    """What stays the same for all pages of a sync."""
-
-    page_size: int
-    order: Order
-    limit_max: int  # the page size where a short page is the end, which leaves no room for a peek
-    confirm_end: bool
-    record_ids: tuple[str, ...]  # the only records to ask for; empty where all are
-
-    def is_before(self, key: str, other: str) -> bool:
-        """Whether a row with `key` comes before one with `other`."""
-        return key > other if self.order == "newest" else key < other
 
 
 def rule_of(process: Process) -> Rule:
@@ -135,79 +52,92 @@ def rule_of(process: Process) -> Rule:
 def plan(paging: Paging, rule: Rule) -> PageRequest:
     """Return the next request."""
     if rule.record_ids:
-        return _plan_listed(paging, rule)
-    back = paging.step_back or max(paging.margin, 0 if paging.peek else 1)
+        return plan_listed(paging, rule)
+    back = paging.step_back or _overlap(paging, rule)
     offset = max(0, paging.offset - back)
     limit = min(rule.limit_max, paging.offset - offset + rule.page_size + 1)
     return PageRequest(cursor=paging.cursor, offset=offset, limit=limit, order=rule.order)
 
 
-def _plan_listed(paging: Paging, rule: Rule) -> PageRequest:
-    record_ids = rule.record_ids[paging.offset : paging.offset + rule.page_size]
-    return PageRequest(
-        cursor=paging.cursor,
-        offset=paging.offset,
-        limit=len(record_ids),
-        order=rule.order,
-        record_ids=record_ids,
-    )
+def _overlap(paging: Paging, rule: Rule) -> int:
+    """Return how many rows before the cursor to ask for again."""
+    if paging.is_total:
+        return max(paging.margin, 0 if paging.peek else 1)
+    back = _tied(paging.frontier) + 1
+    return back + min(paging.margin, (rule.limit_max - back) // 2)
 
 
-def accept(paging: Paging, request: PageRequest, rows: Sequence[Row], rule: Rule) -> Verdict:
-    """Return what to do with the rows that answered `request`."""
+def _tied(frontier: Frontier | None) -> int:
+    """Return how many rows taken share the frontier's key; they are the last before the cursor."""
+    return len(frontier.ids) if frontier else 0
+
+
+def accept(
+    paging: Paging, request: PageRequest, rows: Sequence[Row], rule: Rule, *, is_total: bool = True
+) -> Verdict:
+    """Return what to do with the rows that answered `request`.
+
+    `is_total` says whether these rows, where they tie, came in a fixed order; all rows before must have, too.
+    """
     if request.record_ids:
-        return _accept_listed(request, rows, rule)
+        return accept_listed(request, rows, rule)
+    paging = replace(paging, is_total=paging.is_total and is_total)
     placed = [row for row in rows if row.id and row.key]
     disorder = _first_disorder(placed, rule)
     if disorder is not None:
         return disorder
     first = placed[0] if placed else None
     if not _is_anchored(paging, request, first, rule):
+        back = paging.offset - request.offset
         return Shifted(
             expected=paging.peek,
             found=first.id if first else None,
-            step_back=paging.step_back * 2 or rule.page_size,
+            step_back=max(rule.page_size, 2 * back),
         )
-    return _take(paging, request, rows, rule)
+    taken = _take(paging, request, rows, rule)
+    return _doubt(paging, taken, rule) or taken
 
 
-def _accept_listed(request: PageRequest, rows: Sequence[Row], rule: Rule) -> Taken | Unasked:
-    """Take the rows that came, in the order of the list; the other records of the list are rejected."""
-    wanted = frozenset(request.record_ids)
-    for row in rows:
-        if row.id and row.id not in wanted:
-            return Unasked(found=row.id)
-    sound = {row.id for row in rows if not row.problem}
-    problems = {row.id: row.problem for row in rows}
-    end = request.offset + len(request.record_ids)
-    has_more = end < len(rule.record_ids)
-    return Taken(
-        record_ids=tuple(record_id for record_id in request.record_ids if record_id in sound),
-        malformed=tuple(
-            Reject(record_id=record_id, reason=problems.get(record_id, GONE))
-            for record_id in request.record_ids
-            if record_id not in sound
-        ),
-        frontier=None,
-        peek=None,
-        has_more=has_more,
-        next_cursor=end if has_more else None,
-        margin=0,
-        shift=0,
-    )
-
-
-def _first_disorder(placed: Sequence[Row], rule: Rule) -> Unordered | None:
+def _first_disorder(placed: Sequence[Row], rule: Rule) -> Unsafe | None:
     for row, following in pairwise(placed):
         if rule.is_before(following.key, row.key):
-            return Unordered(before=row.id, after=following.id)
+            what = f"returned {row.id} before {following.id}, which is not the order asked for ({rule.order})"
+            return Unsafe(reason="unordered", what=what)
     return None
+
+
+def _doubt(paging: Paging, taken: Taken, rule: Rule) -> Unsafe | None:
+    """Return why the next page could not be trusted, where rows that tie have no fixed order."""
+    if paging.is_total or taken.next_cursor is None:
+        return None
+    if rule.confirm_end:
+        return _shuffled("it may cut them short anywhere (confirm_end)")
+    tied = _tied_after(paging.frontier, taken.frontier)
+    if min(taken.next_cursor, tied + 1) < rule.limit_max:
+        return None
+    return _shuffled(f"{tied} of one key are too many for one request (limit_max {rule.limit_max})")
+
+
+def _shuffled(why: str) -> Unsafe:
+    what = f"returns the records of one sort key in another order each time, and {why}"
+    return Unsafe(reason="ties", what=what)
+
+
+def _tied_after(frontier: Frontier | None, mark: FrontierMark | None) -> int:
+    """Return how many rows taken will share the frontier's key once a page is delivered."""
+    if mark is None or (frontier and frontier.key == mark.key):
+        return _tied(frontier) + (len(mark.ids) if mark else 0)
+    return len(mark.ids)
 
 
 def _is_anchored(paging: Paging, request: PageRequest, first: Row | None, rule: Rule) -> bool:
     if request.offset == 0:
         return True
-    return first is not None and (first.id == paging.peek or _is_seen(first, paging.frontier, rule))
+    if first is None:
+        return False
+    if not paging.is_total:
+        return paging.frontier is not None and rule.is_before(first.key, paging.frontier.key)
+    return first.id == paging.peek or _is_seen(first, paging.frontier, rule)
 
 
 def _is_seen(row: Row, frontier: Frontier | None, rule: Rule) -> bool:
@@ -228,9 +158,9 @@ def _take(paging: Paging, request: PageRequest, rows: Sequence[Row], rule: Rule)
         record_ids=tuple(row.id for row in taken if not row.problem),
         malformed=tuple(_reject(row) for row in taken if row.problem),
         frontier=_mark(taken),
-        peek=(rows[fresh[count]].id or None) if has_peek else None,
+        peek=(rows[fresh[count]].id or None) if has_peek and paging.is_total else None,
         has_more=has_more,
-        next_cursor=(request.offset + _place(fresh, count, rows)) if has_more else None,
+        next_cursor=(request.offset + _place(paging, fresh, count, rows)) if has_more else None,
         margin=_margin(paging.margin, shift, rule) if is_full or has_peek else 0,
         shift=shift,
     )
@@ -259,8 +189,13 @@ def _may_go_on(rows: Sequence[Row], fresh: Sequence[int]) -> bool:
     return bool(fresh) or len(rows) > 1
 
 
-def _place(fresh: Sequence[int], count: int, rows: Sequence[Row]) -> int:
-    """Return how many rows of the page lie before the next one to take."""
+def _place(paging: Paging, fresh: Sequence[int], count: int, rows: Sequence[Row]) -> int:
+    """Return how many rows of the page lie before the next one to take, when `count` are taken.
+
+    Where ties are shuffled, seen rows may lie after it; they count as lying before, as they might have.
+    """
+    if not paging.is_total:
+        return len(rows) - len(fresh) + count
     if count < len(fresh):
         return fresh[count]
     return len(rows)
@@ -269,7 +204,7 @@ def _place(fresh: Sequence[int], count: int, rows: Sequence[Row]) -> int:
 def _shift(paging: Paging, request: PageRequest, fresh: Sequence[int], rows: Sequence[Row]) -> int:
     """Return how many rows before the cursor went away since it was set; negative if some came."""
     expected = paging.offset - request.offset
-    return expected - (fresh[0] if fresh else len(rows))
+    return expected - _place(paging, fresh, 0, rows)
 
 
 def _margin(margin: int, shift: int, rule: Rule) -> int:

@@ -15,7 +15,7 @@ from syncfsm import decide as d
 from syncfsm import events as e
 from syncfsm.clock import Clock
 from syncfsm.failure import Failure
-from syncfsm.pagination import PageRequest
+from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.protocol import Record, Source, Transform
@@ -67,7 +67,11 @@ class Performer(Generic[T]):
         if isinstance(page, Failure):
             return self._failed("fetch", page)
         return d.Fetched(
-            request=request, rows=page.records, as_of=page.as_of, elapsed_ms=self._elapsed_ms(began)
+            request=request,
+            rows=page.records,
+            as_of=page.as_of,
+            elapsed_ms=self._elapsed_ms(began),
+            is_total=page.is_total,
         )
 
     async def _deliver(self, records: tuple[Record, ...]) -> d.Outcome:

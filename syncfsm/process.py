@@ -165,6 +165,7 @@ def _advance(paging: Paging, page: e.PageFetched) -> Paging:
         margin=page.margin,
         stalled_rows=0 if page.record_ids or page.malformed else paging.stalled_rows + page.count,
         has_more=page.has_more,
+        is_total=paging.is_total and page.is_total,
     )
 
 

@@ -26,6 +26,7 @@ class Paging(e.Value, frozen=True):
         step_backs: Steps back since the last anchored page.
         stalled_rows: Rows that came since the last new one.
         has_more: Whether there is a next page.
+        is_total: Whether rows that share a sort key came in a fixed order on every page.
     """
 
     offset: int = 0
@@ -36,6 +37,7 @@ class Paging(e.Value, frozen=True):
     step_backs: int = 0
     stalled_rows: int = 0
     has_more: bool = True
+    is_total: bool = True
 
     @property
     def cursor(self) -> int | None:

@@ -9,7 +9,7 @@ import msgspec
 
 from syncfsm.events import Options, Reject
 from syncfsm.failure import Failure, FailureKind
-from syncfsm.pagination import PageRequest
+from syncfsm.pages import PageRequest
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sources.protocol import Page, Record, Transformed
 

@@ -10,7 +10,7 @@ import msgspec
 from syncfsm import decide as d
 from syncfsm import events as e
 from syncfsm.failure import Failure
-from syncfsm.pagination import PageRequest
+from syncfsm.pages import PageRequest
 from syncfsm.process import Process, fold
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -36,8 +36,10 @@ class PureSync:
         order: e.Order = "newest",
         options: e.Options | None = None,
         record_ids: tuple[str, ...] = (),
+        is_total: bool = True,
     ) -> None:
         self.answer = answer
+        self.is_total = is_total
         self.at = EPOCH
         self.requests: list[PageRequest] = []
         self.recorded: list[e.Recorded] = []
@@ -89,7 +91,7 @@ class PureSync:
         answer = self.answer(request)
         if isinstance(answer, Failure):
             return d.Failed(action="fetch", failure=answer, at=self.at, chance=0.5)
-        return d.Fetched(request=request, rows=answer, as_of=self.at, elapsed_ms=1)
+        return d.Fetched(request=request, rows=answer, as_of=self.at, elapsed_ms=1, is_total=self.is_total)
 
     def _append(self, process: Process | None, events: Sequence[e.Event]) -> Process:
         version = process.version if process else 0

@@ -19,7 +19,7 @@ from syncfsm.clock import Clock, SystemClock
 from syncfsm.errors import ConfigurationError
 from syncfsm.events import Options, Order
 from syncfsm.failure import Failure, FailureKind
-from syncfsm.pagination import PageRequest
+from syncfsm.pages import PageRequest
 from syncfsm.sources.attio_wire import Objects, Token, decode_rows, to_company_name, to_record
 from syncfsm.sources.protocol import Page
 
@@ -134,7 +134,7 @@ class AttioSource:
         if rows is None:
             return _not_promised(self.object)
         records = tuple(to_record(row, request.order) for row in rows)
-        return Page(records=records, as_of=self._as_of(reply))
+        return Page(records=records, as_of=self._as_of(reply), is_total=self._is_total(request.order))
 
     async def company_names(self, record_ids: Collection[str]) -> dict[str, str | None] | Failure:
         """Return the names of companies, looked up in one request; unknown ids have none."""
@@ -183,6 +183,10 @@ class AttioSource:
             message=f"Attio has no object {self.object!r}; there are: {', '.join(slugs)}.",
             status=refused.status,
         )
+
+    def _is_total(self, order: Order) -> bool:
+        """Whether ties are in order: all sorts are asked for, and none was refused."""
+        return len(self._sorts[order]) == len(_SORTS[order])
 
     def _as_of(self, reply: Reply) -> datetime:
         """Return the instant the answer reflects, by the server where it says so."""

@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 from syncfsm.events import Options, Reject, Value
 from syncfsm.failure import Failure
-from syncfsm.pagination import PageRequest
+from syncfsm.pages import PageRequest
 
 T = TypeVar("T")
 
@@ -35,10 +35,18 @@ class Record(Value, frozen=True):
 
 
 class Page(Value, frozen=True):
-    """The rows that answered a request, and the instant they reflect (UTC)."""
+    """The rows that answered a request.
+
+    Attributes:
+        records: The rows, in the order asked for.
+        as_of: The instant they reflect, UTC.
+        is_total: Whether rows that share a sort key come in the same order at each request. Where they do
+            not, paging asks for all of them again with every page.
+    """
 
     records: tuple[Record, ...]
     as_of: datetime
+    is_total: bool = True
 
 
 class Source(Protocol):

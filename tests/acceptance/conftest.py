@@ -35,6 +35,7 @@ class Server:
         self._release = threading.Event()
         self._queries_left: int | None = None
         self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
             self._app, interface="asgi3", log_level="error", access_log=False, lifespan="off"

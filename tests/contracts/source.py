@@ -8,7 +8,7 @@ import pytest
 
 from syncfsm.events import Order
 from syncfsm.failure import Failure
-from syncfsm.pagination import PageRequest
+from syncfsm.pages import PageRequest
 from syncfsm.sources.protocol import Page, Source
 
 ORDERS: tuple[Order, ...] = ("newest", "oldest", "id")

@@ -15,7 +15,7 @@ from simulator.clock import EPOCH
 from simulator.world import World
 from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure, FailureKind
-from syncfsm.pagination import PageRequest
+from syncfsm.pages import PageRequest
 from syncfsm.sources.attio import AttioSource
 from syncfsm.sources.attio_wire import normal_timestamp
 from syncfsm.sources.protocol import Page
@@ -204,7 +204,9 @@ def test_a_second_sort_that_is_refused_is_left_out_from_then_on() -> None:
     async def twice() -> None:
         source = answering(refuse)
         for _ in range(2):
-            assert isinstance(await source.fetch(REQUEST), Page)
+            page = await source.fetch(REQUEST)
+            assert isinstance(page, Page)
+            assert not page.is_total
 
     asyncio.run(twice())
     assert [len(body["sorts"]) for body in bodies] == [2, 1, 1]

@@ -22,7 +22,7 @@ from syncfsm.lifecycle import cancel
 from syncfsm.log import EventLog, open_log
 from syncfsm.log.verify import verify
 from syncfsm.machine import State
-from syncfsm.pagination import PageRequest
+from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sources.protocol import Page

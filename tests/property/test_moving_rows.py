@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from syncfsm import events as e
 from syncfsm.machine import State
-from syncfsm.pagination import PageRequest
+from syncfsm.pages import PageRequest
 from tests.pure import PureSync, Row
 
 KEYS = st.integers(0, 30)  # few keys, so that many rows tie

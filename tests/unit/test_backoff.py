@@ -85,10 +85,10 @@ def test_the_doubling_stops_before_it_is_too_large_for_a_number() -> None:
 def test_each_budget_names_the_option_that_holds_it() -> None:
     assert spent_budget(1, 1.0, 0.0, OPTIONS) is None
     assert spent_budget(OPTIONS.attempts_max, 1.0, 0.0, OPTIONS) == GiveUp(
-        limit="attempts_max", why="8 failures in a row"
+        limit="attempts_max", why="8 failures in a row", needed=9
     )
     assert spent_budget(1, 1.0, OPTIONS.waiting_s_max, OPTIONS) == GiveUp(
-        limit="waiting_s_max", why="3600 s of waiting already"
+        limit="waiting_s_max", why="3600 s of waiting already", needed=3601
     )
 
 

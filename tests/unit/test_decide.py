@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from syncfsm import decide as d
 from syncfsm import events as e
-from syncfsm.pagination import PageRequest
+from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.state import Progress, Retry
 from tests.pure import EPOCH, PureSync, Row, people, slice_of
@@ -115,7 +115,8 @@ def test_a_page_past_the_limit_of_stalled_rows_fails_the_sync(stalled_rows: int,
             action="fetch",
             reason="stalled_rows_max",
             error="501 rows came without a new one: model does not page by offset, or its rows move faster "
-            "than they can be read. Resume when it is calmer, or raise stalled_rows_max.",
+            "than they can be read; going on when it is calmer may help. The limit stalled_rows_max is 500: "
+            "to raise stalled_rows_max, run again with --set stalled_rows_max=1000.",
             resumable=True,
             cursor=3,
         )
@@ -143,8 +144,8 @@ def test_as_many_steps_back_as_the_limit_allows_and_no_more(step_backs: int, *, 
             action="fetch",
             reason="step_backs_max",
             error="5 steps back did not find a row that was seen before: model does not page by offset, "
-            "or its rows move faster than they can be read. Resume when it is calmer, or raise "
-            "step_backs_max.",
+            "or its rows move faster than they can be read; going on when it is calmer may help. The limit "
+            "step_backs_max is 5: to raise step_backs_max, run again with --set step_backs_max=10.",
             resumable=True,
             cursor=3,
         )
@@ -223,8 +224,9 @@ def test_rejects_past_the_error_budget_end_the_sync_and_say_how_many_of_how_many
     assert overrun(process, 2) == e.SyncFailed(
         action="deliver",
         reason="reject_ratio_max",
-        error="11 of 40 records were rejected, more than 25% and more than 2. Mend what the log's "
-        "RecordRejected events name, then resume; or raise reject_ratio_max.",
+        error="11 of 40 records were rejected, more than 0.25 of them and more than 2. `syncfsm log rejects` "
+        "names them and says why: mend that, then go on. The limit reject_ratio_max is 0.25: to raise "
+        "reject_ratio_max, run again with --set reject_ratio_max=0.5.",
         resumable=True,
         cursor=3,
     )

@@ -73,7 +73,8 @@ def test_the_last_attempt_that_fails_ends_the_sync_and_names_the_limit() -> None
     assert failed(fetching(attempt=3), DOWN) == e.SyncFailed(
         action="fetch",
         reason="attempts_max",
-        error="it is down. Gave up after 4 failures in a row; resume later, or raise attempts_max.",
+        error="it is down. Gave up after 4 failures in a row; going on later may help. The limit "
+        "attempts_max is 4: to raise attempts_max, run again with --set attempts_max=8.",
         resumable=True,
         cursor=50,
     )
@@ -84,7 +85,8 @@ def test_waits_count_from_the_last_resume_and_end_the_sync_past_their_limit() ->
     assert failed(fetching(waited_s=53.5), LIMITED) == e.SyncFailed(
         action="fetch",
         reason="waiting_s_max",
-        error="slow down. Gave up after 54 s of waiting already; resume later, or raise waiting_s_max.",
+        error="slow down. Gave up after 54 s of waiting already; going on later may help. The limit "
+        "waiting_s_max is 60: to raise waiting_s_max, run again with --set waiting_s_max=120.",
         resumable=True,
         cursor=50,
     )

@@ -229,3 +229,17 @@ def test_every_answer_is_counted(client: Client) -> None:
         ("GET", "/v2/objects/{object}", 404): 1,
         ("GET", "other", 404): 1,
     }
+
+
+def test_shuffled_ties_come_in_another_order_each_time_and_cannot_be_sorted_by_id() -> None:
+    client = Client(people=200, ties="shuffled")
+    by_time = {"direction": "desc", "attribute": "created_at"}
+    by_id = {"direction": "asc", "attribute": "record_id"}
+    answers = [client("POST", QUERY, json={"sorts": [by_time]}).json()["data"] for _ in range(2)]
+    times = [[row["values"]["created_at"][0]["value"] for row in rows] for rows in answers]
+    assert times[0] == times[1] == sorted(times[0], reverse=True)
+    assert answers[0] != answers[1]
+    refused = client("POST", QUERY, json={"sorts": [by_time, by_id]})
+    assert (refused.status_code, refused.json()["path"]) == (400, ["sorts", "1", "attribute"])
+    by_id_alone = client("POST", QUERY, json={"sorts": [by_id]}).json()["data"]
+    assert by_id_alone == client("POST", QUERY, json={}).json()["data"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from syncfsm.events import FrontierMark, Options, Order, Reject
-from syncfsm.pagination import PageRequest, Rule, Shifted, Taken, Unordered, accept, plan, rule_of
+from syncfsm.pages import PageRequest, Rule, Shifted, Taken, Unsafe
+from syncfsm.pagination import accept, plan, rule_of
 from syncfsm.state import Frontier, Paging
 from tests.pure import PureSync, Row, slice_of
 
@@ -67,7 +68,9 @@ def test_an_empty_page_past_the_start_is_a_shift_that_found_nothing() -> None:
 
 
 def test_two_rows_in_the_wrong_order_are_named() -> None:
-    assert accept(Paging(), ask(offset=0), [A, C, B], rule()) == Unordered(before="c", after="b")
+    assert accept(Paging(), ask(offset=0), [A, C, B], rule()) == Unsafe(
+        reason="unordered", what="returned c before b, which is not the order asked for (newest)"
+    )
 
 
 @pytest.mark.parametrize("bad", [NO_ID, NO_KEY])

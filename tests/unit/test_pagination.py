@@ -7,7 +7,7 @@ import pytest
 from syncfsm import events as e
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.machine import State
-from syncfsm.pagination import PageRequest
+from syncfsm.pages import PageRequest
 from tests.pure import PureSync, Row, listed_of, people, slice_of
 
 

@@ -79,6 +79,7 @@ def test_a_start_leaves_what_was_asked_for() -> None:
         order="oldest",
         options=e.Options(attempts_max=3),
         parent="p0",
+        record_ids=(),
         started_at=EPOCH,
         updated_at=EPOCH,
     )
