@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -15,9 +16,10 @@ import msgspec
 
 from simulator.changes import Changes
 from simulator.network import Asked
+from simulator.oracle import expected
 from simulator.scenario import Scenario
 from simulator.tampering import unnoticed
-from simulator.world import Values, World
+from simulator.world import World
 from syncfsm import events as e
 from syncfsm.admit import refusal
 from syncfsm.backoff import RETRY_AFTER_JITTER_S
@@ -53,6 +55,7 @@ class Run(msgspec.Struct, dict=True):
         refused: The ids of people whom the sink refused and did not take later.
         calmed_at: When faults ended, if the run lasted so long.
         clock_lost_s: How far the engine's clock was set back, in all.
+        surprise: The error that nobody foresaw, if there was one.
     """
 
     scenario: Scenario
@@ -69,6 +72,7 @@ class Run(msgspec.Struct, dict=True):
     ended_at: datetime
     clock_lost_s: float
     chance: random.Random
+    surprise: Exception | None
 
     @cached_property
     def histories(self) -> list[list[Moment]]:
@@ -86,6 +90,17 @@ class Run(msgspec.Struct, dict=True):
 
 Check = Callable[[Run], str | None]
 """Returns what was seen if something does not hold; its docstring says what that means to a user."""
+
+
+def no_surprise(run: Run) -> str | None:
+    """Nothing that the world does makes the engine fail in a way that nobody foresaw."""
+    return surprise_words(run.surprise) if run.surprise else None
+
+
+def surprise_words(error: Exception) -> str:
+    """Return what an error was and where it came from."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({place.name}, line {place.lineno})"
 
 
 def it_ends(run: Run) -> str | None:
@@ -147,9 +162,9 @@ def sink_is_world(run: Run) -> str | None:
     """The sink has what the CRM has, for everybody who did not change meanwhile."""
     contacts, people = contacts_of(run), run.world.entities("people")
     for record_id in sorted(run.changes.untouched & contacts.keys()):
-        expected = _expected(people[record_id].values)
-        if contacts[record_id] != expected:
-            return f"{record_id} is {contacts[record_id]}, not {expected}"
+        wanted = expected(people[record_id].values)
+        if contacts[record_id] != wanted:
+            return f"{record_id} is {contacts[record_id]}, not {wanted}"
     return None
 
 
@@ -264,6 +279,7 @@ def no_secret_shows(run: Run) -> str | None:
 
 
 INVARIANTS: tuple[Check, ...] = (
+    no_surprise,
     it_ends,
     nothing_lost,
     nothing_twice,
@@ -296,22 +312,3 @@ def contacts_of(run: Run) -> dict[str, tuple[Any, ...]]:
     """Return what the sink has, by external id."""
     sql = "SELECT external_id, first_name, last_name, role, phone_numbers, emails FROM contacts"
     return {row[0]: tuple(row[1:]) for row in run.contacts.execute(sql)}
-
-
-def _expected(values: Values) -> tuple[Any, ...]:
-    """Return a contact's columns straight from the world: an oracle that shares no code with syncfsm."""
-    name = next(iter(_active(values["name"])), {})
-    title = next(iter(_active(values["job_title"])), {})
-    phones = [value["phone_number"] for value in _active(values["phone_numbers"])]
-    emails = [value["email_address"] for value in _active(values["email_addresses"])]
-    return (
-        name.get("first_name") or None,
-        name.get("last_name") or None,
-        title.get("value") or None,
-        msgspec.json.encode(phones).decode(),
-        msgspec.json.encode(emails).decode(),
-    )
-
-
-def _active(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [value for value in values if value["active_until"] is None]

@@ -96,6 +96,7 @@ async def _run(stage: Stage[Contact], log: EventLog, contacts: SqliteSink, began
         ended_at=stage.clock.now(),
         clock_lost_s=stage.engine_clock.jumped_back_s,
         chance=random.Random(f"{stage.scenario.seed}:tampering"),
+        surprise=stage.surprise,
     )
     found = violations(run)
     if stage.scenario.criteria:

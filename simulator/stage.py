@@ -62,6 +62,7 @@ class Stage(Generic[T]):
         faults: What has struck.
         timeline: Every request made and every event recorded, in true order.
         starts: How many engines it took.
+        surprise: The error with which an engine failed in a way that nobody foresaw; it ends the run.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Stage(Generic[T]):
         self.calmed_at = EPOCH + timedelta(seconds=scenario.faulty_s)
         self.is_calm = False
         self.starts = 0
+        self.surprise: Exception | None = None
         self._log = log
         self._sink = sink
         self._transform = transform
@@ -98,7 +100,8 @@ class Stage(Generic[T]):
         while True:
             self.starts += 1
             process = await self._one_engine()
-            if process is not None and (process.state is State.COMPLETED or self.starts > STARTS_MAX):
+            is_last = self.surprise is not None or self.starts > STARTS_MAX
+            if process is not None and (process.state is State.COMPLETED or is_last):
                 return process
             if process is not None and process.state is State.FAILED:
                 if not process.is_resumable:
@@ -113,6 +116,12 @@ class Stage(Generic[T]):
         except (Crash, LogUnwritable, VersionConflict):
             latest = self._log.latest(SOURCE, "people", self._sink.name)
             return latest if latest and latest.state is State.COMPLETED else None
+        except Exception as error:
+            self.surprise = error
+            latest = self._log.latest(SOURCE, "people", self._sink.name)
+            if latest is None:
+                raise
+            return latest
         finally:
             await engine.source.aclose()
 

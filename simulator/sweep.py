@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -14,7 +13,7 @@ from multiprocessing import get_context
 import msgspec
 
 from simulator.faults import KINDS
-from simulator.invariants import Violation
+from simulator.invariants import Violation, no_surprise, surprise_words
 from simulator.run import Verdict, simulate
 from simulator.scenario import Scenario
 from syncfsm.events import EVENT_TYPES
@@ -125,7 +124,7 @@ def _side_by_side(scenario: Scenario, seeds: Iterable[int], jobs: int) -> Genera
 
 
 def run_seed(scenario: Scenario, seed: int) -> Result:
-    """Run one seed with a log in memory. An engine that fails in a way nobody foresaw is a violation too."""
+    """Run one seed with a log in memory. Whatever goes wrong in the run is a violation too."""
     try:
         verdict, content = _run(scenario, seed)
     except Exception as error:  # noqa: BLE001 - whatever it is, this seed found it
@@ -160,9 +159,5 @@ def _run(scenario: Scenario, seed: int) -> tuple[Verdict, str]:
 
 
 def _surprise(error: Exception) -> Violation:
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return Violation(
-        invariant="no_surprise",
-        means="Nothing that the world does makes the engine fail in a way that nobody foresaw.",
-        seen=f"{type(error).__name__}: {error} ({place.name}, line {place.lineno})",
-    )
+    means = (no_surprise.__doc__ or "").strip()
+    return Violation(invariant=no_surprise.__name__, means=means, seen=surprise_words(error))

@@ -104,8 +104,8 @@ class Performer(Generic[T]):
 
     def hold(self, process: Process, outcome: d.Outcome) -> None:
         """Keep the records of the page that was fetched until it is delivered."""
-        if process.pending is None:
-            self._held = None
+        if process.pending is None or not process.is_active:
+            self._held = None  # what a refetch found may have ended the sync; `pending` is then an older page
         elif isinstance(outcome, d.Fetched):
             # Of rows with one id the first was taken, so it is the one to keep.
             sound = [row for row in outcome.rows if isinstance(row, Record) and not row.problem]

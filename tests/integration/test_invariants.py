@@ -32,6 +32,13 @@ def edit(run: Run, statement: str) -> None:
     connection.execute(statement)
 
 
+def an_engine_failed(run: Run) -> None:
+    try:
+        int("surprise")
+    except ValueError as error:
+        run.surprise = error
+
+
 def somebody_is_missing(run: Run) -> None:
     run.contacts.execute("DELETE FROM contacts WHERE external_id = (SELECT min(external_id) FROM contacts)")
 
@@ -140,6 +147,7 @@ def many_were_rejected(run: Run) -> None:
 
 
 SABOTAGE: list[tuple[str, Callable[[Run], None]]] = [
+    ("no_surprise", an_engine_failed),
     ("nothing_lost", somebody_is_missing),
     ("nothing_twice", a_page_came_again),
     ("nothing_twice", somebody_is_doubled),

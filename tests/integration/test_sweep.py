@@ -57,7 +57,7 @@ def test_an_engine_that_fails_in_a_new_way_is_a_violation(monkeypatch: pytest.Mo
         raise ZeroDivisionError("surprise")
 
     monkeypatch.setattr(SqliteSink, "upsert", upsert)
-    (violation,) = run_seed(load_scenario("calm"), 1).violations
+    violation = run_seed(load_scenario("calm"), 1).violations[0]
     assert (violation.invariant, violation.phase) == ("no_surprise", "safety")
     assert "ZeroDivisionError: surprise" in violation.seen
 
