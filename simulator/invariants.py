@@ -124,17 +124,12 @@ def nothing_lost(run: Run) -> str | None:
     """Every person who was there from the start to the end is in the sink, or named among the rejects."""
     if run.process.state is not State.COMPLETED:
         return None
-    named = {
-        record.event.record_id for record in run.recorded() if isinstance(record.event, e.RecordRejected)
-    }
-    lost = run.changes.survivors - set(contacts_of(run)) - (run.refused & named) - _taken_unnamed(run)
+    events = (record.event for record in run.log.read(run.process.id))
+    rejected = [event.record_id for event in events if isinstance(event, e.RecordRejected)]
+    lost = run.changes.survivors - set(contacts_of(run)) - (run.refused & set(rejected))
+    if len(lost & run.unnamed) <= rejected.count(""):  # as many as were rejected without a name
+        lost -= run.unnamed
     return f"{len(lost)} people are missing, such as {min(lost)}" if lost else None
-
-
-def _taken_unnamed(run: Run) -> set[str]:
-    """Return the people whose row came without an id, if the log says that such a row was rejected."""
-    says_so = any(isinstance(r.event, e.RecordRejected) and not r.event.record_id for r in run.recorded())
-    return run.unnamed if says_so else set()
 
 
 def nothing_twice(run: Run) -> str | None:

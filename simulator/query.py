@@ -58,7 +58,7 @@ class Query:
     ) -> None:
         self._world = world
         self._ties = ties
-        self._rng = random.Random("ties")
+        self._queries = 0
         self._limit_policy = limit_policy
         self._limit_max = limit_max
         self._honours_sorts = honours_sorts
@@ -91,8 +91,10 @@ class Query:
             if index and attribute == "record_id":
                 raise unknown_attribute(attribute, ["sorts", str(index), "attribute"])
         key = _sort_key(keys)
+        self._queries += 1
+        rng = random.Random(f"{self._world.workspace_id}:ties:{self._queries}")
         groups = [list(group) for _, group in groupby(rows, lambda entity: key(entity)[:-1])]
-        return [row for group in groups for row in self._rng.sample(group, len(group))]
+        return [row for group in groups for row in rng.sample(group, len(group))]
 
     def _limit(self, value: Any) -> int:
         limit = _whole_number("limit", value, least=1)

@@ -1,7 +1,7 @@
 """From a seed that fails to the fewest strikes that still fail: delta debugging over the script of a run.
 
-What strikes at a visit, and how, does not depend on what else strikes, so leaving one out changes nothing
-but its own effects. See Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input" (2002).
+What strikes at a visit, and how, does not depend on what else strikes, so leaving one out changes little but
+its own effects. See Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input" (2002).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def shrink(scenario: Scenario, seed: int, *, on_run: Callable[[Scenario], None] 
     smaller = _smaller(script, trials)
     while smaller != script:
         script, smaller = smaller, _smaller(smaller, trials)
-    return replace(script, about=f"Shrunk from seed {seed}: breaks {', '.join(sorted(wanted))}.")
+    return replace(script, about=f"Shrunk from seed {seed}: breaks {', '.join(sorted(_broken(script)))}.")
 
 
 def _smaller(scenario: Scenario, trials: _Trials) -> Scenario:

@@ -42,7 +42,10 @@ READS_PER_S = 90
 PAUSE_S = 60.0
 """How long somebody takes to start a failed sync again."""
 
-STARTS_MAX = 2_000
+RESTART_S = 0.5
+"""How long it takes to start an engine in the place of one that died."""
+
+STARTS_MAX = 10_000
 """Engines that one run may use up; more than that, and something never ends."""
 
 
@@ -91,7 +94,8 @@ class Stage(Generic[T]):
         self._sink = sink
         self._transform = transform
         self._hooks = hooks
-        self._rng = random.Random(f"{scenario.seed}:engine")
+        self._earlier = frozenset(log.ids())
+        self._rng = random.Random(f"{scenario.seed}:engine:{len(self._earlier)}")
         self._fake = httpx.ASGITransport(_fake(self.world, self.clock, scenario))
         self.transport = self._network(self.faults)
 
@@ -100,13 +104,17 @@ class Stage(Generic[T]):
         while True:
             self.starts += 1
             process = await self._one_engine()
-            is_last = self.surprise is not None or self.starts > STARTS_MAX
-            if process is not None and (process.state is State.COMPLETED or is_last):
+            if process is not None and self._is_over(process):
                 return process
-            if process is not None and process.state is State.FAILED:
-                if not process.is_resumable:
-                    return process
-                await self.clock.sleep(PAUSE_S)
+            if self.starts > STARTS_MAX:
+                raise RuntimeError(f"{STARTS_MAX} engines were started, and the sync is not over")
+            await self.clock.sleep(PAUSE_S if process else RESTART_S)
+            self._calm_in_time()
+
+    def _is_over(self, process: Process) -> bool:
+        if self.surprise is not None or process.state is State.COMPLETED:
+            return True
+        return process.state is State.FAILED and not process.is_resumable
 
     async def _one_engine(self) -> Process | None:
         """Return the state in which an engine left the sync, or `None` if it never came to one."""
@@ -114,25 +122,33 @@ class Stage(Generic[T]):
         try:
             return await engine.sync(page_size=self.scenario.page_size, order=self.scenario.order)
         except (Crash, LogUnwritable, VersionConflict):
-            latest = self._log.latest(SOURCE, "people", self._sink.name)
+            latest = self._latest()
             return latest if latest and latest.state is State.COMPLETED else None
         except Exception as error:
             self.surprise = error
-            latest = self._log.latest(SOURCE, "people", self._sink.name)
+            latest = self._latest()
             if latest is None:
                 raise
             return latest
         finally:
             await engine.source.aclose()
 
+    def _latest(self) -> Process | None:
+        """Return the latest process that began on this stage."""
+        latest = self._log.latest(SOURCE, "people", self._sink.name)
+        return latest if latest and latest.id not in self._earlier else None
+
     # ── what happens beside the engine ───────────────────────────────────────────────────────
 
     def _before_request(self) -> None:
         self.timeline.append(Asked(at=self.engine_clock.now(), true_at=self.clock.now()))
+        self._calm_in_time()
+        self.changes.before_request()
+
+    def _calm_in_time(self) -> None:
         if not self.is_calm and self.clock.now() >= self.calmed_at:
             self.is_calm = True
             self.faults.calm()
-        self.changes.before_request()
 
     def _peek(self) -> str | None:
         process = self._log.active(SOURCE, "people")

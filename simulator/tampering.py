@@ -1,21 +1,25 @@
-"""Does a log that was tampered with say so? A copy with one event changed is given to the verifier."""
+"""Does a log that was tampered with say so? A copy with events changed is given to the verifier."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import cast
 
 from msgspec.structs import replace
 
+from syncfsm.events import Recorded
 from syncfsm.log import EventLog, StoredEvent
+from syncfsm.log.codec import from_row
 from syncfsm.log.verify import verify
+
+_Rows = list[StoredEvent]
 
 
 class _Tampered:
-    """A log whose rows are not what was written; everything else is the real log's."""
+    """A log whose events are not what was written; its read model is the real log's."""
 
-    def __init__(self, inner: EventLog, rows: Sequence[StoredEvent]) -> None:
+    def __init__(self, inner: EventLog, rows: _Rows) -> None:
         self._inner = inner
         self._rows = rows
 
@@ -25,17 +29,40 @@ class _Tampered:
     def rows(self, process_id: str | None = None) -> Iterator[StoredEvent]:
         return (row for row in self._rows if process_id in {None, row.stream})
 
+    def read(self, process_id: str, *, after: int = 0, until: int | None = None) -> Iterator[Recorded]:
+        last = until if until is not None else after + len(self._rows)
+        return (from_row(row) for row in self.rows(process_id) if after < row.version <= last)
+
 
 def unnoticed(log: EventLog, chance: random.Random) -> str | None:
-    """Change one event of a copy; return which, if the verifier finds nothing."""
+    """Change, drop or swap events of a copy; return what was done, if the verifier finds nothing."""
     rows = list(log.rows())
     if not rows:
         return None
+    tamper = chance.choice((_change, _drop, _swap))
+    done = tamper(rows, chance)
+    _, findings = verify(cast("EventLog", _Tampered(log, rows)))
+    return None if findings else f"{done}, and nobody saw it"
+
+
+def _change(rows: _Rows, chance: random.Random) -> str:
     place = chance.randrange(len(rows))
     field = chance.choice(("data", "at", "type", "meta"))
     text = getattr(rows[place], field)
     spot = chance.randrange(len(text))
-    flipped = text[:spot] + chr(ord(text[spot]) ^ 1) + text[spot + 1 :]
-    rows[place] = replace(rows[place], **{field: flipped})
-    _, findings = verify(cast("EventLog", _Tampered(log, rows)))
-    return None if findings else f"{field} of position {rows[place].position} was changed, and nobody saw it"
+    rows[place] = replace(rows[place], **{field: text[:spot] + chr(ord(text[spot]) ^ 1) + text[spot + 1 :]})
+    return f"{field} of position {rows[place].position} was changed"
+
+
+def _drop(rows: _Rows, chance: random.Random) -> str:
+    row = rows.pop(chance.randrange(len(rows)))
+    return f"position {row.position} was dropped"
+
+
+def _swap(rows: _Rows, chance: random.Random) -> str:
+    place = chance.randrange(len(rows))
+    other = (place + 1) % len(rows)
+    one, two = rows[place], rows[other]
+    rows[place] = replace(two, position=one.position, version=one.version)
+    rows[other] = replace(one, position=two.position, version=two.version)
+    return f"positions {one.position} and {two.position} were swapped"

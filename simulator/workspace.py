@@ -42,6 +42,7 @@ class Workspace:
         self.scenario = scenario or Scenario(people=100, faults=FaultRates(), changes=ChangeRates())
         self.log: EventLog = open_log(":memory:")
         self.stage: Stage[Any] | None = None
+        self._worlds: dict[tuple[int, int, float], World] = {}
         self._open = ExitStack()
         self._open.enter_context(self.log)
 
@@ -95,8 +96,15 @@ class Workspace:
 
         return self._open.enter_context(served(FakeAttio(self._still_world, SystemClock())))
 
-    @cached_property
+    @property
     def _still_world(self) -> World:
+        """The world as it is before a sync, for as long as the scenario has the same people."""
+        people = (self.scenario.seed, self.scenario.people, self.scenario.tied)
+        if people not in self._worlds:
+            self._worlds[people] = self._new_world()
+        return self._worlds[people]
+
+    def _new_world(self) -> World:
         return World(self.scenario.seed, people=self.scenario.people, tied=self.scenario.tied, now=EPOCH)
 
 

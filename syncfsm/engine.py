@@ -100,6 +100,11 @@ class Engine(Generic[T]):
         process = self.log.latest(self.source.name, self.source.object, self.sink.name, mode=mode)
         return process if process and (process.is_active or process.is_resumable) else None
 
+    def unfinished_retry(self, parent: Process) -> Process | None:
+        """Return the unfinished retry of a process's rejects, or the process itself if it is one."""
+        retry = self.unfinished("rejects")
+        return retry if retry and parent.id in {retry.id, retry.parent} else None
+
     def last_sync_time(self) -> datetime | None:
         """Return the watermark of the last sync completed into this sink: what it has seen, it has."""
         return self.log.last_sync_time(self.source.name, self.source.object, self.sink.name)
@@ -247,8 +252,8 @@ class Engine(Generic[T]):
         parent = self._load(process_id) if process_id else last_with_rejects(self.log, self.is_ours)
         if parent is None:
             return None
-        unfinished = self.unfinished("rejects")
-        if unfinished is not None and parent.id in {unfinished.id, unfinished.parent}:
+        unfinished = self.unfinished_retry(parent)
+        if unfinished is not None:
             return self._go_on(unfinished, page_size, options)
         record_ids = open_ids(rejects_of(self.log, parent))
         if not record_ids:

@@ -12,12 +12,17 @@ from syncfsm.pages import PageRequest, Row, Rule, Taken, Unasked
 from syncfsm.state import Paging
 
 GONE = "the source has no such record any more"
+NAMELESS = "it came without an id, or the source has no such record any more"
 """Why a record that was asked for by its id is rejected when it does not come."""
 
 
 def plan_listed(paging: Paging, rule: Rule) -> PageRequest:
-    """Return the request for the next records of the list."""
-    record_ids = rule.record_ids[paging.offset : paging.offset + rule.page_size]
+    """Return the request for the next records of the list.
+
+    A source that may cut pages in silence is asked for one at a time: what it cut would seem to be gone.
+    """
+    size = 1 if rule.confirm_end else rule.page_size
+    record_ids = rule.record_ids[paging.offset : paging.offset + size]
     return PageRequest(
         cursor=paging.cursor,
         offset=paging.offset,
@@ -35,12 +40,13 @@ def accept_listed(request: PageRequest, rows: Sequence[Row], rule: Rule) -> Take
             return Unasked(found=row.id)
     sound = {row.id for row in rows if not row.problem}
     problems = {row.id: row.problem for row in rows}
+    missing = GONE if all(row.id for row in rows) else NAMELESS
     end = request.offset + len(request.record_ids)
     has_more = end < len(rule.record_ids)
     return Taken(
         record_ids=tuple(record_id for record_id in request.record_ids if record_id in sound),
         malformed=tuple(
-            Reject(record_id=record_id, reason=problems.get(record_id, GONE))
+            Reject(record_id=record_id, reason=problems.get(record_id, missing))
             for record_id in request.record_ids
             if record_id not in sound
         ),

@@ -163,10 +163,15 @@ def _advance(paging: Paging, page: e.PageFetched) -> Paging:
         frontier=_frontier(paging.frontier, page),
         peek=page.peek,
         margin=page.margin,
-        stalled_rows=0 if page.record_ids or page.malformed else paging.stalled_rows + page.count,
+        stalled_rows=0 if _gets_on(paging, page) else paging.stalled_rows + page.count,
         has_more=page.has_more,
         is_total=paging.is_total and page.is_total,
     )
+
+
+def _gets_on(paging: Paging, page: e.PageFetched) -> bool:
+    """Whether a page brings the sync on: with new rows, or to a place behind rows that have none."""
+    return bool(page.record_ids) or (bool(page.malformed) and (page.next_cursor or 0) > paging.offset)
 
 
 def _frontier(before: Frontier | None, page: e.PageFetched) -> Frontier | None:

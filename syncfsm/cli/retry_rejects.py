@@ -51,7 +51,7 @@ class _Retry:
         if parent is None:
             return None
         self.without_id = count_without_id(rejects_of(engine.log, parent))
-        options = limits(engine, engine.unfinished("rejects"), self._settings)
+        options = limits(engine, engine.unfinished_retry(parent), self._settings)
         return engine.retry_rejects(parent.id, page_size=self._page_size, options=options)
 
     def _parent(self, engine: Engine[Contact]) -> Process | None:

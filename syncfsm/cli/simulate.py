@@ -74,6 +74,8 @@ def simulate(
     scenario = _scenario(scenario_name, asked)
     first = scenario.seed if seed is None else seed
     if seeds is None and not until_failure:
+        if minutes or jobs or no_shrink:
+            raise ConfigurationError("--minutes, --jobs and --no-shrink are for many seeds: add --seeds N")
         _run_one(scenario, first, log_path, as_json=as_json)
     run_many(
         scenario,
@@ -82,6 +84,7 @@ def simulate(
         until_failure=until_failure,
         minutes=minutes,
         jobs=jobs or os.cpu_count() or 1,
+        name=scenario_name,
         again=_command_line(scenario_name, asked),
         is_shrinking=not no_shrink,
         as_json=as_json,

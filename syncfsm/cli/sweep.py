@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from shlex import quote
 from typing import NoReturn
 
 import click
@@ -33,6 +34,7 @@ def run_many(
     until_failure: bool,
     minutes: float | None,
     jobs: int,
+    name: str | None,
     again: str,
     is_shrinking: bool,
     as_json: bool,
@@ -46,6 +48,7 @@ def run_many(
         until_failure: Whether to stop at the first that fails.
         minutes: Start none after so long.
         jobs: How many at a time.
+        name: The scenario's name or path, if it has one.
         again: The command line that runs one of them, but for its seed.
         is_shrinking: Whether to shrink the first that failed.
         as_json: Whether to print one JSON object.
@@ -59,7 +62,7 @@ def run_many(
 
     with _progress(seeds) as advance:
         summary = sweep(scenario, numbers, jobs=jobs, is_enough=is_enough, on_result=advance)
-    shrunk = _shrunk(scenario, summary, again) if is_shrinking and summary.failures else None
+    shrunk = _shrunk(scenario, summary, name) if is_shrinking and summary.failures else None
     if as_json:
         print_json(_as_json(summary, again, shrunk))
     else:
@@ -93,15 +96,13 @@ def _progress(total: int | None) -> Iterator[_Advance]:
         yield _Advance(progress, total)
 
 
-def _shrunk(scenario: Scenario, summary: Summary, again: str) -> str:
+def _shrunk(scenario: Scenario, summary: Summary, name: str | None) -> str:
     """Shrink the first failing seed; return the name of the TOML file it is written to."""
     seed = min(result.seed for result in summary.failures)
-    words = again.removeprefix("syncfsm simulate").split()
-    stem = Path(words[0]).stem if words and not words[0].startswith("--") else "simulation"
-    path = Path(f"{stem}-{seed}.toml")
+    path = Path(f"{Path(name or 'simulation').stem}-{seed}.toml")
     click.echo(f"shrinking seed {seed} …", err=True)
     path.write_text(to_toml(shrink(scenario, seed)), encoding="utf-8")
-    return str(path)
+    return quote(str(path))
 
 
 def _as_json(summary: Summary, again: str, shrunk: str | None) -> dict[str, object]:

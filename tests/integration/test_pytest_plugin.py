@@ -82,3 +82,23 @@ def test_strategies_draw_within_what_was_asked(world: World, scenario: Scenario)
     assert len(world.entities("people")) <= 10
     assert (scenario.people, scenario.faults, scenario.changes) == (3, FaultRates(), ChangeRates())
     assert 1 <= scenario.page_size <= 20
+
+
+def test_a_second_sync_is_a_sync_of_its_own(attio: Workspace) -> None:
+    first = attio.sync(DictSink(), to_items)
+    sink = DictSink()
+    second = attio.configure(people=150).sync(sink, to_items)
+    assert second.id != first.id
+    assert (second.progress.created, len(sink.items)) == (150, 150)
+
+
+def test_a_log_that_can_never_be_written_is_given_up_only_until_all_is_calm(attio: Workspace) -> None:
+    process = attio.configure(people=3, faulty_s=60.0).go_wrong(disk=1.0).sync(DictSink(), to_items)
+    assert process.state is State.COMPLETED
+    assert attio.stage is not None
+    assert attio.stage.starts > 100
+
+
+def test_the_world_follows_what_is_configured(attio: Workspace) -> None:
+    assert len(attio.world.entities("people")) == 100
+    assert len(attio.configure(people=3).world.entities("people")) == 3

@@ -97,3 +97,10 @@ def test_what_strikes_at_a_visit_does_not_depend_on_what_else_struck(seed: int, 
     for at, (before, after) in enumerate(zip(visits, again, strict=True)):
         assert after.kind == (None if at in left_out else before.kind)
         assert after.rng.random() == before.rng.random()
+
+
+def test_a_swarm_of_short_pages_draws_no_day_on_which_nobody_could_see_a_wrong_order() -> None:
+    small = msgspec.structs.replace(named_scenarios()["hostile"], page_size=5)
+    days = [concrete(small, seed) for seed in range(300)]
+    assert {day.sorts for day in days} == {"honoured"}
+    assert max(day.page_size for day in days) == 5

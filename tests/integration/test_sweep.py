@@ -123,3 +123,9 @@ def test_the_plans_criteria_are_judged_one_by_one(tmp_path: Path) -> None:
     result = simulate("seed-5000", "--people", "500", "--log", str(tmp_path / "sim.db"))
     assert result.exit_code == 0
     assert result.stdout.count("criterion   met") == 6
+
+
+def test_options_for_many_seeds_are_refused_where_there_is_one() -> None:
+    result = simulate("calm", "--jobs", "2")
+    assert result.exit_code == 2
+    assert "add --seeds" in result.stderr

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from syncfsm import events as e
 from syncfsm.machine import State
 from syncfsm.pages import PageRequest
-from tests.pure import PureSync, Row
+from tests.pure import PureSync, Row, people, slice_of
 
 KEYS = st.integers(0, 30)  # few keys, so that many rows tie
 THOROUGH = settings(max_examples=3 * settings().max_examples, deadline=None)
@@ -102,3 +102,13 @@ def test_a_source_that_caps_the_limit_silently_loses_nobody_when_the_end_is_conf
     assert sync.run().state is State.COMPLETED
     assert world.untouched <= set(sync.delivered)
     assert len(sync.delivered) == len(set(sync.delivered))
+
+
+def test_rows_that_have_no_place_cannot_keep_a_sync_for_ever() -> None:
+    """More of them than a page, beside each other, hide what comes after them."""
+    rows = [Row(id=f"n{index:02}", key="", problem="no key") for index in range(30)] + people(30)
+    options = e.Options(limit_max=10**6, reject_ratio_max=1.0, stalled_rows_max=200)
+    process = PureSync(slice_of(rows), page_size=10, options=options).run()
+    assert process.state is State.FAILED
+    assert process.failure is not None
+    assert (process.failure.reason, process.failure.resumable) == ("stalled_rows_max", True)

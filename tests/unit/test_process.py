@@ -153,13 +153,18 @@ def test_the_ids_of_a_frontier_add_up_only_while_its_key_stays_the_same() -> Non
     assert then(process, other, delivered()).paging.frontier == Frontier(key="j", ids=frozenset("d"))
 
 
-def test_rows_without_a_new_one_add_up_until_a_new_one_or_a_malformed_one_comes() -> None:
+def test_rows_without_a_new_one_add_up_until_one_comes_or_a_malformed_one_is_behind_us() -> None:
     reject = e.Reject(record_id="", reason="has no record id")
     nothing = page(record_ids=(), malformed=(), count=40)
     process = then(after(1), nothing, delivered(), nothing, delivered())
     assert process.paging.stalled_rows == 80
-    for new in (page(), page(record_ids=(), malformed=(reject,)), page(malformed=(reject,))):
+    there = process.paging.offset
+    behind = page(record_ids=(), malformed=(reject,), next_cursor=there + 1)
+    for new in (page(), behind, page(malformed=(reject,), next_cursor=there)):
         assert then(process, new, delivered()).paging.stalled_rows == 0
+    for stuck in (there, None):
+        still = page(record_ids=(), malformed=(reject,), next_cursor=stuck, count=40)
+        assert then(process, still, delivered()).paging.stalled_rows == 120
 
 
 def test_retries_leave_the_last_one_and_their_sums() -> None:

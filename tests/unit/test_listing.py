@@ -1,0 +1,59 @@
+"""Pages of records asked for by their ids."""
+
+from __future__ import annotations
+
+from syncfsm.events import Reject
+from syncfsm.listing import GONE, NAMELESS, accept_listed, plan_listed
+from syncfsm.pages import PageRequest, Rule, Taken, Unasked
+from syncfsm.state import Paging
+from tests.pure import Row
+
+IDS = ("a", "b", "c", "d", "e")
+
+
+def rule(*, confirm_end: bool = False) -> Rule:
+    return Rule(page_size=2, order="id", limit_max=500, confirm_end=confirm_end, record_ids=IDS)
+
+
+def ask(offset: int = 0) -> PageRequest:
+    return plan_listed(Paging(offset=offset), rule())
+
+
+def test_a_request_is_for_the_next_page_of_the_list() -> None:
+    assert ask(2) == PageRequest(cursor=2, offset=2, limit=2, order="id", record_ids=("c", "d"))
+    assert ask(4).record_ids == ("e",)
+
+
+def test_a_source_that_may_cut_pages_is_asked_for_one_record_at_a_time() -> None:
+    request = plan_listed(Paging(offset=2), rule(confirm_end=True))
+    assert (request.record_ids, request.limit) == (("c",), 1)
+
+
+def test_what_comes_is_taken_in_the_order_of_the_list_and_the_list_goes_on() -> None:
+    taken = accept_listed(ask(), [Row("b", "b"), Row("a", "a")], rule())
+    assert isinstance(taken, Taken)
+    assert (taken.record_ids, taken.malformed) == (("a", "b"), ())
+    assert (taken.has_more, taken.next_cursor, taken.peek, taken.frontier) == (True, 2, None, None)
+
+
+def test_the_list_ends_where_it_ends() -> None:
+    taken = accept_listed(ask(4), [Row("e", "e")], rule())
+    assert isinstance(taken, Taken)
+    assert (taken.record_ids, taken.has_more, taken.next_cursor) == (("e",), False, None)
+
+
+def test_what_does_not_come_is_gone_and_what_has_a_problem_keeps_it() -> None:
+    taken = accept_listed(ask(), [Row("b", "b", problem="no key")], rule())
+    assert isinstance(taken, Taken)
+    assert taken.record_ids == ()
+    assert taken.malformed == (Reject(record_id="a", reason=GONE), Reject(record_id="b", reason="no key"))
+
+
+def test_where_a_row_came_without_its_id_nobody_is_said_to_be_surely_gone() -> None:
+    taken = accept_listed(ask(), [Row("b", "b"), Row("", "", problem="no id")], rule())
+    assert isinstance(taken, Taken)
+    assert taken.malformed == (Reject(record_id="a", reason=NAMELESS),)
+
+
+def test_a_row_that_was_not_asked_for_shows_a_source_that_cannot_list() -> None:
+    assert accept_listed(ask(), [Row("a", "a"), Row("z", "z")], rule()) == Unasked(found="z")
