@@ -252,3 +252,12 @@ def test_a_page_without_a_reject_does_not_end_the_sync_and_a_single_reject_can()
     process = with_rejects(before=40, fetched_before=32, page=8)
     assert overrun(process, 0) is None
     assert overrun(process, 1) is not None
+
+
+def test_an_error_budget_is_raised_to_the_whole_percent_that_would_have_been_enough() -> None:
+    event = overrun(with_rejects(before=20, fetched_before=32, page=8), 10)
+    assert event is not None
+    assert "--set reject_ratio_max=0.75" in event.error
+    event = overrun(with_rejects(before=25, fetched_before=37, page=4), 0 + 1)
+    assert event is not None
+    assert "--set reject_ratio_max=0.64" in event.error

@@ -9,6 +9,8 @@ from msgspec.structs import replace
 from syncfsm import decide as d
 from syncfsm import events as e
 from syncfsm.failure import Failure, FailureKind
+from syncfsm.giving_up import unasked
+from syncfsm.pages import Unasked
 from syncfsm.process import Process
 from syncfsm.state import Paging, Progress, Retry
 from tests.pure import EPOCH, PureSync, people, slice_of
@@ -90,3 +92,20 @@ def test_waits_count_from_the_last_resume_and_end_the_sync_past_their_limit() ->
         resumable=True,
         cursor=50,
     )
+
+
+def test_a_source_that_cannot_list_records_ends_a_retry_for_good() -> None:
+    assert unasked(fetching(), Unasked(found="r9")) == e.SyncFailed(
+        action="fetch",
+        reason="unasked",
+        error="model returned r9, though only other records were asked for: it does not heed `record_ids`, "
+        "and so rejects cannot be sent again. Run a whole sync instead.",
+        resumable=False,
+        cursor=50,
+    )
+
+
+def test_a_limit_is_raised_to_what_would_have_been_enough_where_twice_is_not() -> None:
+    event = failed(fetching(waited_s=59.0), replace(LIMITED, retry_after_s=250.0))
+    assert isinstance(event, e.SyncFailed)
+    assert "--set waiting_s_max=309" in event.error

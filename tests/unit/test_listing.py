@@ -34,6 +34,7 @@ def test_what_comes_is_taken_in_the_order_of_the_list_and_the_list_goes_on() -> 
     assert isinstance(taken, Taken)
     assert (taken.record_ids, taken.malformed) == (("a", "b"), ())
     assert (taken.has_more, taken.next_cursor, taken.peek, taken.frontier) == (True, 2, None, None)
+    assert (taken.margin, taken.shift) == (0, 0)
 
 
 def test_the_list_ends_where_it_ends() -> None:

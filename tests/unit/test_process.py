@@ -233,3 +233,11 @@ def test_the_pace_is_people_over_the_time_from_first_event_to_last() -> None:
     process = replace(after(3), started_at=EPOCH, updated_at=EPOCH + timedelta(seconds=2))
     assert process.records_per_s == 1.5
     assert replace(process, updated_at=EPOCH).records_per_s == 0.0
+
+
+def test_a_resume_keeps_the_limits_or_takes_those_it_is_given() -> None:
+    failed = then(after(1), e.SyncFailed(action="fetch", reason="x", error="x", resumable=True, cursor=None))
+    kept = then(failed, e.SyncResumed(by="ada", why="", to="FETCHING"))
+    raised = e.Options(attempts_max=9)
+    given = then(failed, e.SyncResumed(by="ada", why="", to="FETCHING", options=raised))
+    assert (kept.options, given.options) == (failed.options, raised)
