@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Annotated
 
 import msgspec
 
@@ -64,6 +65,11 @@ DOOR_OF: dict[str, str] = {
 KINDS: tuple[str, ...] = tuple(DOOR_OF)
 
 
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Average = Annotated[float, msgspec.Meta(ge=0, le=10_000)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
 class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """How often something of each group strikes at a visit to its door, from 0 to 1.
 
@@ -83,19 +89,19 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         cancel: Somebody cancels the sync.
     """
 
-    rate_limited: float = 0.0
-    unavailable: float = 0.0
-    network: float = 0.0
-    body: float = 0.0
-    rows: float = 0.0
-    slow: float = 0.0
-    denied: float = 0.0
-    sink: float = 0.0
-    disk: float = 0.0
-    clock: float = 0.0
-    crash: float = 0.0
-    rival: float = 0.0
-    cancel: float = 0.0
+    rate_limited: Share = 0.0
+    unavailable: Share = 0.0
+    network: Share = 0.0
+    body: Share = 0.0
+    rows: Share = 0.0
+    slow: Share = 0.0
+    denied: Share = 0.0
+    sink: Share = 0.0
+    disk: Share = 0.0
+    clock: Share = 0.0
+    crash: Share = 0.0
+    rival: Share = 0.0
+    cancel: Share = 0.0
 
 
 class ChangeRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -112,22 +118,22 @@ class ChangeRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         all_deleted: Everybody goes.
     """
 
-    created: float = 0.0
-    updated: float = 0.0
-    deleted: float = 0.0
-    imported: float = 0.0
-    peek_deleted: float = 0.0
-    page_deleted: float = 0.0
-    all_updated: float = 0.0
-    all_deleted: float = 0.0
+    created: Average = 0.0
+    updated: Average = 0.0
+    deleted: Average = 0.0
+    imported: Average = 0.0
+    peek_deleted: Average = 0.0
+    page_deleted: Average = 0.0
+    all_updated: Average = 0.0
+    all_deleted: Average = 0.0
 
 
 class Strike(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One thing that goes wrong: `kind`, at visit number `at` of the kind's door, `times` times."""
 
     kind: str
-    at: int
-    times: int = 1
+    at: Count
+    times: Count = 1
 
 
 class Visit(msgspec.Struct, frozen=True):

@@ -6,12 +6,12 @@ import random
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
-from simulator.faults import DOOR_OF, ChangeRates, FaultRates, Strike
+from simulator.faults import DOOR_OF, ChangeRates, Count, FaultRates, Share, Strike
 from simulator.query import LIMIT_MAX, LimitPolicy, Ties
 from simulator.world import TIED
 from syncfsm.errors import ConfigurationError
@@ -25,6 +25,9 @@ BAD_DAY = FaultRates(
 UNSORTED_PAGE_SIZE_MIN = 8
 """Shorter pages may come in order by chance, and no rule can tell."""
 
+AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
+AtLeastTwo = Annotated[int, msgspec.Meta(ge=2)]  # fewer rows than a page and its peek get nobody anywhere
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=10_000_000)]  # virtual time holds for half a year
 Sorts = Literal["honoured", "ignored"]
 Rates = TypeVar("Rates", FaultRates, ChangeRates)
 
@@ -57,25 +60,30 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     about: str = ""
-    seed: int = 1
-    people: int = 5000
-    tied: float = TIED
-    page_size: int = 50
+    seed: Count = 1
+    people: Count = 5000
+    tied: Share = TIED
+    page_size: AtLeastOne = 50
     order: Order = "newest"
-    latency_ms: tuple[int, int] = (80, 400)
-    reads_per_s: int = 100
-    limit_max: int = LIMIT_MAX
+    latency_ms: tuple[Count, Count] = (80, 400)
+    reads_per_s: AtLeastOne = 100
+    limit_max: AtLeastTwo = LIMIT_MAX
     limit_policy: LimitPolicy = "clamp"
     confirm_end: bool = False
     sorts: Sorts = "honoured"
     ties: Ties = "ordered"
     swarm: bool = False
     criteria: bool = False
-    faulty_s: float = 1800.0
-    finish_s_max: float = 3600.0
+    faulty_s: Seconds = 1800.0
+    finish_s_max: Seconds = 3600.0
     faults: FaultRates = BAD_DAY
     changes: ChangeRates = ChangeRates(created=0.3, updated=1.0, deleted=0.7)
     strikes: tuple[Strike, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what no type can say."""
+        if self.latency_ms[0] > self.latency_ms[1]:
+            raise ValueError("`latency_ms` is the least, then the most")
 
 
 _FOLDER = resources.files("simulator") / "scenarios"

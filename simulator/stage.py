@@ -37,7 +37,6 @@ T = TypeVar("T")
 BASE_URL = "http://attio.simulated"
 SOURCE = f"attio:{BASE_URL}"
 KEY = "planted-key-that-must-not-show"
-READS_PER_S = 90
 
 PAUSE_S = 60.0
 """How long somebody takes to start a failed sync again."""
@@ -184,7 +183,7 @@ class Stage(Generic[T]):
             base_url=BASE_URL,
             clock=self.engine_clock,
             transport=transport,
-            reads_per_s=READS_PER_S,
+            reads_per_s=max(1, self.scenario.reads_per_s * 9 // 10),  # as Attio's 100 are taken for 90
             options=Options(confirm_end=self.scenario.confirm_end),
         )
         return Engine(

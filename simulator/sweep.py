@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
@@ -109,7 +110,13 @@ def _in_turn(scenario: Scenario, seeds: Iterable[int]) -> Generator[Result, None
 def _side_by_side(scenario: Scenario, seeds: Iterable[int], jobs: int) -> Generator[Result, None, None]:
     """Yield results as they come; a few seeds wait at any time, so that endless ones can be stopped."""
     coming = iter(seeds)
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    # Ctrl-C reaches every process of a terminal: only this one is to act on it.
+    with ProcessPoolExecutor(
+        jobs,
+        mp_context=get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    ) as pool:
         try:
             pending: set[Future[Result]] = set()
             while True:

@@ -171,7 +171,8 @@ def _advance(paging: Paging, page: e.PageFetched) -> Paging:
 
 def _gets_on(paging: Paging, page: e.PageFetched) -> bool:
     """Whether a page brings the sync on: with new rows, or to a place behind rows that have none."""
-    return bool(page.record_ids) or (bool(page.malformed) and (page.next_cursor or 0) > paging.offset)
+    moves = page.next_cursor is not None and page.next_cursor > paging.offset
+    return bool(page.record_ids) or (bool(page.malformed) and moves)
 
 
 def _frontier(before: Frontier | None, page: e.PageFetched) -> Frontier | None:

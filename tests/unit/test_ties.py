@@ -10,7 +10,7 @@ from syncfsm.machine import State
 from syncfsm.pages import PageRequest, Rule, Shifted, Taken, Unsafe
 from syncfsm.pagination import accept, plan, rule_of
 from syncfsm.state import Frontier, Paging
-from tests.pure import PureSync, Row, slice_of
+from tests.pure import PureSync, Row, people, slice_of
 
 SAYS = "returns the records of one sort key in another order each time, and "
 
@@ -142,3 +142,14 @@ def test_a_sync_remembers_that_ties_had_no_order() -> None:
     assert sync.process.paging.is_total is False
     assert sync.run().state is State.COMPLETED
     assert sorted(sync.delivered) == list("abcdef")
+
+
+def test_a_page_whose_ties_have_no_order_is_not_anchored_by_the_peek() -> None:
+    sync = PureSync(slice_of(people(6)), page_size=2)
+    while sync.process.progress.pages == 0:
+        sync.turn()
+    sync.is_total = False
+    sync.turn()
+    assert sync.recorded[-1].type == "PagesShifted"
+    assert sync.run().state is State.COMPLETED
+    assert len(sync.delivered) == 6
