@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +91,14 @@ class Cli:
     def start(self, *args: object) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "syncfsm.cli", *map(str, args)]
         return subprocess.Popen(
-            command, cwd=self.folder, env=self.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command,
+            cwd=self.folder,
+            env=self.env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # a background job of a shell ignores Ctrl-C, and hands that on
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no more than that
         )
 
     def __call__(self, *args: object, status: int = 0) -> tuple[str, str]:
