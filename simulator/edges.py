@@ -21,6 +21,10 @@ T = TypeVar("T")
 REFUSED = "refused by the simulated sink"
 
 
+class SimulatedUnwritable(LogUnwritable):
+    """The log could not be written, but only for the simulation; a real full disk ends the run."""
+
+
 class FaultyLog:
     """An event log whose disk may be full or locked, and whose writer may die around an append.
 
@@ -42,7 +46,7 @@ class FaultyLog:
         if kind == "crash_before_append":
             raise Crash
         if kind in {"disk_full", "log_locked"}:
-            raise LogUnwritable(f"simulated: {kind}")
+            raise SimulatedUnwritable(f"simulated: {kind}")
         self._inner.append(events, expected_version=expected_version, after=after)
         for recorded in events:
             self._on_recorded(recorded)

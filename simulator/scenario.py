@@ -27,6 +27,7 @@ UNSORTED_PAGE_SIZE_MIN = 8
 
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 AtLeastTwo = Annotated[int, msgspec.Meta(ge=2)]  # fewer rows than a page and its peek get nobody anywhere
+Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=600_000)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=10_000_000)]  # virtual time holds for half a year
 Sorts = Literal["honoured", "ignored"]
 Rates = TypeVar("Rates", FaultRates, ChangeRates)
@@ -65,7 +66,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tied: Share = TIED
     page_size: AtLeastOne = 50
     order: Order = "newest"
-    latency_ms: tuple[Count, Count] = (80, 400)
+    latency_ms: tuple[Milliseconds, Milliseconds] = (80, 400)
     reads_per_s: AtLeastOne = 100
     limit_max: AtLeastTwo = LIMIT_MAX
     limit_policy: LimitPolicy = "clamp"

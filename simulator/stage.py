@@ -16,13 +16,13 @@ import httpx
 from simulator.attio import FakeAttio
 from simulator.changes import Changes
 from simulator.clock import EPOCH, VirtualClock
-from simulator.edges import FaultyClock, FaultyLog, FaultySink
+from simulator.edges import FaultyClock, FaultyLog, FaultySink, SimulatedUnwritable
 from simulator.faults import Faults, Visit, no_faults
 from simulator.network import Asked, Crash, FaultyTransport
 from simulator.scenario import Scenario
 from simulator.world import World
 from syncfsm.engine import Engine
-from syncfsm.errors import LogUnwritable, NotActive, VersionConflict
+from syncfsm.errors import LogError, NotActive, VersionConflict
 from syncfsm.events import Options, Recorded
 from syncfsm.lifecycle import Hook, cancel
 from syncfsm.log import EventLog
@@ -120,9 +120,11 @@ class Stage(Generic[T]):
         engine = self._engine(self.transport, self.faulty_sink, self.faults)
         try:
             return await engine.sync(page_size=self.scenario.page_size, order=self.scenario.order)
-        except (Crash, LogUnwritable, VersionConflict):
+        except (Crash, SimulatedUnwritable, VersionConflict):
             latest = self._latest()
             return latest if latest and latest.state is State.COMPLETED else None
+        except LogError:
+            raise  # of the real log: no fault of the engine's, and nothing that virtual time cures
         except Exception as error:
             self.surprise = error
             latest = self._latest()

@@ -45,6 +45,7 @@ class Summary(msgspec.Struct, kw_only=True):
         faults: How often each kind of fault and move struck.
         events: How often each type of event was recorded.
         transitions: How often each row of the table of transitions was taken.
+        is_interrupted: Whether somebody pressed Ctrl-C before all had run.
         slowest_seed: The seed that took longest, and `slowest_s` how long, seconds.
     """
 
@@ -58,6 +59,7 @@ class Summary(msgspec.Struct, kw_only=True):
     slowest_seed: int | None = None
     slowest_s: float = 0.0
     wall_s: float = 0.0
+    is_interrupted: bool = False
 
     def add(self, result: Result) -> None:
         """Take a seed's result in."""
@@ -95,7 +97,7 @@ def sweep(
             if is_enough(summary):
                 break
     except KeyboardInterrupt:
-        pass  # what has run is worth telling
+        summary.is_interrupted = True  # what has run is worth telling
     finally:
         results.close()
     summary.wall_s = time.perf_counter() - began

@@ -150,8 +150,11 @@ def _make_way(log_path: str) -> None:
         raise ConfigurationError(
             f"{log_path} is the log of real syncs ({', '.join(sorted(sources))}): name another with --log"
         )
-    for suffix in ("", "-wal", "-shm"):
-        Path(log_path + suffix).unlink(missing_ok=True)
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            Path(log_path + suffix).unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{log_path} cannot be made anew: {error.strerror}") from error
 
 
 def _status(verdict: Verdict) -> int:

@@ -21,7 +21,7 @@ from simulator.faults import DOOR_OF, MOVES
 from simulator.scenario import Scenario, to_toml
 from simulator.shrink import shrink
 from simulator.sweep import Result, Summary, sweep
-from syncfsm.cli.output import BROKEN, plural, print_json
+from syncfsm.cli.output import BROKEN, INTERRUPTED, plural, print_json
 
 FAILURES_SHOWN_MAX = 10
 
@@ -67,7 +67,7 @@ def run_many(
         print_json(_as_json(summary, again, shrunk))
     else:
         _print(summary, again, shrunk)
-    sys.exit(BROKEN if summary.failures else 0)
+    sys.exit(BROKEN if summary.failures else INTERRUPTED if summary.is_interrupted else 0)
 
 
 class _Advance:
@@ -116,6 +116,7 @@ def _as_json(summary: Summary, again: str, shrunk: str | None) -> dict[str, obje
 
 def _print(summary: Summary, again: str, shrunk: str | None) -> None:
     failed = len(summary.failures)
+    click.echo("interrupted: not all seeds have run\n" * summary.is_interrupted, nl=False)
     click.echo(f"{plural(summary.seeds, 'seed')}, {failed or 'none'} failed, in {summary.wall_s:.0f} s")
     if summary.slowest_seed is not None:
         click.echo(f"  slowest      seed {summary.slowest_seed}, {summary.slowest_s:.2f} s")

@@ -100,7 +100,7 @@ class SqliteLog:
             SELECT {_COLUMNS} FROM events
             WHERE stream = ? AND version > ? AND version <= ? ORDER BY version
         """  # noqa: S608 - the columns are ours
-        last = until if until is not None else 2**63 - 1
+        last = 2**63 - 1 if until is None else min(until, 2**63 - 1)
         for row in self._select(sql, (process_id, after, last)):
             yield from_row(row)
 

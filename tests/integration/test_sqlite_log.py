@@ -239,3 +239,9 @@ def test_a_wrong_url_is_a_configuration_error_that_says_what_is_known() -> None:
 def test_a_missing_process_in_a_file_is_named_with_the_file(path: Path) -> None:
     with open_log(path, read_only=True) as log, pytest.raises(ProcessNotFound, match=r"log\.db"):
         log.load("nobody")
+
+
+def test_a_version_larger_than_any_number_of_sqlite_is_all_there_is(path: Path) -> None:
+    with open_log(path) as log:
+        (process_id,) = log.ids()
+        assert list(log.read(process_id, until=10**30)) == list(log.read(process_id))

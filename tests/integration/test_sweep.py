@@ -16,6 +16,7 @@ from simulator.sweep import TWICE_EVERY, Summary, run_seed, sweep
 from syncfsm import pagination
 from syncfsm.cli import main
 from syncfsm.contact import Contact
+from syncfsm.errors import LogUnwritable
 from syncfsm.log import open_log
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.sqlite import SqliteSink
@@ -129,3 +130,22 @@ def test_options_for_many_seeds_are_refused_where_there_is_one() -> None:
     result = simulate("calm", "--jobs", "2")
     assert result.exit_code == 2
     assert "add --seeds" in result.stderr
+
+
+def test_a_sweep_that_is_interrupted_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_scenario: object, _seed: int) -> Result:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("simulator.sweep.run_seed", interrupted)
+    result = simulate("calm", "--seeds", "3", "--jobs", "1")
+    assert result.exit_code == 130
+    assert result.stdout.startswith("interrupted: not all seeds have run\n0 seeds")
+
+
+def test_a_log_that_really_cannot_be_written_ends_a_simulation(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_args: object, **_named: object) -> None:
+        raise LogUnwritable("the disk is full; make room")
+
+    monkeypatch.setattr("syncfsm.log.sqlite.SqliteLog.append", full)
+    result = simulate("calm", "--people", "3", "--log", ":memory:")
+    assert (result.exit_code, result.stderr) == (1, "error: the disk is full; make room\n")
