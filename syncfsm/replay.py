@@ -62,19 +62,19 @@ def at(log: EventLog, process_id: str, version: int | None = None) -> Moment:
 
 
 def find(log: EventLog, prefix: str | None) -> str:
-    """Return the id that begins with `prefix`; the only one there is if it is `None`.
+    """Return the id that begins with `prefix`; the last process to begin if it is `None`.
 
     Raises:
         ProcessNotFound: None does, or more than one.
     """
     ids = log.ids()
-    found = [process_id for process_id in ids if process_id.startswith(prefix or "")]
-    if len(found) == 1:
-        return found[0]
-    if prefix is not None and prefix in found:
-        return prefix
     if not ids:
         raise ProcessNotFound("the log has no processes yet: `syncfsm sync --log` adds one")
-    what = f"begins with {prefix!r}" if prefix else "can be meant without naming one"
-    count = "none" if not found else "more than one"
-    raise ProcessNotFound(f"{count} of the {len(ids)} processes {what}; there are: {', '.join(ids[-20:])}")
+    if prefix is None:
+        return ids[-1]
+    found = [process_id for process_id in ids if process_id.startswith(prefix)]
+    if len(found) == 1 or prefix in found:
+        return prefix if prefix in found else found[0]
+    if not found:
+        raise ProcessNotFound(f"no process begins with {prefix!r}; the latest are: {', '.join(ids[-20:])}")
+    raise ProcessNotFound(f"{len(found)} processes begin with {prefix!r}: {', '.join(found[-20:])}")

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import click
 from msgspec import to_builtins
 
-from syncfsm.cli.describe import event_words
-from syncfsm.cli.output import BROKEN, Command, json_option, plural, print_json
+from syncfsm.cli.output import BROKEN, Command, json_option, print_json
 from syncfsm.cli.rejects import rejects
+from syncfsm.describe import event_words, plural
 from syncfsm.events import Recorded
 from syncfsm.log import open_log
 from syncfsm.replay import find
@@ -54,7 +54,7 @@ def ls(*, log_path: str, as_json: bool) -> None:
 def show(*, log_path: str, process: str | None, as_json: bool) -> None:
     """Show every event of a process, one line each.
 
-    PROCESS may be left out where the log has only one, or be a unique prefix. With --json, the events come
+    PROCESS may be a unique prefix; left out, it is the last one that began. With --json, the events come
     whole: the same sync gives the same bytes.
     """
     with open_log(log_path, read_only=True) as events:

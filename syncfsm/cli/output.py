@@ -57,8 +57,3 @@ def _stop(ctx: click.Context, words: str, kind: str, status: int) -> NoReturn:
 def print_json(value: Any) -> None:
     """Print one JSON object."""
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
-
-
-def plural(count: int, noun: str, many: str | None = None) -> str:
-    """Return `1 page`, `2 pages`, `5,000 people`."""
-    return f"{count:,} {noun if count == 1 else many or noun + 's'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.status import Status
 
-from syncfsm.cli.output import plural
+from syncfsm.describe import plural
 from syncfsm.events import Recorded, RetryScheduled
 from syncfsm.process import Process
 

@@ -9,7 +9,8 @@ from typing import Any
 import click
 from msgspec import to_builtins
 
-from syncfsm.cli.output import Command, json_option, plural, print_json
+from syncfsm.cli.output import Command, json_option, print_json
+from syncfsm.describe import plural
 from syncfsm.log import EventLog, open_log
 from syncfsm.process import Process
 from syncfsm.rejects import Rejected, last_with_rejects, open_ids, rejects_of
@@ -39,7 +40,7 @@ def _meant(log: EventLog, prefix: str | None) -> Process:
     if prefix is not None:
         return log.load(find(log, prefix))
     last = last_with_rejects(log, lambda _process: True)
-    return last or log.load(log.ids()[-1] if log.ids() else find(log, None))
+    return last or log.load(find(log, None))
 
 
 def count_without_id(found: Sequence[Rejected]) -> int:

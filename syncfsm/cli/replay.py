@@ -7,9 +7,9 @@ from typing import Any
 import click
 from msgspec import to_builtins
 
-from syncfsm.cli.describe import action_words, event_words
-from syncfsm.cli.output import Command, json_option, plural, print_json
+from syncfsm.cli.output import Command, json_option, print_json
 from syncfsm.decide import ACTION_NAMES
+from syncfsm.describe import action_words, event_words, plural
 from syncfsm.log import open_log
 from syncfsm.replay import Moment, at, find
 from syncfsm.summary import summary
@@ -23,7 +23,7 @@ from syncfsm.summary import summary
 def replay(*, log_path: str, process: str | None, version: int | None, as_json: bool) -> None:
     """Show the state of a process at any version, what led to it, and what it would do next.
 
-    PROCESS may be left out where the log has only one, or be a unique prefix.
+    PROCESS may be a unique prefix; left out, it is the last one that began.
     """
     with open_log(log_path, read_only=True) as log:
         moment = at(log, find(log, process), version)

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
-from syncfsm.cli.output import Command, plural, print_json
+from syncfsm.cli.output import Command, print_json
 from syncfsm.cli.rejects import count_without_id
 from syncfsm.cli.running import limits, report, run, sync_options
 from syncfsm.contact import Contact
+from syncfsm.describe import plural
 from syncfsm.engine import Engine
 from syncfsm.log import open_log
 from syncfsm.process import Process

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 import click
 
-from syncfsm.cli.output import FAILED, json_option, plural, print_json
+from syncfsm.cli.output import FAILED, json_option, print_json
 from syncfsm.contact import Contact
+from syncfsm.describe import plural
 from syncfsm.engine import Engine
 from syncfsm.events import Options, Recorded
 from syncfsm.lifecycle import Hook

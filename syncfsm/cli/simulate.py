@@ -12,7 +12,8 @@ import click
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from syncfsm.cli.output import BROKEN, FAILED, Command, json_option, plural, print_json
+from syncfsm.cli.output import BROKEN, FAILED, Command, json_option, print_json
+from syncfsm.describe import plural
 from syncfsm.errors import ConfigurationError, LogError
 from syncfsm.log import open_log
 from syncfsm.machine import State

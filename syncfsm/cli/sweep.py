@@ -21,7 +21,8 @@ from simulator.faults import DOOR_OF, MOVES
 from simulator.scenario import Scenario, to_toml
 from simulator.shrink import shrink
 from simulator.sweep import Result, Summary, sweep
-from syncfsm.cli.output import BROKEN, INTERRUPTED, plural, print_json
+from syncfsm.cli.output import BROKEN, INTERRUPTED, print_json
+from syncfsm.describe import plural
 
 FAILURES_SHOWN_MAX = 10
 

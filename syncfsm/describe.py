@@ -1,4 +1,4 @@
-"""Events and actions in words, one line each."""
+"""Events and actions in words, one line each: the words of the command line and of reports. Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from collections.abc import Callable
 from typing import Any, assert_never
 
 from syncfsm import events as e
-from syncfsm.cli.output import plural
 from syncfsm.decide import Action, CheckSetup, DeliverPage, FetchPage, FinishSync
 from syncfsm.process import Process
+
+
+def plural(count: int, noun: str, many: str | None = None) -> str:
+    """Return `1 page`, `2 pages`, `5,000 people`."""
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"
 
 
 def event_words(event: e.Event) -> str:
