@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, assert_never
 
 from syncfsm import events as e
@@ -13,6 +14,27 @@ from syncfsm.process import Process
 def plural(count: int, noun: str, many: str | None = None) -> str:
     """Return `1 page`, `2 pages`, `5,000 people`."""
     return f"{count:,} {noun if count == 1 else many or noun + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return `0.25 s`, `12 s`, `3 min 5 s`, `2 h 10 min`, `3 d 4 h`."""
+    if seconds < 10:
+        return f"{seconds:.3g} s" if seconds else "0 s"
+    whole = round(seconds)
+    for size, unit, smaller_size, smaller in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if whole >= size:
+            rest = whole % size // smaller_size
+            return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
+    return f"{whole} s"
+
+
+def time_words(at: datetime) -> str:
+    """Return a moment for a person: UTC, to the millisecond."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + "Z"
 
 
 def event_words(event: e.Event) -> str:
@@ -38,7 +60,7 @@ def action_words(process: Process, action: Action | None) -> str:
             words = "finish: every page is delivered"
         case _:
             assert_never(action)
-    return f"{words}, not before {action.not_before}" if action.not_before else words
+    return f"{words}, not before {time_words(action.not_before)}" if action.not_before else words
 
 
 def _started(event: e.SyncStarted) -> str:
@@ -82,7 +104,7 @@ def _completed(event: e.SyncCompleted) -> str:
     totals = event.totals
     words = f"all {plural(totals.fetched, 'record')} were delivered"
     words += f", but for {totals.rejected:,} rejected" if totals.rejected else ""
-    return f"{words}; watermark {event.watermark}" if event.watermark else words
+    return f"{words}; watermark {time_words(event.watermark)}" if event.watermark else words
 
 
 _WORDS: dict[type[e.Event], Callable[[Any], str]] = {

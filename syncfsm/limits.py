@@ -7,6 +7,7 @@ fields of `Options` are the rules of a source, and no business of who runs a syn
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import msgspec
@@ -81,3 +82,8 @@ def advice(options: Options, name: str, needed: float = 0.0) -> str:
     most = LIMITS[name][1]
     raised = min(most, max(2 * value, needed) or 1)
     return f"The limit {name} is {value:.12g}: to raise {name}, run again with --set {name}={raised:.12g}."
+
+
+def advised(words: str) -> tuple[str, ...]:
+    """Return the settings that `advice` named within some words: `("attempts_max=16",)`, or nothing."""
+    return tuple(re.findall(r"--set (\w+=[\d.e+-]*\d)", words))

@@ -14,6 +14,7 @@ _COMMANDS = {
     "simulate": ("simulate", "simulate"),
     "serve": ("serve", "serve"),
     "log": ("log", "log"),
+    "explain": ("explain", "explain"),
     "replay": ("replay", "replay"),
     "cancel": ("cancel", "cancel"),
 }
@@ -44,7 +45,8 @@ _HELP = {
     "simulate": "Run a sync in virtual time, against a fake Attio, under faults.",
     "serve": "Serve the fake Attio over HTTP on this machine.",
     "log": "List, show and verify event logs.",
-    "replay": "Show the state of a process at any version, and why.",
+    "explain": "Say what became of a sync, why, and what to do next.",
+    "replay": "Step through a process: what happened, what it changed, what came next.",
     "cancel": "Stop an active sync for good.",
 }
 

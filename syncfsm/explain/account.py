@@ -1,0 +1,115 @@
+"""The account of a process: what was asked, how far it got, where time went, what failed, what to do next."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from syncfsm import events as e
+from syncfsm.describe import action_words, event_words
+from syncfsm.errors import ProcessNotFound
+from syncfsm.explain.advice import Step, steps
+from syncfsm.explain.spending import Spending, Spent
+from syncfsm.explain.trouble import Ending, Place, RejectGroup, Troubles
+from syncfsm.machine import State
+from syncfsm.process import Process
+from syncfsm.replay import Moment, moments
+
+if TYPE_CHECKING:
+    from syncfsm.log.protocol import EventLog
+
+
+class Account(e.Value, frozen=True):
+    """What became of a process.
+
+    Attributes:
+        process: Its last state.
+        asked: What was asked for, in words.
+        asked_at: When.
+        last: The last event, in words.
+        due: What it would do next, in words; null once it is over.
+        spent: Where the time went.
+        slowest_page: The page whose request took longest: its version, and seconds.
+        longest_idle: The longest time without a worker: the version that ended it, and seconds.
+        silent_s: Seconds since the last event, if the time is known.
+        causes: Retries, by the kind of failure.
+        refetched: Pages fetched again since a worker had died or stopped holding one.
+        resumes: How often a failed process went on.
+        first: The very first failure.
+        ending: What ended it, if it has failed.
+        rejects: The records that were rejected, by reason.
+        steps: What to do next, in this order.
+    """
+
+    process: Process
+    asked: str
+    asked_at: datetime
+    last: str
+    due: str | None
+    spent: Spent
+    slowest_page: tuple[int, float] | None
+    longest_idle: tuple[int, float] | None
+    silent_s: float | None
+    causes: dict[str, int]
+    refetched: int
+    resumes: int
+    first: Place | None
+    ending: Ending | None
+    rejects: tuple[RejectGroup, ...]
+    steps: tuple[Step, ...]
+
+
+def explain(log: EventLog, process_id: str, log_path: str, *, now: datetime | None = None) -> Account:
+    """Return the account of a process.
+
+    Args:
+        log: Where it is.
+        process_id: Which process.
+        log_path: The log, as the commands of `steps` are to name it.
+        now: The time, for a process that may still be under way.
+
+    Raises:
+        ProcessNotFound: There is no such process.
+        CorruptLog, InvalidTransition: The log does not hold what was written to it.
+    """
+    spending, troubles = Spending(), Troubles()
+    asked = last = None
+    for moment in moments(log, process_id):
+        spending.add(last.recorded if last else None, moment)
+        troubles.add(moment)
+        asked, last = asked or moment, moment
+    if asked is None or last is None:
+        raise ProcessNotFound(f"there is no process {process_id} in this log")
+    return _account(asked, last, spending=spending, troubles=troubles, log_path=log_path, now=now)
+
+
+def _account(
+    asked: Moment,
+    last: Moment,
+    *,
+    spending: Spending,
+    troubles: Troubles,
+    log_path: str,
+    now: datetime | None,
+) -> Account:
+    process = last.after
+    silent_s = max(0.0, (now - last.recorded.at).total_seconds()) if now else None
+    ending = troubles.ending if process.state is State.FAILED else None
+    return Account(
+        process=process,
+        asked=event_words(asked.recorded.event),
+        asked_at=asked.recorded.at,
+        last=f"{last.recorded.type}: {event_words(last.recorded.event)}",
+        due=action_words(process, last.next_action) if process.is_active else None,
+        spent=spending.spent,
+        slowest_page=spending.slowest_page,
+        longest_idle=spending.longest_idle,
+        silent_s=silent_s,
+        causes=dict(troubles.causes.most_common()),
+        refetched=troubles.refetched,
+        resumes=troubles.resumes,
+        first=troubles.first,
+        ending=ending,
+        rejects=troubles.rejects,
+        steps=steps(process, ending, log_path, silent_s),
+    )

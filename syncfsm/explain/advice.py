@@ -1,0 +1,164 @@
+"""What to do next with a process, and the exact command that does it."""
+
+from __future__ import annotations
+
+from shlex import join
+
+from syncfsm import events as e
+from syncfsm.explain.trouble import Ending
+from syncfsm.limits import LIMITS, advised
+from syncfsm.machine import State
+from syncfsm.process import Process
+from syncfsm.sources.attio import BASE_URL, KEY_VARIABLE, KIND
+
+SIMULATED = ".simulated"
+"""Ends the host of every API that only a simulation knows."""
+
+SILENT_S = 60.0
+"""An active process without an event for so long, and nothing to wait for, has probably lost its worker."""
+
+
+class Step(e.Value, frozen=True):
+    """One thing to do: in words, and the command for it where there is one."""
+
+    words: str
+    command: str | None
+
+
+_MENDED = "then go on where it stopped; nothing is lost"
+
+_BY_REASON: dict[str, tuple[str, tuple[str, ...]]] = {
+    # reason: what to do, and what the command says besides
+    "unauthorized": (f"Set {KEY_VARIABLE} to a key that the source accepts, {_MENDED}.", ()),
+    "forbidden": (f"Give the key the scopes that it lacks, {_MENDED}.", ()),
+    "not_found": ("Name an object that the source has: a new sync of it then begins.", ("--object", "NAME")),
+    "bad_request": (f"Mend what the source refuses in the request, {_MENDED}.", ()),
+    "unwritable": (f"Let the sink be written again (free space, permissions), {_MENDED}.", ()),
+    "unordered": ("Start anew in the order in which the source keeps its rows.", ("--order", "id")),
+    "ties": ("Start anew in an order in which no rows tie.", ("--order", "id")),
+}
+
+_CALMER = {
+    "attempts_max": "Once the source or sink answers again, go on where it stopped; nothing is lost.",
+    "waiting_s_max": "Once the source asks for less patience, go on where it stopped; nothing is lost.",
+    "step_backs_max": "Go on at a time when fewer rows come and go; nothing is lost.",
+    "stalled_rows_max": "Go on at a time when fewer rows come and go; nothing is lost.",
+}
+
+
+def steps(process: Process, ending: Ending | None, log_path: str, silent_s: float | None) -> tuple[Step, ...]:
+    """Return what to do next, in this order.
+
+    Args:
+        process: The last state.
+        ending: What ended it, if it has failed.
+        log_path: The log, as the commands are to name it.
+        silent_s: Seconds since its last event, if known.
+    """
+    if ending is not None:
+        return _after_failure(process, ending, log_path)
+    match process.state:
+        case State.COMPLETED:
+            return _after_completion(process, log_path)
+        case State.CANCELLED:
+            return (Step(words="Begin a new sync, if one is wanted.", command=_again(process, log_path)),)
+        case _:
+            return _while_active(process, log_path, silent_s)
+
+
+def _after_failure(process: Process, ending: Ending, log_path: str) -> tuple[Step, ...]:
+    reason, error = ending.place.cause, ending.place.error
+    raised = tuple(word for setting in advised(error) for word in ("--set", setting))
+    if reason == "reject_ratio_max":
+        look = join(("syncfsm", "log", "rejects", log_path, process.id))
+        return (
+            Step(words="See which records were rejected, and why, and mend that.", command=look),
+            Step(words="Then go on; or allow more rejects.", command=_again(process, log_path, *raised)),
+        )
+    if reason in _CALMER:
+        return (
+            Step(words=_CALMER[reason], command=_again(process, log_path)),
+            Step(words=f"If it fails the same way, raise the limit {reason}.",
+                 command=_again(process, log_path, *raised)),
+        )  # fmt: skip
+    if reason == "too_large":
+        size = max(1, process.page_size // 2)
+        command = _again(process, log_path, "--page-size", str(size))
+        return (Step(words="Ask for smaller pages.", command=command),)
+    if reason == "unasked":
+        return (Step(words="Run a whole sync: the source cannot be asked for single records.", command=None),)
+    words, flags = _BY_REASON.get(reason, (f"Mend the cause, {_MENDED}.", ()))
+    if process.order == "id" and flags == ("--order", "id"):
+        flags = ("--order", "newest")
+    return (Step(words=words, command=_again(process, log_path, *flags)),)
+
+
+def _after_completion(process: Process, log_path: str) -> tuple[Step, ...]:
+    if not process.progress.rejected:
+        return ()
+    look = join(("syncfsm", "log", "rejects", log_path, process.id))
+    send = _again(process, log_path, retry=True)
+    return (
+        Step(words="See which records were rejected, and why, and mend that.", command=look),
+        Step(words="Then send them again.", command=send),
+    )
+
+
+def _while_active(process: Process, log_path: str, silent_s: float | None) -> tuple[Step, ...]:
+    follow = join(("syncfsm", "log", "follow", log_path, process.id))
+    if silent_s is not None and silent_s < SILENT_S:
+        return (Step(words="It is under way: watch it.", command=follow),)
+    return (
+        Step(words="See whether a worker is on it.", command=follow),
+        Step(words="If none is, go on where it stopped; nothing is lost.", command=_again(process, log_path)),
+    )
+
+
+def _again(process: Process, log_path: str, *more: str, retry: bool = False) -> str:
+    """Return the command that goes on with a process, or begins it anew; code where no command can."""
+    kind, _, base_url = process.source.partition(":")
+    if base_url.rstrip("/").endswith(SIMULATED):
+        return f"{join(('syncfsm', 'log', 'scenario', log_path, process.id))} > incident.toml"
+    is_retry = retry or process.mode == "rejects"
+    if kind != KIND or not _is_sink_of_the_cli(process.sink):
+        return _in_code(is_retry, more)
+    asked = dict(zip(more[::2], more[1::2], strict=True))
+    flags = {
+        "--source": kind,
+        "--base-url": base_url or BASE_URL,
+        "--object": process.object,
+        "--sink": process.sink,
+        "--log": log_path,
+        "--page-size": str(process.page_size),
+        "--order": process.order,
+    } | asked
+    if is_retry:
+        del flags["--order"]
+    said = (word for flag, value in flags.items() if _DEFAULTS.get(flag) != value for word in (flag, value))
+    command = ("retry-rejects", process.parent or process.id) if is_retry else ("sync",)
+    return join(("syncfsm", *command, *said))
+
+
+_DEFAULTS = {"--base-url": BASE_URL, "--object": "people", "--page-size": "50", "--order": "newest"}
+
+
+def _in_code(is_retry: bool, more: tuple[str, ...]) -> str:
+    """Return the call for a source or a sink that no command knows."""
+    said = []
+    for flag, value in zip(more[::2], more[1::2], strict=True):
+        match flag:
+            case "--set":
+                said.append(f"options=msgspec.structs.replace(source.options, {value})")
+            case "--page-size":
+                said.append(f"page_size={value}")
+            case "--order":
+                said.append(f"order={value!r}")
+    return f"await engine.{'retry_rejects' if is_retry else 'sync'}({', '.join(said)})"
+
+
+def _is_sink_of_the_cli(sink: str) -> bool:
+    kind, separator, _ = sink.partition(":")
+    return bool(separator) and kind in {"sqlite", "jsonl"}
+
+
+assert set(_CALMER) < set(LIMITS), "each of them is a limit that can be raised"

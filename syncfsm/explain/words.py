@@ -1,0 +1,141 @@
+"""An account as lines of text, each a heading and a sentence or two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from syncfsm.describe import duration, plural, time_words
+from syncfsm.explain.account import Account
+from syncfsm.explain.trouble import Ending, Place
+from syncfsm.limits import LIMITS
+from syncfsm.machine import State
+
+_DOING = {"check": "checking key, object and sink", "finish": "finishing"}
+
+_SPENT = {
+    # part of the time: its words
+    "fetching_s": "fetching pages",
+    "delivering_s": "delivering them",
+    "rate_limited_s": "waiting for rate limits",
+    "retrying_s": "waiting after other failures",
+    "failing_s": "attempts that failed",
+    "checking_s": "checking",
+    "stopped_s": "stopped, until it was resumed",
+    "idle_s": "no worker on it",
+}
+
+_LESS_THAN_WORTH_TELLING_S = 0.0005
+
+
+def lines(account: Account) -> list[str]:
+    """Return the account for a person: what was asked first, what to do next last."""
+    sections = (
+        ("asked", [f"{time_words(account.asked_at)}: {account.asked}."]),
+        ("state", list(_state(account))),
+        ("failed", list(_failed(account))),
+        ("rejected", list(_rejected(account))),
+        ("troubles", list(_troubles(account))),
+        ("time", list(_time(account))),
+        ("next", list(_next(account))),
+    )
+    return [
+        f"{'' if index else heading:<9} {sentence}"
+        for heading, sentences in sections
+        for index, sentence in enumerate(sentences)
+    ]
+
+
+def _state(account: Account) -> Iterator[str]:
+    process, progress = account.process, account.process.progress
+    yield (
+        f"{process.state} at version {process.version:,}: {plural(progress.pages, 'page')} done, "
+        f"{plural(progress.fetched, 'record')} fetched, {progress.delivered:,} delivered "
+        f"({progress.created:,} created, {progress.updated:,} updated, {progress.unchanged:,} unchanged), "
+        f"{progress.rejected:,} rejected."
+    )
+    if process.state is State.CANCELLED:
+        yield f"{account.last}."
+    if account.due is not None:
+        silent = f"; nothing was recorded for {duration(account.silent_s)}" if account.silent_s else ""
+        yield f"It is under way{silent}. Due: {account.due}."
+
+
+def _failed(account: Account) -> Iterator[str]:
+    ending = account.ending
+    if ending is None:
+        return
+    yield f"While {_where(ending.place)}: {ending.place.error}"
+    limit = ending.place.cause
+    if limit in LIMITS:
+        value: float = getattr(account.process.options, limit)
+        yield f"The limit that ended it: {limit} = {value:,.12g}."
+    yield _row(ending)
+
+
+def _row(ending: Ending) -> str:
+    """Say which failures led to the last one."""
+    last, began = ending.place, ending.began
+    place = f"version {last.version:,}, {time_words(last.at)}"
+    if ending.failures == 1:
+        return f"It gave up at once, since waiting cannot cure this: {last.cause}, at {place}."
+    lasted = duration((last.at - began.at).total_seconds())
+    return (
+        f"It had failed {ending.failures} times in a row, over {lasted}: first {began.cause} at version "
+        f"{began.version:,}, {time_words(began.at)}; it gave up at {place}."
+    )
+
+
+def _where(place: Place) -> str:
+    if place.page is None:
+        return _DOING.get(place.action, place.action)
+    doing = "delivering" if place.action == "deliver" else "fetching"
+    first = f", its first record {place.first_record}" if place.first_record else ""
+    return f"{doing} page {place.page:,} (rows from offset {place.offset:,}{first})"
+
+
+def _rejected(account: Account) -> Iterator[str]:
+    for group in account.rejects:
+        named = ", ".join(record_id or "a row without id" for record_id in group.record_ids)
+        more = ", …" if group.count > len(group.record_ids) else ""
+        yield f"{plural(group.count, 'record')}: {group.reason} ({named}{more})"
+
+
+def _troubles(account: Account) -> Iterator[str]:
+    progress = account.process.progress
+    counts = [f"{plural(count, 'retry', 'retries')} after {cause}" for cause, count in account.causes.items()]
+    if progress.shifts:
+        counts.append(f"{plural(progress.shifts, 'shift')} of the pages, since rows went away")
+    if account.refetched:
+        counts.append(f"{plural(account.refetched, 'page')} fetched again, since a worker died or stopped")
+    if account.resumes:
+        counts.append(f"resumed {plural(account.resumes, 'time')}")
+    yield f"{'; '.join(counts) or 'none'}."
+    if account.first is not None and (account.ending is None or account.first != account.ending.began):
+        first = account.first
+        yield f"First of all, at version {first.version:,}, while {_where(first)}: {first.error}"
+
+
+def _time(account: Account) -> Iterator[str]:
+    spent = account.spent
+    parts = [(getattr(spent, name), words) for name, words in _SPENT.items()]
+    told = [
+        f"{duration(seconds)} {words}"
+        for seconds, words in sorted(parts, reverse=True)
+        if seconds > _LESS_THAN_WORTH_TELLING_S
+    ]
+    yield f"{duration(spent.total_s)} in all" + (f": {', '.join(told)}." if told else ".")
+    if account.slowest_page is not None:
+        version, seconds = account.slowest_page
+        yield f"The slowest page took {duration(seconds)}, at version {version:,}."
+    if account.longest_idle is not None and account.longest_idle[1] >= 1:
+        version, seconds = account.longest_idle
+        yield f"No worker was on it for {duration(seconds)} before version {version:,}."
+
+
+def _next(account: Account) -> Iterator[str]:
+    for step in account.steps:
+        yield step.words
+        if step.command:
+            yield f"    {step.command}"
+    if not account.steps:
+        yield "nothing: all is done."

@@ -1,0 +1,51 @@
+"""Would today's rules have written this log? For every prefix, the next action must admit what followed.
+
+`verify` asks whether a log is what was written; this asks whether the code still agrees with it. A change
+of the rules that would strand a running sync shows here, on logs that older code wrote.
+"""
+
+from __future__ import annotations
+
+from syncfsm.admit import refusal
+from syncfsm.errors import SyncfsmError
+from syncfsm.log.codec import from_row
+from syncfsm.log.protocol import EventLog, StoredEvent
+from syncfsm.log.verify import Finding
+from syncfsm.process import Process, apply
+
+
+def check(log: EventLog, process_id: str | None = None) -> tuple[int, list[Finding]]:
+    """Return how many events were read, and those that do not follow from what was due.
+
+    Args:
+        log: The log.
+        process_id: Of which process; of all if `None`. After an event that cannot be applied at all,
+            the rest of its process is not looked at.
+    """
+    states: dict[str, Process | None] = {}
+    broken: set[str] = set()
+    findings: list[Finding] = []
+    count = 0
+    for row in log.rows(process_id):
+        count += 1
+        if row.stream in broken:
+            continue
+        try:
+            states[row.stream], problem = _follow(states.get(row.stream), row)
+        except SyncfsmError as error:
+            broken.add(row.stream)
+            problem = str(error)
+        if problem:
+            findings.append(_finding(row, problem))
+    return count, findings
+
+
+def _follow(before: Process | None, row: StoredEvent) -> tuple[Process, str | None]:
+    """Return the state after an event, and why the event could not come, if so."""
+    recorded = from_row(row)
+    after = apply(before, recorded)
+    return after, refusal(before, recorded.event)
+
+
+def _finding(row: StoredEvent, problem: str) -> Finding:
+    return Finding(position=row.position, process=row.stream, version=row.version, problem=problem)

@@ -1,0 +1,102 @@
+"""Syncs with a failure planted in them: the real engine, client, sink and log, in virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from simulator.attio import FakeAttio
+from simulator.changes import Changes
+from simulator.clock import EPOCH, VirtualClock, run_virtual
+from simulator.edges import FaultyLog, FaultySink
+from simulator.faults import ChangeRates, FaultRates, Faults, Strike
+from simulator.network import Crash, FaultyTransport
+from simulator.world import World
+from syncfsm.engine import Engine
+from syncfsm.events import Options
+from syncfsm.log import open_log
+from syncfsm.sinks.sqlite import SqliteSink
+from syncfsm.sources.attio import AttioSource
+from syncfsm.sources.attio_people import AttioPeople
+
+URL = "http://127.0.0.1:8787"
+CHECKS = 2
+"""Requests before the first page: the key, the object. Page n is then request n + 1, companies left out."""
+
+
+def strikes(kind: str, at: int, failures: int = 1) -> list[Strike]:
+    """Return so many strikes of a kind at visits in a row."""
+    return [Strike(kind=kind, at=at + index) for index in range(failures)]
+
+
+def planted(folder: Path, script: Sequence[Strike] = (), **asked: Any) -> str:
+    """Run one engine, once, until the sync is over, fails or dies; return the path of its log.
+
+    Args:
+        folder: Where `sync.db` and `contacts.db` go.
+        script: What goes wrong.
+        **asked: `object_`, `options`, `sync` (arguments of `Engine.sync`), `pages_of_disk` (of contacts.db,
+            after the checks), and settings of the fake Attio.
+    """
+    path = str(folder / "sync.db")
+    run_virtual(_run(path, folder / "contacts.db", script, **asked))
+    return path
+
+
+async def _run(
+    path: str,
+    contacts: Path,
+    script: Sequence[Strike],
+    *,
+    object_: str = "people",
+    options: Options | None = None,
+    sync: dict[str, Any] | None = None,
+    pages_of_disk: int | None = None,
+    **settings: Any,
+) -> None:
+    clock = VirtualClock()
+    faults = Faults(1, FaultRates(), ChangeRates(), script)
+    world = World(1, people=1000, now=EPOCH)
+    sink = SqliteSink(str(contacts), clock=clock)
+    with open_log(path) as log:
+        changes = Changes(world, faults, clock, peek=lambda: _peek(log), page_size=50)
+        transport = FaultyTransport(
+            httpx.ASGITransport(FakeAttio(world, clock, **settings)),
+            faults,
+            clock,
+            latency_ms=(100, 300),
+            before_request=changes.before_request,
+            meanwhile={},
+        )
+        source = AttioSource(
+            "key", object_, base_url=URL, clock=clock, transport=transport, options=options or Options()
+        )
+        faulty = FaultySink(sink, faults, _nobody)
+        faulty.name = "sqlite:contacts.db"
+        engine = Engine(
+            FaultyLog(log, faults, lambda _: None),
+            source,
+            faulty,
+            AttioPeople(source, companies=False),
+            clock=clock,
+        )  # type: ignore[arg-type]
+        if pages_of_disk is not None:
+            await sink.check()
+            sink.connection().execute(f"PRAGMA max_page_count = {pages_of_disk}")
+        with suppress(Crash):
+            await engine.sync(**(sync or {}))
+        await source.aclose()
+    await sink.aclose()
+
+
+def _peek(log: Any) -> str | None:
+    process = log.active(f"attio:{URL}", "people")
+    return process.paging.peek if process else None
+
+
+async def _nobody() -> None:
+    """No other worker is there."""
