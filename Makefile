@@ -11,7 +11,8 @@ SOAK_SEED ?= $(shell date +%s)
 demo: .venv/sim ## a simulated sync of 5,000 people with faults, then its replay
 	$(BIN)/syncfsm simulate --people 5000 --log demo.db
 	$(BIN)/syncfsm log verify demo.db
-	$(BIN)/syncfsm replay demo.db
+	$(BIN)/syncfsm replay demo.db --until COMPLETED
+	$(BIN)/syncfsm explain demo.db
 
 test: .venv/dev ## all tests
 	$(BIN)/python -m pytest -q -n 2

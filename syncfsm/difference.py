@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 from syncfsm import events as e
 from syncfsm.describe import time_words
 from syncfsm.process import Process
+from syncfsm.replay import Moment
 from syncfsm.state import FailureReason, Frontier, Paging, Progress, Retry
 
 _APART = frozenset({"id", "version", "updated_at", "budget_from"})
@@ -19,6 +22,13 @@ _NESTED = (Paging, Progress, e.Options)
 
 _ALWAYS_ANOTHER = frozenset({"as_of", "elapsed_ms", "retry_at", "wait_s", "watermark"})
 """Fields of an event that say when or how fast, not what."""
+
+
+_TIMES = frozenset({"started_at", "watermark", "progress.waited_s"})
+"""Fields of a state that say when or how fast."""
+
+_SETTINGS = (e.SyncStarted, e.FetchingBegan)
+"""Events that say what was asked for, and what the checks found."""
 
 
 class Change(e.Value, frozen=True):
@@ -61,36 +71,90 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[C
 
 
 class Parting(e.Value, frozen=True):
-    """The first place where two processes differ.
+    """The first event in which two processes differ; where one has ended, what the other goes on with.
 
     Attributes:
         version: Of the event, the same in both.
-        before: The state that both had come to, by the first; null at the start.
-        one: The first's event; null if it has none there.
-        two: The second's, likewise.
-        differences: In which fields, if both have one.
+        one: The step of the first; null if it has ended.
+        two: The step of the second, likewise.
+        differences: In which fields the events differ, if both have one.
     """
 
     version: int
-    before: Process | None
-    one: e.Recorded | None
-    two: e.Recorded | None
+    one: Moment | None
+    two: Moment | None
     differences: tuple[Change, ...]
 
 
-def parting(steps: Iterable[tuple[Process | None, e.Recorded | None, e.Recorded | None]]) -> Parting | None:
-    """Return where two processes part, or `None` if they never do.
+class Comparison(e.Value, frozen=True):
+    """Two processes, compared event by event.
 
-    Args:
-        steps: For each version, the state before it and the event of either; null where one has ended.
+    Attributes:
+        settings: What was asked for, or found by the checks, that differs.
+        parting: Where they part; null if they never do.
+        one: The last step of the first; null if it has none.
+        two: The last step of the second.
+        ends: The fields in which the last states differ.
+        only_one: How many events of each type the first has from the parting on.
+        only_two: The second, likewise.
     """
-    for version, (before, one, two) in enumerate(steps, start=1):
-        if one is None or two is None:
-            return Parting(version=version, before=before, one=one, two=two, differences=())
-        differences = event_differences(one.event, two.event)
-        if differences:
-            return Parting(version=version, before=before, one=one, two=two, differences=differences)
-    return None
+
+    settings: tuple[Change, ...]
+    parting: Parting | None
+    one: Moment | None
+    two: Moment | None
+    ends: tuple[Change, ...]
+    only_one: dict[str, int]
+    only_two: dict[str, int]
+
+
+def compare(one: Iterable[Moment], two: Iterable[Moment]) -> Comparison:
+    """Compare two processes, step by step; what was asked for is compared apart, and is no parting."""
+    settings: list[Change] = []
+    parting: Parting | None = None
+    last: list[Moment | None] = [None, None]
+    only: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+    for version, steps in enumerate(zip_longest(one, two), start=1):
+        last = [step or before for step, before in zip(steps, last, strict=True)]
+        if parting is None:
+            found = _parting(version, *steps)
+            if found and isinstance(_event(steps[0]), _SETTINGS) and type(_event(steps[1])) in _SETTINGS:
+                settings += found.differences
+                continue
+            parting = found
+        if parting is not None:
+            for counter, step in zip(only, steps, strict=True):
+                counter.update([step.recorded.type] if step else [])
+    return Comparison(
+        settings=tuple(settings),
+        parting=parting,
+        one=last[0],
+        two=last[1],
+        ends=_ends(*last),
+        only_one=dict(only[0]),
+        only_two=dict(only[1]),
+    )
+
+
+def _parting(version: int, one: Moment | None, two: Moment | None) -> Parting | None:
+    """Return the parting at a version, if the steps differ there."""
+    if one is None or two is None:
+        return Parting(version=version, one=one, two=two, differences=())
+    differences = event_differences(one.recorded.event, two.recorded.event)
+    return Parting(version=version, one=one, two=two, differences=differences) if differences else None
+
+
+def _event(step: Moment | None) -> e.Event | None:
+    return step.recorded.event if step else None
+
+
+def _ends(one: Moment | None, two: Moment | None) -> tuple[Change, ...]:
+    """Return how the last states differ, but for times where these are of two processes."""
+    if one is None or two is None:
+        return ()
+    found = changes(one.after, two.after)
+    is_one_process = one.after.id == two.after.id
+    return tuple(change for change in found if is_one_process or change.field not in _TIMES)
 
 
 def value_words(value: Any) -> str:
@@ -113,7 +177,7 @@ _WORDS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
     (float, lambda value: f"{value:,.6g}"),
     (datetime, time_words),
     (e.PageFetched, lambda page: f"{len(page.record_ids)} records from offset {page.offset}"),
-    (Frontier, lambda frontier: f"{frontier.key} ({len(frontier.ids)} ids)"),
+    ((Frontier, e.FrontierMark), lambda frontier: f"{frontier.key} ({len(frontier.ids)} ids)"),
     (Retry, lambda retry: f"{retry.cause}, failure {retry.attempt} in a row"),
     (FailureReason, lambda failure: failure.reason),
     ((tuple, frozenset), lambda ids: f"{len(ids)} {'id' if len(ids) == 1 else 'ids'}"),

@@ -16,6 +16,7 @@ _COMMANDS = {
     "log": ("log", "log"),
     "explain": ("explain", "explain"),
     "replay": ("replay", "replay"),
+    "diff": ("diff", "diff"),
     "cancel": ("cancel", "cancel"),
 }
 
@@ -47,6 +48,7 @@ _HELP = {
     "log": "List, show and verify event logs.",
     "explain": "Say what became of a sync, why, and what to do next.",
     "replay": "Step through a process: what happened, what it changed, what came next.",
+    "diff": "Show where two processes part, and why.",
     "cancel": "Stop an active sync for good.",
 }
 

@@ -1,4 +1,4 @@
-"""`syncfsm log`: ls, show, verify, rejects."""
+"""`syncfsm log`: ls, show and verify; the others are modules of their own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import click
 from msgspec import to_builtins
 
+from syncfsm.cli.check import check
 from syncfsm.cli.output import BROKEN, Command, json_option, print_json
 from syncfsm.cli.rejects import rejects
 from syncfsm.describe import event_words, plural
@@ -22,6 +23,7 @@ def log() -> None:
     """List, show and verify event logs."""
 
 
+log.add_command(check)
 log.add_command(rejects)
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import sys
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import repeat
 
 import click
 from rich.console import Console
@@ -15,7 +20,10 @@ from syncfsm.replay import Timeline
 FAR = 25
 """Versions that the page keys go."""
 
-_HELP = "→ ← one event   PgDn PgUp 25   Home End   n N next, last trouble   g go to a version   q quit"
+_HELP = "→ ← one event   PgDn PgUp 25   Home End   n N next, last trouble   12g to version 12   q quit"
+
+_KEY = re.compile(r"\x1b(?:\[[0-9;]*[A-Za-z~]|O[A-Z])|.", re.DOTALL)
+"""One key among those typed: an escape sequence, or a character."""
 
 _Move = Callable[[Timeline, int], int]
 
@@ -30,23 +38,16 @@ def _last_trouble(timeline: Timeline, version: int) -> int:
     return earlier[-1] if earlier else version
 
 
-def _asked_for(timeline: Timeline, version: int) -> int:
-    """Return the version that somebody types in; the one they are at if it is none."""
-    typed = str(click.prompt(f"\nversion (1 to {timeline.last:,})", default="", show_default=False))
-    return int(typed) if typed.isdecimal() else version
-
-
 _MOVES: dict[tuple[str, ...], _Move] = {
     # keys, as terminals send them
-    ("\x1b[C", "\x1bOC", "\x1b[B", "\x1bOB", "l", "j", " ", "\r"): lambda _, version: version + 1,
+    ("\x1b[C", "\x1bOC", "\x1b[B", "\x1bOB", "l", "j", " ", "\r", "\n"): lambda _, version: version + 1,
     ("\x1b[D", "\x1bOD", "\x1b[A", "\x1bOA", "h", "k", "\x7f", "\b"): lambda _, version: version - 1,
     ("\x1b[6~",): lambda _, version: version + FAR,
     ("\x1b[5~",): lambda _, version: version - FAR,
-    ("\x1b[H", "\x1bOH", "\x1b[1~", "0"): lambda _, version: 1,  # noqa: ARG005 - like its neighbours
+    ("\x1b[H", "\x1bOH", "\x1b[1~"): lambda *_: 1,
     ("\x1b[F", "\x1bOF", "\x1b[4~", "G"): lambda timeline, _: timeline.last,
     ("n",): _next_trouble,
     ("N", "p"): _last_trouble,
-    ("g",): _asked_for,
 }
 
 _BY_KEY = {key: move for keys, move in _MOVES.items() for key in keys}
@@ -55,17 +56,50 @@ _QUIT = ("q", "\x1b", "\x04")
 
 def step_by_keys(timeline: Timeline) -> None:
     """Show the last step, then go where the keys say, until `q`."""
-    console = Console()
-    version = timeline.last
-    with console.screen():
-        while True:
-            _show(timeline, version)
-            key = click.getchar()
+    version, typed = timeline.last, ""
+    with Console().screen(), _keys() as keys:
+        _show(timeline, version)
+        for key in keys:
             if key in _QUIT:
                 return
-            move = _BY_KEY.get(key)
-            if move is not None:
-                version = min(max(1, move(timeline, version)), timeline.last)
+            if key.isdecimal():
+                typed += key
+                continue
+            version = _moved(timeline, version, key, typed)
+            typed = ""
+            _show(timeline, version)
+
+
+def _moved(timeline: Timeline, version: int, key: str, typed: str) -> int:
+    """Return where a key leads, with the number that was typed before it."""
+    move = _BY_KEY.get(key)
+    wanted = move(timeline, version) if move else version
+    if key == "g":
+        wanted = int(typed or 1)
+    return min(max(1, wanted), timeline.last)
+
+
+@contextmanager
+def _keys() -> Iterator[Iterator[str]]:
+    """Give the keys as they are typed. The terminal stays raw meanwhile, so that none is lost between two."""
+    try:
+        import termios  # noqa: PLC0415 - there is none on Windows
+        import tty  # noqa: PLC0415
+    except ImportError:
+        yield (click.getchar() for _ in repeat(None))
+        return
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    try:
+        tty.setcbreak(terminal)
+        yield _typed(terminal)
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+def _typed(terminal: int) -> Iterator[str]:
+    while text := os.read(terminal, 1024).decode(errors="ignore"):
+        yield from _KEY.findall(text)
 
 
 def _show(timeline: Timeline, version: int) -> None:

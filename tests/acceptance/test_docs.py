@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 import syncfsm
+from syncfsm.explain import explain, lines
 from syncfsm.sources.attio import AttioSource
 from tests.acceptance.conftest import KEY, Cli, Server
+from tests.planted import CHECKS, planted, strikes
 
 ROOT = Path(__file__).parents[2]
 Serve = Callable[..., Server]
@@ -77,25 +79,25 @@ def test_the_transform_of_the_embedding_page_works() -> None:
     assert ready.items == ({"external_id": "r1", "url": "https://x.example"},)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md", "docs/simulation.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md", "docs/simulation.md", "docs/replay.md"])
 def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str) -> None:
     url = serve(1000).url
     for scenario in blocks(page, "toml"):
         (cli.folder / "rough.toml").write_text(scenario)
     commands = [
-        line.partition("#")[0].split()[1:]
+        (line.partition(" #")[0].split()[1:], int("".join(re.findall(r"# exits (\d)$", line)) or 0))
         for block in blocks(page, "sh")
         for line in block.splitlines()
         if line.startswith("syncfsm ")
     ]
     assert len(commands) > 3
-    for command in commands:
+    for command, status in commands:
         if command[0] == "serve":
             _serves(cli, [*command, "--port", "0"])
             continue
         if command[0] in {"sync", "retry-rejects"}:
             command += ["--base-url", url]
-        cli(*_shortened(command))
+        cli(*_shortened(command), status=status)
 
 
 def _shortened(command: list[str]) -> list[str]:
@@ -146,3 +148,12 @@ def embed(log: syncfsm.EventLog, source: syncfsm.AttioSource) -> None:
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), "."]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout.startswith("Success"), done.stdout
+
+
+def test_the_account_that_the_replay_page_shows_is_what_is_printed(tmp_path: Path) -> None:
+    path = planted(tmp_path, strikes("unauthorized", CHECKS + 7))
+    with syncfsm.open_log(path, read_only=True) as log:
+        printed = lines(explain(log, log.ids()[0], path))
+    (shown,) = blocks("docs/replay.md", "text")
+    times = partial(re.sub, r"\d\d:\d\d:\d\d\.\d+Z", "")
+    assert [times(line) for line in shown.splitlines()] == [times(line) for line in printed[1:5]]

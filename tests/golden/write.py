@@ -1,0 +1,84 @@
+"""Writes a golden log: `python -m tests.golden.write schema-2`, once for each new schema, before its release.
+
+A golden log holds every type of event, and processes left in every state. It is kept as the SQL that SQLite
+dumps. It is what the code of its time wrote, so it is never written anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+import sys
+import tempfile
+from pathlib import Path
+
+from simulator.run import simulate
+from simulator.scenario import Scenario, load_scenario
+from syncfsm.engine import Engine
+from syncfsm.failure import Failure, FailureKind
+from syncfsm.lifecycle import cancel
+from syncfsm.log import EventLog, open_log
+from syncfsm.log.schema import APPLICATION_ID
+from tests.fakes import DictSink, Item, ListSource, TestClock, to_items
+
+SEEDS = (9, 11, 12, 44)
+"""Seeds of the hostile scenario whose small syncs between them hold much of what goes wrong."""
+
+
+def main(name: str) -> None:
+    """Write the log of a few hostile simulations, and of processes left in every state."""
+    target = Path(__file__).parent / f"{name}.sql"
+    if target.exists():
+        sys.exit(f"{target.name} is there already, and a golden log is never written anew")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "golden.db"
+        with open_log(path) as log:
+            _simulate(log, load_scenario("hostile"))
+            asyncio.run(_leave_in_every_state(log))
+        with sqlite3.connect(path) as connection:
+            dump = "\n".join(connection.iterdump())
+    target.write_text(f"PRAGMA application_id = {APPLICATION_ID};\n{dump}\n", encoding="utf-8")
+
+
+def _simulate(log: EventLog, scenario: Scenario) -> None:
+    for seed in SEEDS:
+        assert not simulate(scenario, seed, log).violations
+
+
+async def _leave_in_every_state(log: EventLog) -> None:
+    """Leave processes initializing, fetching, failed, resumed, cancelled, and retrying their rejects."""
+    _engine(log, "initializing").start(page_size=10)
+    fetching = _engine(log, "fetching")
+    process = fetching.start(page_size=10)
+    for _ in range(3):
+        process = await fetching.step(process.id)
+    failed = _engine(log, "failed", Failure(kind=FailureKind.UNAUTHORIZED, message="the key is wrong."))
+    process = await failed.sync(page_size=10)
+    resumed = _engine(log, "resumed", Failure(kind=FailureKind.UNAUTHORIZED, message="the key is wrong."))
+    await resumed.sync(page_size=10)
+    await resumed.sync(page_size=7)
+    cancelled = _engine(log, "cancelled")
+    cancel(log, cancelled.start(page_size=10).id, by="golden", why="to have one")
+    rejected = _engine(log, "rejected", refused={"r00003", "r00017"})
+    await rejected.sync(page_size=10)
+    retry = rejected.retry_rejects()
+    assert retry is not None, "two were refused"
+    await rejected.run(retry.id)
+
+
+def _engine(
+    log: EventLog, name: str, failure: Failure | None = None, refused: set[str] | None = None
+) -> Engine[Item]:
+    """Return an engine for 45 records of a source of that name."""
+    clock = TestClock()
+    source = ListSource(clock, 45)
+    source.name = name
+    source.check_failures = [failure] if failure else []
+    sink = DictSink()
+    sink.refused = refused or set()
+    return Engine(log, source, sink, to_items, clock=clock, rng=random.Random(name))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
