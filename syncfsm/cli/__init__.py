@@ -15,6 +15,7 @@ _COMMANDS = {
     "serve": ("serve", "serve"),
     "log": ("log", "log"),
     "replay": ("replay", "replay"),
+    "report": ("report", "report"),
     "cancel": ("cancel", "cancel"),
 }
 
@@ -45,6 +46,7 @@ _HELP = {
     "serve": "Serve the fake Attio over HTTP on this machine.",
     "log": "List, show and verify event logs.",
     "replay": "Show the state of a process at any version, and why.",
+    "report": "Draw a log as one HTML file, for any browser.",
     "cancel": "Stop an active sync for good.",
 }
 
