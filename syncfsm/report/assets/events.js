@@ -12,6 +12,9 @@ class EventList {
     this.texts = columns.words.map((words, index) => this.text(index + 1, words).toLowerCase());
     this.hidden = new Set();
     this.listening = new AbortController();
+    this.isSeen = true;
+    this.watch = new IntersectionObserver(([entry]) => this.seen(entry.isIntersecting));
+    this.watch.observe(this.box);
     this.makeTypes();
     this.listen();
     byId("filter").value = "";
@@ -20,6 +23,7 @@ class EventList {
 
   destroy() {
     this.listening.abort();
+    this.watch.disconnect();
   }
 
   /** Return all that can be searched in an event. */
@@ -68,16 +72,27 @@ class EventList {
   measure() {
     this.space.replaceChildren(this.row(1, 0));
     this.rowHeight = this.space.firstChild.offsetHeight || 48;
+    this.space.replaceChildren();
+    this.rows = new Map(); // the rows that are in the page, by version: none of them is right any more
     this.space.style.height = `${this.found.length * this.rowHeight}px`;
-    this.show(this.version);
+    this.reach();
   }
 
   render() {
     const first = Math.max(0, Math.floor(this.box.scrollTop / this.rowHeight) - ROWS_BEYOND);
     const seen = Math.ceil(this.box.clientHeight / this.rowHeight) + 2 * ROWS_BEYOND;
-    const rows = this.found.slice(first, first + seen).map((version, index) => this.row(version, first + index));
-    this.space.replaceChildren(...rows);
-    const chosen = byId(`event-${this.version}`);
+    const versions = this.found.slice(first, first + seen);
+    const rows = versions.map((version, index) => this.rows.get(version) ?? this.row(version, first + index));
+    const isAsBefore = versions.length === this.rows.size && versions.every((version) => this.rows.has(version));
+    if (!isAsBefore) this.space.replaceChildren(...rows);
+    this.rows = new Map(versions.map((version, index) => [version, rows[index]]));
+    this.choose();
+  }
+
+  /** Mark the row of the version as the chosen one, and no other. */
+  choose() {
+    for (const [version, row] of this.rows) row.setAttribute("aria-selected", version === this.version);
+    const chosen = this.rows.get(this.version);
     if (chosen) this.box.setAttribute("aria-activedescendant", chosen.id);
     else this.box.removeAttribute("aria-activedescendant");
   }
@@ -91,7 +106,6 @@ class EventList {
       {
         role: "option",
         id: `event-${version}`,
-        "aria-selected": version === this.version,
         "aria-posinset": index + 1,
         "aria-setsize": this.found.length,
         "data-version": version,
@@ -106,9 +120,21 @@ class EventList {
     return row;
   }
 
-  /** Show a version: mark its row, and bring it into view if it passes the filter. */
+  /** Show a version, now or once the list is on the screen: drawing it takes longer than all else does. */
   show(version) {
     this.version = version;
+    if (this.isSeen) this.reach();
+  }
+
+  seen(isSeen) {
+    const appeared = isSeen && !this.isSeen;
+    this.isSeen = isSeen;
+    if (appeared) this.reach();
+  }
+
+  /** Mark the row of the version, and bring it into view if it passes the filter. */
+  reach() {
+    const { version } = this;
     const index = countUpTo(this.found, version) - 1;
     if (this.found[index] === version) this.reveal(index);
     this.render();
