@@ -17,8 +17,8 @@ from syncfsm.report.page import GENERATOR, Shown, page
 
 __all__ = ["EVENTS_MAX", "GENERATOR", "Account", "Report", "render"]
 
-EVENTS_MAX = 200_000
-"""The most events of a process that a page can show; some 40 MB."""
+EVENTS_MAX = 100_000
+"""The most events of a process that a page can show; some 16 MB, and a few seconds to open."""
 
 Account = Callable[[str], Sequence[str]]
 """Tells what happened in the process of an id, a line for each thing."""

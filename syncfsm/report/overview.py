@@ -13,7 +13,7 @@ ROWS_MAX = 10_000
 """The most processes that an overview lists: the last to begin."""
 
 EVENTS_MAX = 50_000
-"""The most events that an overview carries, of all its processes together; some 10 MB."""
+"""The most events that an overview carries, of all its processes together; some 8 MB."""
 
 NAMES = (
     *("process", "state", "mode", "parent", "version", "source", "object", "sink", "started_at"),
