@@ -6,13 +6,14 @@ BIN := .venv/bin
 SOAK_RUNS ?= 50
 SOAK_SEED ?= $(shell date +%s)
 
-.PHONY: demo test mutants simulate soak lint docs check clean
+.PHONY: demo test mutants simulate soak lint docs screenshot check clean
 
-demo: .venv/sim ## a simulated sync of 5,000 people with faults, then its replay
+demo: .venv/sim ## a simulated sync of 5,000 people with faults, its replay, and its picture in demo.html
 	$(BIN)/syncfsm simulate --people 5000 --log demo.db
 	$(BIN)/syncfsm log verify demo.db
 	$(BIN)/syncfsm replay demo.db --until COMPLETED
 	$(BIN)/syncfsm explain demo.db
+	$(BIN)/syncfsm report demo.db -o demo.html
 
 test: .venv/dev ## all tests
 	$(BIN)/python -m pytest -q -n 2
@@ -42,10 +43,13 @@ lint: .venv/dev ## formatting, lint, types, layers, generated docs
 docs: .venv/dev ## write the generated parts of the docs anew
 	$(BIN)/cog -r docs/*.md
 
+screenshot: .venv/dev ## take docs/report.png anew; needs chromium and chromedriver
+	$(BIN)/python -m docs.screenshot
+
 check: lint test ## what CI runs
 
 clean: ## remove what was made here
-	rm -rf .venv mutants demo.db demo.db-wal demo.db-shm
+	rm -rf .venv mutants demo.db demo.db-wal demo.db-shm demo.html
 
 .venv/made: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "python 3.11 or newer is needed")'

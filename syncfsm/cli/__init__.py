@@ -17,6 +17,7 @@ _COMMANDS = {
     "explain": ("explain", "explain"),
     "replay": ("replay", "replay"),
     "diff": ("diff", "diff"),
+    "report": ("report", "report"),
     "cancel": ("cancel", "cancel"),
 }
 
@@ -49,6 +50,7 @@ _HELP = {
     "explain": "Say what became of a sync, why, and what to do next.",
     "replay": "Step through a process: what happened, what it changed, what came next.",
     "diff": "Show where two processes part, and why.",
+    "report": "Draw a log as one HTML file, for any browser.",
     "cancel": "Stop an active sync for good.",
 }
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from syncfsm.explain.account import Account, explain
-from syncfsm.explain.words import lines
+from syncfsm.explain.words import Section, lines, sections
 
-__all__ = ["Account", "explain", "lines"]
+__all__ = ["Account", "Section", "explain", "lines", "sections"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from syncfsm.describe import duration, plural, time_words
+from syncfsm.events import Value
 from syncfsm.explain.account import Account
 from syncfsm.explain.trouble import Ending, Place
 from syncfsm.limits import LIMITS
@@ -27,21 +28,34 @@ _SPENT = {
 _LESS_THAN_WORTH_TELLING_S = 0.0005
 
 
-def lines(account: Account) -> list[str]:
+class Section(Value, frozen=True):
+    """A part of an account: what it is about, and sentences. A sentence indented by four is a command."""
+
+    heading: str
+    sentences: tuple[str, ...]
+
+
+def sections(account: Account) -> tuple[Section, ...]:
     """Return the account for a person: what was asked first, what to do next last."""
-    sections = (
+    parts = (
         ("asked", [f"{time_words(account.asked_at)}: {account.asked}."]),
-        ("state", list(_state(account))),
-        ("failed", list(_failed(account))),
-        ("rejected", list(_rejected(account))),
-        ("troubles", list(_troubles(account))),
-        ("time", list(_time(account))),
-        ("next", list(_next(account))),
+        ("state", _state(account)),
+        ("failed", _failed(account)),
+        ("rejected", _rejected(account)),
+        ("troubles", _troubles(account)),
+        ("time", _time(account)),
+        ("next", _next(account)),
     )
+    found = (Section(heading=heading, sentences=tuple(sentences)) for heading, sentences in parts)
+    return tuple(section for section in found if section.sentences)
+
+
+def lines(account: Account) -> list[str]:
+    """Return the sections of an account as lines of text."""
     return [
-        f"{'' if index else heading:<9} {sentence}"
-        for heading, sentences in sections
-        for index, sentence in enumerate(sentences)
+        f"{'' if index else section.heading:<9} {sentence}"
+        for section in sections(account)
+        for index, sentence in enumerate(section.sentences)
     ]
 
 

@@ -79,7 +79,23 @@ def test_the_transform_of_the_embedding_page_works() -> None:
     assert ready.items == ({"external_id": "r1", "url": "https://x.example"},)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md", "docs/simulation.md", "docs/replay.md"])
+def test_the_report_of_the_report_page_is_rendered(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli("simulate", "--people", "200", "--log", "sync.db")
+    monkeypatch.chdir(cli.folder)
+    (example,) = blocks("docs/report.md", "python")
+    assert run_block(example)["report"].html.startswith("<!DOCTYPE html>")
+    assert capsys.readouterr().out.startswith("1 ")
+
+
+COMMAND_PAGES = [
+    "README.md",
+    *(f"docs/{page}.md" for page in ("quickstart", "simulation", "replay", "report")),
+]
+
+
+@pytest.mark.parametrize("page", COMMAND_PAGES)
 def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str) -> None:
     url = serve(1000).url
     for scenario in blocks(page, "toml"):
