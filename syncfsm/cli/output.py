@@ -20,6 +20,7 @@ FAILED = 1
 WRONG_USE = 2
 BROKEN = 3
 INTERRUPTED = 130
+PIPE_CLOSED = 141
 
 _STATUS: dict[type[SyncfsmError], int] = {
     LogUnwritable: FAILED,
