@@ -14,6 +14,7 @@ _COMMANDS = {
     "simulate": ("simulate", "simulate"),
     "serve": ("serve", "serve"),
     "log": ("log", "log"),
+    "top": ("top", "top"),
     "replay": ("replay", "replay"),
     "cancel": ("cancel", "cancel"),
 }
@@ -43,7 +44,8 @@ _HELP = {
     "retry-rejects": "Send the rejected records of a sync again.",
     "simulate": "Run a sync in virtual time, against a fake Attio, under faults.",
     "serve": "Serve the fake Attio over HTTP on this machine.",
-    "log": "List, show and verify event logs.",
+    "log": "List, show, follow and verify event logs.",
+    "top": "Show the running syncs of a log, live.",
     "replay": "Show the state of a process at any version, and why.",
     "cancel": "Stop an active sync for good.",
 }

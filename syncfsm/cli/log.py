@@ -19,7 +19,7 @@ from syncfsm.summary import summary
 
 @click.group()
 def log() -> None:
-    """List, show and verify event logs."""
+    """List, show, follow and verify event logs."""
 
 
 log.add_command(rejects)
