@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import to_builtins
 
-from syncfsm.cli.output import INTERRUPTED, Command, json_option, print_json
+from syncfsm.cli.output import INTERRUPTED, TERMINATED, Command, json_option, print_json
 from syncfsm.clock import SystemClock
 from syncfsm.errors import LogNotFound
 from syncfsm.live import Pace, Sight, sight, span_words
@@ -197,6 +198,7 @@ def _show_live(view: _View, interval_s: float) -> int:
 
     from syncfsm.cli.keys import pause_until_left  # noqa: PLC0415 - only where there is a terminal
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # or the terminal would stay as it is
     console = Console()
     table = view.table(view.sights(), console.width)
     status = 0

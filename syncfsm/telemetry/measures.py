@@ -134,21 +134,29 @@ Part = tuple[Metric, float, dict[str, str]]
 
 
 class Measures:
-    """Turns events into measurements; remembers where a process is active, and nothing else."""
+    """Turns events into measurements; remembers where a process is active, and little else."""
 
     def __init__(self, by: Iterable[Identity] = BY) -> None:
         self.by = tuple(by)
+        self._known: set[tuple[str, ...]] = set()
         self._active: dict[tuple[str, str, str], tuple[str, ...]] = {}
 
     def of(self, process: Process, recorded: e.Recorded) -> Iterator[Measurement]:
         """Yield what an event adds."""
         identity: dict[str, str] = {name: getattr(process, name) for name in self.by}
         event = recorded.event
-        parts: list[Part] = [(EVENTS, 1, {"type": recorded.type})]
+        parts: list[Part] = [*self._zeros(tuple(identity.values())), (EVENTS, 1, {"type": recorded.type})]
         parts += _PARTS.get(type(event), _nothing)(event)
         parts.append((ACTIVE, self._active_like(process, tuple(identity.values())), {}))
         for metric, value, labels in parts:
             yield Measurement(metric=metric, value=value, labels={**identity, **labels})
+
+    def _zeros(self, identity: tuple[str, ...]) -> list[Part]:
+        """Let the counts of events begin at 0, or nobody would see the first failure as an increase."""
+        if identity in self._known:
+            return []
+        self._known.add(identity)
+        return [(EVENTS, 0, {"type": name}) for name in e.EVENT_TYPES]
 
     def _active_like(self, process: Process, identity: tuple[str, ...]) -> int:
         """Return how many processes with the same labels are active, as far as is known here.

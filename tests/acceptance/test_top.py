@@ -58,6 +58,10 @@ class Terminal:
     def press(self, keys: str) -> int:
         """Press keys, and return the exit status they lead to."""
         os.write(self._end, keys.encode())
+        return self.ended()
+
+    def ended(self) -> int:
+        """Return the exit status, when it comes; the terminal must be as it was."""
         status = self.process.wait(30)
         assert termios.tcgetattr(self._other_end) == self.before, "the terminal is not as it was"
         return status
@@ -111,6 +115,15 @@ def test_ctrl_c_leaves_with_its_own_status_and_no_words(
     top.until("1 active, 0 over")  # the last table stays on the screen
     assert "Traceback" not in top.text
     assert "error" not in top.text
+
+
+def test_a_terminated_top_leaves_the_terminal_as_it_was(
+    log: EventLog, terminal: Callable[..., Terminal]
+) -> None:
+    top = terminal("top", "sync.db", "--interval", "0.05")
+    top.until("0 active, 0 over")
+    top.process.terminate()
+    assert top.ended() == 143
 
 
 def test_a_log_that_goes_away_is_said_to_have_gone_and_the_table_stays(

@@ -196,6 +196,15 @@ def test_who_is_synced_can_be_left_out_of_the_labels(registry: Registry) -> None
     assert registry.get_sample_value("syncfsm_pages_total") == 1
 
 
+def test_counts_of_events_begin_at_0_so_that_the_first_failure_is_an_increase(registry: Registry) -> None:
+    sync = PureSync(slice_of(people(3)))
+    PrometheusMetrics(registry)(sync.process, sync.recorded[0])
+    labels = {"source": "model", "object": "people"}
+    failures = registry.get_sample_value("syncfsm_events_total", {**labels, "type": "SyncFailed"})
+    starts = registry.get_sample_value("syncfsm_events_total", {**labels, "type": "SyncStarted"})
+    assert (failures, starts) == (0, 1)
+
+
 def test_the_active_processes_are_those_not_yet_over_as_far_as_is_known() -> None:
     sync = PureSync(slice_of(people(3)))
     active, over = sync.process, PureSync(slice_of(people(3))).run()
