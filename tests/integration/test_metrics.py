@@ -90,6 +90,7 @@ def test_the_counters_of_a_bad_day_are_the_totals_of_the_process(seed: int) -> N
     registry = Registry()
     verdict, _, _ = simulated(BAD_DAY, seed, hook := PrometheusMetrics(registry))
     progress = verdict.process.progress
+    assert registry.total("syncfsm_last_cursor") == (progress.last_cursor or 0)
     for result in ("created", "updated", "unchanged", "rejected"):
         assert registry.total("syncfsm_records_total", result=result) == getattr(progress, result)
     assert registry.total("syncfsm_pages_total") == progress.pages
@@ -100,6 +101,8 @@ def test_the_counters_of_a_bad_day_are_the_totals_of_the_process(seed: int) -> N
     assert registry.total("syncfsm_wait_duration_seconds_count") == progress.retries
     for type_, count in verdict.events.items():
         assert registry.total("syncfsm_events_total", type=type_) == count
+    answers = verdict.events["PageFetched"] + verdict.events.get("PagesShifted", 0)
+    assert registry.total("syncfsm_fetch_duration_seconds_count") == answers
     assert registry.total("syncfsm_failures_total") == verdict.events.get("SyncFailed", 0)
     assert hook.errors == 0
 

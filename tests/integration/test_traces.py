@@ -241,6 +241,14 @@ def test_without_the_id_generator_all_spans_are_still_in_one_trace(
     assert len(contexts) == 10
 
 
+def test_only_the_root_has_the_ids_of_the_process() -> None:
+    ids, root = ProcessIds(), root_of("p1")
+    with ids.of(root):
+        assert (ids.generate_trace_id(), ids.generate_span_id()) == (root.trace_id, root.span_id)
+    assert ids.generate_trace_id() != root.trace_id
+    assert ids.generate_span_id() != root.span_id
+
+
 def test_a_trace_is_sampled_whole_or_not_at_all(worker: Worker, exporter: InMemorySpanExporter) -> None:
     ratio = TraceIdRatioBased(0.5)
     sampler = ParentBased(root=ratio, remote_parent_sampled=ratio)

@@ -134,6 +134,20 @@ def test_a_log_made_anew_in_its_place_is_followed_from_its_beginning(path: Path)
     assert follower.anew == 1
 
 
+def test_a_shorter_log_that_begins_alike_is_another_log_too(path: Path) -> None:
+    follower = Follower()
+    write(path)
+    with Watch(str(path)) as watch:
+        watch.look(follower.begin)
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        with open_log(path) as log:
+            add(log, None, STARTED)
+        seen = [recorded for _ in range(LOOKS_MAX + 1) for recorded in watch.look(follower.news) or []]
+    assert types(seen) == ["SyncStarted"]
+    assert follower.anew == 1
+
+
 def test_what_another_look_would_not_help_is_raised(path: Path) -> None:
     path.write_text("remember the milk " * 100)
     with Watch(str(path)) as watch, pytest.raises(CorruptLog):
