@@ -14,6 +14,9 @@ from simulator.scenario import named_scenarios
 from syncfsm.cli import main
 from syncfsm.events import EVENT_TYPES
 from syncfsm.machine import TRANSITIONS, State
+from syncfsm.telemetry import opentelemetry, prometheus
+from syncfsm.telemetry.measures import METRICS
+from syncfsm.telemetry.tracing import ATTRIBUTES, SPANS
 
 
 def state_diagram() -> str:
@@ -84,6 +87,35 @@ def kinds() -> str:
         for group, doors in DOORS.items()
         for door, kinds in doors.items()
     ]
+    return "\n".join(rows) + "\n\n"
+
+
+def metrics() -> str:
+    """Return every metric by both of its names, with its labels and what it tells."""
+    rows = ["\n| Prometheus | OpenTelemetry | kind | labels | what it tells |", "|---|---|---|---|---|"]
+    for metric in METRICS:
+        names = f"`{prometheus.metric_name(metric)}` | `{opentelemetry.metric_name(metric)}`, {metric.unit}"
+        labels = ", ".join(_label(label) for label in metric.labels)
+        rows.append(f"| {names} | {metric.kind} | {labels} | {metric.about} |")
+    return "\n".join(rows) + "\n\n"
+
+
+def _label(label: str) -> str:
+    attribute = opentelemetry.attribute_name(label)
+    return f"`{label}`" if attribute == f"syncfsm.{label}" else f"`{label}` (`{attribute}`)"
+
+
+def spans() -> str:
+    """Return every span with what it tells."""
+    rows = ["\n| span | what it tells |", "|---|---|"]
+    rows += [f"| {name} | {about} |" for name, about in SPANS.items()]
+    return "\n".join(rows) + "\n\n"
+
+
+def span_attributes() -> str:
+    """Return every attribute of spans with where it is."""
+    rows = ["\n| attribute | where |", "|---|---|"]
+    rows += [f"| `{name}` | {where} |" for name, where in ATTRIBUTES.items()]
     return "\n".join(rows) + "\n\n"
 
 

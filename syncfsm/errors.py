@@ -10,6 +10,7 @@ What the world does wrong (a 429, a refused key, a timed-out sink) is no excepti
     ├── NotActive              a process that cannot be cancelled, or resumed, as it stands
     ├── ProcessNotFound        no process, or more than one, answers to that name
     └── LogError               the event log cannot be used
+        ├── LogNotFound        no log at that path, or an empty file that is none yet
         ├── VersionConflict    another worker appended first
         ├── LogUnwritable      disk full, read-only, locked: nothing was written
         └── CorruptLog         the log is not what was written
@@ -48,6 +49,10 @@ class ProcessNotFound(SyncfsmError):
 
 class LogError(SyncfsmError):
     """The event log cannot be used."""
+
+
+class LogNotFound(LogError):
+    """There is no log at that path, or only an empty file: check the path, or wait until there is one."""
 
 
 class VersionConflict(LogError):

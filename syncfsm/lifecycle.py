@@ -19,7 +19,11 @@ CONFLICTS_MAX = 10
 
 
 class Hook(Protocol):
-    """Called after each event is in the log, in order. What it raises stops the run, not the process."""
+    """Called after each event is in the log, in order. What it raises stops the run, not the process.
+
+    What must never stop a run derives from `telemetry.Observer`, or is wrapped in `telemetry.Guarded`; all
+    that syncfsm brings along is so.
+    """
 
     def __call__(self, process: Process, recorded: e.Recorded) -> None:
         """Take note of `recorded`; `process` is the state after its whole append."""

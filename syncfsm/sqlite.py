@@ -25,7 +25,7 @@ def _code(error: sqlite3.Error) -> int:
 
 def unwritable_advice(error: sqlite3.Error, path: str) -> str | None:
     """Return what is wrong with the file and what to do, or `None` if the error is of another kind."""
-    if _code(error) == sqlite3.SQLITE_CANTOPEN:
+    if _code(error) == sqlite3.SQLITE_CANTOPEN or Path(path).is_dir():
         return _unopenable_advice(Path(path))
     return _ADVICE.get(_code(error))
 

@@ -15,6 +15,7 @@ _COMMANDS = {
     "serve": ("serve", "serve"),
     "log": ("log", "log"),
     "explain": ("explain", "explain"),
+    "top": ("top", "top"),
     "replay": ("replay", "replay"),
     "diff": ("diff", "diff"),
     "report": ("report", "report"),
@@ -46,11 +47,12 @@ _HELP = {
     "retry-rejects": "Send the rejected records of a sync again.",
     "simulate": "Run a sync in virtual time, against a fake Attio, under faults.",
     "serve": "Serve the fake Attio over HTTP on this machine.",
-    "log": "List, show and verify event logs.",
     "explain": "Say what became of a sync, why, and what to do next.",
     "replay": "Step through a process: what happened, what it changed, what came next.",
     "diff": "Show where two processes part, and why.",
     "report": "Draw a log as one HTML file, for any browser.",
+    "log": "List, show, follow and verify event logs.",
+    "top": "Show the running syncs of a log, live.",
     "cancel": "Stop an active sync for good.",
 }
 

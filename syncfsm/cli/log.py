@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 
 import click
 from msgspec import to_builtins
 
 from syncfsm.cli.check import check
+from syncfsm.cli.events import event_line, event_object
+from syncfsm.cli.follow import follow
 from syncfsm.cli.output import BROKEN, Command, json_option, print_json
 from syncfsm.cli.rejects import rejects
-from syncfsm.describe import event_words, plural
-from syncfsm.events import Recorded
+from syncfsm.describe import plural
 from syncfsm.log import open_log
 from syncfsm.replay import find
 from syncfsm.summary import summary
@@ -20,11 +20,12 @@ from syncfsm.summary import summary
 
 @click.group()
 def log() -> None:
-    """List, show and verify event logs."""
+    """List, show, follow and verify event logs."""
 
 
 log.add_command(check)
 log.add_command(rejects)
+log.add_command(follow)
 
 
 @log.command(cls=Command)
@@ -62,16 +63,10 @@ def show(*, log_path: str, process: str | None, as_json: bool) -> None:
     with open_log(log_path, read_only=True) as events:
         process_id = find(events, process)
         if as_json:
-            rows = [{"type": recorded.type, **to_builtins(recorded)} for recorded in events.read(process_id)]
-            print_json({"process": process_id, "events": rows})
-        else:
-            _print_events(events.read(process_id))
-
-
-def _print_events(events: Iterable[Recorded]) -> None:
-    for recorded in events:
-        at = f"{recorded.at:%H:%M:%S.%f}"[:-3]
-        click.echo(f"{recorded.version:>6}  {at}  {recorded.type:<15} {event_words(recorded.event)}")
+            print_json({"process": process_id, "events": list(map(event_object, events.read(process_id)))})
+            return
+        for recorded in events.read(process_id):
+            click.echo(event_line(recorded))
 
 
 @log.command(cls=Command)

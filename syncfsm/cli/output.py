@@ -20,6 +20,8 @@ FAILED = 1
 WRONG_USE = 2
 BROKEN = 3
 INTERRUPTED = 130
+PIPE_CLOSED = 141
+TERMINATED = 143
 
 _STATUS: dict[type[SyncfsmError], int] = {
     LogUnwritable: FAILED,

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from syncfsm.cli.metrics import metrics_served
 from syncfsm.cli.output import FAILED, json_option, print_json
 from syncfsm.contact import Contact
 from syncfsm.describe import plural
@@ -42,6 +43,9 @@ _OPTIONS = (
     click.option("--companies/--no-companies", default=True, help="Look up the names of companies."),
     click.option(
         "--set", "settings", multiple=True, metavar="LIMIT=VALUE", help=f"Set a limit: {', '.join(LIMITS)}."
+    ),
+    click.option(
+        "--metrics", metavar="[HOST:]PORT", help="Serve metrics for Prometheus there while it runs."
     ),
     click.option("-v", "--verbose", is_flag=True, help="Write every event to stderr."),
     json_option,
@@ -90,17 +94,21 @@ class _Show:
 Begin = Callable[[Engine[Contact]], Process | None]
 
 
-def run(log: EventLog, begin: Begin, *, as_json: bool, verbose: bool, **asked: Any) -> Process | None:
+def run(
+    log: EventLog, begin: Begin, *, as_json: bool, verbose: bool, metrics: str | None, **asked: Any
+) -> Process | None:
     """Run the process that `begin` records, if it does, to its end; return its last state."""
     key = os.environ.get(KEY_VARIABLE, "")
     source = AttioSource(key, asked["object_"], base_url=asked["base_url"])
     transform = AttioPeople(source, companies=asked["companies"])
-    show = _Show(key, verbose=verbose, is_live=not as_json and not verbose and sys.stderr.isatty())
-    engine = Engine(log, source, open_sink(asked["sink_url"]), transform, hooks=[show])
-    try:
-        return asyncio.run(_run(engine, begin))
-    finally:
-        show.close()
+    sink = open_sink(asked["sink_url"])
+    with metrics_served(metrics) as hooks:
+        show = _Show(key, verbose=verbose, is_live=not as_json and not verbose and sys.stderr.isatty())
+        engine = Engine(log, source, sink, transform, hooks=[show, *hooks])
+        try:
+            return asyncio.run(_run(engine, begin))
+        finally:
+            show.close()
 
 
 async def _run(engine: Engine[Contact], begin: Begin) -> Process | None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from sqlite_utils import Database
 
-from syncfsm.errors import CorruptLog, LogError, LogUnwritable
+from syncfsm.errors import CorruptLog, LogError, LogNotFound, LogUnwritable
 from syncfsm.log.schema import APPLICATION_ID, migrations
 from syncfsm.sqlite import is_corrupt, unwritable_advice
 
@@ -38,10 +38,10 @@ def connect(
 ) -> sqlite3.Connection:
     """Open a log's file, make or migrate its tables, and check that it is a log."""
     if path != ":memory:" and (read_only or not create) and not Path(path).exists():
-        raise LogError(f"there is no log {path}: check the path; `syncfsm sync --log` makes one")
+        raise _not_found(path)
     with translated(path):
         if read_only:
-            return _checked(_open_read_only(path, busy_timeout_s), path)
+            return _readable(_open_read_only(path, busy_timeout_s), path)
         connection = _open(_uri(path, "rwc" if create else "rw"), busy_timeout_s)
         try:
             _prepare(connection, path, synchronous)
@@ -90,6 +90,22 @@ def _prepare(connection: sqlite3.Connection, path: str, synchronous: str) -> Non
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute("SELECT count(*) = 0 FROM sqlite_schema").fetchone()[0])
+
+
+def _not_found(path: str) -> LogNotFound:
+    return LogNotFound(f"there is no log {path}: check the path; `syncfsm sync --log` makes one")
+
+
+def _readable(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
+    """Return the connection if it can be read from; close it if not."""
+    try:
+        if not _is_empty(connection):
+            return _checked(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    connection.close()
+    raise _not_found(path)  # its maker has not come to the tables yet
 
 
 def _checked(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:

@@ -67,6 +67,38 @@ class EventLog(Protocol):
         """Yield the stored rows of one process, or of all, by position."""
         ...
 
+    def last_position(self, *, before: datetime | None = None) -> int:
+        """Return the position of the last event, or of the last earlier than `before`; 0 if none.
+
+        Cheap enough to be asked some times a second, to see whether anything has come. Who has seen a
+        position has seen all before it: no event becomes visible behind one that was visible already.
+        """
+        ...
+
+    def events_after(
+        self, position: int, *, process_id: str | None = None, count_max: int = 500
+    ) -> list[Recorded]:
+        """Return the first events behind a position, of one process or of all, in order.
+
+        A list, and not a stream, so that a slow reader never holds the log in the middle of a read.
+
+        Raises:
+            CorruptLog: An event cannot be decoded.
+        """
+        ...
+
+    def last_events(self, count: int, *, process_id: str | None = None) -> list[Recorded]:
+        """Return the last `count` events, of one process or of all, in order. See `events_after`."""
+        ...
+
+    def recent(self, *, over_max: int) -> list[Process]:
+        """Return all active processes, oldest first, then those over or failed that moved last, last first.
+
+        Args:
+            over_max: The most of the latter.
+        """
+        ...
+
     def load(self, process_id: str) -> Process:
         """Return the state of a process: its snapshot and the events after it.
 

@@ -109,6 +109,44 @@ class SqliteLog:
         where, values = ("", ()) if process_id is None else ("WHERE stream = ?", (process_id,))
         return self._select(f"SELECT {_COLUMNS} FROM events {where} ORDER BY position", values)  # noqa: S608 - likewise
 
+    def last_position(self, *, before: datetime | None = None) -> int:
+        """See `EventLog.last_position`."""
+        if before is None:
+            found = self._one("SELECT max(position) FROM events", ())
+        else:
+            sql = "SELECT position FROM events WHERE at < ? ORDER BY position DESC LIMIT 1"
+            found = self._one(sql, (format_time(before),))
+        return (found and found[0]) or 0
+
+    def events_after(
+        self, position: int, *, process_id: str | None = None, count_max: int = 500
+    ) -> list[Recorded]:
+        """See `EventLog.events_after`."""
+        of_one = "" if process_id is None else "AND +stream = ?"  # +: by position, since few lie behind it
+        sql = f"SELECT {_COLUMNS} FROM events WHERE position > ? {of_one} ORDER BY position LIMIT ?"  # noqa: S608
+        values = [value for value in (position, process_id, count_max) if value is not None]
+        return [from_row(row) for row in self._select(sql, tuple(values))]
+
+    def last_events(self, count: int, *, process_id: str | None = None) -> list[Recorded]:
+        """See `EventLog.last_events`."""
+        where, values = ("", ()) if process_id is None else ("WHERE stream = ?", (process_id,))
+        by = "position" if process_id is None else "version"
+        sql = f"SELECT {_COLUMNS} FROM events {where} ORDER BY {by} DESC LIMIT ?"  # noqa: S608 - likewise
+        return [from_row(row) for row in reversed([*self._select(sql, (*values, count))])]
+
+    def recent(self, *, over_max: int) -> list[Process]:
+        """See `EventLog.recent`."""
+        active = (
+            "SELECT id FROM processes WHERE state IN ('INITIALIZING', 'FETCHING') ORDER BY started_at, id"
+        )
+        over = """
+            SELECT id FROM processes WHERE state NOT IN ('INITIALIZING', 'FETCHING')
+            ORDER BY updated_at DESC, id LIMIT ?
+        """
+        with self._translated():
+            ids = [*self._connection.execute(active), *self._connection.execute(over, (over_max,))]
+        return [self.load(process_id) for (process_id,) in ids]
+
     def load(self, process_id: str) -> Process:
         """See `EventLog.load`."""
         found = self._one("SELECT snapshot, snapshot_schema FROM processes WHERE id = ?", (process_id,))

@@ -72,6 +72,36 @@ def test_the_sink_and_the_hook_of_the_embedding_page_work(
     assert capsys.readouterr().out.splitlines()[-1] == "3 pages, 130 people"
 
 
+@pytest.mark.parametrize("block", range(4))
+def test_the_hooks_of_the_telemetry_page_hear_of_a_sync_and_stop_nothing(
+    at_home: Server, block: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    names = run_block(blocks("docs/telemetry.md", "python")[block])
+    source = AttioSource(KEY, base_url=at_home.url)
+    with syncfsm.open_log(":memory:") as log:
+        sink = syncfsm.open_sink("jsonl:people.jsonl")
+        process = syncfsm.sync(log, source, sink, syncfsm.AttioPeople(source), hooks=names["hooks"])
+    for provider in ("tracers", "meters"):
+        if provider in names:
+            names[provider].shutdown()
+    assert (process.state, process.progress.fetched) == (syncfsm.State.COMPLETED, 130)
+    failing = [hook.errors for hook in names["hooks"] if type(hook).__name__ == "Guarded"]
+    assert sum(hook.errors for hook in names["hooks"]) == sum(failing)
+    assert failing == [process.version] * len(failing)
+    if "tracers" in names:
+        out = capfd.readouterr().out
+        assert '"name": "sync"' in out
+        assert '"name": "syncfsm.records"' in out
+
+
+def test_the_hooks_of_the_telemetry_page_pass_a_strict_type_check(tmp_path: Path) -> None:
+    for number, code in enumerate(blocks("docs/telemetry.md", "python")):
+        (tmp_path / f"block_{number}.py").write_text(code)
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("Success"), done.stdout
+
+
 def test_the_transform_of_the_embedding_page_works() -> None:
     ids_only = run_block(blocks("docs/embedding.md", "python")[2])["ids_only"]
     record = syncfsm.Record(id="r1", key="k", raw=b'{"web_url": "https://x.example"}')
@@ -91,7 +121,7 @@ def test_the_report_of_the_report_page_is_rendered(
 
 COMMAND_PAGES = [
     "README.md",
-    *(f"docs/{page}.md" for page in ("quickstart", "simulation", "replay", "report")),
+    *(f"docs/{page}.md" for page in ("quickstart", "simulation", "replay", "report", "telemetry")),
 ]
 
 
@@ -117,8 +147,8 @@ def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str)
 
 
 def _shortened(command: list[str]) -> list[str]:
-    """Let a sweep that would take minutes take seconds."""
-    long = {"--seeds": "2", "--minutes": "0.01"}
+    """Let a sweep that would take minutes take seconds, and metrics be served at any port."""
+    long = {"--seeds": "2", "--minutes": "0.01", "--metrics": "0"}
     before = [None, *command]
     return [long.get(option or "", word) for option, word in zip(before, command, strict=False)]
 

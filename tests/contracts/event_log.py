@@ -188,6 +188,55 @@ class EventLogContract:
         add(log, None, _started(object="companies"), process_id="p2")
         assert (log.version("p1"), log.version("p2")) == (2, 1)
 
+    def test_whoever_follows_reads_on_behind_the_position_that_was_reached(self, log: EventLog) -> None:
+        assert (log.last_position(), log.events_after(0), log.last_events(9)) == (0, [], [])
+        process = add(log, None, STARTED)
+        add(log, None, _started(object="companies"), process_id="p2")
+        assert log.last_position() == 2
+        add(log, process, BEGAN, CANCELLED)
+        assert log.last_position() == 4
+        assert [record.type for record in log.events_after(2)] == ["FetchingBegan", "SyncCancelled"]
+        assert log.events_after(2) == list(log.read("p1", after=1))
+        assert log.events_after(4) == []
+
+    def test_whoever_follows_can_do_so_a_few_events_at_a_time_and_one_process_alone(
+        self, log: EventLog
+    ) -> None:
+        add(log, add(log, None, STARTED), BEGAN)
+        add(log, None, _started(object="companies"), BEGAN, process_id="p2")
+        assert [record.position for record in log.events_after(1, count_max=2)] == [2, 3]
+        assert [record.stream for record in log.events_after(1, process_id="p2")] == ["p2", "p2"]
+        assert [record.position for record in log.events_after(0, process_id="p1", count_max=1)] == [1]
+        assert log.events_after(0, process_id="p9") == []
+
+    def test_the_last_events_come_in_order(self, log: EventLog) -> None:
+        add(log, add(log, None, STARTED), BEGAN)
+        add(log, None, _started(object="companies"), process_id="p2")
+        assert [record.position for record in log.last_events(2)] == [2, 3]
+        assert [record.position for record in log.last_events(2, process_id="p1")] == [1, 2]
+        assert [record.position for record in log.last_events(9)] == [1, 2, 3]
+        assert log.last_events(0) == []
+
+    def test_the_position_before_a_moment_is_that_of_the_last_earlier_event(self, log: EventLog) -> None:
+        copy_of(_done(120), log)
+        third = next(iter(log.read("p1", after=2)))
+        assert log.last_position(before=third.at) == 2
+        assert log.last_position(before=third.at + timedelta(microseconds=1)) == 3
+        assert log.last_position(before=EPOCH - timedelta(days=1)) == 0
+
+    def test_recent_processes_are_the_active_ones_and_the_last_that_are_over(self, log: EventLog) -> None:
+        assert log.recent(over_max=9) == []
+        for index, object_ in enumerate("abc"):
+            process = commit(
+                log, None, object_, (_started(object=object_),), at=EPOCH + timedelta(seconds=index)
+            )
+            if object_ != "b":
+                commit(log, process, object_, (CANCELLED,), at=EPOCH + timedelta(minutes=index))
+        add(log, None, _started(object="d"), process_id="d")
+        assert [process.id for process in log.recent(over_max=9)] == ["d", "b", "c", "a"]
+        assert [process.id for process in log.recent(over_max=1)] == ["d", "b", "c"]
+        assert log.recent(over_max=9)[1] == log.load("b")
+
     def test_an_unknown_process_is_said_to_be_unknown(self, log: EventLog) -> None:
         with pytest.raises(ProcessNotFound, match="p9"):
             log.load("p9")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+import logging
+
+import pytest
 
 from syncfsm import events as e
-from syncfsm.telemetry import LogEvents, stderr_logger
+from syncfsm.process import Process
+from syncfsm.telemetry import Guarded, LogEvents, stderr_logger
 from tests.pure import EPOCH, PureSync, people, slice_of
 
 
@@ -44,3 +48,39 @@ def test_secrets_are_taken_out_wherever_they_stand() -> None:
     found = "\n".join(lines(["hunter2", ""], error="refused hunter2 (hunter2)"))
     assert "hunter2" not in found
     assert "refused [redacted] ([redacted])" in found
+
+
+def test_a_hook_that_is_guarded_stops_nothing_and_says_once_what_is_wrong(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(_process: Process, recorded: e.Recorded) -> None:
+        raise (ValueError if recorded.version < 4 else OSError)("jane@example.com hunter2")
+
+    hook = Guarded(broken)
+    sync = PureSync(slice_of(people(3)))
+    sync.run()
+    for recorded in sync.recorded:
+        hook(sync.process, recorded)
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
+    assert "Guarded(broken) raised ValueError at SyncStarted, version 1 of process p1" in caplog.text
+    assert (hook.errors, str(hook.last_error)) == (5, "jane@example.com hunter2")
+    assert "hunter2" not in caplog.text
+
+
+def test_a_log_line_that_cannot_be_written_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    out = io.StringIO()
+    hook = LogEvents(stderr_logger(file=out))
+    out.close()
+    sync = PureSync(slice_of(people(3)))
+    hook(sync.process, sync.recorded[0])
+    assert hook.errors == 1
+    assert "LogEvents raised ValueError" in caplog.text
+
+
+def test_ctrl_c_passes_through_a_guard() -> None:
+    def interrupted(_process: Process, _recorded: e.Recorded) -> None:
+        raise KeyboardInterrupt
+
+    sync = PureSync(slice_of(people(3)))
+    with pytest.raises(KeyboardInterrupt):
+        Guarded(interrupted)(sync.process, sync.recorded[0])

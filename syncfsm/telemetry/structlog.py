@@ -1,4 +1,4 @@
-"""What happens, told to whoever listens: events as structlog lines, with secrets taken out."""
+"""Events as structlog lines, with secrets taken out."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import structlog
 
 from syncfsm.events import Recorded
 from syncfsm.process import Process
+from syncfsm.telemetry.observer import Observer
 
 REDACTED = "[redacted]"
 
@@ -23,13 +24,14 @@ _LEVELS = {
 _TOO_LONG = frozenset({"record_ids", "frontier", "options"})
 
 
-class LogEvents:
+class LogEvents(Observer):
     """A hook that writes one line for each event: `syncfsm.PageFetched process=… version=… …`."""
 
     def __init__(self, logger: Any = None) -> None:
+        super().__init__()
         self._logger = logger or structlog.get_logger()
 
-    def __call__(self, process: Process, recorded: Recorded) -> None:
+    def observe(self, process: Process, recorded: Recorded) -> None:
         """Write the line; long fields (ids, options) are left to the log itself."""
         fields = msgspec.to_builtins(recorded.event)
         shown = {key: value for key, value in fields.items() if key not in _TOO_LONG}

@@ -1,0 +1,216 @@
+"""`syncfsm top`: the running syncs of a log, as a table that keeps itself up to date."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+from msgspec import to_builtins
+
+from syncfsm.cli.output import INTERRUPTED, TERMINATED, Command, json_option, print_json
+from syncfsm.clock import SystemClock
+from syncfsm.errors import LogNotFound
+from syncfsm.live import Pace, Sight, sight, span_words
+from syncfsm.log.protocol import EventLog
+from syncfsm.log.watch import Watch, is_passing
+from syncfsm.machine import State
+from syncfsm.summary import summary
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+WIDE = 110
+"""Characters that a line needs to show everything."""
+
+_WIDTH = 160  # where no terminal says how wide it is
+
+_STYLES = {State.INITIALIZING: "cyan", State.FETCHING: "green", State.FAILED: "red"}
+
+
+@click.command(cls=Command)
+@click.argument("log_path", metavar="LOG")
+@click.option("--once", is_flag=True, help="Print the table once; so it is, too, where there is no terminal.")
+@click.option(
+    "--over", "over_max", type=click.IntRange(0), default=5, show_default=True, help="How many that are over."
+)
+@click.option(
+    "--interval",
+    "interval_s",
+    type=click.FloatRange(0.05, 3600),
+    default=1.0,
+    show_default=True,
+    help="Seconds between looks.",
+)
+@json_option
+def top(*, log_path: str, once: bool, over_max: int, interval_s: float, as_json: bool) -> None:
+    """Show the running syncs of a log, live, and the last that are over.
+
+    How far and how fast each is, what it waits for and how long, when it was last heard of, and how far its
+    sink lags behind: the age of the last complete sync's watermark. The log is only read. q or Ctrl-C leaves.
+    """
+    with Watch(log_path) as watch:
+        view = _View(watch, log_path, over_max)
+        if as_json:
+            print_json(view.as_json())
+        elif once or not sys.stdout.isatty():
+            _print_once(view)
+        else:
+            sys.exit(_show_live(view, interval_s))
+
+
+class _View:
+    """What is to be seen in a log now."""
+
+    def __init__(self, watch: Watch, log_path: str, over_max: int) -> None:
+        self._watch = watch
+        self._log_path = log_path
+        self._over_max = over_max
+        self._pace = Pace()
+        self._now: Callable[[], datetime] = SystemClock().now
+        self._last: list[Sight] = []
+
+    def sights(self) -> list[Sight]:
+        """Return the processes as they look now; as they last looked where the log cannot be read.
+
+        Raises:
+            LogError: There is no such log, or it cannot be read, and waiting would not help.
+        """
+        found = self._watch.look(self._read)
+        trouble = self._watch.trouble
+        if trouble and not self._last and (isinstance(trouble, LogNotFound) or not is_passing(trouble)):
+            raise trouble
+        self._last = self._last if found is None else found
+        return self._last
+
+    def settled(self) -> list[Sight]:
+        """Return the processes as they look now, for one who looks once. Raises `LogError` as they do."""
+        found = self.sights()
+        if self._watch.trouble:
+            raise self._watch.trouble
+        return found
+
+    def _read(self, log: EventLog) -> list[Sight]:
+        processes = log.recent(over_max=self._over_max)
+        self._pace.forget_others(processes)
+        now = self._now()
+        return [
+            sight(
+                process,
+                now,
+                pace=self._pace,
+                last_sync_at=log.last_sync_time(process.source, process.object, process.sink),
+            )
+            for process in processes
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is to be seen, ready for JSON."""
+        return {"log": self._log_path, "processes": [_as_json(seen) for seen in self.settled()]}
+
+    def table(self, sights: list[Sight], width: int) -> Table:
+        """Return what is to be seen, for a person whose screen is so many characters wide."""
+        from rich.table import Table  # noqa: PLC0415 - rich is loaded when it is used
+
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", caption_justify="left")
+        shown = [name for name in _COLUMNS if width >= WIDE or name not in _ONLY_WIDE]
+        for name in shown:
+            table.add_column(name, justify=_COLUMNS[name], no_wrap=name not in _WRAPPED, overflow="fold")
+        for seen in sights:
+            cells = dict(zip(_COLUMNS, _cells(seen), strict=True))
+            table.add_row(*map(cells.get, shown), style=None if seen.process.is_active else "dim")
+        trouble = self._watch.trouble
+        table.caption = f"{self._log_path}: {trouble or _count(sights)}"
+        return table
+
+
+def _as_json(seen: Sight) -> dict[str, Any]:
+    return {**summary(seen.process), **to_builtins(seen), "process": seen.process.id}
+
+
+_COLUMNS: dict[str, Any] = {
+    "process": "left",
+    "sync": "left",
+    "state": "left",
+    "pages": "right",
+    "records": "right",
+    "rejected": "right",
+    "records/s": "right",
+    "retries": "right",
+    "last event": "right",
+    "lag": "right",
+    "waiting": "left",
+}
+
+_ONLY_WIDE = {"sync", "pages", "rejected", "lag"}
+"""Columns that are left out on a screen narrower than `WIDE`."""
+
+_WRAPPED = {"sync", "waiting"}
+"""Columns that give way first on a narrow terminal."""
+
+
+def _cells(seen: Sight) -> list[Any]:
+    from rich.text import Text  # noqa: PLC0415 - rich is loaded when it is used
+
+    process, progress = seen.process, seen.process.progress
+    return [
+        process.id,
+        Text(f"{process.object} of {process.source} → {process.sink}"),
+        Text(process.state.value, style=_STYLES.get(process.state, "")),
+        f"{progress.pages:,}",
+        f"{progress.fetched:,}",
+        f"{progress.rejected:,}",
+        f"{seen.records_per_s:,.0f}",
+        f"{progress.retries:,}",
+        f"{span_words(seen.last_event_age_s)} ago",
+        "" if seen.lag_s is None else span_words(seen.lag_s),
+        Text(_waiting(seen)),
+    ]
+
+
+def _waiting(seen: Sight) -> str:
+    retry = seen.process.retry
+    if seen.waiting_s is None or retry is None:
+        return seen.process.failure.reason if seen.process.failure else ""
+    return f"{span_words(seen.waiting_s)}, until {retry.retry_at:%H:%M:%S}: {seen.waiting_for}"
+
+
+def _count(sights: list[Sight]) -> str:
+    active = sum(seen.process.is_active for seen in sights)
+    return f"{active} active, {len(sights) - active} over"
+
+
+def _print_once(view: _View) -> None:
+    from rich.console import Console  # noqa: PLC0415 - rich is loaded when it is used
+
+    sights = view.settled()
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    console.print(view.table(sights, console.width))
+
+
+def _show_live(view: _View, interval_s: float) -> int:
+    """Show the table until somebody leaves; leave the last one on the screen. Return the exit status."""
+    from rich.console import Console  # noqa: PLC0415 - rich is loaded when it is used
+    from rich.live import Live  # noqa: PLC0415 - likewise
+
+    from syncfsm.cli.keys import pause_until_left  # noqa: PLC0415 - only where there is a terminal
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # or the terminal would stay as it is
+    console = Console()
+    table = view.table(view.sights(), console.width)
+    status = 0
+    try:
+        with (
+            pause_until_left() as pause,
+            Live(table, console=console, screen=True, auto_refresh=False) as live,
+        ):
+            while not pause(interval_s):
+                table = view.table(view.sights(), console.width)
+                live.update(table, refresh=True)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    console.print(table)
+    return status
