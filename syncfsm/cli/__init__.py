@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Any
 
 import click
+
+from syncfsm.outside import holds
 
 _COMMANDS = {
     # name       module, attribute
@@ -21,6 +24,13 @@ _COMMANDS = {
 
 class _LazyGroup(click.Group):
     """A group that imports a command's module only when the command is asked for."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse a key among the arguments before anything repeats them: an error, an event, a file name."""
+        for name, key in os.environ.items():
+            if name.endswith("_API_KEY") and any(holds(arg, key) for arg in args):
+                raise click.UsageError(f"an argument holds the key of {name}: leave it to the variable")
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(_COMMANDS)

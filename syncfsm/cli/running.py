@@ -10,6 +10,7 @@ from shlex import quote
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from syncfsm.cli.output import FAILED, json_option, print_json
 from syncfsm.contact import Contact
@@ -113,8 +114,18 @@ def _begun(engine: Engine[Contact], begin: Begin) -> Process | None:
     process = begin(engine)
     if process is not None and process.version > 1:
         place = f"at version {process.version}, {process.page_size} records a page"
-        click.echo(f"going on with process {process.id} {place}", err=True)
+        click.echo(f"going on with process {process.id} {place}{_page_size_kept(process)}", err=True)
     return process
+
+
+def _page_size_kept(process: Process) -> str:
+    """Say that the page size asked for is not heeded, where it was asked for."""
+    context = click.get_current_context()
+    asked: int = context.params["page_size"]
+    is_asked = context.get_parameter_source("page_size") is not ParameterSource.DEFAULT
+    if not is_asked or asked == process.page_size:
+        return ""
+    return f", as it began, not {asked}: an active sync keeps its page size"
 
 
 def report(process: Process, log_path: str, *, as_json: bool, **more: Any) -> int:
@@ -145,7 +156,18 @@ def _print(process: Process, log_path: str) -> None:
     click.echo(f"  next: syncfsm {look} {quote(log_path)} {process.id}")
 
 
+_LASTING = {
+    "not_found": "name another with --object",
+    "foreign": "name another file with --sink",
+    "bad_request": "see what it asks for",
+}
+"""Reasons that are in the command itself: the same one would fail again."""
+
+
 def _what_next(process: Process) -> str:
-    if process.is_resumable:
-        return "nothing is lost: once that is mended, run the same command again to go on where it stopped"
-    return "going on would not help: mend the cause and run again, which starts anew"
+    if not process.is_resumable:
+        return "going on would not help: mend the cause and run again, which starts anew"
+    reason = process.failure.reason if process.failure else ""
+    if reason in _LASTING:
+        return f"nothing is lost, but the same command would fail again: {_LASTING[reason]}"
+    return "nothing is lost: once that is mended, run the same command again to go on where it stopped"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 
@@ -19,6 +19,7 @@ from syncfsm.clock import Clock, SystemClock
 from syncfsm.errors import ConfigurationError
 from syncfsm.events import Options, Order
 from syncfsm.failure import Failure, FailureKind
+from syncfsm.outside import uuid, word
 from syncfsm.pages import PageRequest
 from syncfsm.sources.attio_wire import Objects, Token, decode_rows, to_company_name, to_record
 from syncfsm.sources.protocol import Page
@@ -97,7 +98,7 @@ class AttioSource:
         )
         self.object = object
         self.options = options or Options(limit_max=LIMIT_MAX)
-        self.name = KIND if base_url == BASE_URL else f"{KIND}:{_without_secrets(base_url)}"
+        self.name = KIND if base_url == BASE_URL else f"{KIND}:{base_url.rstrip('/')}"
 
     async def check(self) -> dict[str, str] | Failure:
         """Check the key, its scopes and the object."""
@@ -112,7 +113,7 @@ class AttioSource:
         reply = await self._request("GET", f"/v2/objects/{quote(self.object, safe='')}")
         if isinstance(reply, Failure):
             return await self._which_objects(reply) if reply.kind is FailureKind.NOT_FOUND else reply
-        return {"workspace": token.workspace_slug or token.workspace_id, "object": self.object}
+        return {"workspace": word(token.workspace_slug) or uuid(token.workspace_id), "object": self.object}
 
     async def fetch(self, request: PageRequest) -> Page | Failure:
         """Return the rows for one request. See `Source.fetch`."""
@@ -175,9 +176,10 @@ class AttioSource:
         if isinstance(reply, Failure):
             return refused
         try:
-            slugs = sorted(entry.api_slug for entry in msgspec.json.decode(reply.body, type=Objects).data)
+            objects = msgspec.json.decode(reply.body, type=Objects).data
         except msgspec.DecodeError:
             return refused
+        slugs = sorted(filter(None, (word(entry.api_slug) for entry in objects)))
         return Failure(
             kind=FailureKind.NOT_FOUND,
             message=f"Attio has no object {self.object!r}; there are: {', '.join(slugs)}.",
@@ -236,9 +238,3 @@ def _not_promised(what: str) -> Failure:
         kind=FailureKind.MALFORMED,
         message=f"Attio's answer for {what} is not what it promises: cut short, or of another shape.",
     )
-
-
-def _without_secrets(base_url: str) -> str:
-    """Return a URL without user, password and query."""
-    url = urlsplit(base_url)
-    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}".rstrip("/")

@@ -62,6 +62,7 @@ def without_the_idempotent_sink(patch: Patch) -> None:
     schema = sqlite_sink._SCHEMA.replace("PRIMARY KEY (external_id, source)", "CHECK (1)")
     patch.setattr(sqlite_sink, "_SCHEMA", schema.replace(", WITHOUT ROWID", ""))
     patch.setattr(sqlite_sink, "_KNOWN", "SELECT 1 WHERE ? = ''")
+    patch.setattr(sqlite_sink, "_is_ours", lambda _db: True)
 
 
 def without_the_digest(patch: Patch) -> None:
@@ -115,7 +116,8 @@ def without_the_care_for_ties(patch: Patch) -> None:
 
 def without_the_redaction(patch: Patch) -> None:
     """What a server says goes into the log as it is."""
-    patch.setattr(http, "REDACTED", "planted-key-that-must-not-show")
+    patch.setattr(http, "without", lambda body, _secret: body)
+    patch.setattr(http, "_code", bytes.decode)
 
 
 def without_one_transaction(patch: Patch) -> None:
