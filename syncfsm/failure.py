@@ -24,6 +24,7 @@ class FailureKind(enum.StrEnum):
     NOT_FOUND = "not_found"  # no such object
     BAD_REQUEST = "bad_request"  # the server refuses what was asked
     UNWRITABLE = "unwritable"  # the sink cannot be written: disk full, read-only
+    FOREIGN = "foreign"  # the sink's file is something else's
     LOCKED = "locked"  # the sink is held by somebody else for now
 
 

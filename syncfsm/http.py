@@ -1,14 +1,16 @@
 """One HTTP request, with everything that can go wrong turned into a `Failure`.
 
 The client is the real httpx; its transport is passed in, so that tests and the simulator enter by the same
-door as production. Bodies have a limit, waits have a timeout, and no key ever gets into a message.
+door as production. Bodies have a limit, waits have a timeout. The key is taken out of every answer before
+anybody reads it, and of what a server says of an error only its code is repeated: its sentences may quote
+a person.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,12 +21,12 @@ from syncfsm.clock import Clock
 from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.limiter import RateLimiter
+from syncfsm.outside import holds, without, word
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 """500 people of 6 KB are 3 MB; a body twenty times that is no page of records."""
 
 TIMEOUT_S = 30.0
-REDACTED = "[redacted]"
 
 _BY_STATUS = {
     401: FailureKind.UNAUTHORIZED,
@@ -34,6 +36,15 @@ _BY_STATUS = {
     413: FailureKind.TOO_LARGE,
     429: FailureKind.RATE_LIMITED,
 }
+
+_WORDS = {
+    FailureKind.FORBIDDEN: "it does not allow this; check the token's scopes and the workspace's plan",
+    FailureKind.NOT_FOUND: "it has nothing there",
+    FailureKind.RATE_LIMITED: "it asks for patience",
+    FailureKind.BAD_REQUEST: "it refuses what was asked",
+    FailureKind.UNAVAILABLE: "it cannot answer now",
+}
+"""What a refusal means, in our own words."""
 
 _PASSING_CODES = {"merge_in_progress"}
 """Error codes that say "not yet", whatever the status (Attio: a 404 for a record being merged)."""
@@ -46,10 +57,21 @@ class Reply(msgspec.Struct, frozen=True):
     headers: httpx.Headers
 
 
-class _ErrorBody(msgspec.Struct):
-    """What APIs say of an error; both are optional, since edges answer with HTML."""
+class Api(Protocol):
+    """What answers requests: `HttpClient`, or what was captured of one."""
 
-    message: str = ""
+    async def request(self, method: str, path: str, json: Any = None) -> Reply | Failure:
+        """Ask once."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release what is held."""
+        ...
+
+
+class _ErrorBody(msgspec.Struct):
+    """What is read of an error; optional, since edges answer with HTML."""
+
     code: str | int = ""
 
 
@@ -88,7 +110,7 @@ class HttpClient:
         self._body_bytes_max = body_bytes_max
         self._secret = authorization.rpartition(" ")[2]
         self._client = httpx.AsyncClient(
-            base_url=_checked_url(base_url),
+            base_url=_checked_url(base_url, self._secret),
             headers={"Authorization": _checked_key(service, authorization), "Accept": "application/json"},
             transport=transport,
             timeout=timeout_s,
@@ -107,8 +129,7 @@ class HttpClient:
         except httpx.DecodingError:
             return self._failure(FailureKind.MALFORMED, "sent a compressed body that cannot be read.")
         except httpx.TransportError as error:
-            reason = str(error) or type(error).__name__
-            return self._failure(FailureKind.UNAVAILABLE, f"cannot be reached: {reason}.")
+            return self._failure(FailureKind.UNAVAILABLE, f"cannot be reached: {_reason(error)}.")
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -122,23 +143,21 @@ class HttpClient:
             body += chunk
             if len(body) > self._body_bytes_max:
                 return self._too_large(response)
-        if response.is_success:
-            return Reply(bytes(body), response.headers)
-        return self._refused(response, bytes(body))
+        told = without(bytes(body), self._secret)  # a careless server repeats the key that it was sent
+        return Reply(told, response.headers) if response.is_success else self._refused(response, told)
 
     def _too_large(self, response: httpx.Response) -> Failure:
         words = f"sent more than {self._body_bytes_max} bytes in one answer; ask for smaller pages."
         return self._failure(FailureKind.TOO_LARGE, words, response.status_code)
 
     def _refused(self, response: httpx.Response, body: bytes) -> Failure:
-        said = _error_body(body)
-        words = f"answered {response.status_code}"
+        code = _code(body)
+        kind = FailureKind.UNAVAILABLE if code in _PASSING_CODES else _kind(response.status_code)
+        means = _WORDS.get(kind, "")
         if response.is_redirect:
-            words += ", a redirection, which is not followed: check the base URL"
-        if said.code or said.message:
-            words += f" {said.code}: {said.message[:300]}"
+            means = "a redirection, which is not followed: check the base URL"
+        words = f"answered {response.status_code} {code}".rstrip() + (f": {means}" if means else "")
         retry_after_s = parse_retry_after(response.headers.get("Retry-After"), self._date_of(response))
-        kind = FailureKind.UNAVAILABLE if said.code in _PASSING_CODES else _kind(response.status_code)
         return self._failure(kind, words, response.status_code, retry_after_s)
 
     def _date_of(self, response: httpx.Response) -> datetime:
@@ -151,11 +170,9 @@ class HttpClient:
     def _failure(
         self, kind: FailureKind, words: str, status: int | None = None, retry_after_s: float | None = None
     ) -> Failure:
-        # A careless server repeats the key that it was sent.
-        said = words.replace(self._secret, REDACTED) if self._secret else words
         return Failure(
             kind=kind,
-            message=f"{self._service} {said.rstrip('.')}.",
+            message=f"{self._service} {words.rstrip('.')}.",
             status=status,
             retry_after_s=retry_after_s,
         )
@@ -163,7 +180,7 @@ class HttpClient:
 
 def _declared_bytes(response: httpx.Response) -> int:
     declared = response.headers.get("Content-Length", "")
-    return int(declared) if declared.isdecimal() else 0
+    return int(declared) if declared.isdecimal() and len(declared) < 20 else 0
 
 
 def _kind(status: int) -> FailureKind:
@@ -172,15 +189,22 @@ def _kind(status: int) -> FailureKind:
     return _BY_STATUS.get(status, FailureKind.BAD_REQUEST)
 
 
-def _error_body(body: bytes) -> _ErrorBody:
+def _code(body: bytes) -> str:
+    """Return the code of an error, if it has one that may be repeated."""
     try:
-        return msgspec.json.decode(body, type=_ErrorBody)
+        return word(msgspec.json.decode(body, type=_ErrorBody).code)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _ErrorBody()
+        return ""
 
 
-def _checked_url(base_url: str) -> str:
-    """Return the URL if it can be asked; the message does not repeat it, since it may hold a password."""
+def _reason(error: httpx.TransportError) -> str:
+    """Say why there is no answer; where one has begun, the client's words may quote it."""
+    said = str(error) if isinstance(error, httpx.ConnectError) else ""
+    return said or type(error).__name__
+
+
+def _checked_url(base_url: str, secret: str) -> str:
+    """Return the URL if it can be asked; the messages do not repeat it, since it may hold a password."""
     try:
         is_usable = httpx.URL(base_url).scheme in {"http", "https"} and bool(urlsplit(base_url).hostname)
     except (httpx.InvalidURL, ValueError):
@@ -189,7 +213,20 @@ def _checked_url(base_url: str) -> str:
         raise ConfigurationError(
             "the base URL is not a URL of an API: it must start with https:// or http://"
         )
+    _refuse_secrets(base_url, secret)
     return base_url
+
+
+def _refuse_secrets(base_url: str, secret: str) -> None:
+    """Refuse a URL that could bring a secret into logs: it names the source in every one of them."""
+    url = urlsplit(base_url)
+    if "@" in url.netloc or "%" in url.netloc:
+        raise ConfigurationError(
+            "the base URL has a user, a password or a key before its host: leave that out; "
+            "the key is given by itself"
+        )
+    if url.query or url.fragment or holds(base_url, secret):
+        raise ConfigurationError("the base URL holds more than a host and a path, or the key: leave that out")
 
 
 def _checked_key(service: str, authorization: str) -> str:

@@ -1,4 +1,7 @@
-"""What SQLite's error codes mean to a user: shared by the log and the sink that write SQLite files."""
+"""What SQLite's error codes mean to a user: shared by the log and the sink that write SQLite files.
+
+SQLite's own sentences are not repeated: that of a text which is no UTF-8 quotes the text.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,13 @@ def _unopenable_advice(path: Path) -> str:
     return "it cannot be opened; check its permissions"
 
 
+def error_name(error: sqlite3.Error) -> str:
+    """Return SQLite's name for an error: `SQLITE_CORRUPT`. Its sentence may quote what is stored."""
+    if _is_text_broken(error):
+        return "a text that is no UTF-8"
+    return getattr(error, "sqlite_errorname", None) or type(error).__name__
+
+
 def is_locked(error: sqlite3.Error) -> bool:
     """Whether another connection holds the file for now."""
     return _code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -48,5 +58,8 @@ def is_locked(error: sqlite3.Error) -> bool:
 
 def is_corrupt(error: sqlite3.Error) -> bool:
     """Whether the file is damaged, or no SQLite file at all."""
-    is_text_broken = "Could not decode to UTF-8" in str(error)  # which Python notices, and SQLite does not
-    return is_text_broken or _code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    return _is_text_broken(error) or _code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def _is_text_broken(error: sqlite3.Error) -> bool:
+    return "Could not decode to UTF-8" in str(error)  # which Python notices, and SQLite does not

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Any
 
 import click
 
+from syncfsm.outside import holds
+
 _COMMANDS = {
     # name       module, attribute
     "sync": ("sync", "sync"),
     "retry-rejects": ("retry_rejects", "retry_rejects"),
+    "rerun": ("rerun", "rerun"),
     "simulate": ("simulate", "simulate"),
     "serve": ("serve", "serve"),
     "log": ("log", "log"),
@@ -25,6 +29,13 @@ _COMMANDS = {
 
 class _LazyGroup(click.Group):
     """A group that imports a command's module only when the command is asked for."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse a key among the arguments before anything repeats them: an error, an event, a file name."""
+        for name, key in os.environ.items():
+            if name.endswith("_API_KEY") and any(holds(arg, key) for arg in args):
+                raise click.UsageError(f"an argument holds the key of {name}: leave it to the variable")
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(_COMMANDS)
@@ -45,14 +56,15 @@ class _LazyGroup(click.Group):
 _HELP = {
     "sync": "Sync the people of an Attio workspace into a sink.",
     "retry-rejects": "Send the rejected records of a sync again.",
+    "rerun": "Run a captured sync through again, without network or key.",
     "simulate": "Run a sync in virtual time, against a fake Attio, under faults.",
     "serve": "Serve the fake Attio over HTTP on this machine.",
     "explain": "Say what became of a sync, why, and what to do next.",
     "replay": "Step through a process: what happened, what it changed, what came next.",
     "diff": "Show where two processes part, and why.",
     "report": "Draw a log as one HTML file, for any browser.",
-    "log": "List, show, follow and verify event logs.",
     "top": "Show the running syncs of a log, live.",
+    "log": "List, show, follow and verify event logs, and forget what was captured.",
     "cancel": "Stop an active sync for good.",
 }
 

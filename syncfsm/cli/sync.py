@@ -63,4 +63,5 @@ def _start_anew(engine: Engine[Contact], settings: tuple[str, ...], **wanted: An
     active = engine.active()
     if active is not None:
         engine.cancel(active.id, by="cli", why="started anew with --fresh")
+        click.echo(f"cancelled process {active.id}, which was active: --fresh starts anew", err=True)
     return engine.start(options=options, **wanted)

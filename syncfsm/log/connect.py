@@ -12,7 +12,7 @@ from sqlite_utils import Database
 
 from syncfsm.errors import CorruptLog, LogError, LogNotFound, LogUnwritable
 from syncfsm.log.schema import APPLICATION_ID, migrations
-from syncfsm.sqlite import is_corrupt, unwritable_advice
+from syncfsm.sqlite import error_name, is_corrupt, unwritable_advice
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def translated(path: str) -> Iterator[None]:
         raise  # our own mistake
     except sqlite3.DatabaseError as error:
         if is_corrupt(error):
-            raise CorruptLog(f"{path} is not a sound SQLite file: {error}") from error
+            raise CorruptLog(f"{path} is not a sound SQLite file: {error_name(error)}") from None
         advice = unwritable_advice(error, path)
         if advice is None:
             raise LogError(f"{path}: {error}") from error

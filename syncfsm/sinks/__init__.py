@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syncfsm.errors import ConfigurationError
+from syncfsm.outside import word
 from syncfsm.sinks.protocol import Sink, UpsertResult
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ def open_sink(url: str, *, clock: Clock | None = None) -> Sink[Contact]:
     kind, _, path = url.partition(":")
     path = path.removeprefix("//")
     if not path or kind not in {"sqlite", "jsonl"}:
-        raise ConfigurationError(f"no sink is known as {url!r}: use sqlite:contacts.db or jsonl:people.jsonl")
+        raise ConfigurationError(
+            f"no sink is known as {_shown(url)}: use sqlite:contacts.db or jsonl:people.jsonl"
+        )
     if kind == "jsonl":
         from syncfsm.sinks.jsonl import JsonlSink  # noqa: PLC0415 - a sink is loaded when it is used
 
@@ -35,3 +38,10 @@ def open_sink(url: str, *, clock: Clock | None = None) -> Sink[Contact]:
     from syncfsm.sinks.sqlite import SqliteSink  # noqa: PLC0415 - likewise
 
     return SqliteSink(path, clock=clock)
+
+
+def _shown(url: str) -> str:
+    """Return a URL as a message may repeat it: without all that could be a password or a key."""
+    kind, separator, _ = url.partition(":")
+    has_secret = "@" in url or "?" in url or not word(kind)
+    return repr(f"{word(kind) or '…'}{separator}…" if has_secret else url)

@@ -141,14 +141,14 @@ class JsonlSink:
         self._opened = None
 
     def _failure(self, error: OSError) -> Failure:
-        advice = _ADVICE.get(error.errno or 0) or error.strerror or str(error)
+        advice = _ADVICE.get(error.errno or 0) or error.strerror or type(error).__name__
         return Failure(
             kind=FailureKind.UNWRITABLE, message=f"the sink {self.name} cannot be written: {advice}."
         )
 
     def _foreign(self, error: msgspec.DecodeError) -> Failure:
         return Failure(
-            kind=FailureKind.UNWRITABLE,
+            kind=FailureKind.FOREIGN,
             message=f"the sink {self.name} holds a line that is no contact ({error}); name another file.",
         )
 

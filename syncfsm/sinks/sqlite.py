@@ -14,7 +14,7 @@ from syncfsm.contact import Contact
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.log.codec import format_time
 from syncfsm.sinks.protocol import UpsertResult
-from syncfsm.sqlite import is_locked, unwritable_advice
+from syncfsm.sqlite import error_name, is_corrupt, is_locked, unwritable_advice
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS contacts (
@@ -31,6 +31,8 @@ _SCHEMA = """
         PRIMARY KEY (external_id, source)
     ) STRICT, WITHOUT ROWID
 """
+
+_FOREIGN = "another program's: it has a table `contacts` of another shape; name another file"
 
 _COLUMNS = "external_id, source, first_name, last_name, company, role, phone_numbers, emails, source_url"
 
@@ -66,6 +68,8 @@ class SqliteSink:
         """Check that the table is there, or can be made, and can be written."""
         try:
             db = self._db()
+            if not _is_ours(db):
+                return self._foreign(_FOREIGN)
             with db.atomic():
                 db.execute("DELETE FROM contacts WHERE 0")
         except sqlite3.DatabaseError as error:
@@ -126,9 +130,25 @@ class SqliteSink:
 
     def _failure(self, error: sqlite3.DatabaseError) -> Failure:
         """Say what is wrong with the file; a file held by another program is worth another try."""
+        advice = unwritable_advice(error, self.path)
+        if advice is None and is_corrupt(error):
+            return self._foreign(f"no sound SQLite file ({error_name(error)}); name another file")
         kind = FailureKind.LOCKED if is_locked(error) else FailureKind.UNWRITABLE
-        advice = unwritable_advice(error, self.path) or str(error)
+        advice = advice or f"SQLite refuses it ({error_name(error)})"
         return Failure(kind=kind, message=f"the sink {self.name} cannot be written: {advice}.")
+
+    def _foreign(self, what: str) -> Failure:
+        return Failure(kind=FailureKind.FOREIGN, message=f"the file of the sink {self.name} is {what}.")
+
+
+def _is_ours(db: Database) -> bool:
+    """Whether the table `contacts` has the columns and the key that this sink needs."""
+    columns = {name: key for _, name, _, _, _, key in db.execute("PRAGMA table_info(contacts)")}
+    wanted = {*_COLUMNS.split(", "), "synced_at"}
+    return wanted <= columns.keys() and {name for name in columns if columns[name]} == {
+        "external_id",
+        "source",
+    }
 
 
 def _to_row(contact: Contact) -> _Stored:

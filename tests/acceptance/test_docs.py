@@ -59,6 +59,15 @@ def test_the_engine_of_the_embedding_page_runs(at_home: Server, capsys: pytest.C
     assert len(Path("people.jsonl").read_text().splitlines()) == len(at_home.world.entities("people"))
 
 
+def test_the_capture_and_the_rerun_of_the_privacy_page_bring_the_same(
+    at_home: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example,) = blocks("docs/privacy.md", "python")
+    run_block(example)
+    assert "COMPLETED" in capsys.readouterr().out
+    assert Path("again.jsonl").read_bytes() == Path("people.jsonl").read_bytes()
+
+
 def test_the_sink_and_the_hook_of_the_embedding_page_work(
     at_home: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,7 +130,7 @@ def test_the_report_of_the_report_page_is_rendered(
 
 COMMAND_PAGES = [
     "README.md",
-    *(f"docs/{page}.md" for page in ("quickstart", "simulation", "replay", "report", "telemetry")),
+    *(f"docs/{page}.md" for page in ("quickstart", "simulation", "replay", "report", "telemetry", "privacy")),
 ]
 
 

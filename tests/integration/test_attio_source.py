@@ -116,7 +116,7 @@ def test_a_body_past_the_limit_is_refused_before_it_is_read_to_its_end() -> None
                 yield b"x" * 1_000_000
 
     source = answering(lambda _request: httpx.Response(200, stream=Endless()))
-    source._http._body_bytes_max = 3_000_000
+    source._api._body_bytes_max = 3_000_000
     failure = asyncio.run(source.fetch(REQUEST))
     assert isinstance(failure, Failure)
     assert failure.kind is FailureKind.TOO_LARGE
@@ -288,12 +288,80 @@ def test_a_key_or_a_url_that_cannot_work_is_refused_without_showing_the_key(
     assert "kéy" not in str(refused.value)
 
 
-def test_a_url_with_a_password_does_not_show_it_in_the_sources_name() -> None:
-    assert (
-        AttioSource("key", base_url="https://u:secret@proxy.test/attio/").name
-        == "attio:https://proxy.test/attio"
-    )
+def test_the_name_of_a_source_is_its_kind_and_where_it_is_if_it_is_elsewhere() -> None:
+    assert AttioSource("key", base_url="https://proxy.test/attio/").name == "attio:https://proxy.test/attio"
     assert AttioSource("key").name == "attio"
+
+
+KEY = "planted-key-0123456789"
+SAID = {"code": f"{KEY} ada@x.example", "message": f"{KEY} may not see ada@x.example", "type": KEY}
+
+
+def texts_of(thing: object) -> str:
+    """Return all that an object, or an error and those behind it, shows of itself."""
+    shown = f"{thing} {thing!r}"
+    if isinstance(thing, BaseException):
+        shown += "".join(texts_of(behind) for behind in (thing.__cause__, thing.__context__) if behind)
+    return shown
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        f"https://{KEY}@api.test",
+        f"https://me:{KEY}@api.test",
+        f"https://me%3A{KEY}%40api.test",
+        f"https://api.test/{KEY}",
+        f"https://api.test/?key={KEY}",
+        f"https://api.test/#{KEY}",
+        f"{KEY}://api.test",
+        f"https://{KEY}:port",
+    ],
+)
+def test_a_url_that_holds_a_secret_is_refused_without_showing_it(base_url: str) -> None:
+    with pytest.raises(ConfigurationError, match="the base URL") as refused:
+        AttioSource(KEY, base_url=base_url)
+    assert KEY not in texts_of(refused.value)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(httpx.Response(status, json=SAID) for status in (400, 401, 403, 404, 429, 500)),
+        httpx.Response(302, headers={"Location": f"https://{KEY}@x.test"}),
+        httpx.Response(429, headers={"Retry-After": KEY, "Date": KEY, "Content-Length": KEY}),
+        httpx.Response(200, text=f'{{"data": ["{KEY}'),
+        httpx.RemoteProtocolError(f"illegal header line: {KEY} ada@x.example"),
+        httpx.ReadError(f"{KEY} ada@x.example"),
+        httpx.DecodingError(KEY),
+    ],
+)
+def test_nothing_that_a_server_says_is_repeated_but_a_code(answer: httpx.Response | Exception) -> None:
+    def respond(_request: httpx.Request) -> httpx.Response:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    source = AttioSource(KEY, base_url=BASE_URL, clock=TestClock(), transport=httpx.MockTransport(respond))
+    failures = asyncio.run(source.fetch(REQUEST)), asyncio.run(source.check())
+    shown = texts_of(failures) + texts_of(source) + texts_of(source._api)
+    assert KEY not in shown
+    assert "ada@" not in shown
+
+
+def test_the_code_of_an_error_is_repeated_and_its_sentence_is_not() -> None:
+    failure = fetched(httpx.Response(400, json=ERROR))
+    assert isinstance(failure, Failure)
+    assert failure.message == "Attio answered 400 filter_error: it refuses what was asked."
+
+
+def test_a_key_that_a_record_repeats_is_taken_out_before_anybody_reads_it() -> None:
+    row = person(web_url=f"https://x.test/{KEY}")
+    transport = httpx.MockTransport(lambda _request: httpx.Response(200, json={"data": [row]}))
+    source = AttioSource(KEY, base_url=BASE_URL, clock=TestClock(), transport=transport)
+    page = asyncio.run(source.fetch(REQUEST))
+    assert isinstance(page, Page)
+    assert msgspec.json.decode(page.records[0].raw)["web_url"] == "https://x.test/[redacted]"
 
 
 def test_requests_keep_the_rate_limit_in_the_clocks_own_time() -> None:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from simulator.scenario import load_scenario
 from simulator.sweep import sweep
 from syncfsm import http, pagination
+from syncfsm.capture import Exchange
 from syncfsm.errors import VersionConflict
 from syncfsm.events import Recorded
 from syncfsm.failure import Failure
@@ -62,6 +63,7 @@ def without_the_idempotent_sink(patch: Patch) -> None:
     schema = sqlite_sink._SCHEMA.replace("PRIMARY KEY (external_id, source)", "CHECK (1)")
     patch.setattr(sqlite_sink, "_SCHEMA", schema.replace(", WITHOUT ROWID", ""))
     patch.setattr(sqlite_sink, "_KNOWN", "SELECT 1 WHERE ? = ''")
+    patch.setattr(sqlite_sink, "_is_ours", lambda _db: True)
 
 
 def without_the_digest(patch: Patch) -> None:
@@ -75,10 +77,15 @@ def without_the_version_check(patch: Patch) -> None:
     checked = SqliteLog.append
 
     def unchecked(
-        log: SqliteLog, events: Sequence[Recorded], *, expected_version: int, after: Process
+        log: SqliteLog,
+        events: Sequence[Recorded],
+        *,
+        expected_version: int,
+        after: Process,
+        exchanges: Sequence[Exchange],
     ) -> None:
         try:
-            checked(log, events, expected_version=expected_version, after=after)
+            checked(log, events, expected_version=expected_version, after=after, exchanges=exchanges)
         except VersionConflict:
             current = log.load(after.id).version
             moved = [replace(event, version=event.version + current - expected_version) for event in events]
@@ -115,7 +122,8 @@ def without_the_care_for_ties(patch: Patch) -> None:
 
 def without_the_redaction(patch: Patch) -> None:
     """What a server says goes into the log as it is."""
-    patch.setattr(http, "REDACTED", "planted-key-that-must-not-show")
+    patch.setattr(http, "without", lambda body, _secret: body)
+    patch.setattr(http, "_code", bytes.decode)
 
 
 def without_one_transaction(patch: Patch) -> None:

@@ -160,7 +160,7 @@ def test_a_file_that_is_no_database_fails_the_check(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("remember the milk " * 100)
     failure = run(SqliteSink(tmp_path / "notes.txt").check())
     assert isinstance(failure, Failure)
-    assert "file is not a database" in failure.message
+    assert "is no sound SQLite file (SQLITE_NOTADB); name another file" in failure.message
 
 
 def test_a_line_that_a_crash_cut_short_is_dropped_and_written_again(tmp_path: Path) -> None:
@@ -204,3 +204,41 @@ def test_a_file_with_other_lines_is_refused_and_left_as_it_was(tmp_path: Path) -
 def test_an_unknown_sink_is_refused_with_what_is_known(url: str) -> None:
     with pytest.raises(ConfigurationError, match="use sqlite:"):
         open_sink(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://u:hunter2@host/db", "hunter2-HUNTER:x", "postgres:x?password=hunter2"]
+)
+def test_an_unknown_sink_with_a_secret_in_it_is_refused_without_showing_it(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="no sink is known as") as refused:
+        open_sink(url)
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "table", ["contacts (id INTEGER PRIMARY KEY, first_name TEXT)", f"contacts ({COLUMNS}, synced_at)"]
+)
+def test_a_file_with_another_programs_contacts_is_refused_and_left_as_it_was(
+    tmp_path: Path, table: str
+) -> None:
+    path = tmp_path / "crm.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"CREATE TABLE {table}")
+    connection.close()
+    sink = SqliteSink(path)
+    failure = run(sink.check())
+    run(sink.aclose())
+    assert isinstance(failure, Failure)
+    assert (failure.kind, failure.is_retryable) == (FailureKind.FOREIGN, False)
+    assert failure.message.endswith("a table `contacts` of another shape; name another file.")
+
+
+def test_a_text_that_is_no_text_is_not_quoted(tmp_path: Path) -> None:
+    sink = SqliteSink(tmp_path / "contacts.db")
+    upsert(sink, ADA)
+    sink.connection().execute("UPDATE contacts SET first_name = CAST(x'4d61726b6572ff' AS TEXT)")
+    failure = run(sink.upsert([ADA]))
+    run(sink.aclose())
+    assert isinstance(failure, Failure)
+    assert "a text that is no UTF-8" in failure.message
+    assert "Marker" not in failure.message

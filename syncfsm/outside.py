@@ -1,0 +1,57 @@
+"""What may be repeated of what somebody outside says, and what never is. Pure.
+
+A server's message may quote a person's e-mail, or the key it was sent. So no sentence from outside gets
+into an event, an error or a line on the terminal: only codes and slugs, which are short words, do.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from urllib.parse import quote
+
+REDACTED = "[redacted]"
+
+WORD_LENGTH_MAX = 40
+
+SECRET_LENGTH_MIN = 16
+"""Shorter secrets, such as `any` for a fake, are parts of common words; taking them out would spoil data."""
+
+_WORD = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")
+_NUMBER = re.compile(r"\d{5}")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def word(text: object) -> str:
+    """Return a code or slug such as `filter_error`, or nothing if it is anything else.
+
+    A name with a capital, an e-mail address, a phone number and a key are no words.
+    """
+    if not isinstance(text, str) or len(text) > WORD_LENGTH_MAX or _NUMBER.search(text):
+        return ""
+    return text if _WORD.fullmatch(text) else ""
+
+
+def uuid(text: str) -> str:
+    """Return an id, or nothing if it is anything but a UUID."""
+    return text if _UUID.fullmatch(text) else ""
+
+
+def forms(secret: str) -> frozenset[str]:
+    """Return a secret as it may stand in a text: plain, in a URL, in JSON; none if it is too short."""
+    if len(secret) < SECRET_LENGTH_MIN:
+        return frozenset()
+    return frozenset({secret, quote(secret, safe=""), json.dumps(secret)[1:-1]})
+
+
+def holds(text: str, secret: str) -> bool:
+    """Whether a secret stands in a text."""
+    return any(form in text for form in forms(secret))
+
+
+def without(body: bytes, secret: str) -> bytes:
+    """Return a body with the secret taken out."""
+    for form in forms(secret):
+        if form.encode() in body:
+            body = body.replace(form.encode(), REDACTED.encode())
+    return body
