@@ -1,4 +1,4 @@
-"""`syncfsm log`: ls, show, verify, rejects."""
+"""`syncfsm log`: ls, show, verify, rejects, scenario."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from msgspec import to_builtins
 
 from syncfsm.cli.output import BROKEN, Command, json_option, print_json
 from syncfsm.cli.rejects import rejects
+from syncfsm.cli.scenario import scenario
 from syncfsm.describe import event_words, plural
 from syncfsm.events import Recorded
 from syncfsm.log import open_log
@@ -23,6 +24,7 @@ def log() -> None:
 
 
 log.add_command(rejects)
+log.add_command(scenario)
 
 
 @log.command(cls=Command)
