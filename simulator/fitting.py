@@ -184,10 +184,11 @@ def _unanchored(
     plain: Step, rows: Rows, page: e.PagesShifted, place: int | None, wanted: int | None
 ) -> Iterator[Step]:
     """Let the page begin with a row that is neither the peek nor seen, or with none."""
+    yield plain  # where rows went away before the page before
     least = 1 if page.found is not None else 0
     spots = [min(spot, page.offset) for spot in (place, page.offset - 1, 0) if spot is not None]
-    guesses = ((rows.passed, 0), *((max(0, spot), next_gone) for spot in spots for next_gone in (0, 1)))
-    for spot, next_gone in dict.fromkeys(guesses):
+    guesses = [(max(0, spot), next_gone) for spot in spots for next_gone in (0, 1)]
+    for spot, next_gone in dict.fromkeys([*guesses, (rows.passed, 0)]):
         step = replace(_placed(plain, rows, spot, extra=0), next_gone=min(next_gone, rows.ahead))
         there, needed = rows.ahead - step.next_gone, page.offset - spot + least
         if page.found is None:
