@@ -156,8 +156,8 @@ def _spoiled(plain: Step, process: Process, rows: Rows, moment: Moment, page: e.
     """Return how the rows of a page came: without id, malformed, twice, without an order."""
     has_place = page.frontier is not None
     nameless = [reject for reject in page.malformed if not (has_place and reject.record_id)]
-    is_shuffled = not page.is_total and process.paging.is_total
-    is_total = process.paging.is_total and not is_shuffled
+    is_changed = process.paging.is_total and page.is_total != rows.is_total
+    is_total = process.paging.is_total and page.is_total
     has_peek = page.next_cursor is not None and page.next_cursor - page.offset < page.count
     return replace(
         plain,
@@ -165,7 +165,7 @@ def _spoiled(plain: Step, process: Process, rows: Rows, moment: Moment, page: e.
         malformed=len(page.malformed) - len(nameless),
         twice=twice(moment, page),
         nameless_peek=is_total and has_peek and page.peek is None,
-        shuffled=not page.is_total and rows.is_total,
+        shuffled=not page.is_total if is_changed else None,
     )
 
 

@@ -60,7 +60,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         twice: Rows that come a second time.
         nameless_peek: Whether the row after the page comes without its id.
         tied: How many rows, up to the last one taken, share its sort key.
-        shuffled: Whether rows that tie have no fixed order, from here on.
+        shuffled: Whether rows that tie have no fixed order, from here on; as it was if it is missing.
         refused: Records of the page that the sink, or the transform, rejects.
         page_size: The page size from here on, for a `resume`; as it was if it is missing.
         options: The options from here on, for a `resume`; as they were if they are missing.
@@ -83,7 +83,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     twice: Count = 0
     nameless_peek: bool = False
     tied: Count = 0
-    shuffled: bool = False
+    shuffled: bool | None = None
     refused: Count = 0
     page_size: Count | None = None
     options: Rules | None = None

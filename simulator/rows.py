@@ -101,7 +101,7 @@ class Rows:
         self._remove(max(self.passed, len(self.rows) - step.left), len(self.rows))
         self._join(step.joined)
         self.came += step.came + step.next_came + step.joined
-        self.is_total = self.is_total and not step.shuffled
+        self.is_total = self.is_total if step.shuffled is None else not step.shuffled
 
     def _remove(self, start: int, stop: int) -> None:
         self.deleted.update(row.id for row in self.rows[start:stop])

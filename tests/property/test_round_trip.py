@@ -120,7 +120,11 @@ def moves(chance: random.Random, action: str) -> dict[str, Any]:
         "tied",
     )
     found: dict[str, Any] = {name: chance.randrange(1, 7) for name in counts if chance.random() < 0.25}
-    return {**found, "nameless_peek": chance.random() < 0.15, "shuffled": chance.random() < 0.1}
+    return {
+        **found,
+        "nameless_peek": chance.random() < 0.15,
+        "shuffled": chance.choice((None, None, None, True, False)),
+    }
 
 
 @pytest.mark.parametrize("first", range(0, 80, 40))
