@@ -7,8 +7,9 @@ is the judge.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import product
 
 from msgspec.structs import replace
 
@@ -115,12 +116,21 @@ def _anchored(
     spoiled = _spoiled(plain, process, rows, moment, page)
     spoiled = spoiled if ahead.is_total else replace(spoiled, tied=_ties(moment, page))
     place = process.paging.offset - page.shift
-    request = due_request(process)
-    for extra in dict.fromkeys((0, *_in_the_way(process, rows, request.offset), rows.passed)):
-        for next_came in dict.fromkeys((0, spoiled.nameless)):
-            step = replace(_placed(spoiled, rows, place, extra), next_came=next_came)
-            least, wanted = new_rows(moment, page), ahead.rows_from(index) or 0
-            yield _long_enough(step, rows.ahead + next_came, least, wanted, is_end=ahead.is_end(index))
+    least, wanted = new_rows(moment, page), ahead.rows_from(index) or 0
+    extras = dict.fromkeys((0, *_in_the_way(process, rows, due_request(process).offset), rows.passed))
+    squeezed = dict.fromkeys((0, spoiled.nameless))
+    for again, extra, next_came in product(_hidden_twice(process, page), extras, squeezed):
+        step = replace(_placed(spoiled, rows, place - again, extra), next_came=next_came)
+        step = replace(step, twice=spoiled.twice + again)
+        yield _long_enough(step, rows.ahead + next_came, least, wanted, is_end=ahead.is_end(index))
+
+
+def _hidden_twice(process: Process, page: e.PageFetched) -> Iterable[int]:
+    """Return how many rows may have come twice: where ties are shuffled, these count as seen before."""
+    if process.paging.is_total and page.is_total:
+        return (0,)
+    lead = process.paging.offset - page.offset - page.shift
+    return [count for count in dict.fromkeys((0, 1, lead)) if count <= lead]
 
 
 def _in_the_way(process: Process, rows: Rows, offset: int) -> Iterator[int]:
