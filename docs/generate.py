@@ -58,11 +58,18 @@ def settings(cls: type[msgspec.Struct]) -> str:
             f"see [{name}]"
             if isinstance(default, msgspec.Struct)
             else default
-            if default != ""
+            if default not in ("", None)
             else "(empty)"
         )
         rows.append(f"| {name} | {shown} | {meanings[name]} |")
     return "\n".join(rows) + "\n\n"
+
+
+def meanings(cls: type[msgspec.Struct]) -> str:
+    """Return every field of a struct with its meaning, where most have no default worth naming."""
+    known = _attributes(cls.__doc__ or "")
+    rows = [f"| {name} | {known[name]} |" for name in cls.__struct_fields__]
+    return "\n".join(["\n| name | meaning |", "|---|---|", *rows]) + "\n\n"
 
 
 def invariants(checks: Sequence[Check]) -> str:

@@ -229,9 +229,8 @@ def retries_wait(run: Run) -> str | None:
 def waits_are_bounded(run: Run) -> str | None:
     """No wait is longer than `wait_s_max`, and their sum stays within `waiting_s_max`."""
     for history in run.histories:
-        options = history[0].after.options
         for moment in history:
-            event, after = moment.recorded.event, moment.after
+            event, after, options = moment.recorded.event, moment.after, moment.after.options
             waited_s = after.progress.waited_s - after.budget_from.waited_s
             if (
                 isinstance(event, e.RetryScheduled)
@@ -290,6 +289,11 @@ INVARIANTS: tuple[Check, ...] = (
     failures_are_resumable,
     no_secret_shows,
 )
+
+PLAYED: tuple[Check, ...] = tuple(
+    check for check in INVARIANTS if check not in {it_ends, sink_is_world, failures_are_resumable}
+)
+"""What must hold where an incident is played: it ends as it ended, and of people only ids are known."""
 
 
 def violations(run: Run, checks: Sequence[Check] = INVARIANTS) -> list[Violation]:

@@ -10,19 +10,23 @@ import gc
 import random
 import time
 from collections import Counter
+from collections.abc import Iterable
 
 import msgspec
 
 from simulator.clock import EPOCH, VirtualClock, run_virtual
 from simulator.criteria import CRITERIA
 from simulator.faults import Strike
-from simulator.invariants import Run, Violation, violations
+from simulator.invariants import PLAYED, Run, Violation, violations
 from simulator.network import Asked
+from simulator.path import Parting, parting
+from simulator.playback import Playback
 from simulator.scenario import Scenario, concrete
 from simulator.stage import KEY, Stage
 from syncfsm.contact import Contact
+from syncfsm.events import Recorded
 from syncfsm.lifecycle import Hook
-from syncfsm.log import EventLog
+from syncfsm.log import EventLog, open_log
 from syncfsm.machine import State
 from syncfsm.process import Process
 from syncfsm.sinks.sqlite import SqliteSink
@@ -67,6 +71,9 @@ def simulate(scenario: Scenario, seed: int, log: EventLog, *, hooks: list[Hook] 
     """Run a scenario with a seed, writing the events to `log`, and check every invariant after it."""
     began_at = time.perf_counter()
     contacts = SqliteSink(":memory:", clock=VirtualClock())
+    if scenario.incident is not None:
+        playback = Playback(concrete(scenario, seed), log, contacts, hooks or [])
+        return run_virtual(_play(playback, log, contacts, began_at))
     gc.disable()  # a world is a hundred thousand objects that all stay: nothing for the collector to find
     try:
         stage = Stage(concrete(scenario, seed), log, contacts, AttioPeople, hooks or [])
@@ -102,23 +109,67 @@ async def _run(stage: Stage[Contact], log: EventLog, contacts: SqliteSink, began
     if stage.scenario.criteria:
         found += violations(run, CRITERIA)
     await contacts.aclose()
-    return _verdict(stage, run, found, began_at)
+    faults = stage.faults
+    struck = tuple(faults.struck)
+    return _verdict(run, found, faults.counts(), stage.starts, strikes=struck, began_at=began_at)
 
 
-def _verdict(stage: Stage[Contact], run: Run, found: list[Violation], began_at: float) -> Verdict:
+def strays(scenario: Scenario, path: Iterable[Recorded]) -> Parting | None:
+    """Play an incident in memory; return where it leaves the path of a process, or `None` if it does not."""
+    with open_log(":memory:") as log:
+        verdict = simulate(scenario, scenario.seed, log)
+        return parting(path, log.read(verdict.process.id))
+
+
+async def _play(playback: Playback, log: EventLog, contacts: SqliteSink, began_at: float) -> Verdict:
+    """Play an incident. What the log could not tell, such as values, is not judged."""
+    process = await playback.until_over()
+    world, changes = playback.world()
+    run = Run(
+        scenario=playback.scenario,
+        process=process,
+        log=log,
+        contacts=contacts.connection(),
+        world=world,
+        changes=changes,
+        timeline=playback.timeline,
+        unnamed=playback.rows.unnamed,
+        refused=playback.refused | playback.rows.undecoded,
+        key=KEY,
+        calmed_at=None,
+        ended_at=playback.clock.now(),
+        clock_lost_s=0.0,
+        chance=random.Random(f"{playback.scenario.seed}:tampering"),
+        surprise=playback.surprise,
+    )
+    found = violations(run, PLAYED)
+    await contacts.aclose()
+    struck = Counter(name for step in playback.script.taken for name in step.names())
+    return _verdict(run, found, struck, playback.starts, began_at=began_at)
+
+
+def _verdict(
+    run: Run,
+    found: list[Violation],
+    struck: Counter[str],
+    starts: int,
+    *,
+    strikes: tuple[Strike, ...] = (),
+    began_at: float,
+) -> Verdict:
     taken = [(moment.recorded.type, _state(moment.before), _state(moment.after)) for moment in run.steps()]
     return Verdict(
-        seed=stage.scenario.seed,
+        seed=run.scenario.seed,
         process=run.process,
         violations=found,
-        people=stage.scenario.people,
-        changes=dict(stage.changes.counts),
-        faults=dict(sorted(stage.faults.counts().items())),
-        requests=sum(isinstance(entry, Asked) for entry in stage.timeline),
-        starts=stage.starts,
+        people=run.scenario.people,
+        changes=dict(run.changes.counts),
+        faults=dict(sorted(struck.items())),
+        requests=sum(isinstance(entry, Asked) for entry in run.timeline),
+        starts=starts,
         virtual_s=(run.ended_at - EPOCH).total_seconds(),
         wall_s=time.perf_counter() - began_at,
-        strikes=tuple(stage.faults.struck),
+        strikes=strikes,
         events=dict(Counter(event for event, _, _ in taken)),
         transitions=dict(Counter(map(" ".join, taken))),
     )

@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from simulator.faults import DOOR_OF, ChangeRates, Count, FaultRates, Share, Strike
+from simulator.incident import Incident
 from simulator.query import LIMIT_MAX, LimitPolicy, Ties
 from simulator.world import TIED
 from syncfsm.errors import ConfigurationError
@@ -58,6 +59,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         faults: How often what goes wrong.
         changes: How the people move meanwhile.
         strikes: What goes wrong besides, one by one; a failing run is written down so.
+        incident: What happened to one sync, step by step, out of its log; it alone then says what goes wrong.
     """
 
     about: str = ""
@@ -80,6 +82,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     faults: FaultRates = BAD_DAY
     changes: ChangeRates = ChangeRates(created=0.3, updated=1.0, deleted=0.7)
     strikes: tuple[Strike, ...] = ()
+    incident: Incident | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no type can say."""
@@ -96,7 +99,7 @@ def named_scenarios() -> dict[str, Scenario]:
         (entry for entry in _FOLDER.iterdir() if entry.name.endswith(".toml")), key=lambda entry: entry.name
     )
     return {
-        entry.name.removesuffix(".toml"): _parsed(entry.read_text(encoding="utf-8"), entry.name)
+        entry.name.removesuffix(".toml"): from_toml(entry.read_text(encoding="utf-8"), entry.name)
         for entry in files
     }
 
@@ -116,14 +119,19 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
             )
         return named[path.name]
     try:
-        return _parsed(path.read_text(encoding="utf-8"), str(path))
+        return from_toml(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise ConfigurationError(f"the scenario {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"the scenario {path} cannot be used: {error}") from error
 
 
-def _parsed(text: str, name: str) -> Scenario:
+def from_toml(text: str, name: str) -> Scenario:
+    """Return the scenario that a text says; `name` is what errors call it.
+
+    Raises:
+        ConfigurationError: It says something a scenario does not have.
+    """
     try:
         scenario = msgspec.convert(tomllib.loads(text), Scenario)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import islice
 from multiprocessing import get_context
+from threading import current_thread, main_thread
 
 import msgspec
 
@@ -45,7 +47,7 @@ class Summary(msgspec.Struct, kw_only=True):
         faults: How often each kind of fault and move struck.
         events: How often each type of event was recorded.
         transitions: How often each row of the table of transitions was taken.
-        is_interrupted: Whether somebody pressed Ctrl-C before all had run.
+        is_interrupted: Whether somebody pressed Ctrl-C, or asked it to end, before all had run.
         slowest_seed: The seed that took longest, and `slowest_s` how long, seconds.
     """
 
@@ -91,11 +93,12 @@ def sweep(
     began = time.perf_counter()
     results = _in_turn(scenario, seeds) if jobs == 1 else _side_by_side(scenario, seeds, jobs)
     try:
-        for result in results:
-            summary.add(result)
-            on_result(result)
-            if is_enough(summary):
-                break
+        with _terminated_as_interrupted():
+            for result in results:
+                summary.add(result)
+                on_result(result)
+                if is_enough(summary):
+                    break
     except KeyboardInterrupt:
         summary.is_interrupted = True  # what has run is worth telling
     finally:
@@ -112,12 +115,10 @@ def _in_turn(scenario: Scenario, seeds: Iterable[int]) -> Generator[Result, None
 def _side_by_side(scenario: Scenario, seeds: Iterable[int], jobs: int) -> Generator[Result, None, None]:
     """Yield results as they come; a few seeds wait at any time, so that endless ones can be stopped."""
     coming = iter(seeds)
-    # Ctrl-C reaches every process of a terminal: only this one is to act on it.
     with ProcessPoolExecutor(
         jobs,
         mp_context=get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
+        initializer=_leave_signals,
     ) as pool:
         try:
             pending: set[Future[Result]] = set()
@@ -130,6 +131,25 @@ def _side_by_side(scenario: Scenario, seeds: Iterable[int], jobs: int) -> Genera
                 yield from (future.result() for future in done)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _leave_signals() -> None:
+    """Ignore what may reach every process of a group: only the one that sums up is to act on it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let a request to end be what Ctrl-C is, where this thread may say so."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run_seed(scenario: Scenario, seed: int) -> Result:

@@ -39,7 +39,7 @@ def unnoticed(log: EventLog, chance: random.Random) -> str | None:
     rows = list(log.rows())
     if not rows:
         return None
-    tamper = chance.choice((_change, _drop, _swap))
+    tamper = chance.choice((_change, _drop, _swap) if len(rows) > 1 else (_change, _drop))
     done = tamper(rows, chance)
     _, findings = verify(cast("EventLog", _Tampered(log, rows)))
     return None if findings else f"{done}, and nobody saw it"

@@ -9,6 +9,7 @@ What the world does wrong (a 429, a refused key, a timed-out sink) is no excepti
     ├── ActiveSync             a sync of the same source object is already active
     ├── NotActive              a process that cannot be cancelled, or resumed, as it stands
     ├── ProcessNotFound        no process, or more than one, answers to that name
+    ├── NotReproducible        a process cannot be made to take its path again
     └── LogError               the event log cannot be used
         ├── LogNotFound        no log at that path, or an empty file that is none yet
         ├── VersionConflict    another worker appended first
@@ -45,6 +46,10 @@ class NotActive(SyncfsmError):
 
 class ProcessNotFound(SyncfsmError):
     """No process, or more than one, answers to the given id or prefix."""
+
+
+class NotReproducible(SyncfsmError):
+    """A process cannot be made to take its path again by the rules of this version: other rules led it."""
 
 
 class LogError(SyncfsmError):

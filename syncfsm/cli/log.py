@@ -13,6 +13,7 @@ from syncfsm.cli.follow import follow
 from syncfsm.cli.forget import forget
 from syncfsm.cli.output import BROKEN, Command, json_option, print_json
 from syncfsm.cli.rejects import rejects
+from syncfsm.cli.scenario import scenario
 from syncfsm.describe import plural
 from syncfsm.log import open_log
 from syncfsm.replay import find
@@ -25,9 +26,10 @@ def log() -> None:
 
 
 log.add_command(check)
-log.add_command(rejects)
 log.add_command(follow)
 log.add_command(forget)
+log.add_command(rejects)
+log.add_command(scenario)
 
 
 @log.command(cls=Command)

@@ -12,6 +12,7 @@ from syncfsm.errors import (
     CorruptLog,
     InvalidTransition,
     LogUnwritable,
+    NotReproducible,
     SyncfsmError,
     VersionConflict,
 )
@@ -28,6 +29,7 @@ _STATUS: dict[type[SyncfsmError], int] = {
     VersionConflict: FAILED,
     CorruptLog: BROKEN,
     InvalidTransition: BROKEN,
+    NotReproducible: BROKEN,
 }
 
 json_option = click.option(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from math import isfinite
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--people", type=click.IntRange(min=0), help="People in the workspace.  [default: 5000]")
 @click.option("--page-size", type=click.IntRange(min=1), help="Page length.  [default: 50]")
 @click.option("--seed", type=click.IntRange(min=0), help="The number that decides everything.  [default: 1]")
-@click.option("--log", "log_path", default="sim.db", show_default=True, help="The event log; made anew.")
+@click.option("--log", "log_path", help="The event log; made anew.  [default: sim.db]")
 @click.option(
     "--seeds", type=click.IntRange(min=1), help="Run so many seeds, from --seed on; no log is kept."
 )
@@ -44,7 +45,7 @@ def simulate(
     scenario_name: str | None,
     is_list: bool,
     seed: int | None,
-    log_path: str,
+    log_path: str | None,
     seeds: int | None,
     until_failure: bool,
     minutes: float | None,
@@ -66,7 +67,7 @@ def simulate(
     syncfsm simulate hostile --seeds 1000
     syncfsm simulate hostile --until-failure --minutes 10
     """  # noqa: D301 - \b keeps click from wrapping the example
-    _require_simulator()
+    require_simulator()
     if is_list:
         _list(as_json=as_json)
         return
@@ -77,7 +78,11 @@ def simulate(
     if seeds is None and not until_failure:
         if minutes or jobs or no_shrink:
             raise ConfigurationError("--minutes, --jobs and --no-shrink are for many seeds: add --seeds N")
-        _run_one(scenario, first, log_path, as_json=as_json)
+        _run_one(scenario, first, log_path or "sim.db", as_json=as_json)
+    if log_path is not None:
+        raise ConfigurationError("many seeds keep no log: leave out --log, or run one of them with --seed")
+    if minutes is not None and not isfinite(minutes):
+        raise ConfigurationError("--minutes is a number of minutes, such as 10")
     run_many(
         scenario,
         first,
@@ -92,7 +97,8 @@ def simulate(
     )
 
 
-def _require_simulator() -> None:
+def require_simulator() -> None:
+    """Say what to install where the simulator is missing."""
     try:
         import looptime  # noqa: F401, PLC0415 - asked for by name, to say what is missing
     except ModuleNotFoundError as error:
@@ -188,6 +194,8 @@ def _print(verdict: Verdict, scenario: Scenario, log_path: str) -> None:
         f"{plural(progress.shifts, 'shift')} of the pages; {plural(verdict.starts - 1, 'restart')}"
     )
     click.echo(f"  time        {verdict.virtual_s:,.1f} s virtual, {verdict.wall_s:.2f} s real")
+    if process.failure is not None:
+        click.echo(f"  failed      {process.failure.action}: {process.failure.error}")
     if scenario.criteria:
         _print_criteria(verdict)
     for violation in verdict.violations:
@@ -195,9 +203,9 @@ def _print(verdict: Verdict, scenario: Scenario, log_path: str) -> None:
         click.echo(f"  VIOLATED    {what}: {violation.means} But {violation.seen}.")
     if not verdict.violations:
         click.echo("  invariants  all hold: nothing lost, nothing twice, log sound")
-    click.echo(
-        f"  next        syncfsm replay {quote(log_path)} {process.id} --at {max(1, process.version // 2)}"
-    )
+    look = f"syncfsm replay {quote(log_path)} {process.id} --at {max(1, process.version // 2)}"
+    is_kept = log_path != ":memory:"
+    click.echo(f"  next        {look if is_kept else 'keep the log, to replay it: --log sim.db'}")
 
 
 def _print_criteria(verdict: Verdict) -> None:

@@ -17,7 +17,7 @@ from msgspec import to_builtins
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from simulator.faults import DOOR_OF, MOVES
+from simulator.faults import MOVES
 from simulator.scenario import Scenario, to_toml
 from simulator.shrink import shrink
 from simulator.sweep import Result, Summary, sweep
@@ -121,7 +121,7 @@ def _print(summary: Summary, again: str, shrunk: str | None) -> None:
     click.echo(f"{plural(summary.seeds, 'seed')}, {failed or 'none'} failed, in {summary.wall_s:.0f} s")
     if summary.slowest_seed is not None:
         click.echo(f"  slowest      seed {summary.slowest_seed}, {summary.slowest_s:.2f} s")
-    faults = {name: count for name, count in summary.faults.items() if DOOR_OF[name] != "world"}
+    faults = {name: count for name, count in summary.faults.items() if name not in MOVES}
     _print_counts("faults", Counter(faults))
     _print_counts("moves", Counter({name: summary.faults[name] for name in MOVES}))
     _print_counts("events", summary.events)

@@ -12,9 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import syncfsm
+from simulator.from_log import to_scenario
+from simulator.incident import Step
+from simulator.run import simulate
+from simulator.scenario import Scenario, from_toml
 from syncfsm.explain import explain, lines
+from syncfsm.failure import FailureKind
+from syncfsm.log import open_log
+from syncfsm.replay import moments
 from syncfsm.sources.attio import AttioSource
 from tests.acceptance.conftest import KEY, Cli, Server
 from tests.planted import CHECKS, planted, strikes
@@ -138,7 +146,8 @@ COMMAND_PAGES = [
 def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str) -> None:
     url = serve(1000).url
     for scenario in blocks(page, "toml"):
-        (cli.folder / "rough.toml").write_text(scenario)
+        if "[incident]" not in scenario:
+            (cli.folder / "rough.toml").write_text(scenario)
     commands = [
         (line.partition(" #")[0].split()[1:], int("".join(re.findall(r"# exits (\d)$", line)) or 0))
         for block in blocks(page, "sh")
@@ -153,6 +162,47 @@ def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str)
         if command[0] in {"sync", "retry-rejects"}:
             command += ["--base-url", url]
         cli(*_shortened(command), status=status)
+        _runs(cli, _shortened(command))
+
+
+def _runs(cli: Cli, command: list[str]) -> None:
+    """Run a command; `> FILE` at its end is done as a shell does it."""
+    *words, arrow, name = [*command, "", ""] if ">" not in command else command
+    assert arrow in {"", ">"}
+    out, _ = cli(*words)
+    if arrow:
+        (cli.folder / name).write_text(out)
+
+
+def incident_of_the_page() -> Scenario:
+    (text,) = (block for block in blocks("docs/simulation.md", "toml") if "[incident]" in block)
+    return from_toml(text, "of the page")
+
+
+def test_the_incident_of_the_simulation_page_is_what_its_log_makes() -> None:
+    scenario = incident_of_the_page()
+    with open_log(":memory:") as log:
+        verdict = simulate(scenario, 1, log)
+        assert verdict.process.failure is not None
+        assert verdict.process.failure.reason == "unauthorized"
+        assert to_scenario(list(moments(log, verdict.process.id))) == scenario
+
+
+def test_what_the_simulation_page_says_of_editing_an_incident_is_so() -> None:
+    scenario = incident_of_the_page()
+    assert scenario.incident is not None
+    steps = scenario.incident.steps
+    mended = replace(scenario, people=5000, incident=replace(scenario.incident, steps=steps[:-1]))
+    locked = Step(page=2, action="deliver", fails=FailureKind.LOCKED)
+    worse = replace(mended, incident=replace(scenario.incident, steps=(*steps[:-1], locked)))
+    for edited, retries in ((mended, 3), (worse, 4), (replace(mended, page_size=20), 3)):
+        with open_log(":memory:") as log:
+            verdict = simulate(edited, 1, log)
+        assert (verdict.process.state, verdict.violations) == (syncfsm.State.COMPLETED, [])
+        assert verdict.process.progress.retries == retries
+        assert (
+            verdict.process.progress.delivered == 5000 - verdict.changes["deleted"] + 3
+        )  # who had been read
 
 
 def _shortened(command: list[str]) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from simulator.run import simulate as run_one
-from simulator.scenario import concrete, load_scenario
+from simulator.scenario import Scenario, concrete, load_scenario
 from simulator.shrink import shrink
 from simulator.sweep import TWICE_EVERY, Summary, run_seed, sweep
 from syncfsm import pagination
@@ -140,6 +142,38 @@ def test_a_sweep_that_is_interrupted_says_so(monkeypatch: pytest.MonkeyPatch) ->
     result = simulate("calm", "--seeds", "3", "--jobs", "1")
     assert result.exit_code == 130
     assert result.stdout.startswith("interrupted: not all seeds have run\n0 seeds")
+
+
+def test_a_sweep_that_is_asked_to_end_says_what_has_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = run_seed
+
+    def asked_to_end(scenario: Scenario, seed: int) -> object:
+        if seed == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(scenario, seed)
+
+    monkeypatch.setattr("simulator.sweep.run_seed", asked_to_end)
+    before = signal.getsignal(signal.SIGTERM)
+    result = simulate("calm", "--people", "3", "--seeds", "9", "--jobs", "1")
+    assert result.exit_code == 130
+    assert result.stdout.startswith("interrupted: not all seeds have run\n1 seed, none failed")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [("--minutes", "nan", "a number of minutes"), ("--log", "some.db", "many seeds keep no log")],
+)
+def test_what_makes_no_sense_for_many_seeds_is_refused(option: str, value: str, words: str) -> None:
+    result = simulate("calm", "--seeds", "2", option, value)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert words in result.stderr
+
+
+def test_a_log_that_is_not_kept_is_not_said_to_be_there_for_a_replay() -> None:
+    result = simulate("calm", "--people", "3", "--log", ":memory:")
+    assert "syncfsm replay" not in result.stdout
+    assert "keep the log, to replay it: --log sim.db" in result.stdout
 
 
 def test_a_log_that_really_cannot_be_written_ends_a_simulation(monkeypatch: pytest.MonkeyPatch) -> None:
