@@ -21,7 +21,7 @@ from syncfsm.events import Mode, Recorded
 from syncfsm.log.codec import (
     SNAPSHOT_SCHEMA,
     format_time,
-    from_row,
+    from_columns,
     from_snapshot,
     parse_time,
     to_rows,
@@ -101,13 +101,16 @@ class SqliteLog:
             WHERE stream = ? AND version > ? AND version <= ? ORDER BY version
         """  # noqa: S608 - the columns are ours
         last = 2**63 - 1 if until is None else min(until, 2**63 - 1)
-        for row in self._select(sql, (process_id, after, last)):
-            yield from_row(row)
+        with self._translated():
+            yield from from_columns(self._connection.execute(sql, (process_id, after, last)))
 
     def rows(self, process_id: str | None = None) -> Iterator[StoredEvent]:
         """See `EventLog.rows`."""
         where, values = ("", ()) if process_id is None else ("WHERE stream = ?", (process_id,))
-        return self._select(f"SELECT {_COLUMNS} FROM events {where} ORDER BY position", values)  # noqa: S608 - likewise
+        sql = f"SELECT {_COLUMNS} FROM events {where} ORDER BY position"  # noqa: S608 - likewise
+        with self._translated():
+            for columns in self._connection.execute(sql, values):
+                yield _row(columns)
 
     def load(self, process_id: str) -> Process:
         """See `EventLog.load`."""
@@ -202,11 +205,6 @@ class SqliteLog:
             "Go on with it, or cancel it, before another begins.",
             name,
         )
-
-    def _select(self, sql: str, values: tuple[Any, ...]) -> Iterator[StoredEvent]:
-        with self._translated():
-            for row in self._connection.execute(sql, values):
-                yield _row(row)
 
     def _one(self, sql: str, values: tuple[Any, ...]) -> Any:
         with self._translated():
