@@ -6,7 +6,9 @@ BIN := .venv/bin
 SOAK_RUNS ?= 50
 SOAK_SEED ?= $(shell date +%s)
 
-.PHONY: demo test mutants simulate soak lint docs screenshot check clean
+EVENTS ?= 50000
+
+.PHONY: demo test bench mutants simulate soak lint docs screenshot check clean
 
 demo: .venv/sim ## a simulated sync of 5,000 people with faults, its replay, and its picture in demo.html
 	$(BIN)/syncfsm simulate --people 5000 --log demo.db
@@ -24,6 +26,9 @@ SEEDS ?= 2000
 
 simulate: .venv/sim ## many seeds of the hostile scenario, from one that the commit decides
 	$(BIN)/syncfsm simulate hostile --seeds $(SEEDS) --seed $(SEED)
+
+bench: .venv/bench ## how fast logs are replayed and written, beside a peer; benchmarks/README.md
+	$(BIN)/python -m benchmarks --events $(EVENTS)
 
 mutants: .venv/mutants ## mutation testing of the pure core, some minutes; docs/mutation.md
 	rm -rf mutants
@@ -62,6 +67,10 @@ clean: ## remove what was made here
 
 .venv/dev: .venv/made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ .venv/sim
+
+.venv/bench: .venv/made
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@ .venv/sim
 
 .venv/mutants: .venv/made

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from syncfsm.errors import CorruptLog
 from syncfsm.events import EVENT_TYPES, Event, Recorded
@@ -29,6 +30,7 @@ UPCASTERS: dict[tuple[str, int], Upcaster] = {}
 
 _snapshot_encoder = msgspec.json.Encoder(order="deterministic")
 _snapshot_decoder = msgspec.json.Decoder(Process)
+_meta_decoder = msgspec.json.Decoder(dict[str, str])
 
 
 def format_time(at: datetime) -> str:
@@ -80,25 +82,32 @@ def chain(previous: str, row: StoredEvent) -> str:
 
 
 def from_row(row: StoredEvent) -> Recorded:
-    """Return the event of a row.
+    """Return the event of a row. See `from_columns`."""
+    return next(from_columns((astuple(row),)))
+
+
+def from_columns(rows: Iterable[tuple[Any, ...]]) -> Iterator[Recorded]:
+    """Yield the events of rows given as plain tuples, with the columns in the order of `StoredEvent`.
+
+    A replay spends its time here, so that nothing is made of a row but its event.
 
     Raises:
-        CorruptLog: It cannot be decoded; the message says where.
+        CorruptLog: One cannot be decoded; the message says where.
     """
-    try:
-        return Recorded(
-            stream=row.stream,
-            version=row.version,
-            at=parse_time(row.at),
-            event=decode(row.type, row.schema, row.data),
-            meta=msgspec.json.decode(row.meta, type=dict[str, str]),
-            position=row.position,
-            digest=row.digest,
-        )
-    except (CorruptLog, msgspec.DecodeError, ValueError) as error:
-        raise CorruptLog(
-            f"position {row.position} (process {row.stream}, version {row.version}): {error}"
-        ) from error
+    for position, stream, version, type_name, schema, at, data, meta, digest in rows:
+        try:
+            recorded = Recorded(
+                stream=stream,
+                version=version,
+                at=datetime.fromisoformat(at),
+                event=decode(type_name, schema, data),
+                meta=_meta_decoder.decode(meta),
+                position=position,
+                digest=digest,
+            )
+        except (CorruptLog, msgspec.DecodeError, ValueError) as error:
+            raise CorruptLog(f"position {position} (process {stream}, version {version}): {error}") from error
+        yield recorded
 
 
 def to_snapshot(process: Process) -> str | None:
@@ -130,30 +139,38 @@ def decode(type_name: str, schema: int, data: bytes | str) -> Event:
     Raises:
         CorruptLog: The type is unknown, the schema is newer than this code, or the data does not fit.
     """
+    read = _reader(type_name, schema)
+    try:
+        return read(data)
+    except msgspec.DecodeError as error:
+        raise CorruptLog(f"the data of a stored {type_name} does not fit its type: {error}") from error
+
+
+@cache
+def _reader(type_name: str, schema: int) -> Callable[[bytes | str], Event]:
+    """Return what makes an event of data stored as this type with this schema; looked up once for each."""
     cls = EVENT_TYPES.get(type_name)
     if cls is None or schema > cls.schema:
         raise CorruptLog(
             f"event type {type_name} with schema {schema} is unknown to this version of syncfsm: "
             "read this log with the version that wrote it, or a newer one"
         )
-    try:
-        if schema == cls.schema:
-            return _decoder(cls).decode(data)
-        return msgspec.convert(_upcast(type_name, schema, cls.schema, data), cls)
-    except msgspec.DecodeError as error:
-        raise CorruptLog(f"the data of a stored {type_name} does not fit its type: {error}") from error
+    if schema == cls.schema:
+        return msgspec.json.Decoder(cls).decode
+    return partial(_upcast, cls, _upcasters(cls, schema))
 
 
-@cache
-def _decoder(cls: type[Event]) -> msgspec.json.Decoder[Event]:
-    return msgspec.json.Decoder(cls)
-
-
-def _upcast(type_name: str, schema: int, target: int, data: bytes | str) -> dict[str, Any]:
-    shape: dict[str, Any] = msgspec.json.decode(data)
-    for step in range(schema, target):
-        upcaster = UPCASTERS.get((type_name, step))
-        if upcaster is None:
+def _upcasters(cls: type[Event], schema: int) -> list[Upcaster]:
+    """Return the steps from a stored schema to today's."""
+    steps = [(cls.__name__, step) for step in range(schema, cls.schema)]
+    for type_name, step in steps:
+        if (type_name, step) not in UPCASTERS:
             raise CorruptLog(f"no {type_name} was ever written with schema {step}")
+    return [UPCASTERS[step] for step in steps]
+
+
+def _upcast(cls: type[Event], upcasters: Iterable[Upcaster], data: bytes | str) -> Event:
+    shape: dict[str, Any] = msgspec.json.decode(data)
+    for upcaster in upcasters:
         shape = upcaster(shape)
-    return shape
+    return msgspec.convert(shape, cls)

@@ -20,36 +20,18 @@ from syncfsm.capture import Captured, Exchange, Forgotten
 from syncfsm.errors import ActiveSync, LogError, ProcessNotFound, VersionConflict
 from syncfsm.events import Mode, Recorded
 from syncfsm.log import captures
-from syncfsm.log.codec import (
-    SNAPSHOT_SCHEMA,
-    format_time,
-    from_row,
-    from_snapshot,
-    parse_time,
-    to_rows,
-    to_snapshot,
-)
+from syncfsm.log.codec import format_time, from_columns, from_snapshot, parse_time, to_rows
 from syncfsm.log.connect import connect, translated
 from syncfsm.log.protocol import StoredEvent
+from syncfsm.log.tables import (
+    COLUMNS,
+    INSERT_EVENT,
+    UPSERT_PROCESS,
+    event_values,
+    process_values,
+    stored_event,
+)
 from syncfsm.process import Process, fold
-
-_COLUMNS = "position, stream, version, type, schema, at, data, meta, digest"
-
-_INSERT_EVENT = """
-    INSERT INTO events (stream, version, type, schema, at, data, meta, digest)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-"""
-
-_UPSERT_PROCESS = """
-    INSERT INTO processes
-        (id, source, object, sink, mode, started_at, state, version, updated_at, watermark,
-         snapshot, snapshot_schema)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (id) DO UPDATE SET
-        state = excluded.state, version = excluded.version, updated_at = excluded.updated_at,
-        watermark = excluded.watermark, snapshot = coalesce(excluded.snapshot, snapshot),
-        snapshot_schema = iif(excluded.snapshot IS NULL, snapshot_schema, excluded.snapshot_schema)
-"""
 
 
 class SqliteLog:
@@ -100,25 +82,27 @@ class SqliteLog:
         with self._translated():
             rows = to_rows(events, self._digest_at(stream, expected_version))
             with self._conflicts(stream, expected_version, after), self._db.atomic():
-                self._connection.executemany(_INSERT_EVENT, map(_event_values, rows))
-                self._connection.execute(_UPSERT_PROCESS, _process_values(after))
+                self._connection.executemany(INSERT_EVENT, map(event_values, rows))
+                self._connection.execute(UPSERT_PROCESS, process_values(after))
                 if exchanges:
                     captures.insert(self._connection, stream, rows[0].version, rows[0].at, exchanges)
 
     def read(self, process_id: str, *, after: int = 0, until: int | None = None) -> Iterator[Recorded]:
         """See `EventLog.read`."""
         sql = f"""
-            SELECT {_COLUMNS} FROM events
+            SELECT {COLUMNS} FROM events
             WHERE stream = ? AND version > ? AND version <= ? ORDER BY version
         """  # noqa: S608 - the columns are ours
         last = 2**63 - 1 if until is None else min(until, 2**63 - 1)
-        for row in self._select(sql, (process_id, after, last)):
-            yield from_row(row)
+        yield from self._recorded(sql, (process_id, after, last))
 
     def rows(self, process_id: str | None = None) -> Iterator[StoredEvent]:
         """See `EventLog.rows`."""
         where, values = ("", ()) if process_id is None else ("WHERE stream = ?", (process_id,))
-        return self._select(f"SELECT {_COLUMNS} FROM events {where} ORDER BY position", values)  # noqa: S608 - likewise
+        sql = f"SELECT {COLUMNS} FROM events {where} ORDER BY position"  # noqa: S608 - likewise
+        with self._translated():
+            for columns in self._connection.execute(sql, values):
+                yield stored_event(columns)
 
     def last_position(self, *, before: datetime | None = None) -> int:
         """See `EventLog.last_position`."""
@@ -134,16 +118,16 @@ class SqliteLog:
     ) -> list[Recorded]:
         """See `EventLog.events_after`."""
         of_one = "" if process_id is None else "AND +stream = ?"  # +: by position, since few lie behind it
-        sql = f"SELECT {_COLUMNS} FROM events WHERE position > ? {of_one} ORDER BY position LIMIT ?"  # noqa: S608
+        sql = f"SELECT {COLUMNS} FROM events WHERE position > ? {of_one} ORDER BY position LIMIT ?"  # noqa: S608
         values = [value for value in (position, process_id, count_max) if value is not None]
-        return [from_row(row) for row in self._select(sql, tuple(values))]
+        return list(self._recorded(sql, tuple(values)))
 
     def last_events(self, count: int, *, process_id: str | None = None) -> list[Recorded]:
         """See `EventLog.last_events`."""
         where, values = ("", ()) if process_id is None else ("WHERE stream = ?", (process_id,))
         by = "position" if process_id is None else "version"
-        sql = f"SELECT {_COLUMNS} FROM events {where} ORDER BY {by} DESC LIMIT ?"  # noqa: S608 - likewise
-        return [from_row(row) for row in reversed([*self._select(sql, (*values, count))])]
+        sql = f"SELECT {COLUMNS} FROM events {where} ORDER BY {by} DESC LIMIT ?"  # noqa: S608 - likewise
+        return [*self._recorded(sql, (*values, count))][::-1]
 
     def recent(self, *, over_max: int) -> list[Process]:
         """See `EventLog.recent`."""
@@ -272,10 +256,9 @@ class SqliteLog:
             name,
         )
 
-    def _select(self, sql: str, values: tuple[Any, ...]) -> Iterator[StoredEvent]:
+    def _recorded(self, sql: str, values: tuple[Any, ...]) -> Iterator[Recorded]:
         with self._translated():
-            for row in self._connection.execute(sql, values):
-                yield _row(row)
+            yield from from_columns(self._connection.execute(sql, values))
 
     def _one(self, sql: str, values: tuple[Any, ...]) -> Any:
         with self._translated():
@@ -283,39 +266,3 @@ class SqliteLog:
 
     def _translated(self) -> Any:
         return translated(self.path)
-
-
-def _row(values: tuple[Any, ...]) -> StoredEvent:
-    position, stream, version, type_, schema, at, data, meta, digest = values
-    return StoredEvent(
-        position=position,
-        stream=stream,
-        version=version,
-        type=type_,
-        schema=schema,
-        at=at,
-        data=data,
-        meta=meta,
-        digest=digest,
-    )
-
-
-def _event_values(row: StoredEvent) -> tuple[Any, ...]:
-    return row.stream, row.version, row.type, row.schema, row.at, row.data, row.meta, row.digest
-
-
-def _process_values(process: Process) -> tuple[Any, ...]:
-    return (
-        process.id,
-        process.source,
-        process.object,
-        process.sink,
-        process.mode,
-        format_time(process.started_at),
-        process.state.value,
-        process.version,
-        format_time(process.updated_at),
-        format_time(process.watermark) if process.watermark else None,
-        to_snapshot(process),
-        SNAPSHOT_SCHEMA,
-    )

@@ -12,6 +12,7 @@ from syncfsm.capture import Exchange, Recorder
 from syncfsm.errors import ActiveSync, InvalidTransition, ProcessNotFound, VersionConflict
 from syncfsm.lifecycle import cancel, commit
 from syncfsm.log import EventLog
+from syncfsm.log.codec import from_row
 from syncfsm.log.verify import verify
 from syncfsm.process import Process, fold
 from tests.pure import EPOCH, PureSync, people, slice_of
@@ -85,6 +86,12 @@ class EventLogContract:
         assert [record.position for record in recorded] == [1, 2]
         assert len({record.digest for record in recorded}) == 2
         assert {record.at for record in recorded} == {EPOCH}
+
+    def test_what_is_read_is_what_its_rows_say(self, log: EventLog) -> None:
+        copy_of(_done(120), log)
+        add(log, None, _started(object="companies"), process_id="p2")
+        for process_id in ("p1", "p2"):
+            assert list(log.read(process_id)) == [from_row(row) for row in log.rows(process_id)]
 
     def test_a_part_of_a_stream_can_be_read(self, log: EventLog) -> None:
         copy_of(_done(120), log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import msgspec
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from syncfsm import events as e
 from syncfsm.errors import CorruptLog
 from syncfsm.log import codec
-from syncfsm.log.codec import chain, from_row, to_rows
+from syncfsm.log.codec import chain, from_columns, from_row, to_rows
 
 MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 for type_, strategy in ((datetime, MOMENTS), (float, st.floats(0, 1e6)), (int, st.integers(-(2**40), 2**40))):
@@ -50,6 +51,7 @@ def test_every_event_comes_back_from_its_row_with_its_digest_chained(
         assert (back.event, back.at, back.meta, back.version) == (record.event, at, meta, record.version)
         assert row.digest == chain(previous, row) != chain(f"{previous}x", row)
         previous = row.digest
+    assert list(from_columns(map(msgspec.structs.astuple, rows))) == [from_row(row) for row in rows]
 
 
 @given(ANY_EVENT, st.integers(0, 200), st.integers(1, 255))
@@ -74,6 +76,15 @@ def test_an_unknown_type_is_a_corrupt_log_that_says_what_to_do() -> None:
         codec.decode("PageTeleported", 1, "{}")
 
 
+@pytest.fixture
+def other_schemas() -> Iterator[None]:
+    """Let a test change what schemas there are: they are looked up once for each."""
+    codec._reader.cache_clear()
+    yield
+    codec._reader.cache_clear()
+
+
+@pytest.mark.usefixtures("other_schemas")
 def test_an_old_shape_is_brought_up_to_date_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(e.SyncCancelled, "schema", 3)
     monkeypatch.setitem(codec.UPCASTERS, ("SyncCancelled", 1), lambda shape: {"by": shape["who"]})

@@ -1,0 +1,66 @@
+"""Rows of a SQLite log: the statements that write them, and their values to and fro."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from syncfsm.log.codec import SNAPSHOT_SCHEMA, format_time, to_snapshot
+from syncfsm.log.protocol import StoredEvent
+from syncfsm.process import Process
+
+COLUMNS = "position, stream, version, type, schema, at, data, meta, digest"
+
+INSERT_EVENT = """
+    INSERT INTO events (stream, version, type, schema, at, data, meta, digest)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+UPSERT_PROCESS = """
+    INSERT INTO processes
+        (id, source, object, sink, mode, started_at, state, version, updated_at, watermark,
+         snapshot, snapshot_schema)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET
+        state = excluded.state, version = excluded.version, updated_at = excluded.updated_at,
+        watermark = excluded.watermark, snapshot = coalesce(excluded.snapshot, snapshot),
+        snapshot_schema = iif(excluded.snapshot IS NULL, snapshot_schema, excluded.snapshot_schema)
+"""
+
+
+def stored_event(values: tuple[Any, ...]) -> StoredEvent:
+    """Return a row of `events`, its columns in the order of `COLUMNS`."""
+    position, stream, version, type_, schema, at, data, meta, digest = values
+    return StoredEvent(
+        position=position,
+        stream=stream,
+        version=version,
+        type=type_,
+        schema=schema,
+        at=at,
+        data=data,
+        meta=meta,
+        digest=digest,
+    )
+
+
+def event_values(row: StoredEvent) -> tuple[Any, ...]:
+    """Return the values for `INSERT_EVENT`."""
+    return row.stream, row.version, row.type, row.schema, row.at, row.data, row.meta, row.digest
+
+
+def process_values(process: Process) -> tuple[Any, ...]:
+    """Return the values for `UPSERT_PROCESS`."""
+    return (
+        process.id,
+        process.source,
+        process.object,
+        process.sink,
+        process.mode,
+        format_time(process.started_at),
+        process.state.value,
+        process.version,
+        format_time(process.updated_at),
+        format_time(process.watermark) if process.watermark else None,
+        to_snapshot(process),
+        SNAPSHOT_SCHEMA,
+    )
