@@ -22,6 +22,13 @@ _COMMANDS = {
 class _LazyGroup(click.Group):
     """A group that imports a command's module only when the command is asked for."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command, or print its help; whoever reads may go away meanwhile."""
+        from syncfsm.cli.output import printing  # noqa: PLC0415 - loaded when it is called
+
+        with printing():
+            return super().main(*args, **kwargs)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(_COMMANDS)
 

@@ -11,8 +11,16 @@ from urllib.parse import quote
 from sqlite_utils import Database
 
 from syncfsm.errors import CorruptLog, LogError, LogUnwritable
-from syncfsm.log.schema import APPLICATION_ID, migrations
+from syncfsm.log.schema import APPLICATION_ID, SHADOWS, migrations
 from syncfsm.sqlite import is_corrupt, unwritable_advice
+
+
+class NotALog(LogError):
+    """The file is an SQLite database, but no log: another program's, or its first page is damaged."""
+
+
+class NewerLog(CorruptLog):
+    """The log was written by a newer syncfsm."""
 
 
 @contextmanager
@@ -39,9 +47,11 @@ def connect(
     """Open a log's file, make or migrate its tables, and check that it is a log."""
     if path != ":memory:" and (read_only or not create) and not Path(path).exists():
         raise LogError(f"there is no log {path}: check the path; `syncfsm sync --log` makes one")
+    if Path(path).is_dir():
+        raise LogError(f"{path} is a folder: name the file of a log in it")
     with translated(path):
         if read_only:
-            return _checked(_open_read_only(path, busy_timeout_s), path)
+            return _shadowed(_checked(_open_read_only(path, busy_timeout_s), path))
         connection = _open(_uri(path, "rwc" if create else "rw"), busy_timeout_s)
         try:
             _prepare(connection, path, synchronous)
@@ -97,12 +107,23 @@ def _checked(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     if application_id != APPLICATION_ID:
         connection.close()
-        raise LogError(f"{path} is not a syncfsm log: name another file")
-    known = {migration.name for migration in migrations._migrations}  # noqa: SLF001
-    newer = {migration.name for migration in migrations.applied(Database(connection))} - known
+        raise NotALog(f"{path} is not a syncfsm log: name another file")
+    newer = _applied(connection) - {migration.name for migration in migrations._migrations}  # noqa: SLF001
     if newer:
         connection.close()
-        raise CorruptLog(
+        raise NewerLog(
             f"{path} was written by a newer syncfsm ({', '.join(sorted(newer))}): upgrade to read it"
         )
+    return connection
+
+
+def _applied(connection: sqlite3.Connection) -> set[str]:
+    return {migration.name for migration in migrations.applied(Database(connection))}
+
+
+def _shadowed(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Let a connection that may not migrate an older log read it all the same."""
+    connection.execute("PRAGMA temp_store = MEMORY")
+    for name in SHADOWS.keys() - _applied(connection):
+        connection.execute(SHADOWS[name])
     return connection

@@ -15,6 +15,12 @@ APPLICATION_ID = int.from_bytes(b"sFSM")
 
 migrations = Migrations("syncfsm.log")
 
+SHADOWS = {
+    "m003_modes": "CREATE TEMP VIEW processes AS SELECT *, 'initial' AS mode FROM main.processes",
+}
+"""What a connection that only reads makes for itself, in memory, of a migration that the log has not had: an
+older log can be read by every command that writes nothing. Each migration after the second has its entry."""
+
 
 @migrations()
 def m001_events(db: Database) -> None:

@@ -8,8 +8,8 @@ their pages are fetched again and sinks are idempotent. The append itself is pla
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -28,7 +28,9 @@ from syncfsm.log.codec import (
     to_snapshot,
 )
 from syncfsm.log.connect import connect, translated
-from syncfsm.log.protocol import StoredEvent
+from syncfsm.log.protocol import Scanned, StoredEvent
+from syncfsm.log.remains import scan
+from syncfsm.log.sqlite_bytes import damages, image_of, one_moment
 from syncfsm.process import Process, fold
 
 _COLUMNS = "position, stream, version, type, schema, at, data, meta, digest"
@@ -38,16 +40,16 @@ _INSERT_EVENT = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 
-_UPSERT_PROCESS = """
-    INSERT INTO processes
-        (id, source, object, sink, mode, started_at, state, version, updated_at, watermark,
-         snapshot, snapshot_schema)
+_MODEL = "id, source, object, sink, mode, started_at, state, version, updated_at, watermark"
+
+_UPSERT_PROCESS = f"""
+    INSERT INTO processes ({_MODEL}, snapshot, snapshot_schema)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET
         state = excluded.state, version = excluded.version, updated_at = excluded.updated_at,
         watermark = excluded.watermark, snapshot = coalesce(excluded.snapshot, snapshot),
         snapshot_schema = iif(excluded.snapshot IS NULL, snapshot_schema, excluded.snapshot_schema)
-"""
+"""  # noqa: S608 - the columns are ours
 
 
 class SqliteLog:
@@ -134,6 +136,46 @@ class SqliteLog:
         with self._translated():
             return dict(self._connection.execute("SELECT id, version FROM processes"))
 
+    def reading(self) -> AbstractContextManager[None]:
+        """See `Auditable.reading`."""
+        return one_moment(self._connection)
+
+    def scan(self) -> Iterator[Scanned]:
+        """See `Auditable.scan`: from the bytes of the file, since SQLite does not say what it passes over."""
+        with image_of(self._connection, self.path) as image:
+            yield from scan(image)
+
+    def last_position(self) -> int | None:
+        """See `Auditable.last_position`."""
+        return (self._one("SELECT seq FROM sqlite_sequence WHERE name = 'events'", ()) or (0,))[0]
+
+    def damages(self) -> list[str]:
+        """See `Auditable.damages`."""
+        return damages(self._connection, self.path)
+
+    def model_doubt(self, process: Process) -> str | None:
+        """See `Auditable.model_doubt`."""
+        sql = f"SELECT {_MODEL}, snapshot, snapshot_schema FROM processes WHERE id = ?"  # noqa: S608 - ours
+        *stored, snapshot, schema = self._one(sql, (process.id,))
+        columns = zip(_MODEL.split(", "), stored, _process_values(process), strict=False)
+        wrong = [name for name, one, two in columns if one != two]
+        if wrong:
+            return f"the read model does not agree with the events in {', '.join(wrong)}"
+        if snapshot is not None and schema == SNAPSHOT_SCHEMA and from_snapshot(snapshot, schema) is None:
+            return "the snapshot in the read model cannot be read"
+        is_fold = self.load(process.id) == process
+        return None if is_fold else "the snapshot in the read model does not agree with the events"
+
+    def restore(self, rows: Iterable[StoredEvent], after: Callable[[], Iterable[Process]]) -> None:
+        """See `EventLog.restore`."""
+        with self._translated(), self._db.atomic():
+            for row in rows:
+                with self._conflicts(row.stream, row.version - 1):
+                    self._connection.execute(_INSERT_EVENT, _event_values(row))
+            for process in sorted(after(), key=lambda process: process.is_active):
+                with self._conflicts(process.id, process.version, process):
+                    self._connection.execute(_UPSERT_PROCESS, _process_values(process))
+
     def latest(self, source: str, object_: str, sink: str, *, mode: Mode = "initial") -> Process | None:
         """See `EventLog.latest`."""
         sql = """
@@ -176,14 +218,14 @@ class SqliteLog:
         return str(found[0])
 
     @contextmanager
-    def _conflicts(self, stream: str, expected_version: int, after: Process) -> Iterator[None]:
+    def _conflicts(self, stream: str, expected_version: int, after: Process | None = None) -> Iterator[None]:
         """Say which rule a refused row broke; the transaction has been rolled back."""
         try:
             yield
         except sqlite3.IntegrityError as error:
             if "events.stream" in str(error):
                 raise self._conflict(stream, expected_version) from error
-            if "processes.source" in str(error):
+            if after is not None and "processes.source" in str(error):
                 raise self._second(after) from error
             raise LogError(f"{self.path}: {error}") from error
 
