@@ -22,12 +22,19 @@ _COMMANDS = {
 class _LazyGroup(click.Group):
     """A group that imports a command's module only when the command is asked for."""
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run a command, or print its help; whoever reads may go away meanwhile."""
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the arguments; where they ask for help, whoever reads it may go away."""
         from syncfsm.cli.output import printing  # noqa: PLC0415 - loaded when it is called
 
         with printing():
-            return super().main(*args, **kwargs)
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command, or print its help."""
+        from syncfsm.cli.output import printing  # noqa: PLC0415 - likewise
+
+        with printing():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(_COMMANDS)
@@ -50,7 +57,7 @@ _HELP = {
     "retry-rejects": "Send the rejected records of a sync again.",
     "simulate": "Run a sync in virtual time, against a fake Attio, under faults.",
     "serve": "Serve the fake Attio over HTTP on this machine.",
-    "log": "List, show and verify event logs.",
+    "log": "List, show, verify, export and import event logs.",
     "replay": "Show the state of a process at any version, and why.",
     "cancel": "Stop an active sync for good.",
 }
@@ -61,5 +68,6 @@ _HELP = {
 def main(**_: Any) -> None:
     """Sync CRM records, simulate what can go wrong, replay what did.
 
-    Exit status: 0 all went well; 1 the sync failed; 2 wrong use; 3 a log or an invariant does not hold.
+    Exit status: 0 all went well; 1 the sync failed; 2 wrong use; 3 a log or an invariant does not hold;
+    130 Ctrl-C; 141 whoever read the output went away.
     """

@@ -1,4 +1,4 @@
-"""`syncfsm log`: ls, show, verify, rejects."""
+"""`syncfsm log`: ls, show, verify; and rejects, export and import, which are modules of their own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterable
 import click
 from msgspec import to_builtins
 
+from syncfsm.cli.export import export
+from syncfsm.cli.import_ import import_
 from syncfsm.cli.output import BROKEN, Command, json_option, print_findings, print_json
 from syncfsm.cli.rejects import rejects
 from syncfsm.describe import event_words, plural
@@ -19,10 +21,12 @@ from syncfsm.summary import summary
 
 @click.group()
 def log() -> None:
-    """List, show and verify event logs."""
+    """List, show, verify, export and import event logs."""
 
 
 log.add_command(rejects)
+log.add_command(export)
+log.add_command(import_)
 
 
 @log.command(cls=Command)

@@ -88,7 +88,7 @@ class Audit:
             self.miss(place.position - 1)
         self.position = max(self.position, place.position)
         if place.row is None:
-            self.holes.add(place.position, place.position, place.problem)
+            self.holes.misread(place.position, place.problem)
             return []
         self.count += 1
         return self._link(place.row, place)
@@ -96,7 +96,7 @@ class Audit:
     def miss(self, last: int) -> None:
         """Note that the positions from the last one seen to `last` are not there."""
         first, self.position = self.position + 1, last
-        self.holes.add(first, last, "missing" if last > first else f"position {first} is missing")
+        self.holes.miss(first, last)
 
     def stream(self, name: str) -> Stream:
         """Return what is known of a process."""
@@ -141,7 +141,7 @@ class Audit:
             mended[0].is_mended = True
             return self._accept(*mended)
         if place.is_doubtful:
-            self.holes.add(place.position, place.position, problem)
+            self.holes.misread(place.position, problem)
         else:
             self._refuse(stream, row, problem)
         return []

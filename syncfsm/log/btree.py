@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from mmap import mmap
 from typing import NamedTuple, TypeAlias
 
@@ -158,6 +159,16 @@ def cells(image: Image, number: int) -> Iterator[Cell]:
             yield Cell(rowid, None, f"its bytes in the file are no row: {why}")
 
 
+def rowids(image: Image, number: int) -> list[int]:
+    """Return the rowids of a leaf, as far as they can be read."""
+    page, found = image.page(number), []
+    for offset in _pointers(page, _header_at(number), header_bytes=8):
+        with suppress(IndexError):
+            _, at = _varint(page, offset)
+            found.append(_varint(page, at)[0])
+    return found
+
+
 def _cell(image: Image, page: bytes, rowid: int, declared: int, at: int) -> Cell:
     """Read by the record's own header, which says the same as the cell where nothing is wrong."""
     header, serials = _serials(page, at)
@@ -184,7 +195,7 @@ def _serials(page: bytes, at: int) -> tuple[int, list[int]]:
 
 
 def _content_bytes(serial: int) -> int:
-    if serial in {10, 11}:
+    if serial < 0 or serial in {10, 11}:
         raise Malformed("a column has a type that SQLite never writes")
     return _INTEGER_BYTES[serial] if serial < 12 else (serial - 12) // 2
 

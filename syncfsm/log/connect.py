@@ -15,10 +15,6 @@ from syncfsm.log.schema import APPLICATION_ID, SHADOWS, migrations
 from syncfsm.sqlite import is_corrupt, unwritable_advice
 
 
-class NotALog(LogError):
-    """The file is an SQLite database, but no log: another program's, or its first page is damaged."""
-
-
 class NewerLog(CorruptLog):
     """The log was written by a newer syncfsm."""
 
@@ -30,6 +26,8 @@ def translated(path: str) -> Iterator[None]:
         yield
     except sqlite3.ProgrammingError:
         raise  # our own mistake
+    except UnicodeDecodeError as error:  # SQLite's own words quote bytes that are no text
+        raise CorruptLog(f"{path} is not a sound SQLite file: {error}") from error
     except sqlite3.DatabaseError as error:
         if is_corrupt(error):
             raise CorruptLog(f"{path} is not a sound SQLite file: {error}") from error
@@ -107,7 +105,7 @@ def _checked(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     if application_id != APPLICATION_ID:
         connection.close()
-        raise NotALog(f"{path} is not a syncfsm log: name another file")
+        raise LogError(f"{path} is not a syncfsm log: name another file")
     newer = _applied(connection) - {migration.name for migration in migrations._migrations}  # noqa: SLF001
     if newer:
         connection.close()

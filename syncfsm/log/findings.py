@@ -71,11 +71,15 @@ def draft(row: StoredEvent, problem: str, *, loses_events: bool = True) -> Draft
 
 @dataclass
 class Hole:
-    """Positions `first` to `last` where no event can be read, and whose events they were."""
+    """Positions `first` to `last` where no event can be read, and whose events they were.
+
+    `is_missing` says that nothing is there; otherwise something is, and no event can be made of it.
+    """
 
     first: int
     last: int
     why: str
+    is_missing: bool
     owners: list[tuple[str, int, int]] = field(default_factory=list)
 
     @property
@@ -88,11 +92,12 @@ class Hole:
         process, version = self.owners[0][:2] if self.owners else (None, None)
         gone = plural(self.last - self.first + 1, "event")
         many = f"{gone}, positions {self.first} to {self.last}: " if self.last > self.first else ""
+        first = "the first of them: " if many and not self.is_missing else ""
         return Finding(
             position=self.first,
             process=process,
             version=version,
-            problem=f"{many}{self.why}{self._owned()}",
+            problem=f"{many}{first}{self.why}{self._owned()}",
             loses_events=True,
         )
 
@@ -115,9 +120,18 @@ class Holes:
     def __init__(self) -> None:
         self._holes: list[Hole] = []
 
-    def add(self, first: int, last: int, why: str) -> None:
-        """Remember that nothing can be read at these positions."""
-        self._holes.append(Hole(first, last, why))
+    def miss(self, first: int, last: int) -> None:
+        """Remember that nothing is at these positions."""
+        why = "missing" if last > first else f"position {first} is missing"
+        self._holes.append(Hole(first, last, why, is_missing=True))
+
+    def misread(self, position: int, why: str) -> None:
+        """Remember that nothing can be made of what is at this position; a damaged page is one hole."""
+        before = self._holes[-1] if self._holes else None
+        if before is not None and not before.is_missing and before.last == position - 1:
+            before.last = position
+        else:
+            self._holes.append(Hole(position, position, why, is_missing=False))
 
     def give(self, process: str, first: int, last: int, *, after: int, before: int) -> bool:
         """Say whose versions are missing between two positions; return whether there was a hole for them."""

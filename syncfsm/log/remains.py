@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from statistics import median_low
 
-from syncfsm.log.btree import Cell, Column, Image, Malformed, Tree, cells
+from syncfsm.log.btree import Cell, Column, Image, Malformed, Tree, cells, rowids
 from syncfsm.log.protocol import Scanned, StoredEvent
 
 AHEAD_MAX = 128
@@ -63,11 +63,29 @@ def _rows_of(image: Image, root: int) -> Iterator[Cell]:
 
 def _cells(image: Image) -> Iterator[Cell]:
     tree = Tree(image, roots(image).get("events", 0))
-    leaves = list(tree.leaves())
+    leaves = _in_order(image, list(tree.leaves()))
     if tree.troubles:
-        leaves = sorted({*leaves, *_strays(image, tree.visited)}, key=lambda leaf: _middle(image, leaf))
+        leaves = sorted([*leaves, *_strays(image, tree.visited)], key=lambda leaf: _middle(image, leaf))
     for leaf in leaves:
         yield from cells(image, leaf)
+
+
+def _in_order(image: Image, leaves: list[int]) -> list[int]:
+    """Return the leaves as they are, or by their rowids if pages have changed places in the file.
+
+    Only a page that is in order within itself says where it belongs: one changed rowid moves no page.
+    """
+    found = [rowids(image, leaf) for leaf in leaves]
+    sure = [numbers[0] for numbers in found if _is_run(numbers)]
+    if sure == sorted(sure):
+        return leaves
+    return sorted(leaves, key=lambda leaf: _middle(image, leaf))
+
+
+def _is_run(found: list[int]) -> bool:
+    """Whether the rowids of a page bear each other out."""
+    steps = [two - one for one, two in pairwise(found)]
+    return bool(steps) and (set(steps) == {1} or (len(steps) > 1 and min(steps) > 0))
 
 
 def _strays(image: Image, known: set[int]) -> Iterator[int]:
@@ -83,7 +101,7 @@ def _is_event(cell: Cell) -> bool:
 
 def _middle(image: Image, leaf: int) -> int:
     """Return a rowid of the page that a single changed one does not alter."""
-    return median_low([cell.rowid for cell in cells(image, leaf)] or [0])
+    return median_low(rowids(image, leaf) or [0])
 
 
 def _placed(found: Iterator[Cell], last: int | None) -> Iterator[Scanned]:
@@ -101,7 +119,8 @@ def _placed(found: Iterator[Cell], last: int | None) -> Iterator[Scanned]:
 
 def _is_in_place(cell: Cell, expected: int, ahead: deque[Cell], last: int | None) -> bool:
     """Whether a row is where it says, after a gap perhaps; or says something else than it did."""
-    if cell.rowid == expected:
+    following = [later.rowid - cell.rowid for later in islice(ahead, 2)]
+    if cell.rowid == expected or following == [1, 2]:
         return True
     if cell.rowid < expected or (last is not None and cell.rowid > last):
         return False

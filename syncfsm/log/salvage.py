@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from syncfsm.errors import CorruptLog
+from syncfsm.errors import LogError, LogUnwritable
 from syncfsm.log import open_log, remains
 from syncfsm.log.btree import PAGE_BYTES
-from syncfsm.log.connect import NewerLog, NotALog
+from syncfsm.log.connect import NewerLog
 from syncfsm.log.protocol import Auditable, Scanned
 from syncfsm.log.sqlite_bytes import file_image, shortfall
 
@@ -24,13 +24,14 @@ def open_audit(url: str | Path) -> AbstractContextManager[Auditable]:
     Raises:
         ConfigurationError, LogError: As `open_log`; also where nothing says that the file ever was a log.
     """
+    path = str(url).removeprefix("sqlite:").removeprefix("//")
     try:
         return open_log(url, read_only=True)
-    except NewerLog:
+    except (NewerLog, LogUnwritable):
         raise
-    except (CorruptLog, NotALog) as error:
-        left = Remains(str(url).removeprefix("sqlite:").removeprefix("//"), str(error))
-        if not left.was_log:
+    except LogError as error:
+        left = Remains(path, str(error)) if Path(path).is_file() else None
+        if left is None or not left.was_log:
             raise
         return nullcontext(left)
 

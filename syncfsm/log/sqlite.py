@@ -134,7 +134,10 @@ class SqliteLog:
     def projection(self) -> dict[str, int]:
         """See `EventLog.projection`."""
         with self._translated():
-            return dict(self._connection.execute("SELECT id, version FROM processes"))
+            sql = (
+                "SELECT id, version FROM processes WHERE typeof(id) = 'text' AND typeof(version) = 'integer'"
+            )
+            return dict(self._connection.execute(sql))  # of other types only where the file is damaged
 
     def reading(self) -> AbstractContextManager[None]:
         """See `Auditable.reading`."""
@@ -156,7 +159,10 @@ class SqliteLog:
     def model_doubt(self, process: Process) -> str | None:
         """See `Auditable.model_doubt`."""
         sql = f"SELECT {_MODEL}, snapshot, snapshot_schema FROM processes WHERE id = ?"  # noqa: S608 - ours
-        *stored, snapshot, schema = self._one(sql, (process.id,))
+        found = self._one(sql, (process.id,))
+        if found is None:
+            return "the read model does not find this process by its id"
+        *stored, snapshot, schema = found
         columns = zip(_MODEL.split(", "), stored, _process_values(process), strict=False)
         wrong = [name for name, one, two in columns if one != two]
         if wrong:

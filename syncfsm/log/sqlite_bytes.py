@@ -22,7 +22,7 @@ DAMAGES_MAX = 10
 @contextmanager
 def one_moment(connection: sqlite3.Connection) -> Iterator[None]:
     """Let all that is read within it be of one moment, whoever writes meanwhile."""
-    with suppress(sqlite3.DatabaseError):  # a damaged file is read all the same
+    with suppress(sqlite3.DatabaseError, UnicodeDecodeError):  # a damaged file is read all the same
         connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     try:
@@ -84,7 +84,7 @@ def integrity(connection: sqlite3.Connection) -> list[str]:
     connection.text_factory = lambda text: text.decode(errors="replace")
     try:
         rows = connection.execute(f"PRAGMA integrity_check({DAMAGES_MAX})").fetchall()
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         rows = [(str(error),)]
     finally:
         connection.text_factory = factory

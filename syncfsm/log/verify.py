@@ -41,7 +41,9 @@ def verify(log: Auditable, *, on_place: Callable[[Scanned], None] | None = None)
 def conclude(log: Auditable, audit: Audit) -> None:
     """Add to an audit that has seen all events what the rest of the log says: the read model, the store."""
     last = _asked(audit, log.last_position)
-    if last is not None and last > audit.position:
+    if last is None:
+        _note(audit, "how many events there were cannot be told any more", loses_events=True)
+    elif last > audit.position:
         audit.miss(last)
     projection = _asked(audit, log.projection)
     if projection is not None:

@@ -13,6 +13,7 @@ import pytest
 from syncfsm import events as e
 from syncfsm.errors import CorruptLog, LogError, LogUnwritable, ProcessNotFound
 from syncfsm.log import EventLog, open_log
+from syncfsm.log.schema import SHADOWS, migrations
 from syncfsm.log.verify import verify
 from tests.contracts.event_log import BEGAN, STARTED, EventLogContract, add, copy_of
 from tests.pure import PureSync, Row, people, slice_of
@@ -119,6 +120,36 @@ def test_a_log_from_before_there_were_retries_is_brought_up_to_date(path: Path) 
         assert log.latest("model", "people", "list") == before
         assert log.latest("model", "people", "list", mode="rejects") is None
         assert log.last_sync_time("model", "people", "list") == before.watermark
+
+
+def test_a_log_from_before_there_were_retries_can_be_read_without_being_changed(path: Path) -> None:
+    before = open_log(path, read_only=True).load("p1")
+    edit(
+        path,
+        "ALTER TABLE processes DROP COLUMN mode",
+        "DELETE FROM _sqlite_migrations WHERE name LIKE 'm003%'",
+    )
+    with open_log(path, read_only=True) as log:
+        assert log.latest("model", "people", "list") == before
+        assert log.latest("model", "people", "list", mode="rejects") is None
+        assert log.active("model", "people") is None
+        assert log.last_sync_time("model", "people", "list") == before.watermark
+        assert verify(log) == (before.version, [])
+    connection = sqlite3.connect(path)
+    columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(processes)")]
+    connection.close()
+    assert "mode" not in columns
+
+
+def test_every_later_migration_says_what_a_reader_of_an_older_log_sees() -> None:
+    names = [migration.name for migration in migrations._migrations]
+    assert set(names[2:]) == set(SHADOWS)
+
+
+def test_a_folder_is_said_to_be_one(tmp_path: Path) -> None:
+    for options in ({"read_only": True}, {}):
+        with pytest.raises(LogError, match="is a folder: name the file of a log in it"):
+            open_log(tmp_path, **options)
 
 
 def test_a_log_that_is_not_there_is_only_made_where_that_is_asked_for(tmp_path: Path) -> None:
