@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from syncfsm.events import Recorded
 from syncfsm.log import EventLog, StoredEvent
 from syncfsm.log.codec import from_row
+from syncfsm.log.protocol import Scanned
 from syncfsm.log.verify import verify
 
 _Rows = list[StoredEvent]
@@ -28,6 +29,9 @@ class _Tampered:
 
     def rows(self, process_id: str | None = None) -> Iterator[StoredEvent]:
         return (row for row in self._rows if process_id in {None, row.stream})
+
+    def scan(self) -> Iterator[Scanned]:
+        return (Scanned(position=row.position, row=row) for row in self._rows)
 
     def read(self, process_id: str, *, after: int = 0, until: int | None = None) -> Iterator[Recorded]:
         last = until if until is not None else after + len(self._rows)

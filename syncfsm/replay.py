@@ -13,7 +13,7 @@ from syncfsm.machine import State
 from syncfsm.process import Process, apply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from syncfsm.log.protocol import EventLog
 
@@ -159,7 +159,15 @@ def find(log: EventLog, prefix: str | None) -> str:
     Raises:
         ProcessNotFound: None does, or more than one.
     """
-    ids = log.ids()
+    return choose(log.ids(), prefix)
+
+
+def choose(ids: Sequence[str], prefix: str | None) -> str:
+    """Return the one of the ids that begins with `prefix`, as `find` does.
+
+    Raises:
+        ProcessNotFound: None does, or more than one.
+    """
     if not ids:
         raise ProcessNotFound("the log has no processes yet: `syncfsm sync --log` adds one")
     if prefix is None:

@@ -37,6 +37,20 @@ class _LazyGroup(click.Group):
                 raise click.UsageError(f"an argument holds the key of {name}: leave it to the variable")
         return super().parse_args(ctx, args)
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the arguments; where they ask for help, whoever reads it may go away."""
+        from syncfsm.cli.output import printing  # noqa: PLC0415 - loaded when it is called
+
+        with printing():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command, or print its help."""
+        from syncfsm.cli.output import printing  # noqa: PLC0415 - likewise
+
+        with printing():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(_COMMANDS)
 
@@ -64,7 +78,7 @@ _HELP = {
     "diff": "Show where two processes part, and why.",
     "report": "Draw a log as one HTML file, for any browser.",
     "top": "Show the running syncs of a log, live.",
-    "log": "List, show, follow and verify event logs, and forget what was captured.",
+    "log": "List, show, follow, verify, export and import event logs.",
     "cancel": "Stop an active sync for good.",
 }
 
@@ -74,5 +88,6 @@ _HELP = {
 def main(**_: Any) -> None:
     """Sync CRM records, simulate what can go wrong, replay what did.
 
-    Exit status: 0 all went well; 1 the sync failed; 2 wrong use; 3 a log or an invariant does not hold.
+    Exit status: 0 all went well; 1 the sync failed; 2 wrong use; 3 a log or an invariant does not hold;
+    130 Ctrl-C; 141 whoever read the output went away.
     """

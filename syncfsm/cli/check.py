@@ -7,7 +7,7 @@ import sys
 import click
 from msgspec import to_builtins
 
-from syncfsm.cli.output import BROKEN, Command, json_option, print_json
+from syncfsm.cli.output import BROKEN, Command, json_option, print_findings, print_json
 from syncfsm.describe import plural
 from syncfsm.log import open_log
 from syncfsm.log.check import check as check_log
@@ -29,9 +29,7 @@ def check(*, log_path: str, process: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"log": log_path, "events": count, "findings": to_builtins(findings)})
     else:
-        for finding in findings:
-            place = f"position {finding.position}, process {finding.process}, version {finding.version}"
-            click.echo(f"{place}: {finding.problem}")
+        print_findings(findings)
         verdict = "each follows from what was due" if not findings else plural(len(findings), "finding")
         click.echo(f"{log_path}: {plural(count, 'event')}, {verdict}")
     sys.exit(BROKEN if findings else 0)

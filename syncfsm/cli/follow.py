@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import time
@@ -14,7 +13,7 @@ import click
 import msgspec
 
 from syncfsm.cli.events import event_line, event_object
-from syncfsm.cli.output import FAILED, INTERRUPTED, PIPE_CLOSED, Command
+from syncfsm.cli.output import FAILED, INTERRUPTED, Command
 from syncfsm.clock import SystemClock
 from syncfsm.errors import LogNotFound
 from syncfsm.events import Recorded
@@ -86,14 +85,11 @@ def follow(*, log_path: str, interval_s: float, **asked: Any) -> None:
 
 
 def _quietly(run: Callable[[], int]) -> int:
-    """Return the exit status of `run`, also where the reader of the pipe, or whoever watches, has gone."""
+    """Return the exit status of `run`, also where whoever watches has had enough."""
     try:
         return run()
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the last flush would complain
-        return PIPE_CLOSED
 
 
 class _Following:

@@ -9,9 +9,11 @@ from msgspec import to_builtins
 
 from syncfsm.cli.check import check
 from syncfsm.cli.events import event_line, event_object
+from syncfsm.cli.export import export
 from syncfsm.cli.follow import follow
 from syncfsm.cli.forget import forget
-from syncfsm.cli.output import BROKEN, Command, json_option, print_json
+from syncfsm.cli.import_ import import_
+from syncfsm.cli.output import BROKEN, Command, json_option, print_findings, print_json
 from syncfsm.cli.rejects import rejects
 from syncfsm.cli.scenario import scenario
 from syncfsm.describe import plural
@@ -22,7 +24,7 @@ from syncfsm.summary import summary
 
 @click.group()
 def log() -> None:
-    """List, show, follow and verify event logs, and forget what was captured."""
+    """List, show, follow, verify, export and import event logs."""
 
 
 log.add_command(check)
@@ -30,6 +32,8 @@ log.add_command(follow)
 log.add_command(forget)
 log.add_command(rejects)
 log.add_command(scenario)
+log.add_command(export)
+log.add_command(import_)
 
 
 @log.command(cls=Command)
@@ -80,17 +84,21 @@ def show(*, log_path: str, process: str | None, as_json: bool) -> None:
 @click.argument("log_path", metavar="LOG")
 @json_option
 def verify(*, log_path: str, as_json: bool) -> None:
-    """Check that a log is what was written to it: digests, versions, transitions. Exit status 3 if not."""
-    from syncfsm.log.verify import verify as verify_log  # noqa: PLC0415 - only this command needs it
+    """Check that a log is what was written to it: digests, versions, transitions, the read model.
 
-    with open_log(log_path, read_only=True) as events:
-        count, findings = verify_log(events)
+    Each finding names the event: its position, process, version and type. A damaged file is read as far as
+    it can be, also where SQLite refuses it. Exit status 3 if anything is wrong.
+    """
+    from syncfsm.cli.progress import counted  # noqa: PLC0415 - only this command needs these
+    from syncfsm.log.salvage import open_audit  # noqa: PLC0415
+    from syncfsm.log.verify import verify as verify_log  # noqa: PLC0415
+
+    with open_audit(log_path) as events, counted("verifying") as advance:
+        count, findings = verify_log(events, on_place=advance)
     if as_json:
         print_json({"log": log_path, "events": count, "findings": to_builtins(findings)})
     else:
-        for finding in findings:
-            place = f"position {finding.position}" if finding.position else "the read model"
-            click.echo(f"{place}, process {finding.process}, version {finding.version}: {finding.problem}")
+        print_findings(findings)
         verdict = "sound" if not findings else plural(len(findings), "finding")
         click.echo(f"{log_path}: {plural(count, 'event')}, {verdict}")
     sys.exit(BROKEN if findings else 0)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
-from typing import Any, NoReturn
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 import msgspec
@@ -17,12 +21,19 @@ from syncfsm.errors import (
     VersionConflict,
 )
 
+if TYPE_CHECKING:
+    from syncfsm.log.findings import Finding
+
 FAILED = 1
 WRONG_USE = 2
 BROKEN = 3
 INTERRUPTED = 130
 PIPE_CLOSED = 141
+"""Whoever read the output went away, as `head` does: what a shell says of a command that SIGPIPE ended."""
+
 TERMINATED = 143
+
+FINDINGS_SHOWN_MAX = 50
 
 _STATUS: dict[type[SyncfsmError], int] = {
     LogUnwritable: FAILED,
@@ -32,6 +43,8 @@ _STATUS: dict[type[SyncfsmError], int] = {
     NotReproducible: BROKEN,
 }
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print exactly one JSON object on stdout, for machines."
 )
@@ -40,15 +53,46 @@ json_option = click.option(
 class Command(click.Command):
     """A command whose expected errors end in one line and an exit status."""
 
+    interrupted = "interrupted; run the same command again to go on where it stopped"
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; turn this package's errors into words."""
         try:
-            return super().invoke(ctx)
+            with printing():
+                return super().invoke(ctx)
         except SyncfsmError as error:
-            _stop(ctx, str(error), type(error).__name__, _STATUS.get(type(error), WRONG_USE))
+            _stop(ctx, str(error), type(error).__name__, _status(error))
         except KeyboardInterrupt:
-            words = "interrupted; run the same command again to go on where it stopped"
-            _stop(ctx, words, "Interrupted", INTERRUPTED)
+            _stop(ctx, self.interrupted, "Interrupted", INTERRUPTED)
+
+
+@contextmanager
+def printing() -> Iterator[None]:
+    """End quietly where nobody reads the output any more, and in words where it cannot be written."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _abandon_stdout()
+        sys.exit(PIPE_CLOSED)
+    except OSError as error:
+        if error.errno not in _NO_ROOM or error.filename is not None:
+            raise
+        _abandon_stdout()
+        click.echo(f"error: the output cannot be written: {os.strerror(error.errno or 0)}", err=True)
+        sys.exit(FAILED)
+
+
+def _abandon_stdout() -> None:
+    """Let what is still to be written go nowhere, so that Python's own end does not fail on it."""
+    with suppress(OSError, ValueError):  # tests may have a stdout without a descriptor
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _status(error: SyncfsmError) -> int:
+    return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), WRONG_USE)
 
 
 def _stop(ctx: click.Context, words: str, kind: str, status: int) -> NoReturn:
@@ -61,3 +105,15 @@ def _stop(ctx: click.Context, words: str, kind: str, status: int) -> NoReturn:
 def print_json(value: Any) -> None:
     """Print one JSON object."""
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def print_findings(findings: Sequence[Finding], *, err: bool = False) -> None:
+    """Print what is wrong with a log, one line each."""
+    for finding in findings[:FINDINGS_SHOWN_MAX]:
+        place = f"position {finding.position}" if finding.position else ""
+        process = f"process {finding.process}" if finding.process else ""
+        version = f"version {finding.version}" if finding.version else ""
+        where = ", ".join(filter(None, (place, process, version, finding.type)))
+        click.echo(f"{where or 'the log'}: {finding.problem}", err=err)
+    if len(findings) > FINDINGS_SHOWN_MAX:
+        click.echo(f"… and {len(findings) - FINDINGS_SHOWN_MAX} more", err=err)

@@ -1,6 +1,9 @@
-"""The live line of a running sync, on a terminal."""
+"""What a terminal shows while something takes long: the live line of a sync, the count of events read."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.status import Status
@@ -8,6 +11,28 @@ from rich.status import Status
 from syncfsm.describe import plural
 from syncfsm.events import Recorded, RetryScheduled
 from syncfsm.process import Process
+
+SHOWN_EVERY = 1000
+"""Events read between two looks of the count."""
+
+
+@contextmanager
+def counted(doing: str) -> Iterator[Callable[[object], None]]:
+    """Count the events of a long log on a terminal, show nothing elsewhere; yields what to call with each."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _event: None
+        return
+    count = 0
+    with Status(doing, console=console) as status:
+
+        def advance(_event: object) -> None:
+            nonlocal count
+            count += 1
+            if count % SHOWN_EVERY == 0:
+                status.update(f"{doing}: {plural(count, 'event')}")
+
+        yield advance
 
 
 class ProgressLine:

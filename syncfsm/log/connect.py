@@ -11,8 +11,12 @@ from urllib.parse import quote
 from sqlite_utils import Database
 
 from syncfsm.errors import CorruptLog, LogError, LogNotFound, LogUnwritable
-from syncfsm.log.schema import APPLICATION_ID, migrations
+from syncfsm.log.schema import APPLICATION_ID, SHADOWS, migrations
 from syncfsm.sqlite import error_name, is_corrupt, unwritable_advice
+
+
+class NewerLog(CorruptLog):
+    """The log was written by a newer syncfsm."""
 
 
 @contextmanager
@@ -22,6 +26,8 @@ def translated(path: str) -> Iterator[None]:
         yield
     except sqlite3.ProgrammingError:
         raise  # our own mistake
+    except UnicodeDecodeError as error:  # SQLite's own words quote bytes that are no text
+        raise CorruptLog(f"{path} is not a sound SQLite file: {error}") from error
     except sqlite3.DatabaseError as error:
         if is_corrupt(error):
             raise CorruptLog(f"{path} is not a sound SQLite file: {error_name(error)}") from None
@@ -39,9 +45,11 @@ def connect(
     """Open a log's file, make or migrate its tables, and check that it is a log."""
     if path != ":memory:" and (read_only or not create) and not Path(path).exists():
         raise _not_found(path)
+    if Path(path).is_dir():
+        raise LogError(f"{path} is a folder: name the file of a log in it")
     with translated(path):
         if read_only:
-            return _readable(_open_read_only(path, busy_timeout_s), path)
+            return _shadowed(_readable(_open_read_only(path, busy_timeout_s), path))
         connection = _open(_uri(path, "rwc" if create else "rw"), busy_timeout_s)
         try:
             _prepare(connection, path, synchronous)
@@ -114,11 +122,22 @@ def _checked(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
     if application_id != APPLICATION_ID:
         connection.close()
         raise LogError(f"{path} is not a syncfsm log: name another file")
-    known = {migration.name for migration in migrations._migrations}  # noqa: SLF001
-    newer = {migration.name for migration in migrations.applied(Database(connection))} - known
+    newer = _applied(connection) - {migration.name for migration in migrations._migrations}  # noqa: SLF001
     if newer:
         connection.close()
-        raise CorruptLog(
+        raise NewerLog(
             f"{path} was written by a newer syncfsm ({', '.join(sorted(newer))}): upgrade to read it"
         )
+    return connection
+
+
+def _applied(connection: sqlite3.Connection) -> set[str]:
+    return {migration.name for migration in migrations.applied(Database(connection))}
+
+
+def _shadowed(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Let a connection that may not migrate an older log read it all the same."""
+    connection.execute("PRAGMA temp_store = MEMORY")
+    for name in SHADOWS.keys() - _applied(connection):
+        connection.execute(SHADOWS[name])
     return connection

@@ -7,7 +7,8 @@ contract suite in tests/contracts/event_log.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol, Self
 
@@ -30,7 +31,66 @@ class StoredEvent(Value, frozen=True):
     digest: str
 
 
-class EventLog(Protocol):
+class Scanned(Value, frozen=True):
+    """One place of a log, as it was found there.
+
+    Attributes:
+        position: The place, told by its neighbours where it no longer says so itself.
+        row: What is stored there; null where that cannot be read. Text that is no UTF-8 has U+FFFD in it.
+        problem: What is wrong with the way it is stored; empty if nothing is. It says nothing of the digest.
+        is_doubtful: Whether the row may have been read wrongly, and is only believed if its digest proves it.
+    """
+
+    position: int
+    row: StoredEvent | None
+    problem: str = ""
+    is_doubtful: bool = False
+
+
+class Auditable(Protocol):
+    """What verification and export need of a log, or of what is left of one. Nothing here writes."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Let everything read within it see the log as it is at its beginning."""
+        ...
+
+    def scan(self) -> Iterator[Scanned]:
+        """Yield every place of the log, by position, also those that cannot be read. Raises nothing."""
+        ...
+
+    def position_given(self) -> int | None:
+        """Return the last position that was given out, null if that is not known.
+
+        Raises:
+            LogError: It cannot be read.
+        """
+        ...
+
+    def damages(self) -> list[str]:
+        """Return what the store itself says is wrong with it, apart from its events. Raises nothing."""
+        ...
+
+    def projection(self) -> dict[str, int]:
+        """Return the version of each process by the read model, which must agree with the events.
+
+        Raises:
+            LogError: It cannot be read.
+        """
+        ...
+
+    def model_doubt(self, process: Process) -> str | None:
+        """Return what the read model says of a process but its events do not, null if they agree.
+
+        Args:
+            process: The state by the events.
+
+        Raises:
+            LogError: It cannot be read.
+        """
+        ...
+
+
+class EventLog(Auditable, Protocol):
     """An append-only log of the events of many processes."""
 
     def __enter__(self) -> Self:
@@ -125,8 +185,21 @@ class EventLog(Protocol):
         """Return the ids of all processes, oldest first."""
         ...
 
-    def projection(self) -> dict[str, int]:
-        """Return the version of each process by the read model, which must agree with the events."""
+    def restore(self, rows: Iterable[StoredEvent], after: Callable[[], Iterable[Process]]) -> None:
+        """Write rows as they are, digests included, all or none, and make the read model of their processes.
+
+        Positions are given anew, in the order of the rows. Whoever calls this has checked that the rows
+        chain to what is in the log, and fit it.
+
+        Args:
+            rows: Read to the end within the transaction; what they raise undoes all of it.
+            after: Asked when the rows are written: the states that they lead to, one for each process.
+
+        Raises:
+            VersionConflict: A version is there already. Nothing was written.
+            ActiveSync: A state would be a second active one of the same source object. Likewise.
+            LogUnwritable: The log cannot be written now. Likewise.
+        """
         ...
 
     def latest(self, source: str, object_: str, sink: str, *, mode: Mode = "initial") -> Process | None:

@@ -16,6 +16,13 @@ APPLICATION_ID = int.from_bytes(b"sFSM")
 
 migrations = Migrations("syncfsm.log")
 
+SHADOWS = {
+    "m003_modes": "CREATE TEMP VIEW processes AS SELECT *, 'initial' AS mode FROM main.processes",
+    "m004_captures": "CREATE TEMP TABLE captures (id, stream, version, at, request, as_of, body)",
+}
+"""What a connection that only reads makes for itself, in memory, of a migration that the log has not had: an
+older log can be read by every command that writes nothing. Each migration after the second has its entry."""
+
 
 @migrations()
 def m001_events(db: Database) -> None:

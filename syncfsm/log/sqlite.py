@@ -8,7 +8,7 @@ their pages are fetched again and sinks are idempotent. The append itself is pla
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -20,9 +20,16 @@ from syncfsm.capture import Captured, Exchange, Forgotten
 from syncfsm.errors import ActiveSync, LogError, ProcessNotFound, VersionConflict
 from syncfsm.events import Mode, Recorded
 from syncfsm.log import captures
-from syncfsm.log.codec import format_time, from_columns, from_snapshot, parse_time, to_rows
-from syncfsm.log.connect import connect, translated
+from syncfsm.log.codec import (
+    format_time,
+    from_columns,
+    from_snapshot,
+    parse_time,
+    to_rows,
+)
+from syncfsm.log.connect import connect
 from syncfsm.log.protocol import StoredEvent
+from syncfsm.log.sqlite_audit import SqliteAudit
 from syncfsm.log.tables import (
     COLUMNS,
     INSERT_EVENT,
@@ -34,7 +41,7 @@ from syncfsm.log.tables import (
 from syncfsm.process import Process, fold
 
 
-class SqliteLog:
+class SqliteLog(SqliteAudit):
     """An `EventLog` in one SQLite file. See `open_log`."""
 
     def __init__(
@@ -162,10 +169,15 @@ class SqliteLog:
         with self._translated():
             return [stream for (stream,) in self._connection.execute(sql)]
 
-    def projection(self) -> dict[str, int]:
-        """See `EventLog.projection`."""
-        with self._translated():
-            return dict(self._connection.execute("SELECT id, version FROM processes"))
+    def restore(self, rows: Iterable[StoredEvent], after: Callable[[], Iterable[Process]]) -> None:
+        """See `EventLog.restore`."""
+        with self._translated(), self._db.atomic():
+            for row in rows:
+                with self._conflicts(row.stream, row.version - 1):
+                    self._connection.execute(INSERT_EVENT, event_values(row))
+            for process in sorted(after(), key=lambda process: process.is_active):
+                with self._conflicts(process.id, process.version, process):
+                    self._connection.execute(UPSERT_PROCESS, process_values(process))
 
     def latest(self, source: str, object_: str, sink: str, *, mode: Mode = "initial") -> Process | None:
         """See `EventLog.latest`."""
@@ -229,14 +241,14 @@ class SqliteLog:
         return str(found[0])
 
     @contextmanager
-    def _conflicts(self, stream: str, expected_version: int, after: Process) -> Iterator[None]:
+    def _conflicts(self, stream: str, expected_version: int, after: Process | None = None) -> Iterator[None]:
         """Say which rule a refused row broke; the transaction has been rolled back."""
         try:
             yield
         except sqlite3.IntegrityError as error:
             if "events.stream" in str(error):
                 raise self._conflict(stream, expected_version) from error
-            if "processes.source" in str(error):
+            if after is not None and "processes.source" in str(error):
                 raise self._second(after) from error
             raise LogError(f"{self.path}: {error}") from error
 
@@ -259,10 +271,3 @@ class SqliteLog:
     def _recorded(self, sql: str, values: tuple[Any, ...]) -> Iterator[Recorded]:
         with self._translated():
             yield from from_columns(self._connection.execute(sql, values))
-
-    def _one(self, sql: str, values: tuple[Any, ...]) -> Any:
-        with self._translated():
-            return self._connection.execute(sql, values).fetchone()
-
-    def _translated(self) -> Any:
-        return translated(self.path)

@@ -1,104 +1,126 @@
 """Is a log what was written to it? Every digest, version, position and transition is checked.
 
-A digest covers all of an event but its position, and the digest before it: a flipped bit shows at its own
-event. Positions have no gaps, since no event is ever deleted; the read model must agree with the events.
+The events are audited (`audit.py`), the read model is compared with what they lead to, and the store is
+asked what it thinks of itself. Nothing is raised for what is wrong with a log: it is found, and the rest is
+read on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
 from syncfsm.errors import LogError, SyncfsmError
-from syncfsm.events import Value
-from syncfsm.log.codec import chain, from_row
-from syncfsm.log.protocol import EventLog, StoredEvent
-from syncfsm.process import Process, apply, fold
+from syncfsm.log.audit import Audit, Stream
+from syncfsm.log.findings import Draft, Finding, versions
+from syncfsm.log.protocol import Auditable, Scanned
+from syncfsm.process import Process
+
+__all__ = ["Finding", "conclude", "verify"]
+
+T = TypeVar("T")
 
 
-class Finding(Value, frozen=True):
-    """Something wrong, and where. `process` and `version` are null where the whole log is meant."""
+def verify(log: Auditable, *, on_place: Callable[[Scanned], None] | None = None) -> tuple[int, list[Finding]]:
+    """Return how many events were read and what is wrong, in the order of the log.
 
-    position: int | None
-    process: str | None
-    version: int | None
-    problem: str
+    Args:
+        log: The log, or what is left of one.
+        on_place: Called with each place of the log, for progress.
+    """
+    audit = Audit()
+    with log.reading():
+        for place in log.scan():
+            audit.take(place)
+            if on_place is not None:
+                on_place(place)
+        conclude(log, audit)
+    return audit.count, audit.findings()
 
 
-class _Stream:
-    """What is known of one stream while its rows pass by."""
+def conclude(log: Auditable, audit: Audit) -> None:
+    """Add to an audit that has seen all events what the rest of the log says: the read model, the store."""
+    last = _asked(audit, log.position_given)
+    if last is None:
+        _note(audit, "how many events there were cannot be told any more", loses_events=True)
+    elif last > audit.position:
+        audit.miss(last)
+    projection = _asked(audit, log.projection)
+    if projection is not None:
+        _find_lost_ends(audit, projection)
+        for stream in audit.streams.values():
+            if stream.is_sound:
+                _compare(log, audit, stream, projection.get(stream.name))
+    _tell_damages(audit, log.damages())
 
-    def __init__(self) -> None:
-        self.version = 0
-        self.digest = ""
-        self.process: Process | None = None
-        self.is_sound = True
 
-    def take(self, row: StoredEvent) -> str | None:
-        """Return what is wrong with the stream's next row."""
-        expected, previous = self.version + 1, self.digest
-        self.version, self.digest = row.version, row.digest
-        if row.version != expected:
-            self.is_sound = False
-            return f"version {expected} is missing; {row.version} came instead"
-        if chain(previous, row) != row.digest:
-            self.is_sound = False
-            return "the digest does not match: this event was changed, or the one before it"
-        return self._fold(row) if self.is_sound else None
-
-    def _fold(self, row: StoredEvent) -> str | None:
-        """Return why the event does not fit the state, if it does not; the rest then cannot be folded."""
-        try:
-            self.process = apply(self.process, from_row(row))
-        except SyncfsmError as error:
-            self.is_sound = False
-            return str(error)
+def _asked(audit: Audit, question: Callable[[], T]) -> T | None:
+    """Return the answer, or note that there is none."""
+    try:
+        return question()
+    except LogError as error:
+        _note(audit, f"the read model cannot be read: {error}")
         return None
 
 
-def verify(log: EventLog) -> tuple[int, list[Finding]]:
-    """Return how many events were read and what is wrong, in the order of the log.
+def _find_lost_ends(audit: Audit, projection: dict[str, int]) -> None:
+    """Note the events at the end of a process that only the read model still knows of."""
+    for process_id in sorted(projection):
+        stream, version = audit.stream(process_id), projection[process_id]
+        if version <= stream.version:
+            continue
+        first, beyond = stream.version + 1, audit.position + 1
+        stream.is_sound, stream.known_version = False, version
+        if not audit.holes.give(process_id, first, version, after=stream.position, before=beyond):
+            problem = f"the read model knows {versions(first, version)}, of which there is no event"
+            _note(audit, problem, process_id, first, loses_events=True)
 
-    A file too damaged to be read on ends the list with a finding that says so.
-    """
-    streams: dict[str, _Stream] = {}
-    findings: list[Finding] = []
-    position = 0
+
+def _compare(log: Auditable, audit: Audit, stream: Stream, projected: int | None) -> None:
+    """Note where the read model says otherwise than the events of a sound process."""
+    if projected is None:
+        problem: str | None = "the read model does not know this process"
+    elif projected != stream.version or stream.process is None:
+        problem = f"the read model is at version {projected}, the events at {stream.version}"
+    elif stream.is_mended:
+        problem = None  # what was changed in the events has been told
+    else:
+        problem = _model_doubt(log, stream.process)
+    if problem:
+        _note(audit, problem, stream.name, stream.version)
+
+
+def _model_doubt(log: Auditable, process: Process) -> str | None:
     try:
-        for row in log.rows():
-            if row.position != position + 1:
-                missing = f"position {position + 1} is missing; {row.position} came instead"
-                findings.append(_finding(row, missing))
-            position = row.position
-            problem = streams.setdefault(row.stream, _Stream()).take(row)
-            if problem:
-                findings.append(_finding(row, problem))
-        findings += _disagreements(log, streams)
-    except LogError as error:
-        findings.append(Finding(position=position + 1, process=None, version=None, problem=str(error)))
-    return position, findings
+        return log.model_doubt(process)
+    except SyncfsmError as error:
+        return f"the read model of this process cannot be read: {error}"
 
 
-def _disagreements(log: EventLog, streams: dict[str, _Stream]) -> list[Finding]:
-    """Compare the read model with the events it was made from."""
-    findings = []
-    projection = log.projection()
-    for process_id in sorted(projection.keys() | streams.keys()):
-        stream = streams.get(process_id, _Stream())
-        if stream.is_sound and not _agrees(log, process_id, stream, projection.get(process_id)):
-            problem = f"the read model does not agree with the {stream.version} events of this process"
-            findings.append(
-                Finding(position=None, process=process_id, version=stream.version, problem=problem)
-            )
-    return findings
+def _tell_damages(audit: Audit, damages: Sequence[str]) -> None:
+    """Note what the store says of itself; after other findings in one line, since it says them once more."""
+    if damages and audit.findings():
+        more = f" (and {len(damages) - 1} more of the kind)" if len(damages) > 1 else ""
+        damages = [f"{damages[0]}{more}"]
+    for damage in damages:
+        _note(audit, damage)
 
 
-def _agrees(log: EventLog, process_id: str, stream: _Stream, projected: int | None) -> bool:
-    """Whether the state by the read model is the fold of the events.
-
-    A worker may be appending meanwhile, so the events are folded to the version of the loaded state.
-    """
-    loaded = log.load(process_id)
-    tail = log.read(process_id, after=stream.version, until=loaded.version)
-    return projected is not None and projected <= loaded.version and fold(stream.process, tail) == loaded
-
-
-def _finding(row: StoredEvent, problem: str) -> Finding:
-    return Finding(position=row.position, process=row.stream, version=row.version, problem=problem)
+def _note(
+    audit: Audit,
+    problem: str,
+    process: str | None = None,
+    version: int | None = None,
+    *,
+    loses_events: bool = False,
+) -> None:
+    audit.note(
+        Draft(
+            position=None,
+            process=process,
+            version=version,
+            type=None,
+            problem=problem,
+            loses_events=loses_events,
+        )
+    )

@@ -206,6 +206,16 @@ def test_what_the_simulation_page_says_of_editing_an_incident_is_so() -> None:
         )  # who had been read
 
 
+def test_the_commands_of_the_page_on_logs_save_a_damaged_log(cli: Cli, serve: Serve) -> None:
+    url = serve(200).url
+    cli.sync(url)
+    (cli.folder / "damaged.db").write_bytes((cli.folder / "sync.db").read_bytes()[:-4096])
+    commands = [line.split()[1:] for block in blocks("docs/logs.md", "sh") for line in block.splitlines()]
+    assert len(commands) == 5
+    for command in commands:
+        cli(*command, status=3 if "damaged.db" in command else 0)
+
+
 def _shortened(command: list[str]) -> list[str]:
     """Let a sweep that would take minutes take seconds, and metrics be served at any port."""
     long = {"--seeds": "2", "--minutes": "0.01", "--metrics": "0"}

@@ -11,7 +11,7 @@ from syncfsm import events as e
 from syncfsm.capture import Exchange, Recorder
 from syncfsm.errors import ActiveSync, InvalidTransition, ProcessNotFound, VersionConflict
 from syncfsm.lifecycle import cancel, commit
-from syncfsm.log import EventLog
+from syncfsm.log import EventLog, StoredEvent, open_log
 from syncfsm.log.codec import from_row
 from syncfsm.log.verify import verify
 from syncfsm.process import Process, fold
@@ -301,6 +301,67 @@ class EventLogContract:
         log.forget(before=EPOCH + timedelta(days=1))
         with pytest.raises(ProcessNotFound, match="was forgotten meanwhile"):
             log.exchange(capture.id)
+
+    def test_every_place_is_scanned_with_its_row(self, log: EventLog) -> None:
+        add(log, add(log, None, STARTED), BEGAN)
+        places = list(log.scan())
+        assert [place.position for place in places] == [1, 2]
+        assert [place.row for place in places] == list(log.rows())
+        assert not any(place.problem or place.is_doubtful for place in places)
+        assert log.position_given() == 2
+        assert log.damages() == []
+
+    def test_an_empty_log_is_scanned_and_sound(self, log: EventLog) -> None:
+        assert list(log.scan()) == []
+        assert not log.position_given()
+        assert verify(log) == (0, [])
+
+    def test_reading_can_be_left_and_entered_again_and_writes_go_on(self, log: EventLog) -> None:
+        with log.reading():
+            assert list(log.scan()) == []
+        process = add(log, None, STARTED)
+        with log.reading():
+            assert len(list(log.scan())) == 1
+        add(log, process, BEGAN)
+        assert log.version("p1") == 2
+
+    def test_the_read_model_is_compared_with_the_state_by_the_events(self, log: EventLog) -> None:
+        process = add(log, None, STARTED)
+        assert log.model_doubt(process) is None
+        other = add_in_memory(process, BEGAN)
+        doubt = log.model_doubt(other)
+        assert doubt is not None
+        assert "state, version" in doubt
+
+    def test_restored_rows_keep_their_digests_and_make_the_read_model(self, log: EventLog) -> None:
+        sync = _done(120)
+        with open_log(":memory:") as source:
+            copy_of(sync, source)
+            rows = list(source.rows())
+        log.restore(iter(rows), lambda: [sync.process])
+        assert list(log.rows()) == rows
+        assert log.load("p1") == sync.process
+        assert verify(log) == (len(rows), [])
+
+    def test_a_restore_that_fails_midway_writes_nothing(self, log: EventLog) -> None:
+        process = add(log, None, STARTED)
+        with open_log(":memory:") as source:
+            other = add(source, None, STARTED, BEGAN, process_id="p2")
+            rows = list(source.rows())
+
+        def interrupted() -> Iterator[StoredEvent]:
+            yield from rows
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            log.restore(interrupted(), lambda: [other])
+        with pytest.raises(ActiveSync):
+            log.restore(iter(rows), lambda: [other])
+        with pytest.raises(VersionConflict):
+            log.restore([*rows, *log.rows("p1")], lambda: [other])
+        assert log.ids() == ["p1"]
+        add(log, process, BEGAN)
+        assert verify(log) == (2, [])
 
     def test_a_sound_log_verifies(self, log: EventLog) -> None:
         sync = _done(120)

@@ -18,7 +18,7 @@ from syncfsm.capture import Exchange
 from syncfsm.errors import VersionConflict
 from syncfsm.events import Recorded
 from syncfsm.failure import Failure
-from syncfsm.log import codec, verify
+from syncfsm.log import audit, codec
 from syncfsm.log import sqlite as sqlite_log
 from syncfsm.log.sqlite import SqliteLog
 from syncfsm.pages import PageRequest, Row, Rule
@@ -68,7 +68,7 @@ def without_the_idempotent_sink(patch: Patch) -> None:
 
 def without_the_digest(patch: Patch) -> None:
     """Events are not chained."""
-    for module in (codec, verify):
+    for module in (audit, codec):
         patch.setattr(module, "chain", lambda _previous, _row: "")
 
 

@@ -1,0 +1,67 @@
+"""Flip any one bit of any event in a log's file: `log verify` finds it and names the event."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from syncfsm.cli import main
+from syncfsm.log import open_log
+from syncfsm.log.protocol import StoredEvent
+from tests.busy import a_busy_log
+from tests.cells import places_of_events
+
+FLIPS = 200
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpointed log: three interleaved processes, small pages and large ones, events of every type."""
+    return a_busy_log(tmp_path_factory.mktemp("sound") / "log.db")
+
+
+def verified(path: Path) -> list[dict[str, Any]]:
+    """Return what the real command finds."""
+    done = CliRunner().invoke(main, ["log", "verify", str(path), "--json"])
+    answer = json.loads(done.stdout)
+    assert done.exit_code == (3 if answer["findings"] else 0), done.output
+    findings: list[dict[str, Any]] = answer["findings"]
+    return findings
+
+
+def rows_of(path: Path) -> list[StoredEvent]:
+    with open_log(path, read_only=True) as log:
+        return list(log.rows())
+
+
+def names(finding: dict[str, Any], row: StoredEvent) -> bool:
+    """Whether a finding is about this event."""
+    if finding["position"] != row.position:
+        return False
+    return finding["process"] is None or (finding["process"], finding["version"]) == (row.stream, row.version)
+
+
+def test_any_one_bit_of_any_event_shows_and_names_its_event(sound: Path, tmp_path: Path) -> None:
+    places, rows = places_of_events(sound), rows_of(sound)
+    assert sorted(places) == [row.position for row in rows]
+    assert verified(sound) == []
+    chance = random.Random(20)
+    path = tmp_path / "flipped.db"
+    found = 0
+    for _ in range(FLIPS):
+        row = chance.choice(rows)
+        place, bit = chance.choice(places[row.position]), chance.randrange(8)
+        data = bytearray(sound.read_bytes())
+        data[place] ^= 1 << bit
+        path.write_bytes(data)
+        findings = verified(path)
+        assert findings, f"bit {bit} of byte {place}, in position {row.position}, went unnoticed"
+        assert names(findings[0], row), f"bit {bit} of byte {place}, in {row}: {findings}"
+        assert len(findings) <= 3, findings
+        found += 1
+    assert found == FLIPS
