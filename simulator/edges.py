@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from simulator.faults import Faults, Visit
 from simulator.network import Crash
+from syncfsm.capture import Exchange
 from syncfsm.clock import Clock
 from syncfsm.errors import LogUnwritable
 from syncfsm.events import Recorded, Reject
@@ -40,14 +41,21 @@ class FaultyLog:
         """Leave everything but the append to the real log."""
         return getattr(self._inner, name)
 
-    def append(self, events: Sequence[Recorded], *, expected_version: int, after: Process) -> None:
+    def append(
+        self,
+        events: Sequence[Recorded],
+        *,
+        expected_version: int,
+        after: Process,
+        exchanges: Sequence[Exchange] = (),
+    ) -> None:
         """Append, unless something goes wrong."""
         kind = self._faults.visit("append").kind
         if kind == "crash_before_append":
             raise Crash
         if kind in {"disk_full", "log_locked"}:
             raise SimulatedUnwritable(f"simulated: {kind}")
-        self._inner.append(events, expected_version=expected_version, after=after)
+        self._inner.append(events, expected_version=expected_version, after=after, exchanges=exchanges)
         for recorded in events:
             self._on_recorded(recorded)
         if kind == "crash_after_append":

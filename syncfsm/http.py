@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
@@ -55,6 +55,18 @@ class Reply(msgspec.Struct, frozen=True):
 
     body: bytes
     headers: httpx.Headers
+
+
+class Api(Protocol):
+    """What answers requests: `HttpClient`, or what was captured of one."""
+
+    async def request(self, method: str, path: str, json: Any = None) -> Reply | Failure:
+        """Ask once."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release what is held."""
+        ...
 
 
 class _ErrorBody(msgspec.Struct):

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from syncfsm import events as e
+from syncfsm.capture import Recorder
 from syncfsm.clock import Clock, SystemClock
 from syncfsm.errors import ConfigurationError, NotActive, VersionConflict
 from syncfsm.limits import check_limits
@@ -35,8 +36,9 @@ def commit(
     at: datetime,
     meta: Mapping[str, str] | None = None,
     hooks: Sequence[Hook] = (),
+    recorder: Recorder | None = None,
 ) -> Process:
-    """Fold, append, adopt. Return the state after the events.
+    """Fold, append, adopt. Return the state after the events. What `recorder` has goes with them.
 
     Raises:
         InvalidTransition: An event is not legal. Nothing was written.
@@ -51,7 +53,10 @@ def commit(
     ]
     after = fold(process, recorded)
     assert after is not None, "an event leads to a state"
-    log.append(recorded, expected_version=version, after=after)
+    exchanges = recorder.pending() if recorder else ()
+    log.append(recorded, expected_version=version, after=after, exchanges=exchanges)
+    if recorder:
+        recorder.clear()
     for record in recorded:
         for hook in hooks:
             hook(after, record)

@@ -14,6 +14,7 @@ _COMMANDS = {
     # name       module, attribute
     "sync": ("sync", "sync"),
     "retry-rejects": ("retry_rejects", "retry_rejects"),
+    "rerun": ("rerun", "rerun"),
     "simulate": ("simulate", "simulate"),
     "serve": ("serve", "serve"),
     "log": ("log", "log"),
@@ -51,9 +52,10 @@ class _LazyGroup(click.Group):
 _HELP = {
     "sync": "Sync the people of an Attio workspace into a sink.",
     "retry-rejects": "Send the rejected records of a sync again.",
+    "rerun": "Run a captured sync through again, without network or key.",
     "simulate": "Run a sync in virtual time, against a fake Attio, under faults.",
     "serve": "Serve the fake Attio over HTTP on this machine.",
-    "log": "List, show and verify event logs.",
+    "log": "List, show and verify event logs, and forget what was captured.",
     "replay": "Show the state of a process at any version, and why.",
     "cancel": "Stop an active sync for good.",
 }

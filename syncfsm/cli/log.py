@@ -1,4 +1,4 @@
-"""`syncfsm log`: ls, show, verify, rejects."""
+"""`syncfsm log`: ls, show, verify, rejects, forget."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import click
 from msgspec import to_builtins
 
+from syncfsm.cli.forget import forget
 from syncfsm.cli.output import BROKEN, Command, json_option, print_json
 from syncfsm.cli.rejects import rejects
 from syncfsm.describe import event_words, plural
@@ -19,10 +20,11 @@ from syncfsm.summary import summary
 
 @click.group()
 def log() -> None:
-    """List, show and verify event logs."""
+    """List, show and verify event logs, and forget what was captured."""
 
 
 log.add_command(rejects)
+log.add_command(forget)
 
 
 @log.command(cls=Command)
@@ -32,16 +34,19 @@ def ls(*, log_path: str, as_json: bool) -> None:
     """List the processes of a log, oldest first."""
     with open_log(log_path, read_only=True) as events:
         processes = [events.load(process_id) for process_id in events.ids()]
+        captured = events.capture_counts()
     if as_json:
-        print_json({"processes": [summary(process) for process in processes]})
+        found = [{**summary(process), "captured": captured.get(process.id, 0)} for process in processes]
+        print_json({"processes": found})
         return
     for process in processes:
         progress = process.progress
+        kept = f", {plural(captured[process.id], 'answer')} captured" if process.id in captured else ""
         click.echo(
             f"{process.id}  {process.state:<12}  v{process.version:<6} "
             f"{process.started_at:%Y-%m-%d %H:%M:%S}  "
             f"{process.object} of {process.source} → {process.sink}: "
-            f"{plural(progress.fetched, 'record')} in {plural(progress.pages, 'page')}"
+            f"{plural(progress.fetched, 'record')} in {plural(progress.pages, 'page')}{kept}"
         )
     if not processes:
         click.echo("no processes yet", err=True)

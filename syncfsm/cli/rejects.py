@@ -75,6 +75,8 @@ def _next(process: Process, found: Sequence[Rejected], log_path: str) -> str:
     if process.is_active:
         return f"syncfsm replay {quote(log_path)} {process.id}"
     kind, _, base_url = process.source.partition(":")
+    if kind == "captured":
+        return "mend what is wrong, then run `syncfsm rerun` again; the first log has its captures"
     options = {
         "--source": kind,
         "--base-url": base_url,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from shlex import quote
 from typing import Any, TypeVar
 
@@ -44,6 +45,9 @@ _OPTIONS = (
     click.option(
         "--set", "settings", multiple=True, metavar="LIMIT=VALUE", help=f"Set a limit: {', '.join(LIMITS)}."
     ),
+    click.option(
+        "--capture", is_flag=True, help="Keep what comes in the log, for rerun. It holds personal data."
+    ),
     click.option("-v", "--verbose", is_flag=True, help="Write every event to stderr."),
     json_option,
 )
@@ -67,7 +71,7 @@ def limits(engine: Engine[Contact], unfinished: Process | None, settings: tuple[
     return with_limits((unfinished or engine.source).options, settings)
 
 
-class _Show:
+class Show:
     """Shows events as they come: a live line on a terminal, log lines elsewhere."""
 
     def __init__(self, key: str, *, verbose: bool, is_live: bool) -> None:
@@ -80,10 +84,12 @@ class _Show:
         self._hook: Hook = self.line or LogEvents(stderr_logger([key], level=level))
 
     def __call__(self, process: Process, recorded: Recorded) -> None:
+        """Show an event."""
         if self._verbose or recorded.type != "SyncFailed":  # which the report says in full
             self._hook(process, recorded)
 
     def close(self) -> None:
+        """Take the live line away."""
         if self.line is not None:
             self.line.close()
 
@@ -96,26 +102,43 @@ def run(log: EventLog, begin: Begin, *, as_json: bool, verbose: bool, **asked: A
     key = os.environ.get(KEY_VARIABLE, "")
     source = AttioSource(key, asked["object_"], base_url=asked["base_url"])
     transform = AttioPeople(source, companies=asked["companies"])
-    show = _Show(key, verbose=verbose, is_live=not as_json and not verbose and sys.stderr.isatty())
-    engine = Engine(log, source, open_sink(asked["sink_url"]), transform, hooks=[show])
+    show = Show(key, verbose=verbose, is_live=not as_json and not verbose and sys.stderr.isatty())
+    sink = open_sink(asked["sink_url"])
+    engine = Engine(log, source, sink, transform, hooks=[show], capture=asked["capture"])
     try:
-        return asyncio.run(_run(engine, begin))
+        return asyncio.run(_run(engine, partial(_begun, begin=begin, is_captured=asked["capture"])))
     finally:
         show.close()
 
 
 async def _run(engine: Engine[Contact], begin: Begin) -> Process | None:
     async with engine:
-        process = _begun(engine, begin)
+        process = begin(engine)
         return await engine.run(process.id) if process else None
 
 
-def _begun(engine: Engine[Contact], begin: Begin) -> Process | None:
+def _begun(engine: Engine[Contact], begin: Begin, *, is_captured: bool) -> Process | None:
+    """Begin, and say what is not to be expected."""
     process = begin(engine)
-    if process is not None and process.version > 1:
+    if process is None:
+        return None
+    if process.version > 1:
         place = f"at version {process.version}, {process.page_size} records a page"
         click.echo(f"going on with process {process.id} {place}{_page_size_kept(process)}", err=True)
+    for words in _capture_words(engine.log, process, is_captured=is_captured):
+        click.echo(words, err=True)
     return process
+
+
+def _capture_words(log: EventLog, process: Process, *, is_captured: bool) -> Iterator[str]:
+    """Yield what to know of a capture: that it is on, and that it has a gap."""
+    was_captured = process.id in log.capture_counts()
+    if is_captured:
+        yield "capture is on: the log keeps what comes, personal data too; `syncfsm log forget` deletes it"
+    if process.progress.pages and is_captured and not was_captured:
+        yield "what came before was not captured, so this process cannot be run again with `syncfsm rerun`"
+    if was_captured and not is_captured:
+        yield "captured until here, and no more without --capture: `syncfsm rerun` will not run this process"
 
 
 def _page_size_kept(process: Process) -> str:
@@ -165,6 +188,8 @@ _LASTING = {
 
 
 def _what_next(process: Process) -> str:
+    if process.source.startswith("captured:"):
+        return "a re-run begins anew each time: mend what is wrong and run the same command again"
     if not process.is_resumable:
         return "going on would not help: mend the cause and run again, which starts anew"
     reason = process.failure.reason if process.failure else ""

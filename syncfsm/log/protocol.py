@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol, Self
 
+from syncfsm.capture import Captured, Exchange, Forgotten
 from syncfsm.events import Mode, Recorded, Value
 from syncfsm.process import Process
 
@@ -40,13 +41,21 @@ class EventLog(Protocol):
         """Close the log."""
         ...
 
-    def append(self, events: Sequence[Recorded], *, expected_version: int, after: Process) -> None:
+    def append(
+        self,
+        events: Sequence[Recorded],
+        *,
+        expected_version: int,
+        after: Process,
+        exchanges: Sequence[Exchange] = (),
+    ) -> None:
         """Append the events of one process, all or none, and update the read model.
 
         Args:
             events: At least one, all of one stream, with versions from `expected_version + 1` on.
             expected_version: The version the stream must have now; 0 for a new one.
             after: The state that the events lead to.
+            exchanges: What came from outside and led to the events, to be kept with them.
 
         Raises:
             VersionConflict: Another worker appended first.
@@ -98,6 +107,30 @@ class EventLog(Protocol):
 
     def last_sync_time(self, source: str, object_: str, sink: str) -> datetime | None:
         """Return the watermark of the last completed sync of this source object into this sink."""
+        ...
+
+    def captures(self, process_id: str) -> list[Captured]:
+        """Return what is kept of a process of what came from outside, in the order in which it came."""
+        ...
+
+    def exchange(self, capture_id: int) -> Exchange:
+        """Return a captured exchange with its body.
+
+        Raises:
+            ProcessNotFound: It was forgotten meanwhile.
+        """
+        ...
+
+    def capture_counts(self) -> dict[str, int]:
+        """Return how many exchanges are kept of each process that has any."""
+        ...
+
+    def forget(self, *, before: datetime, process_id: str | None = None) -> Forgotten:
+        """Delete the captures of one process, or of all, that came before a moment; never an event.
+
+        Raises:
+            LogUnwritable: The file cannot be written now, or another program holds what is to go.
+        """
         ...
 
     def close(self) -> None:

@@ -2,7 +2,8 @@
 
 `events` is the truth: append-only by triggers, unique in (stream, version). `processes` is a read model,
 changed in the same transaction, with a snapshot of the state; its partial unique index is what refuses a
-second active sync of the same source object, even between two workers.
+second active sync of the same source object, even between two workers. `captures` is empty unless a sync was
+asked to keep what came; it is personal data, and the one table from which rows may be deleted.
 """
 
 from __future__ import annotations
@@ -69,3 +70,20 @@ def m002_processes(db: Database) -> None:
 def m003_modes(db: Database) -> None:
     """Tell retries of rejects from syncs of all records; until now there were only these."""
     db.execute("ALTER TABLE processes ADD COLUMN mode TEXT NOT NULL DEFAULT 'initial'")
+
+
+@migrations()
+def m004_captures(db: Database) -> None:
+    """Create the room for what came from outside, for syncs that keep it; it may be deleted again."""
+    db.execute("""
+        CREATE TABLE captures (
+            id      INTEGER PRIMARY KEY,
+            stream  TEXT NOT NULL,
+            version INTEGER NOT NULL,
+            at      TEXT NOT NULL,
+            request TEXT NOT NULL,
+            as_of   TEXT NOT NULL,
+            body    BLOB NOT NULL
+        ) STRICT
+    """)
+    db.execute("CREATE INDEX captures_by_stream ON captures (stream)")

@@ -16,8 +16,10 @@ from typing import Any, Literal, Self
 
 from sqlite_utils import Database
 
+from syncfsm.capture import Captured, Exchange, Forgotten
 from syncfsm.errors import ActiveSync, LogError, ProcessNotFound, VersionConflict
 from syncfsm.events import Mode, Recorded
+from syncfsm.log import captures
 from syncfsm.log.codec import (
     SNAPSHOT_SCHEMA,
     format_time,
@@ -84,7 +86,14 @@ class SqliteLog:
         """Close the file."""
         self.close()
 
-    def append(self, events: Sequence[Recorded], *, expected_version: int, after: Process) -> None:
+    def append(
+        self,
+        events: Sequence[Recorded],
+        *,
+        expected_version: int,
+        after: Process,
+        exchanges: Sequence[Exchange] = (),
+    ) -> None:
         """See `EventLog.append`."""
         assert events, "an append has at least one event"
         stream = events[0].stream
@@ -93,6 +102,8 @@ class SqliteLog:
             with self._conflicts(stream, expected_version, after), self._db.atomic():
                 self._connection.executemany(_INSERT_EVENT, map(_event_values, rows))
                 self._connection.execute(_UPSERT_PROCESS, _process_values(after))
+                if exchanges:
+                    captures.insert(self._connection, stream, rows[0].version, rows[0].at, exchanges)
 
     def read(self, process_id: str, *, after: int = 0, until: int | None = None) -> Iterator[Recorded]:
         """See `EventLog.read`."""
@@ -161,6 +172,26 @@ class SqliteLog:
         """
         (text,) = self._one(sql, (source, object_, sink)) or (None,)
         return parse_time(text) if text else None
+
+    def captures(self, process_id: str) -> list[Captured]:
+        """See `EventLog.captures`."""
+        with self._translated():
+            return list(captures.select(self._connection, process_id))
+
+    def exchange(self, capture_id: int) -> Exchange:
+        """See `EventLog.exchange`."""
+        with self._translated():
+            return captures.exchange(self._connection, capture_id)
+
+    def capture_counts(self) -> dict[str, int]:
+        """See `EventLog.capture_counts`."""
+        with self._translated():
+            return captures.counts(self._connection)
+
+    def forget(self, *, before: datetime, process_id: str | None = None) -> Forgotten:
+        """See `EventLog.forget`."""
+        with self._translated():
+            return captures.forget(self._connection, self.path, format_time(before), process_id)
 
     def close(self) -> None:
         """See `EventLog.close`."""

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from syncfsm.capture import Exchange, Recorder
 from syncfsm.clock import Clock, SystemClock
 from syncfsm.errors import ConfigurationError
 from syncfsm.events import Options, Order
@@ -27,7 +28,7 @@ from syncfsm.sources.protocol import Page
 if TYPE_CHECKING:
     import httpx
 
-    from syncfsm.http import Reply
+    from syncfsm.http import Api, Reply
 
 KIND = "attio"
 """What contacts and logs call this source."""
@@ -66,6 +67,7 @@ class AttioSource:
         transport: Where requests go; the network if `None`.
         reads_per_s: The most requests in any one second.
         options: The rules and limits of its syncs.
+        api: What answers in the place of the network: `attio_captured.CapturedApi`.
 
     Raises:
         ConfigurationError: The key or the URL cannot be used.
@@ -81,6 +83,7 @@ class AttioSource:
         transport: httpx.AsyncBaseTransport | None = None,
         reads_per_s: int = READS_PER_S,
         options: Options | None = None,
+        api: Api | None = None,
     ) -> None:
         from syncfsm.http import HttpClient  # noqa: PLC0415 - a client is loaded when it is used
 
@@ -88,7 +91,8 @@ class AttioSource:
             raise ConfigurationError(f"there is no Attio key: set {KEY_VARIABLE}")
         self._clock = clock or SystemClock()
         self._sorts = dict(_SORTS)
-        self._http = HttpClient(
+        self._recorder: Recorder | None = None
+        self._api = api or HttpClient(
             "Attio",
             base_url,
             f"Bearer {api_key.strip()}",
@@ -148,17 +152,26 @@ class AttioSource:
         # A company that cannot be read, or is gone, has no name; its people still go through.
         return dict.fromkeys(record_ids) | dict(filter(None, map(to_company_name, rows)))
 
+    def record(self) -> Recorder:
+        """Keep every answer from now on, those of look-ups too. See `capture`."""
+        self._recorder = self._recorder or Recorder()
+        return self._recorder
+
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._api.aclose()
 
     async def _query(self, object_: str, body: dict[str, Any]) -> Reply | Failure:
         return await self._request("POST", f"/v2/objects/{quote(object_, safe='')}/records/query", body)
 
     async def _request(self, method: str, path: str, body: Any = None) -> Reply | Failure:
-        reply = await self._http.request(method, path, body)
-        if isinstance(reply, Failure) and reply.kind is FailureKind.UNAUTHORIZED:
-            return _key_refused(reply.status)
+        reply = await self._api.request(method, path, body)
+        if isinstance(reply, Failure):
+            return _key_refused(reply.status) if reply.kind is FailureKind.UNAUTHORIZED else reply
+        if self._recorder is not None:
+            self._recorder.keep(
+                Exchange(request=request_text(method, path, body), as_of=_said_as_of(reply), body=reply.body)
+            )
         return reply
 
     async def _get(self, path: str, type_: type[Token]) -> Token | Failure:
@@ -192,11 +205,23 @@ class AttioSource:
 
     def _as_of(self, reply: Reply) -> datetime:
         """Return the instant the answer reflects, by the server where it says so."""
-        accurate_at = reply.headers.get("x-accurate-at")
-        try:
-            return datetime.fromisoformat(accurate_at[:26] + "Z") if accurate_at else self._clock.now()
-        except ValueError:
-            return self._clock.now()
+        said = _said_as_of(reply)
+        return datetime.fromisoformat(said) if said else self._clock.now()
+
+
+def _said_as_of(reply: Reply) -> str:
+    """Return the instant that an answer says it reflects, or nothing."""
+    said: str = reply.headers.get("x-accurate-at", "")[:26] + "Z"
+    try:
+        datetime.fromisoformat(said)
+    except ValueError:
+        return ""
+    return said
+
+
+def request_text(method: str, path: str, body: Any = None) -> str:
+    """Return a request as text, the same for the same request."""
+    return f"{method} {path}" + ("" if body is None else f" {msgspec.json.encode(body).decode()}")
 
 
 def _page_body(request: PageRequest, sorts: list[dict[str, str]]) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def to_record(row: msgspec.Raw, order: Order) -> Record:
     try:
         record_id, key = _place(raw, order)
     except (msgspec.DecodeError, IndexError, ValueError) as error:
-        return Record(id=_id_of(raw), key="", raw=raw, problem=f"cannot be placed: {_reason(error)}")
+        return Record(id=id_of(raw), key="", raw=raw, problem=f"cannot be placed: {_reason(error)}")
     return Record(id=record_id, key=key, raw=raw, problem="" if record_id else "has no record id")
 
 
@@ -116,7 +116,8 @@ def _place(raw: bytes, order: Order) -> tuple[str, str]:
     return placed.id.record_id, normal_timestamp(placed.values.created_at[0].value)
 
 
-def _id_of(raw: bytes) -> str:
+def id_of(raw: bytes) -> str:
+    """Return the id of a row, or nothing."""
     try:
         return _identified.decode(raw).id.record_id
     except msgspec.DecodeError:

@@ -57,6 +57,15 @@ def test_the_engine_of_the_embedding_page_runs(at_home: Server, capsys: pytest.C
     assert len(Path("people.jsonl").read_text().splitlines()) == len(at_home.world.entities("people"))
 
 
+def test_the_capture_and_the_rerun_of_the_privacy_page_bring_the_same(
+    at_home: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example,) = blocks("docs/privacy.md", "python")
+    run_block(example)
+    assert "COMPLETED" in capsys.readouterr().out
+    assert Path("again.jsonl").read_bytes() == Path("people.jsonl").read_bytes()
+
+
 def test_the_sink_and_the_hook_of_the_embedding_page_work(
     at_home: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,7 +86,7 @@ def test_the_transform_of_the_embedding_page_works() -> None:
     assert ready.items == ({"external_id": "r1", "url": "https://x.example"},)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md", "docs/simulation.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md", "docs/simulation.md", "docs/privacy.md"])
 def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str) -> None:
     url = serve(1000).url
     for scenario in blocks(page, "toml"):

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from syncfsm.cli import main
+from syncfsm.log import open_log
 from tests.acceptance.careless import LASTING, MARKERS, PASSING, Careless, mark, spoil
 from tests.acceptance.conftest import KEY, Cli, Server
 
@@ -90,6 +91,10 @@ def test_a_key_that_the_server_repeats_is_in_no_file_and_on_no_terminal(
     assert KEY not in said
     for path in cli.folder.iterdir():
         assert KEY.encode() not in path.read_bytes(), path
+    with open_log(cli.folder / "sync.db") as log:
+        kept = [log.exchange(capture.id) for capture in log.captures(log.ids()[0])]
+    assert bool(kept) is bool(capture)
+    assert not any(KEY in f"{exchange.request} {exchange.as_of} {exchange.body!r}" for exchange in kept)
     connection = sqlite3.connect(cli.folder / "contacts.db")
     urls = connection.execute("SELECT DISTINCT substr(source_url, 1, 13) FROM contacts").fetchall()
     connection.close()
@@ -136,3 +141,59 @@ def test_a_secret_in_an_option_is_refused_and_not_shown(cli: Cli, option: tuple[
         assert KEY.encode() not in path.read_bytes()
         assert KEY not in path.name
         assert b"hunter2" not in path.read_bytes()
+
+
+def contacts(path: Path) -> list[tuple[str, ...]]:
+    connection = sqlite3.connect(path)
+    columns = "external_id, first_name, last_name, company, role, phone_numbers, emails, source_url"
+    rows = connection.execute(f"SELECT {columns} FROM contacts ORDER BY external_id").fetchall()
+    connection.close()
+    return rows
+
+
+def test_a_captured_sync_runs_again_without_key_or_network_and_is_forgotten(server: Server, cli: Cli) -> None:
+    _, err = cli(*cli.sync_args(server.url), "--capture")
+    assert "capture is on: the log keeps what comes, personal data too" in err
+    (listed,) = cli.json("log", "ls", "sync.db")["processes"]
+    assert listed["captured"] >= 9  # two checks, six pages and a look-up
+    assert " answers captured" in cli("log", "ls", "sync.db")[0]
+    server.hold_after(0)
+    del cli.env["ATTIO_API_KEY"]
+    for _ in range(2):  # a re-run begins anew each time
+        again = cli.json("rerun", "sync.db", "--sink", "sqlite:again.db", "--log", "again.db-log")
+        assert (again["state"], again["fetched"], again["rejected"]) == ("COMPLETED", 300, 6)
+        assert again["source"] == f"captured:{listed['process']}"
+    assert contacts(cli.folder / "again.db") == contacts(cli.folder / "contacts.db")
+    assert len(cli.json("log", "rejects", "again.db-log")["rejects"]) == 6
+    cli("log", "rejects", "again.db-log")
+    assert cli.json("log", "forget", "sync.db", "--older-than", "1h")["exchanges"] == 0
+    forgotten = cli.json("log", "forget", "sync.db", "--older-than", "0s", "--process", listed["process"][:5])
+    assert (forgotten["exchanges"], forgotten["left"]) == (listed["captured"], 0)
+    assert forgotten["freed_bytes"] > 10_000
+    _, err = cli("rerun", "sync.db", "--sink", "sqlite:again.db", status=2)
+    assert "nothing in sync.db was captured" in err
+    assert cli.json("log", "verify", "sync.db")["findings"] == []
+    assert_no_marker("", cli.folder)
+
+
+def test_a_capture_with_a_gap_is_said_to_have_one(server: Server, cli: Cli) -> None:
+    for queries, capture, words in (
+        (2, ("--capture",), "capture is on"),
+        (2, (), "captured until here, and no more without --capture"),
+    ):
+        server.hold_after(queries)
+        process = cli.start(*cli.sync_args(server.url), *capture)
+        assert server.is_holding.wait(30)
+        process.kill()
+        assert process.stderr is not None
+        assert words in process.communicate()[1]
+    server.hold_after(None)
+    cli(*cli.sync_args(server.url), "--capture")
+    _, err = cli("rerun", "sync.db", "--sink", "sqlite:again.db", status=2)
+    assert "pages were not captured, the first at version" in err
+
+
+@pytest.mark.parametrize("text", ["30", "d", "1.5h", "-1d", "1w", "30 d", ""])
+def test_what_is_no_length_of_time_is_refused_with_some_that_are(cli: Cli, text: str) -> None:
+    _, err = cli("log", "forget", "sync.db", f"--older-than={text}", status=2)
+    assert "such as 30d, 12h or 90m" in err

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import pytest
 
 from syncfsm import events as e
+from syncfsm.capture import Exchange, Recorder
 from syncfsm.errors import ActiveSync, InvalidTransition, ProcessNotFound, VersionConflict
 from syncfsm.lifecycle import cancel, commit
 from syncfsm.log import EventLog
@@ -44,8 +45,23 @@ BEGAN = e.FetchingBegan(found={"workspace": "northwind"})
 CANCELLED = e.SyncCancelled(by="test", why="")
 
 
-def add(log: EventLog, process: Process | None, *events: e.Event, process_id: str = "p1") -> Process:
-    return commit(log, process, process_id, events, at=EPOCH)
+PAGE = Exchange(request="POST /people", as_of="2026-01-01T00:00:00Z", body=b'{"data":["Ada"]}')
+LOOK_UP = Exchange(request="POST /companies", as_of="", body=b"")
+
+
+def add(
+    log: EventLog,
+    process: Process | None,
+    *events: e.Event,
+    process_id: str = "p1",
+    exchanges: Sequence[Exchange] = (),
+) -> Process:
+    recorder = Recorder()
+    for exchange in exchanges:
+        recorder.keep(exchange)
+    process = commit(log, process, process_id, events, at=EPOCH, recorder=recorder)
+    assert recorder.pending() == ()
+    return process
 
 
 def copy_of(sync: PureSync, log: EventLog) -> None:
@@ -191,6 +207,44 @@ class EventLogContract:
     def test_an_unknown_process_is_said_to_be_unknown(self, log: EventLog) -> None:
         with pytest.raises(ProcessNotFound, match="p9"):
             log.load("p9")
+
+    def test_what_was_captured_comes_with_the_events_it_led_to(self, log: EventLog) -> None:
+        process = add(log, add(log, None, STARTED), BEGAN, exchanges=(PAGE, LOOK_UP))
+        add(log, None, _started(object="companies"), process_id="p2", exchanges=(PAGE,))
+        kept = log.captures("p1")
+        assert [(capture.version, capture.request) for capture in kept] == [
+            (2, "POST /people"),
+            (2, "POST /companies"),
+        ]
+        assert [log.exchange(capture.id) for capture in kept] == [PAGE, LOOK_UP]
+        assert log.capture_counts() == {"p1": 2, "p2": 1}
+        assert log.load("p1") == process
+
+    def test_of_an_append_that_is_refused_nothing_is_captured(self, log: EventLog) -> None:
+        process = add(log, None, STARTED)
+        add(log, process, BEGAN)
+        with pytest.raises(VersionConflict):
+            add(log, process, CANCELLED, exchanges=(PAGE,))
+        assert log.captures("p1") == []
+
+    def test_captures_are_forgotten_by_age_and_process_and_events_are_not(self, log: EventLog) -> None:
+        add(log, None, STARTED, exchanges=(PAGE, LOOK_UP))
+        add(log, None, _started(object="companies"), process_id="p2", exchanges=(PAGE,))
+        later = EPOCH + timedelta(microseconds=1)
+        before = list(log.rows())
+        assert log.forget(before=EPOCH).exchanges == 0
+        assert log.forget(before=later, process_id="p1").exchanges == 2
+        assert log.capture_counts() == {"p2": 1}
+        assert log.forget(before=later).exchanges == 1
+        assert (log.capture_counts(), log.captures("p2")) == ({}, [])
+        assert list(log.rows()) == before
+
+    def test_a_capture_that_was_forgotten_meanwhile_is_said_to_be(self, log: EventLog) -> None:
+        add(log, None, STARTED, exchanges=(PAGE,))
+        (capture,) = log.captures("p1")
+        log.forget(before=EPOCH + timedelta(days=1))
+        with pytest.raises(ProcessNotFound, match="was forgotten meanwhile"):
+            log.exchange(capture.id)
 
     def test_a_sound_log_verifies(self, log: EventLog) -> None:
         sync = _done(120)

@@ -116,7 +116,7 @@ def test_a_body_past_the_limit_is_refused_before_it_is_read_to_its_end() -> None
                 yield b"x" * 1_000_000
 
     source = answering(lambda _request: httpx.Response(200, stream=Endless()))
-    source._http._body_bytes_max = 3_000_000
+    source._api._body_bytes_max = 3_000_000
     failure = asyncio.run(source.fetch(REQUEST))
     assert isinstance(failure, Failure)
     assert failure.kind is FailureKind.TOO_LARGE
@@ -344,7 +344,7 @@ def test_nothing_that_a_server_says_is_repeated_but_a_code(answer: httpx.Respons
 
     source = AttioSource(KEY, base_url=BASE_URL, clock=TestClock(), transport=httpx.MockTransport(respond))
     failures = asyncio.run(source.fetch(REQUEST)), asyncio.run(source.check())
-    shown = texts_of(failures) + texts_of(source) + texts_of(source._http)
+    shown = texts_of(failures) + texts_of(source) + texts_of(source._api)
     assert KEY not in shown
     assert "ada@" not in shown
 

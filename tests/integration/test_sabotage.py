@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from simulator.scenario import load_scenario
 from simulator.sweep import sweep
 from syncfsm import http, pagination
+from syncfsm.capture import Exchange
 from syncfsm.errors import VersionConflict
 from syncfsm.events import Recorded
 from syncfsm.failure import Failure
@@ -76,10 +77,15 @@ def without_the_version_check(patch: Patch) -> None:
     checked = SqliteLog.append
 
     def unchecked(
-        log: SqliteLog, events: Sequence[Recorded], *, expected_version: int, after: Process
+        log: SqliteLog,
+        events: Sequence[Recorded],
+        *,
+        expected_version: int,
+        after: Process,
+        exchanges: Sequence[Exchange],
     ) -> None:
         try:
-            checked(log, events, expected_version=expected_version, after=after)
+            checked(log, events, expected_version=expected_version, after=after, exchanges=exchanges)
         except VersionConflict:
             current = log.load(after.id).version
             moved = [replace(event, version=event.version + current - expected_version) for event in events]

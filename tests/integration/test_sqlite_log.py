@@ -6,16 +6,18 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from syncfsm import events as e
+from syncfsm.capture import Exchange, Forgotten
 from syncfsm.errors import CorruptLog, LogError, LogUnwritable, ProcessNotFound
 from syncfsm.log import EventLog, open_log
 from syncfsm.log.verify import verify
 from tests.contracts.event_log import BEGAN, STARTED, EventLogContract, add, copy_of
-from tests.pure import PureSync, Row, people, slice_of
+from tests.pure import EPOCH, PureSync, Row, people, slice_of
 
 
 class TestSqliteFile(EventLogContract):
@@ -245,3 +247,60 @@ def test_a_version_larger_than_any_number_of_sqlite_is_all_there_is(path: Path) 
     with open_log(path) as log:
         (process_id,) = log.ids()
         assert list(log.read(process_id, until=10**30)) == list(log.read(process_id))
+
+
+def bytes_of(path: Path) -> bytes:
+    """Return the bytes of a log and of the files that SQLite keeps beside it."""
+    return b"".join(file.read_bytes() for file in sorted(path.parent.glob(f"{path.name}*")))
+
+
+def test_what_is_forgotten_is_in_no_byte_of_the_logs_files(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    name = "Marker-Quillfeather"
+    body = "".join(f"{name} {number} " for number in range(5000)).encode()
+    exchanges = [Exchange(request=f"POST /{name}/{number}", as_of="", body=body) for number in range(20)]
+    with open_log(path) as log:
+        process = add(log, None, STARTED, exchanges=exchanges)
+        connection = sqlite3.connect(path)
+        (stored,) = connection.execute("SELECT body FROM captures LIMIT 1").fetchone()
+        connection.close()
+        traces = [name.encode(), *(stored[start : start + 64] for start in range(0, len(stored) - 64, 2000))]
+        assert len(traces) > 5
+        add(log, process, BEGAN)
+        assert all(trace in bytes_of(path) for trace in traces)
+        size = len(bytes_of(path))
+        forgotten = log.forget(before=EPOCH + timedelta(days=1))
+        assert not any(trace in bytes_of(path) for trace in traces)
+        assert size - len(bytes_of(path)) > 20 * len(stored) * 0.9
+        assert forgotten == Forgotten(exchanges=20, freed_bytes=forgotten.freed_bytes)
+        assert forgotten.freed_bytes > 20 * len(stored) * 0.9
+        assert verify(log) == (2, [])
+    assert not any(trace in bytes_of(path) for trace in traces)
+
+
+def test_forgetting_beside_a_reader_says_that_the_bytes_are_still_there(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    with open_log(path, busy_timeout_s=0.01) as log:
+        add(log, None, STARTED, exchanges=[Exchange(request="POST /x", as_of="", body=b"Ada")])
+        reader = sqlite3.connect(path, isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM captures").fetchall()
+        with pytest.raises(LogUnwritable, match="run the same command again when that program is done"):
+            log.forget(before=EPOCH + timedelta(days=1))
+        reader.execute("ROLLBACK")
+        reader.close()
+        assert log.forget(before=EPOCH + timedelta(days=1)).exchanges == 0
+        assert b"POST /x" not in bytes_of(path)
+
+
+def test_a_log_from_before_captures_can_be_read_without_being_changed(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE captures")
+        connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'm004_captures'")
+    connection.close()
+    with open_log(path, read_only=True) as log:
+        (process_id,) = log.ids()
+        assert (log.capture_counts(), log.captures(process_id)) == ({}, [])
+    with open_log(path) as log:
+        add(log, None, STARTED, process_id="p2", exchanges=[Exchange(request="x", as_of="", body=b"")])
+        assert log.capture_counts() == {"p2": 1}

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from syncfsm.capture import Exchange
 from syncfsm.engine import Engine
 from syncfsm.events import Recorded
 from syncfsm.failure import Failure, FailureKind
@@ -35,10 +36,17 @@ class MortalLog(SqliteLog):
         self.deaths = deaths
         self.appends = 0
 
-    def append(self, events: Sequence[Recorded], *, expected_version: int, after: Process) -> None:
+    def append(
+        self,
+        events: Sequence[Recorded],
+        *,
+        expected_version: int,
+        after: Process,
+        exchanges: Sequence[Exchange] = (),
+    ) -> None:
         self.appends += 1
         self._die("before")
-        super().append(events, expected_version=expected_version, after=after)
+        super().append(events, expected_version=expected_version, after=after, exchanges=exchanges)
         self._die("after")
 
     def _die(self, when: str) -> None:
