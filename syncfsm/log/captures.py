@@ -57,21 +57,32 @@ def counts(connection: sqlite3.Connection) -> dict[str, int]:
 def forget(connection: sqlite3.Connection, path: str, before: str, stream: str | None) -> Forgotten:
     """Delete what came before a moment, and see that its bytes are gone from the log's files.
 
-    SQLite only unlinks what is deleted: `secure_delete` writes zeros over it, `VACUUM` gives the room back,
-    and a truncating checkpoint empties the write-ahead log, where copies of old pages are.
+    SQLite only unlinks what is deleted: `secure_delete` writes zeros over it, and a truncating checkpoint
+    empties the write-ahead log, where copies of old pages are. `VACUUM` then gives the room back; it needs as
+    much for a while, and where there is none, the bytes are gone all the same.
     """
     bytes_before = _file_bytes(path)
     connection.execute("PRAGMA secure_delete = ON")
     sql = "DELETE FROM captures WHERE at < ?1 AND (?2 IS NULL OR stream = ?2)"
     deleted = connection.execute(sql, (before, stream)).rowcount
+    _checkpoint(connection, path, deleted)
     connection.execute("VACUUM")
+    _checkpoint(connection, path, deleted)
+    return Forgotten(exchanges=deleted, freed_bytes=max(0, bytes_before - _file_bytes(path)))
+
+
+def _checkpoint(connection: sqlite3.Connection, path: str, deleted: int) -> None:
+    """Empty the write-ahead log.
+
+    Raises:
+        LogUnwritable: Another program is reading from it.
+    """
     (is_busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if is_busy:
         raise LogUnwritable(
             f"{deleted} captured answers are deleted, but another program is reading {path}, and what it "
             f"reads is still in {path}-wal: run the same command again when that program is done"
         )
-    return Forgotten(exchanges=deleted, freed_bytes=max(0, bytes_before - _file_bytes(path)))
 
 
 def _has_table(connection: sqlite3.Connection) -> bool:

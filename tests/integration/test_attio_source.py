@@ -294,7 +294,7 @@ def test_the_name_of_a_source_is_its_kind_and_where_it_is_if_it_is_elsewhere() -
 
 
 KEY = "planted-key-0123456789"
-SAID = {"code": KEY, "message": f"{KEY} may not see ada@x.example", "type": KEY}
+SAID = {"code": f"{KEY} ada@x.example", "message": f"{KEY} may not see ada@x.example", "type": KEY}
 
 
 def texts_of(thing: object) -> str:

@@ -278,6 +278,21 @@ def test_what_is_forgotten_is_in_no_byte_of_the_logs_files(tmp_path: Path) -> No
     assert not any(trace in bytes_of(path) for trace in traces)
 
 
+def test_what_is_forgotten_is_gone_even_where_there_is_no_room_to_make_the_file_smaller(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "log.db"
+    with open_log(path) as log:
+        add(log, None, STARTED, exchanges=[Exchange(request="POST /Quill", as_of="", body=b"Ada" * 99)])
+        connection = log._connection  # type: ignore[attr-defined]
+        denied = (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DENY)  # which a VACUUM does, as its first step
+        connection.set_authorizer(lambda action, *_: denied[1] if action == denied[0] else sqlite3.SQLITE_OK)
+        with pytest.raises(LogError):
+            log.forget(before=EPOCH + timedelta(days=1))
+        connection.set_authorizer(None)
+        assert b"POST /Quill" not in bytes_of(path)
+
+
 def test_forgetting_beside_a_reader_says_that_the_bytes_are_still_there(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
     with open_log(path, busy_timeout_s=0.01) as log:
