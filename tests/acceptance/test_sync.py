@@ -149,6 +149,39 @@ def test_an_unfinished_sync_goes_on_with_its_own_order_or_starts_anew(serve: Ser
     assert cli.sync(server.url, "--fresh")["created"] == 120
 
 
+def test_what_is_asked_for_and_not_heeded_or_cancelled_is_said(serve: Serve, cli: Cli) -> None:
+    server = serve(120)
+    server.hold_after(2)
+    process = cli.start(*cli.sync_args(server.url))
+    assert server.is_holding.wait(30)
+    process.kill()
+    process.communicate()
+    server.hold_after(2)
+    process = cli.start(*cli.sync_args(server.url), "--page-size", 20)
+    assert server.is_holding.wait(30)
+    process.kill()
+    _, err = process.communicate()
+    assert "50 records a page, as it began, not 20: an active sync keeps its page size" in err
+    server.hold_after(None)
+    active = cli.json("log", "ls", "sync.db")["processes"][0]["process"]
+    _, err = cli(*cli.sync_args(server.url), "--fresh", "--page-size", 20)
+    assert f"cancelled process {active}, which was active: --fresh starts anew" in err
+    assert "keeps its page size" not in err
+
+
+def test_a_failure_that_the_same_command_would_meet_again_says_what_to_change(serve: Serve, cli: Cli) -> None:
+    server = serve(1)
+    _, err = cli(*cli.sync_args(server.url), "--object", "persons", status=1)
+    assert "the same command would fail again: name another with --object" in err
+    with sqlite3.connect(cli.folder / "contacts.db") as connection:
+        connection.execute("CREATE TABLE contacts (id INTEGER PRIMARY KEY)")
+    connection.close()
+    _, err = cli(*cli.sync_args(server.url), status=1)
+    assert "another program's: it has a table `contacts` of another shape; name another file." in err
+    assert "the same command would fail again: name another file with --sink" in err
+    assert cli.sync(server.url, "--sink", "sqlite:mine.db")["created"] == 1
+
+
 def test_a_limit_that_a_failure_names_is_raised_by_the_words_it_says(serve: Serve, cli: Cli) -> None:
     server = serve(60)
     by_id = sorted(server.world.entities("people").values(), key=lambda person: person.record_id)
