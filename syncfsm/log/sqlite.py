@@ -96,18 +96,18 @@ class SqliteLog:
 
     def read(self, process_id: str, *, after: int = 0, until: int | None = None) -> Iterator[Recorded]:
         """See `EventLog.read`."""
-        sql = f"""
-            SELECT {_COLUMNS} FROM events
+        sql = """
+            SELECT position, version, type, schema, at, data, meta, digest FROM events
             WHERE stream = ? AND version > ? AND version <= ? ORDER BY version
-        """  # noqa: S608 - the columns are ours
+        """
         last = 2**63 - 1 if until is None else min(until, 2**63 - 1)
         with self._translated():
-            yield from from_columns(self._connection.execute(sql, (process_id, after, last)))
+            yield from from_columns(process_id, self._connection.execute(sql, (process_id, after, last)))
 
     def rows(self, process_id: str | None = None) -> Iterator[StoredEvent]:
         """See `EventLog.rows`."""
         where, values = ("", ()) if process_id is None else ("WHERE stream = ?", (process_id,))
-        sql = f"SELECT {_COLUMNS} FROM events {where} ORDER BY position"  # noqa: S608 - likewise
+        sql = f"SELECT {_COLUMNS} FROM events {where} ORDER BY position"  # noqa: S608 - the columns are ours
         with self._translated():
             for columns in self._connection.execute(sql, values):
                 yield _row(columns)
