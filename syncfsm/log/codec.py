@@ -9,7 +9,6 @@ from hashlib import blake2b
 from typing import Any
 
 import msgspec
-from msgspec.structs import astuple
 
 from syncfsm.errors import CorruptLog
 from syncfsm.events import EVENT_TYPES, Event, Recorded
@@ -83,18 +82,23 @@ def chain(previous: str, row: StoredEvent) -> str:
 
 def from_row(row: StoredEvent) -> Recorded:
     """Return the event of a row. See `from_columns`."""
-    return next(from_columns((astuple(row),)))
+    columns = (row.position, row.version, row.type, row.schema, row.at, row.data, row.meta, row.digest)
+    return next(from_columns(row.stream, (columns,)))
 
 
-def from_columns(rows: Iterable[tuple[Any, ...]]) -> Iterator[Recorded]:
-    """Yield the events of rows given as plain tuples, with the columns in the order of `StoredEvent`.
+def from_columns(stream: str, rows: Iterable[tuple[Any, ...]]) -> Iterator[Recorded]:
+    """Yield the events of one stream, of rows that come as plain tuples, as a table gives them.
 
     A replay spends its time here, so that nothing is made of a row but its event.
+
+    Args:
+        stream: The stream that all rows are of.
+        rows: The other fields of `StoredEvent`, in their order.
 
     Raises:
         CorruptLog: One cannot be decoded; the message says where.
     """
-    for position, stream, version, type_name, schema, at, data, meta, digest in rows:
+    for position, version, type_name, schema, at, data, meta, digest in rows:
         try:
             recorded = Recorded(
                 stream=stream,

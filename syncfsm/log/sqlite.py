@@ -23,6 +23,7 @@ from syncfsm.log import captures
 from syncfsm.log.codec import (
     format_time,
     from_columns,
+    from_row,
     from_snapshot,
     parse_time,
     to_rows,
@@ -96,17 +97,18 @@ class SqliteLog(SqliteAudit):
 
     def read(self, process_id: str, *, after: int = 0, until: int | None = None) -> Iterator[Recorded]:
         """See `EventLog.read`."""
-        sql = f"""
-            SELECT {COLUMNS} FROM events
+        sql = """
+            SELECT position, version, type, schema, at, data, meta, digest FROM events
             WHERE stream = ? AND version > ? AND version <= ? ORDER BY version
-        """  # noqa: S608 - the columns are ours
+        """
         last = 2**63 - 1 if until is None else min(until, 2**63 - 1)
-        yield from self._recorded(sql, (process_id, after, last))
+        with self._translated():
+            yield from from_columns(process_id, self._connection.execute(sql, (process_id, after, last)))
 
     def rows(self, process_id: str | None = None) -> Iterator[StoredEvent]:
         """See `EventLog.rows`."""
         where, values = ("", ()) if process_id is None else ("WHERE stream = ?", (process_id,))
-        sql = f"SELECT {COLUMNS} FROM events {where} ORDER BY position"  # noqa: S608 - likewise
+        sql = f"SELECT {COLUMNS} FROM events {where} ORDER BY position"  # noqa: S608 - the columns are ours
         with self._translated():
             for columns in self._connection.execute(sql, values):
                 yield stored_event(columns)
@@ -270,4 +272,5 @@ class SqliteLog(SqliteAudit):
 
     def _recorded(self, sql: str, values: tuple[Any, ...]) -> Iterator[Recorded]:
         with self._translated():
-            yield from from_columns(self._connection.execute(sql, values))
+            for columns in self._connection.execute(sql, values):
+                yield from_row(stored_event(columns))

@@ -49,9 +49,12 @@ def test_every_event_comes_back_from_its_row_with_its_digest_chained(
     for record, row in zip(recorded, rows, strict=True):
         back = from_row(row)
         assert (back.event, back.at, back.meta, back.version) == (record.event, at, meta, record.version)
+        assert (back.stream, back.position, back.digest) == (row.stream, row.position, row.digest)
         assert row.digest == chain(previous, row) != chain(f"{previous}x", row)
         previous = row.digest
-    assert list(from_columns(map(msgspec.structs.astuple, rows))) == [from_row(row) for row in rows]
+    columns = [msgspec.structs.astuple(row) for row in rows]
+    bare = [(position, *rest) for position, _, *rest in columns]
+    assert list(from_columns("p1", bare)) == [from_row(row) for row in rows]
 
 
 @given(ANY_EVENT, st.integers(0, 200), st.integers(1, 255))
