@@ -21,13 +21,13 @@ BUSY = Failure(kind=FailureKind.RATE_LIMITED, message="it asks for patience.", s
 
 
 def a_busy_log(path: Path) -> Path:
-    """Make a checkpointed log: three interleaved processes with small and large pages, then two more.
+    """Make a checkpointed log: three interleaved processes, then two more.
 
-    One is complete, one has failed and goes on, one is cancelled; rows moved, answers failed, records were
-    rejected.
+    Of one, a page has so many ids that its event takes several pages of the file. Some are complete, one has
+    failed and goes on, one is cancelled; rows moved, answers failed, records were rejected.
     """
     with open_log(path) as log:
-        interleave(log, {"5f0c": _sync(230, 20), "a771": _sync(900, 300), "c3d9": _sync(95, 7)})
+        interleave(log, {"5f0c": _sync(230, 20), "a771": _sync(900, 300, id_chars=36), "c3d9": _sync(95, 7)})
         _failed_and_resumed(log)
         _cancelled(log)
     connection = sqlite3.connect(path)
@@ -50,8 +50,11 @@ def interleave(log: EventLog, streams: dict[str, Sequence[e.Recorded]]) -> None:
                 )
 
 
-def _sync(count: int, page_size: int) -> Sequence[e.Recorded]:
-    rows = [replace(row, problem="" if index % 50 else "no name") for index, row in enumerate(people(count))]
+def _sync(count: int, page_size: int, *, id_chars: int = 6) -> Sequence[e.Recorded]:
+    rows = [
+        replace(row, id=row.id.rjust(id_chars, "x"), problem="" if index % 50 else "no name")
+        for index, row in enumerate(people(count))
+    ]
     asked: list[PageRequest] = []
 
     def answer(request: PageRequest) -> Answer:

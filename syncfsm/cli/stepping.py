@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
-import sys
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import repeat
+from collections.abc import Callable
 
 import click
 from rich.console import Console
 
+from syncfsm.cli.keys import typed_keys
 from syncfsm.cli.replay import moment_lines
 from syncfsm.replay import Timeline
 
@@ -21,9 +17,6 @@ FAR = 25
 """Versions that the page keys go."""
 
 _HELP = "→ ← one event   PgDn PgUp 25   Home End   n N next, last trouble   12g to version 12   q quit"
-
-_KEY = re.compile(r"\x1b(?:\[[0-9;]*[A-Za-z~]|O[A-Z])|.", re.DOTALL)
-"""One key among those typed: an escape sequence, or a character."""
 
 _Move = Callable[[Timeline, int], int]
 
@@ -57,7 +50,7 @@ _QUIT = ("q", "\x1b", "\x04")
 def step_by_keys(timeline: Timeline) -> None:
     """Show the last step, then go where the keys say, until `q`."""
     version, typed = timeline.last, ""
-    with Console().screen(), _keys() as keys:
+    with Console().screen(), typed_keys() as keys:
         _show(timeline, version)
         for key in keys:
             if key in _QUIT:
@@ -77,29 +70,6 @@ def _moved(timeline: Timeline, version: int, key: str, typed: str) -> int:
     if key == "g":
         wanted = int(typed or 1)
     return min(max(1, wanted), timeline.last)
-
-
-@contextmanager
-def _keys() -> Iterator[Iterator[str]]:
-    """Give the keys as they are typed. The terminal stays raw meanwhile, so that none is lost between two."""
-    try:
-        import termios  # noqa: PLC0415 - there is none on Windows
-        import tty  # noqa: PLC0415
-    except ImportError:
-        yield (click.getchar() for _ in repeat(None))
-        return
-    terminal = sys.stdin.fileno()
-    before = termios.tcgetattr(terminal)
-    try:
-        tty.setcbreak(terminal)
-        yield _typed(terminal)
-    finally:
-        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
-
-
-def _typed(terminal: int) -> Iterator[str]:
-    while text := os.read(terminal, 1024).decode(errors="ignore"):
-        yield from _KEY.findall(text)
 
 
 def _show(timeline: Timeline, version: int) -> None:

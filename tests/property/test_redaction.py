@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from msgspec import inspect, structs
 
@@ -167,7 +167,10 @@ def _with_all_there_can_be(event: e.Event) -> e.Event:
             return event
 
 
-@settings(max_examples=20, deadline=None)
+NO_SHRINKING = (Phase.explicit, Phase.generate)  # a log of 95 events says enough, and shrinks for minutes
+
+
+@settings(max_examples=20, deadline=None, phases=NO_SHRINKING)
 @given(before=st.text(max_size=5), after=st.text(max_size=5), key=KEYS)
 def test_of_what_is_planted_wherever_a_text_can_be_nothing_is_left(
     busy: EventLog, before: str, after: str, key: bytes
