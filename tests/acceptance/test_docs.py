@@ -162,15 +162,14 @@ def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str)
             continue
         if command[0] in {"sync", "retry-rejects"}:
             command += ["--base-url", url]
-        cli(*_shortened(command), status=status)
-        _runs(cli, _shortened(command))
+        _runs(cli, _shortened(command), status)
 
 
-def _runs(cli: Cli, command: list[str]) -> None:
+def _runs(cli: Cli, command: list[str], status: int) -> None:
     """Run a command; `> FILE` at its end is done as a shell does it."""
     *words, arrow, name = [*command, "", ""] if ">" not in command else command
     assert arrow in {"", ">"}
-    out, _ = cli(*words)
+    out, _ = cli(*words, status=status)
     if arrow:
         (cli.folder / name).write_text(out)
 

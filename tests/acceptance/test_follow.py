@@ -136,8 +136,8 @@ def test_a_log_that_is_not_there_is_waited_for_only_when_asked(cli: Cli) -> None
     _, err = cli("log", "follow", "sync.db", status=2)
     assert "there is no log sync.db" in err
     assert not (cli.folder / "sync.db").exists()
-    _, err = cli("log", "follow", ".", "--wait", status=1)
-    assert "it is a folder; name a file" in err
+    _, err = cli("log", "follow", ".", "--wait", status=2)
+    assert "is a folder: name the file" in err
 
 
 def test_a_process_that_is_not_there_is_waited_for_only_when_asked(

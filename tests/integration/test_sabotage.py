@@ -128,7 +128,7 @@ def without_the_redaction(patch: Patch) -> None:
 
 def without_one_transaction(patch: Patch) -> None:
     """The read model is forgotten whenever a page is delivered."""
-    patch.setattr(sqlite_log, "_process_values", _stale(sqlite_log._process_values))
+    patch.setattr(sqlite_log, "process_values", _stale(sqlite_log.process_values))
 
 
 def _stale(values: Callable[[Process], tuple[Any, ...]]) -> Callable[[Process], tuple[Any, ...]]:
