@@ -11,9 +11,9 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from simulator.attio.knobs import LIMIT_MAX, LimitPolicy, Ties
 from simulator.faults import DOOR_OF, ChangeRates, Count, FaultRates, Share, Strike
-from simulator.query import LIMIT_MAX, LimitPolicy, Ties
-from simulator.world import TIED
+from simulator.making import TIED
 from syncfsm.errors import ConfigurationError
 from syncfsm.events import Order
 
