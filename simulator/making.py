@@ -25,6 +25,9 @@ TIED = 0.1
 SUPERSEDED = 0.02
 """The share of people who still carry a name that is no longer active."""
 
+SYSTEM: Actor = {"type": "system", "id": None}
+"""Who writes what Attio itself finds out."""
+
 
 class Maker:
     """Makes the records of one world.
@@ -111,15 +114,13 @@ class Maker:
 
     def _fill_history(self, values: Values, rng: random.Random, at: str) -> None:
         """Add what Attio itself finds out: a place, interactions, the strength of the connection."""
-        values["primary_location"] = [self._value(at, "location", **population.location_fields(rng))]
+        place = population.location_fields(rng)
+        values["primary_location"] = [wrapped(at, SYSTEM, "location", place)]
+        email = {"interaction_type": "email", "interacted_at": at, "owner_actor": self._actor}
         for slug in ("first_email_interaction", "last_email_interaction", "last_interaction"):
-            values[slug] = [
-                self._value(
-                    at, "interaction", interaction_type="email", interacted_at=at, owner_actor=self._actor
-                )
-            ]
-        strength = round(rng.uniform(0, 100), 2)
-        values["strongest_connection_strength_legacy"] = [self._value(at, "number", value=strength)]
+            values[slug] = [wrapped(at, SYSTEM, "interaction", email)]
+        strength = {"value": round(rng.uniform(0, 100), 2)}
+        values["strongest_connection_strength_legacy"] = [wrapped(at, SYSTEM, "number", strength)]
 
     def _reference(self, at: str, target: str, record_id: str) -> dict[str, Any]:
         return self._value(at, "record-reference", target_object=target, target_record_id=record_id)
@@ -144,20 +145,17 @@ class Maker:
         return self.entity("companies", record_id, created, recorded, values)
 
     def _fill_company(self, values: Values, rng: random.Random, at: str) -> None:
-        """Add what Attio finds out of a company; not of each."""
+        """Add what Attio finds out of some companies."""
         for attribute in self._objects["companies"].attributes:
             if attribute.options and rng.random() < 0.7:
-                title = rng.choice(attribute.options)
-                option = self._ids.option("companies", attribute, title)
-                values[attribute.slug] = [self._value(at, "select", option=option)]
+                option = self._ids.option("companies", attribute, rng.choice(attribute.options))
+                values[attribute.slug] = [wrapped(at, SYSTEM, "select", {"option": option})]
         if rng.random() < 0.5:
-            raised = rng.randrange(1, 400) * 50_000
-            values["funding_raised_usd"] = [
-                self._value(at, "currency", currency_value=raised, currency_code="USD")
-            ]
+            raised = {"currency_value": rng.randrange(1, 400) * 50_000, "currency_code": "USD"}
+            values["funding_raised_usd"] = [wrapped(at, SYSTEM, "currency", raised)]
         if rng.random() < 0.8:
-            founded = f"{rng.randrange(1890, 2026)}-{rng.randrange(1, 13):02}-01"
-            values["foundation_date"] = [self._value(at, "date", value=founded)]
+            founded = {"value": f"{rng.randrange(1890, 2026)}-{rng.randrange(1, 13):02}-01"}
+            values["foundation_date"] = [wrapped(at, SYSTEM, "date", founded)]
 
     def blank(self, slug: str, record_id: str, created: datetime, recorded: datetime, actor: Actor) -> Values:
         """Return every attribute of an object, with only what every record has."""

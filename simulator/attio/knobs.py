@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
+
+from syncfsm.errors import ConfigurationError
 
 LIMIT_MAX = 500
 
@@ -28,7 +31,8 @@ SCOPES = frozenset(
 )
 """What a token may do that was given every scope the fake has a use for."""
 
-PerSecond = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Number = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
@@ -59,18 +63,37 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     api_key: str | None = None
     scopes: frozenset[str] = SCOPES
-    reads_per_s: PerSecond = 100
-    writes_per_s: PerSecond = 25
-    latency_s: float = 0.0
-    limit_max: int = LIMIT_MAX
+    reads_per_s: Count = 100
+    writes_per_s: Count = 25
+    latency_s: Number = 0.0
+    limit_max: Count = LIMIT_MAX
     limit_policy: LimitPolicy = "clamp"
     honours_sorts: bool = True
     ties: Ties = "ordered"
-    score_query_max: int | None = None
-    score_window_max: int | None = None
-    score_others_per_s: float = 0.0
-    merge_s: float = 0.0
+    score_query_max: Count | None = None
+    score_window_max: Count | None = None
+    score_others_per_s: Number = 0.0
+    merge_s: Number = 0.0
     http_targets: bool = False
-    webhook_delay_s: float = 0.0
+    webhook_delay_s: Number = 0.0
     webhook_duplicates: Share = 0.0
     webhooks_per_s: Annotated[int, msgspec.Meta(ge=1)] = 25
+
+
+def read_knobs(settings: Iterable[str]) -> Knobs:
+    """Return the knobs set by words such as `writes_per_s=5`; several scopes have commas between them.
+
+    Raises:
+        ConfigurationError: A name is no knob, or a value does not fit it.
+    """
+    given: dict[str, str | list[str]] = {}
+    for setting in settings:
+        name, _, text = (part.strip() for part in setting.partition("="))
+        if name not in Knobs.__struct_fields__:
+            known = ", ".join(Knobs.__struct_fields__)
+            raise ConfigurationError(f"{name!r} is no knob: give NAME=VALUE, with one of {known}")
+        given[name] = text.split(",") if name == "scopes" else text
+    try:
+        return msgspec.convert(given, Knobs, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"the fake cannot be set so: {error}") from error

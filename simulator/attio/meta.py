@@ -29,6 +29,7 @@ def self_(app: FakeAttio, request: Request) -> Reply:
             "scope": " ".join(sorted(app.knobs.scopes)),
             "client_id": world.workspace_id,
             "token_type": "Bearer",
+            "token_level": "workspace",  # in later versions of the published document only
             "exp": None,
             "iat": 1_700_000_000,
             "sub": world.workspace_id,
