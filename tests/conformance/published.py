@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +66,14 @@ class Published:
     """The document.
 
     Attributes:
-        used: How often each exception was needed.
+        used: How often each exception was needed; corrections of the document, whether they were at all.
     """
 
     def __init__(self, path: Path) -> None:
         self.used: Counter[str] = Counter()
         self._document = json.loads(path.read_text())
         self._checker = _format_checker()
-        self._validators: dict[tuple[str, str, str], Draft202012Validator | None] = {}
+        self._validators: dict[tuple[str, str, str, str], Draft202012Validator] = {}
 
     def operation(self, route: Route) -> tuple[str, dict[str, Any]] | None:
         """Return the document's path and operation for a route, if it has one."""
@@ -121,7 +122,11 @@ class Published:
         status, body = answer.response.status_code, answer.response.json()
         if str(status) not in operation["responses"]:
             return self._excused("status", answer) if status in UNDECLARED else [f"{status} is not declared"]
-        problems = list(self._validator(answer.ask.route.method, path, str(status)).iter_errors(body))
+        key = (answer.ask.route.method, path, str(status))
+        problems = list(self._validator(*key).iter_errors(body))
+        for correction in CORRECTIONS:
+            if not problems and not self.used[correction]:
+                self.used[correction] += not self._validator(*key, without=correction).is_valid(body)
         if problems and all(list(problem.path) == ["code"] for problem in problems):
             return self._code(answer, body["code"])
         return [f"{'/'.join(map(str, problem.path))}: {problem.message[:200]}" for problem in problems]
@@ -142,32 +147,38 @@ class Published:
             problem.message for problem in Draft202012Validator(ERROR).iter_errors(answer.response.json())
         ]
 
-    def _validator(self, method: str, path: str, status: str) -> Draft202012Validator:
-        key = (method, path, status)
+    def _validator(self, method: str, path: str, status: str, without: str = "") -> Draft202012Validator:
+        """Return the judge of one kind of answer, with the document corrected, but for one correction."""
+        key = (method, path, status, without)
         if key not in self._validators:
             content = self._document["paths"][path][method.lower()]["responses"][status]["content"]
             schema = {**content["application/json"]["schema"], "components": self._document["components"]}
-            self._validators[key] = Draft202012Validator(
-                self._corrected(schema), format_checker=self._checker
-            )
+            for name, correct in CORRECTIONS.items():
+                schema = schema if name == without else _everywhere(schema, correct)
+            self._validators[key] = Draft202012Validator(schema, format_checker=self._checker)
         return self._validators[key]
 
-    def _corrected(self, schema: Any) -> Any:
-        """Return a schema with the exceptions `nullable` and `timestamp` made in it."""
-        if isinstance(schema, list):
-            return [self._corrected(inner) for inner in schema]
-        if not isinstance(schema, dict):
-            return schema
-        corrected = {name: self._corrected(inner) for name, inner in schema.items()}
-        if schema.get("nullable") is True and isinstance(schema.get("type"), str):
-            self.used["nullable"] += 1
-            corrected["type"] = [schema["type"], "null"]
-        properties = schema.get("properties", {})
-        if (
-            isinstance(properties, dict)
-            and "attribute_type" in properties
-            and properties.get("value", {}).get("format") == "date"
-        ):
-            self.used["timestamp"] += 1
-            corrected["properties"]["value"] = {"type": "string", "format": "date-time"}
-        return corrected
+
+def _everywhere(schema: Any, correct: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    """Return a schema with each of its parts corrected."""
+    if isinstance(schema, list):
+        return [_everywhere(inner, correct) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return correct({name: _everywhere(inner, correct) for name, inner in schema.items()})
+
+
+def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    is_meant = schema.get("nullable") is True and isinstance(schema.get("type"), str)
+    return {**schema, "type": [schema["type"], "null"]} if is_meant else schema
+
+
+def _timestamp(schema: dict[str, Any]) -> dict[str, Any]:
+    properties = schema.get("properties", {})
+    if properties.get("attribute_type", {}).get("enum") != ["timestamp"]:
+        return schema
+    return {**schema, "properties": {**properties, "value": {"type": "string", "format": "date-time"}}}
+
+
+CORRECTIONS = {"nullable": _nullable, "timestamp": _timestamp}
+"""What those exceptions make of a part of the document."""
