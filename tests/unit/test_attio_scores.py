@@ -54,6 +54,11 @@ def test_ten_seconds_of_queries_are_summed_up_and_the_window_slides() -> None:
     assert limit.refuse(20, at(12)) == at(19)
 
 
+def test_after_ten_seconds_to_the_moment_a_score_is_forgotten() -> None:
+    limit = ScoreLimit(None, 10, 0)
+    assert [limit.refuse(10, at(second)) for second in (0, 9.999, 10)] == [None, at(11), None]
+
+
 def test_other_apps_of_the_workspace_use_up_the_same_score() -> None:
     assert ScoreLimit(None, 30, 0).refuse(10, at(0)) is None
     assert ScoreLimit(None, 30, 2.5).refuse(10, at(0)) == at(1)
@@ -119,6 +124,18 @@ def test_people_are_sorted_by_the_name_of_their_company(client: Client, directio
     known = [name for name in names if name is not None]
     assert known == sorted(known, reverse=direction == "desc")
     assert names.index(None) == (len(known) if direction == "asc" else 0)
+
+
+def test_a_reference_to_somebody_who_is_gone_leads_nowhere(client: Client) -> None:
+    person = min(client.world.entities("people"))
+    companies = "/v2/objects/companies/records"
+    client("POST", companies, {"data": {"values": {"team": [person]}}})
+    client.world.delete_person(person)
+    path = [["companies", "team"], ["people", "job_title"]]
+    answer = client("POST", f"{companies}/query", {"sorts": [{"direction": "asc", "path": path}]})
+    assert (answer.status_code, len(answer.json()["data"])) == (200, 3)
+    answer = client("POST", f"{companies}/query", {"filter": {"path": path, "constraints": "CEO"}})
+    assert (answer.status_code, answer.json()["data"]) == (200, [])
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,8 @@ def test_an_assertion_creates_what_nobody_has_and_else_adds_to_what_it_matches_b
     assert record_id(after) == record_id(made)
     assert emails(after) == ["b@x.example", "a@x.example"]
     assert held(after, "phone_numbers", "phone_number") == ["+442079460018"]
+    fewer = client.write("PUT", PEOPLE, {"email_addresses": ["a@x.example"]}, **by_email)
+    assert emails(fewer) == emails(after), "what it matches by is added to, never taken away"
     changes = len(client.world.touched("people"))
     assert client.write("PUT", PEOPLE, second, **by_email) == after
     assert len(client.world.touched("people")) == changes, "what is so already is no change"
