@@ -6,6 +6,7 @@ door as production. Bodies have a limit, waits have a timeout, and no key ever g
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -18,7 +19,7 @@ from syncfsm.backoff import parse_retry_after
 from syncfsm.clock import Clock
 from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure, FailureKind
-from syncfsm.limiter import RateLimiter
+from syncfsm.limiter import WINDOW_S, RateLimiter
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 """500 people of 6 KB are 3 MB; a body twenty times that is no page of records."""
@@ -63,6 +64,8 @@ class HttpClient:
         clock: For rate limits and for `Retry-After` where the server sends no `Date`.
         transport: Where requests go; the network if `None`.
         per_s: The most requests in any one second.
+        window_s: How long that second is taken to be, so that requests may bunch up on the way.
+        refusal_words: What to say of the body of a refusal, instead of what the server says.
         timeout_s: For connecting, and for each wait while reading.
         body_bytes_max: A longer body is refused, not read.
 
@@ -79,12 +82,15 @@ class HttpClient:
         clock: Clock,
         transport: httpx.AsyncBaseTransport | None = None,
         per_s: int,
+        window_s: float = WINDOW_S,
+        refusal_words: Callable[[bytes], str] | None = None,
         timeout_s: float = TIMEOUT_S,
         body_bytes_max: int = BODY_BYTES_MAX,
     ) -> None:
         self._service = service
         self._clock = clock
-        self._limiter = RateLimiter(per_s, clock)
+        self._limiter = RateLimiter(per_s, clock, window_s)
+        self._refusal_words = refusal_words
         self._body_bytes_max = body_bytes_max
         self._secret = authorization.rpartition(" ")[2]
         self._client = httpx.AsyncClient(
@@ -94,13 +100,15 @@ class HttpClient:
             timeout=timeout_s,
         )
 
-    async def request(self, method: str, path: str, json: Any = None) -> Reply | Failure:
-        """Ask once. Nothing is tried again here: that is for the engine to decide."""
+    async def request(
+        self, method: str, path: str, json: Any = None, *, headers: Mapping[str, str] | None = None
+    ) -> Reply | Failure:
+        """Ask once, with further headers if given. Nothing is tried again here: the engine decides that."""
         await self._limiter.wait()
         content = None if json is None else msgspec.json.encode(json)
-        headers = None if json is None else {"Content-Type": "application/json"}
+        sent = {**(headers or {}), **({} if json is None else {"Content-Type": "application/json"})}
         try:
-            async with self._client.stream(method, path, content=content, headers=headers) as response:
+            async with self._client.stream(method, path, content=content, headers=sent) as response:
                 return await self._read(response)
         except httpx.TimeoutException as error:
             return self._failure(FailureKind.TIMEOUT, f"did not answer in time ({type(error).__name__}).")
@@ -135,7 +143,9 @@ class HttpClient:
         words = f"answered {response.status_code}"
         if response.is_redirect:
             words += ", a redirection, which is not followed: check the base URL"
-        if said.code or said.message:
+        if self._refusal_words is not None:
+            words += self._refusal_words(body)
+        elif said.code or said.message:
             words += f" {said.code}: {said.message[:300]}"
         retry_after_s = parse_retry_after(response.headers.get("Retry-After"), self._date_of(response))
         kind = FailureKind.UNAVAILABLE if said.code in _PASSING_CODES else _kind(response.status_code)
