@@ -6,7 +6,7 @@ BIN := .venv/bin
 SOAK_RUNS ?= 50
 SOAK_SEED ?= $(shell date +%s)
 
-.PHONY: demo test mutants simulate soak lint docs check clean
+.PHONY: demo test conformance-quo mutants simulate soak lint docs check clean
 
 demo: .venv/sim ## a simulated sync of 5,000 people with faults, then its replay
 	$(BIN)/syncfsm simulate --people 5000 --log demo.db
@@ -31,6 +31,10 @@ mutants: .venv/mutants ## mutation testing of the pure core, some minutes; docs/
 
 soak: .venv/dev ## syncs killed again and again, from SOAK_RUNS seeds never seen before
 	SOAK_RUNS=$(SOAK_RUNS) SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -v -n 2 tests/acceptance/test_killed.py
+
+conformance-quo: .venv/dev ## the fake Quo against Quo's OpenAPI document: make conformance-quo QUO_OPENAPI=FILE
+	@test -f "$(QUO_OPENAPI)" || { echo "name the document: make conformance-quo QUO_OPENAPI=FILE"; exit 2; }
+	QUO_OPENAPI="$(abspath $(QUO_OPENAPI))" $(BIN)/python -m pytest -q tests/conformance/test_quo.py
 
 lint: .venv/dev ## formatting, lint, types, layers, generated docs
 	$(BIN)/ruff format --check .

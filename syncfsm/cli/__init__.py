@@ -44,7 +44,7 @@ _HELP = {
     "sync": "Sync the people of an Attio workspace into a sink.",
     "retry-rejects": "Send the rejected records of a sync again.",
     "simulate": "Run a sync in virtual time, against a fake Attio, under faults.",
-    "serve": "Serve the fake Attio over HTTP on this machine.",
+    "serve": "Serve the fake Attio and the fake Quo over HTTP on this machine.",
     "log": "List, show and verify event logs.",
     "explain": "Say what became of a sync, why, and what to do next.",
     "replay": "Step through a process: what happened, what it changed, what came next.",

@@ -79,9 +79,13 @@ def test_the_transform_of_the_embedding_page_works() -> None:
     assert ready.items == ({"external_id": "r1", "url": "https://x.example"},)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md", "docs/simulation.md", "docs/replay.md"])
+PAGES = ["README.md", "docs/quickstart.md", "docs/simulation.md", "docs/replay.md", "docs/quo.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str) -> None:
-    url = serve(1000).url
+    url = serve(30 if page == "docs/quo.md" else 1000).url  # into Quo go ten a second
+    cli.env |= {"QUO_API_KEY": "any", "QUO_PARTNER_KEY": "any"}
     for scenario in blocks(page, "toml"):
         (cli.folder / "rough.toml").write_text(scenario)
     commands = [
@@ -97,6 +101,8 @@ def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str)
             continue
         if command[0] in {"sync", "retry-rejects"}:
             command += ["--base-url", url]
+        if "quo:" in command:
+            command += ["--quo-base-url", url]
         cli(*_shortened(command), status=status)
 
 
