@@ -159,13 +159,30 @@ def test_a_contact_that_quo_has_and_never_shows_is_rejected_and_the_rest_goes_th
     assert "does not show it" in result.rejects[0].reason
 
 
-def test_of_two_contacts_with_one_key_the_oldest_is_the_one_each_time() -> None:
+def test_of_two_contacts_with_one_key_the_oldest_is_the_one_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     quo = Quo()
     upsert(quo.sink(), ADA)
-    (first,) = quo.fake.contacts.by_id.values()
-    twin = quo.fake.contacts.by_id["0"] = replace(first, id="0", created_at=quo.clock.now())
-    upsert(quo.sink(), replace(ADA, role="Countess"))
-    assert (first.default_fields.role, twin.id) == ("Countess", "0")
+    contacts = quo.fake.contacts
+    (first,) = contacts.by_id.values()
+    contacts.by_id["0"] = twin = replace(first, id="0", default_fields=replace(first.default_fields))
+    twin.created_at = quo.clock.now()
+    monkeypatch.setattr(contacts, "listed", lambda *_asked: [twin, first])
+    assert upsert(quo.sink(), replace(ADA, role="Countess")) == UpsertResult(updated=1)
+    assert (first.default_fields.role, twin.default_fields.role) == ("Countess", ADA.role)
+
+
+def test_after_a_failure_everybody_is_looked_up_since_some_may_be_there() -> None:
+    quo = Quo()
+    door = intercepted(quo)
+    sink = quo.sink()
+    run(sink.check())
+    door.before = Refusing(500)
+    assert isinstance(run(sink.upsert(people(20))), Failure)
+    door.before = lambda _request: None
+    assert upsert(sink, *people(20)) == UpsertResult(created=20)
+    assert quo.count("GET", 200) == 2
 
 
 # ── emails and phone numbers ─────────────────────────────────────────────────────────────────
