@@ -37,6 +37,7 @@ from syncfsm.errors import ConfigurationError
     metavar="KNOB=VALUE",
     help="Set one of the fake's knobs, such as writes_per_s=5; docs/fake-attio.md has them all.",
 )
+@click.option("--quo-api-key", help="The only key that the fake Quo accepts; any is, if not given.")
 def serve(
     *,
     port: int,
@@ -47,10 +48,12 @@ def serve(
     api_key: str | None,
     moving: float,
     settings: tuple[str, ...],
+    quo_api_key: str | None,
 ) -> None:
-    """Serve the fake Attio over HTTP on this machine.
+    """Serve the fake Attio over HTTP on this machine, and a fake Quo beside it.
 
-    The first line on stdout is its URL. Ctrl-C stops it. Webhooks may be sent to http:// on this machine.
+    The first line on stdout is its URL, which answers as both: their paths differ. Ctrl-C stops
+    it. Webhooks may be sent to http:// on this machine.
 
     \b
     syncfsm serve --people 5000
@@ -64,6 +67,7 @@ def serve(
     from simulator.attio.knobs import read_knobs  # noqa: PLC0415 - likewise
     from simulator.clock import EPOCH  # noqa: PLC0415 - likewise
     from simulator.moving import Moving  # noqa: PLC0415 - likewise
+    from simulator.quo.app import FakeQuo, beside  # noqa: PLC0415 - likewise
     from simulator.world import World  # noqa: PLC0415 - likewise
 
     clock = SystemClock()
@@ -72,4 +76,12 @@ def serve(
     named |= {"api_key": api_key} if api_key else {}
     knobs = read_knobs([*map("=".join, named.items()), *settings])
     fake = FakeAttio(world, clock, **msgspec.structs.asdict(knobs))
-    run(Moving(fake, world, clock, per_s=moving, seed=seed) if moving else fake, port, click.echo)
+    attio = Moving(fake, world, clock, per_s=moving, seed=seed) if moving else fake
+    quo = FakeQuo(clock, api_key=quo_api_key, latency_ms=(latency_ms, latency_ms))
+    run(beside(quo, attio), port, _say)
+
+
+def _say(url: str) -> None:
+    """Print the URL by itself, for programs, and then what it is good for."""
+    click.echo(url)
+    click.echo(f"{url} answers as Attio (--base-url) and as Quo (--sink quo:{url})")

@@ -139,13 +139,17 @@ def test_the_report_of_the_report_page_is_rendered(
 
 COMMAND_PAGES = [
     "README.md",
-    *(f"docs/{page}.md" for page in ("quickstart", "simulation", "replay", "report", "telemetry", "privacy")),
+    *(
+        f"docs/{page}.md"
+        for page in ("quickstart", "simulation", "replay", "report", "telemetry", "privacy", "quo")
+    ),
 ]
 
 
 @pytest.mark.parametrize("page", COMMAND_PAGES)
 def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str) -> None:
-    url = serve(1000).url
+    url = serve(30 if page == "docs/quo.md" else 1000).url  # into Quo go ten a second
+    cli.env |= {"QUO_API_KEY": "any", "QUO_PARTNER_KEY": "any"}
     for scenario in blocks(page, "toml"):
         if "[incident]" not in scenario:
             (cli.folder / "rough.toml").write_text(scenario)
