@@ -113,7 +113,7 @@ def _readable(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
         connection.close()
         raise
     connection.close()
-    raise _not_found(path)  # its maker has not come to the tables yet
+    raise LogNotFound(f"the log {path} is empty: nothing was written to it yet")
 
 
 def _checked(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
