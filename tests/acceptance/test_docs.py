@@ -166,6 +166,8 @@ def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str)
             continue
         if command[0] in {"sync", "retry-rejects"}:
             command += ["--base-url", url]
+        if "quo:" in command:
+            command += ["--quo-base-url", url]
         _runs(cli, _shortened(command), status)
 
 
