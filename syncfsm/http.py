@@ -126,11 +126,18 @@ class HttpClient:
         self, method: str, path: str, json: Any = None, *, headers: Mapping[str, str] | None = None
     ) -> Reply | Failure:
         """Ask once, with further headers if given. Nothing is tried again here: the engine decides that."""
-        await self._limiter.wait()
+        call = await self._limiter.wait()
+
+        async def sent(event: str, _details: Any) -> None:
+            if event.endswith("send_request_headers.started"):  # after connecting, which takes a while
+                call.at = self._clock.now()
+
         content = None if json is None else msgspec.json.encode(json)
-        sent = {**(headers or {}), **({} if json is None else {"Content-Type": "application/json"})}
+        all_headers = {**(headers or {}), **({} if json is None else {"Content-Type": "application/json"})}
         try:
-            async with self._client.stream(method, path, content=content, headers=sent) as response:
+            async with self._client.stream(
+                method, path, content=content, headers=all_headers, extensions={"trace": sent}
+            ) as response:
                 return await self._read(response)
         except httpx.TimeoutException as error:
             return self._failure(FailureKind.TIMEOUT, f"did not answer in time ({type(error).__name__}).")

@@ -9,6 +9,8 @@ from syncfsm.explain.trouble import Ending
 from syncfsm.limits import LIMITS, advised
 from syncfsm.machine import State
 from syncfsm.process import Process
+from syncfsm.sinks.quo.api import KEY_VARIABLE as QUO_KEY_VARIABLE
+from syncfsm.sinks.quo.api import PARTNER_KEY_VARIABLE as QUO_PARTNER_KEY_VARIABLE
 from syncfsm.sources.attio import BASE_URL, KEY_VARIABLE, KIND
 
 SIMULATED = ".simulated"
@@ -47,6 +49,9 @@ _BY_REASON: dict[str, tuple[str, tuple[str, ...]]] = {
     "unordered": ("Start anew in the order in which the source keeps its rows.", ("--order", "id")),
     "ties": ("Start anew in an order in which no rows tie.", ("--order", "id")),
 }
+
+_SINK_KEYS = (QUO_PARTNER_KEY_VARIABLE, QUO_KEY_VARIABLE)
+"""Variables that a sink's refusal names."""
 
 _CALMER = {
     "attempts_max": "Once the source or sink answers again, go on where it stopped; nothing is lost.",
@@ -116,6 +121,10 @@ def _after_failure(process: Process, ending: Ending, log: Log) -> tuple[Step, ..
         return (Step(words="Ask for smaller pages.", command=command),)
     if reason == "unasked":
         return (Step(words="Run a whole sync: the source cannot be asked for single records.", command=None),)
+    refused = next((name for name in _SINK_KEYS if name in error), None)
+    if refused is not None:
+        words = f"Set {refused} to a key that the sink accepts, {_MENDED}."
+        return (Step(words=words, command=_again(process, log_path)),)
     words, flags = _BY_REASON.get(reason, (f"Mend the cause, {_MENDED}.", ()))
     if process.order == "id" and flags == ("--order", "id"):
         flags = ("--order", "newest")

@@ -63,6 +63,9 @@ def test_a_wrong_quo_key_fails_within_a_second_and_names_the_variable(serve: Ser
     assert "set QUO_API_KEY" in err
     replay = cli.json("replay", "sync.db")
     assert (replay["failure"]["action"], replay["failure"]["reason"]) == ("check", "unauthorized")
+    out, _ = cli("explain", "sync.db", status=1)
+    assert "Set QUO_API_KEY to a key that the sink accepts" in out
+    assert f"--sink quo:{server.url}" in out
 
 
 @pytest.mark.parametrize(

@@ -327,6 +327,16 @@ def test_a_wrong_partner_key_says_which_variable() -> None:
     assert "set QUO_PARTNER_KEY, or do without --quo-bulk" in failure.message
 
 
+def test_a_workspace_without_the_bulk_route_says_to_do_without() -> None:
+    quo = Quo()
+    door = intercepted(quo)
+    door.before = lambda request: refused(404) if request.url.path == BULK else None
+    failure = run(quo.sink(is_bulk=True).upsert([ADA]))
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.FORBIDDEN
+    assert "has no bulk route for this key: set QUO_PARTNER_KEY, or do without" in failure.message
+
+
 @pytest.mark.parametrize("variable", ["QUO_API_KEY", "QUO_PARTNER_KEY"])
 def test_keys_are_in_no_repr_and_in_no_failure(variable: str) -> None:
     quo = Quo()

@@ -166,7 +166,8 @@ _BULK_ADVICE = {
     "or do without --quo-bulk.",
     FailureKind.FORBIDDEN: f"Quo's bulk route is for partners: set {PARTNER_KEY_VARIABLE}, "
     "or do without --quo-bulk.",
-    FailureKind.NOT_FOUND: "Quo has no bulk route for this key: do without --quo-bulk.",
+    FailureKind.NOT_FOUND: f"Quo has no bulk route for this key: set {PARTNER_KEY_VARIABLE}, "
+    "or do without --quo-bulk.",
 }
 
 
@@ -175,7 +176,10 @@ def _advised(failure: Failure) -> Failure:
 
 
 def _bulk_advised(failure: Failure) -> Failure:
-    return replace(failure, message=_BULK_ADVICE.get(failure.kind, failure.message))
+    if failure.kind not in _BULK_ADVICE:
+        return failure
+    kind = FailureKind.FORBIDDEN if failure.kind is FailureKind.NOT_FOUND else failure.kind
+    return replace(failure, kind=kind, message=_BULK_ADVICE[failure.kind])
 
 
 class _Refused(msgspec.Struct):

@@ -1,0 +1,85 @@
+"""The rate limit: so many calls in any second, counted from when they are really sent."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from simulator.clock import VirtualClock, run_virtual
+from simulator.quo.app import FakeQuo
+from simulator.serve import served
+from syncfsm.clock import SystemClock
+from syncfsm.http import HttpClient, Reply
+from syncfsm.limiter import Call, RateLimiter
+
+
+def most_within(times: list[datetime], seconds: float) -> int:
+    window = timedelta(seconds=seconds)
+    return max(sum(at <= other < at + window for other in times) for at in times)
+
+
+@pytest.mark.parametrize("window_s", [1.0, 1.05])
+def test_the_limit_is_used_to_the_full_and_never_passed(window_s: float) -> None:
+    async def main() -> list[datetime]:
+        clock = VirtualClock()
+        limiter = RateLimiter(10, clock, window_s)
+        return [(await limiter.wait()).at for _ in range(100)]
+
+    times = run_virtual(main())
+    assert most_within(times, window_s) == 10
+    assert (times[-1] - times[0]).total_seconds() == pytest.approx(9 * window_s)
+
+
+class _ColdNetwork(httpx.AsyncBaseTransport):
+    """The first requests must connect, which takes half a second; the others find a connection."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock = clock
+        self.sent: list[datetime] = []
+        self._cold = 10
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self._cold -= 1
+        if self._cold >= 0:
+            await self.clock.sleep(0.5)
+        await request.extensions["trace"]("http11.send_request_headers.started", {})
+        self.sent.append(self.clock.now())
+        return httpx.Response(200)
+
+
+def test_a_request_that_had_to_connect_first_counts_from_when_it_was_sent() -> None:
+    async def main() -> list[datetime]:
+        network = _ColdNetwork(VirtualClock())
+        client = HttpClient("X", "http://x.test", "key", clock=network.clock, transport=network, per_s=10)
+        await asyncio.gather(*(client.request("GET", "/") for _ in range(40)))
+        await client.aclose()
+        return network.sent
+
+    assert most_within(run_virtual(main()), 1.0) == 10
+
+
+def test_the_real_client_tells_when_a_request_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    granted: list[tuple[Call, datetime]] = []
+    wait = RateLimiter.wait
+
+    async def noted(limiter: RateLimiter) -> Call:
+        call = await wait(limiter)
+        granted.append((call, call.at))
+        return call
+
+    monkeypatch.setattr(RateLimiter, "wait", noted)
+
+    async def main(url: str) -> Any:
+        client = HttpClient("Quo", url, "key", clock=SystemClock(), per_s=10)
+        reply = await client.request("GET", "/v1/contacts?maxResults=1")
+        await client.aclose()
+        return reply
+
+    with served(FakeQuo(SystemClock())) as url:
+        assert isinstance(asyncio.run(main(url)), Reply)
+    ((call, at),) = granted
+    assert call.at > at
