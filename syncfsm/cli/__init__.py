@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from syncfsm.cli.settings import config_option
 from syncfsm.outside import holds
 
 INTERRUPTED = 130
@@ -26,6 +27,7 @@ _COMMANDS = {
     "diff": ("diff", "diff"),
     "report": ("report", "report"),
     "cancel": ("cancel", "cancel"),
+    "config": ("config", "config"),
 }
 
 
@@ -86,6 +88,7 @@ _HELP = {
     "top": "Show the running syncs of a log, live.",
     "log": "List, show, follow, verify, export and import event logs.",
     "cancel": "Stop an active sync for good.",
+    "config": "Show the settings of a command, and where each comes from.",
 }
 
 
@@ -97,3 +100,6 @@ def main(**_: Any) -> None:
     Exit status: 0 all went well; 1 the sync failed; 2 wrong use; 3 a log or an invariant does not hold;
     130 Ctrl-C; 141 whoever read the output went away. `explain` and `diff` say more with theirs.
     """
+
+
+main.params.append(config_option())

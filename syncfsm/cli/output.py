@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 import msgspec
 
+from syncfsm.cli.settings import config_option
 from syncfsm.errors import (
     CorruptLog,
     InvalidTransition,
@@ -58,6 +59,10 @@ class Command(click.Command):
     """A command whose expected errors end in one line and an exit status."""
 
     interrupted = "interrupted"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(config_option(hidden=True))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; turn this package's errors into words."""

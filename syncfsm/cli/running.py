@@ -15,6 +15,7 @@ from click.core import ParameterSource
 
 from syncfsm.cli.metrics import metrics_served
 from syncfsm.cli.output import FAILED, json_option, print_json
+from syncfsm.cli.settings import switched_off
 from syncfsm.contact import Contact
 from syncfsm.describe import plural
 from syncfsm.engine import Engine
@@ -62,6 +63,23 @@ def sync_options(command: F) -> F:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def leave_if_off(source: str, *, as_json: bool) -> None:
+    """End, with success, where a source is switched off: somebody wants it so, and nothing is amiss."""
+    by = switched_off(source)
+    if by is None:
+        return
+    words = off_words(source, by)
+    if as_json:
+        print_json({"process": None, "state": None, "off": words})
+    click.echo(f"nothing done: {words}", err=True)
+    sys.exit(0)
+
+
+def off_words(source: str, by: str) -> str:
+    """Say what switches a source off."""
+    return f"the source {source} is switched off by {by}"
 
 
 def limits(engine: Engine[Contact], unfinished: Process | None, settings: tuple[str, ...]) -> Options | None:

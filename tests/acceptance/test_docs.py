@@ -140,15 +140,16 @@ def test_the_report_of_the_report_page_is_rendered(
 COMMAND_PAGES = [
     "README.md",
     *(f"docs/{page}.md" for page in ("quickstart", "simulation", "replay", "report", "telemetry", "privacy")),
+    "docs/configuration.md",
 ]
 
 
 @pytest.mark.parametrize("page", COMMAND_PAGES)
 def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str) -> None:
     url = serve(1000).url
-    for scenario in blocks(page, "toml"):
-        if "[incident]" not in scenario:
-            (cli.folder / "rough.toml").write_text(scenario)
+    for text in blocks(page, "toml"):
+        if "[incident]" not in text:
+            (cli.folder / ("syncfsm.toml" if "[sync]" in text else "rough.toml")).write_text(text)
     commands = [
         (line.partition(" #")[0].split()[1:], int("".join(re.findall(r"# exits (\d)$", line)) or 0))
         for block in blocks(page, "sh")
