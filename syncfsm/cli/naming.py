@@ -12,7 +12,7 @@ from syncfsm.cli.config_file import Keys
 
 PREFIX = "SYNCFSM"
 
-SHARING = ("sync", "retry-rejects")
+SHARING = ("sync", "check", "retry-rejects")
 """The commands that work on a source: what stands at the top of the file is said to all of them."""
 
 

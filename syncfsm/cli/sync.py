@@ -60,11 +60,22 @@ def sync(*, log_path: str, as_json: bool, **asked: Any) -> None:
     sys.exit(report(process, log_path, as_json=as_json))
 
 
+def _say(words: str) -> None:
+    click.echo(words, err=True)
+
+
 def beginning(
-    *, fresh: bool, settings: tuple[str, ...], page_size: int, order: Order, **_: Any
+    *,
+    fresh: bool,
+    settings: tuple[str, ...],
+    page_size: int,
+    order: Order,
+    say: Callable[[str], None] = _say,
+    **_: Any,
 ) -> Callable[[Engine[Contact]], Process]:
     """Return how a sync begins: what is unfinished goes on, unless all is to start anew."""
-    return partial(_start_anew if fresh else _take_up, settings=settings, page_size=page_size, order=order)
+    wanted: dict[str, Any] = {"settings": settings, "page_size": page_size, "order": order}
+    return partial(_start_anew, say=say, **wanted) if fresh else partial(_take_up, **wanted)
 
 
 def _take_up(engine: Engine[Contact], settings: tuple[str, ...], **wanted: Any) -> Process:
@@ -76,10 +87,12 @@ def _take_up(engine: Engine[Contact], settings: tuple[str, ...], **wanted: Any) 
         raise ConfigurationError(f"{error}{how}") from error
 
 
-def _start_anew(engine: Engine[Contact], settings: tuple[str, ...], **wanted: Any) -> Process:
+def _start_anew(
+    engine: Engine[Contact], settings: tuple[str, ...], say: Callable[[str], None], **wanted: Any
+) -> Process:
     options = limits(engine, None, settings)
     active = engine.active()
     if active is not None:
         engine.cancel(active.id, by="cli", why="started anew with --fresh")
-        click.echo(f"cancelled process {active.id}, which was active: --fresh starts anew", err=True)
+        say(f"cancelled process {active.id}, which was active: --fresh starts anew")
     return engine.start(options=options, **wanted)

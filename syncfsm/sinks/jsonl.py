@@ -18,7 +18,7 @@ import msgspec
 
 from syncfsm.contact import Contact
 from syncfsm.failure import Failure, FailureKind
-from syncfsm.sinks.protocol import UpsertResult
+from syncfsm.sinks.protocol import NOT_THERE, UpsertResult
 
 _Key = tuple[str, str]
 
@@ -64,6 +64,24 @@ class JsonlSink:
         except msgspec.DecodeError as error:
             return self._foreign(error)
         return {"sink": self.name}
+
+    async def inspect(self) -> dict[str, str] | Failure:
+        """See `Inspectable.inspect`."""
+        try:
+            return self._looked_at()
+        except OSError as error:
+            return self._failure(error)
+        except msgspec.DecodeError as error:
+            return self._foreign(error)
+
+    def _looked_at(self) -> dict[str, str]:
+        if not self.path.exists():
+            _check_access(self.path.absolute().parent)
+            return {"sink": self.name, "file": NOT_THERE}
+        with self.path.open("rb") as lines:
+            keys = {_key(line) for line in _whole_lines(lines)}
+        _check_access(self.path)
+        return {"sink": self.name, "contacts": str(len(keys))}
 
     async def upsert(self, items: Sequence[Contact]) -> UpsertResult | Failure:
         """Append a line for each contact that is new or changed; all of them, or none."""
@@ -151,6 +169,18 @@ class JsonlSink:
             kind=FailureKind.FOREIGN,
             message=f"the sink {self.name} holds a line that is no contact ({error}); name another file.",
         )
+
+
+def _check_access(path: Path) -> None:
+    """Raise the error that writing would meet, as far as that can be told without writing."""
+    path.stat()
+    if not os.access(path, os.W_OK):
+        raise OSError(_why_not_writable(path), "not writable")
+
+
+def _why_not_writable(path: Path) -> int:
+    is_read_only = hasattr(os, "statvfs") and os.statvfs(path).f_flag & os.ST_RDONLY
+    return errno.EROFS if is_read_only else errno.EACCES
 
 
 def _write_all(file: BinaryIO, data: bytes) -> None:

@@ -161,7 +161,7 @@ def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str)
         if command[0] == "serve":
             _serves(cli, [*command, "--port", "0"])
             continue
-        if command[0] in {"sync", "retry-rejects"}:
+        if command[0] in {"sync", "check", "retry-rejects"}:
             command += ["--base-url", url]
         _runs(cli, _shortened(command), status)
 

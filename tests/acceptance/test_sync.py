@@ -304,9 +304,15 @@ def test_a_read_only_disk_says_so_and_its_log_can_still_be_read(
     serve: Serve, cli: Cli, small_disk: SmallDisk
 ) -> None:
     server = serve(60)
+    small_disk.remount("size=4m")
     args = ("--sink", "sqlite:disk/contacts.db", "--log", "disk/sync.db")
     cli.sync(server.url, *args)
     small_disk.remount("ro")
+    _, err = cli("check", *cli.sync_args(server.url)[1:], *args, status=1)
+    assert err.count("read-only; give write permission") == 2, "the log and the sink"
+    jsonl = ("--sink", "jsonl:disk/people.jsonl")
+    _, err = cli("check", *cli.sync_args(server.url)[1:], *jsonl, status=1)
+    assert "the disk is read-only; name another file" in err
     _, err = cli(*cli.sync_args(server.url), *args, status=1)
     assert "read-only; give write permission" in err
     _, err = cli(*cli.sync_args(server.url), "--sink", "sqlite:disk/contacts.db", status=1)
