@@ -155,7 +155,10 @@ class PageFetched(Event, frozen=True):
 
 
 class PageDelivered(Event, frozen=True):
-    """The sink has taken the page; only now does the frontier move."""
+    """The sink has taken the page; only now does the frontier move.
+
+    `left_out` says what the sink left out, whole records (which are among the unchanged) or parts of them.
+    """
 
     cursor: int | None
     created: int
@@ -163,6 +166,7 @@ class PageDelivered(Event, frozen=True):
     unchanged: int
     rejected: int
     elapsed_ms: int
+    left_out: dict[str, int] = {}
 
 
 class RecordRejected(Event, frozen=True):

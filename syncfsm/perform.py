@@ -90,6 +90,7 @@ class Performer(Generic[T]):
             updated=result.updated,
             unchanged=result.unchanged,
             rejects=(*ready.rejects, *result.rejects),
+            left_out=result.left_out,
             elapsed_ms=self._elapsed_ms(began),
         )
 

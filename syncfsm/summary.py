@@ -28,6 +28,7 @@ def summary(process: Process) -> dict[str, Any]:
         "updated": progress.updated,
         "unchanged": progress.unchanged,
         "rejected": progress.rejected,
+        "left_out": progress.left_out,
         "retries": progress.retries,
         "rate_limited": progress.rate_limited,
         "shifts": progress.shifts,

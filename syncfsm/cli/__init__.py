@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from typing import Any
 
 import click
 
+from syncfsm.cli.config_file import held_key
 from syncfsm.cli.settings import config_option
-from syncfsm.outside import holds
 
 INTERRUPTED = 130
 
@@ -37,9 +36,8 @@ class _LazyGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Refuse a key among the arguments before anything repeats them: an error, an event, a file name."""
-        for name, key in os.environ.items():
-            if name.endswith("_API_KEY") and any(holds(arg, key) for arg in args):
-                raise click.UsageError(f"an argument holds the key of {name}: leave it to the variable")
+        for variable in filter(None, map(held_key, args)):
+            raise click.UsageError(f"an argument holds the key of {variable}: leave it to the variable")
         return super().parse_args(ctx, args)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
@@ -82,7 +80,7 @@ _HELP = {
     "retry-rejects": "Send the rejected records of a sync again.",
     "rerun": "Run a captured sync through again, without network or key.",
     "simulate": "Run a sync in virtual time, against a fake Attio, under faults.",
-    "serve": "Serve the fake Attio over HTTP on this machine.",
+    "serve": "Serve the fake Attio and the fake Quo over HTTP on this machine.",
     "explain": "Say what became of a sync, why, and what to do next.",
     "replay": "Step through a process: what happened, what it changed, what came next.",
     "diff": "Show where two processes part, and why.",

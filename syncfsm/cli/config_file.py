@@ -19,6 +19,7 @@ import msgspec
 
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside import holds
+from syncfsm.sinks.quo import api as quo
 from syncfsm.sources.attio import KEY_VARIABLE
 
 FILE_NAME = "syncfsm.toml"
@@ -27,8 +28,10 @@ SOURCES = "sources"
 FILE_BYTES_MAX = 1_000_000
 NAMES_SHOWN_MAX = 30
 
-KEY_VARIABLES = (KEY_VARIABLE,)
+KEY_VARIABLES = (KEY_VARIABLE, quo.KEY_VARIABLE, quo.PARTNER_KEY_VARIABLE)
 """The variables from which syncfsm takes keys."""
+
+_KEY_ENDINGS = ("_API_KEY", "_PARTNER_KEY")
 
 _SECRET_WORDS = {
     "apikey", "auth", "authorization", "bearer", "credential", "credentials", "key", "keys", "passphrase",
@@ -125,8 +128,13 @@ def looks_secret(name: str) -> bool:
 
 def held_key(text: str) -> str | None:
     """Return the variable whose key a text holds, if there is one."""
-    keys = ((name, key) for name, key in os.environ.items() if name.endswith("_API_KEY"))
+    keys = ((name, key) for name, key in os.environ.items() if is_key_variable(name))
     return next((name for name, key in keys if holds(text, key)), None)
+
+
+def is_key_variable(name: str) -> bool:
+    """Whether a variable's name says that it holds a key."""
+    return name.endswith(_KEY_ENDINGS)
 
 
 def _refuse_secrets(file: ConfigFile) -> None:
@@ -142,12 +150,12 @@ def _refuse_secrets(file: ConfigFile) -> None:
 
 def _variable_of(path: Keys) -> str:
     """Return the variable for a secret: that of an option, or that of the source or sink it names."""
-    words = "_".join(re.sub(r"[^A-Z0-9]+", "_", part.upper()) for part in path)
+    words = [word for part in path for word in re.split(r"[^A-Z0-9]+", part.upper())]
     if path[0] == "serve":
-        return f"SYNCFSM_{words}"
-    return next(
-        (name for name in KEY_VARIABLES if name.partition("_")[0] in words), " or ".join(KEY_VARIABLES)
-    )
+        return "_".join(("SYNCFSM", *words))
+    shared = {name: len({*name.split("_")} & {*words} - {"API", "KEY"}) for name in KEY_VARIABLES}
+    best = max(KEY_VARIABLES, key=lambda name: shared[name])
+    return best if shared[best] else " or ".join(KEY_VARIABLES)
 
 
 def _leaves(values: Any, path: Keys = ()) -> Iterator[tuple[Keys, Any]]:

@@ -12,6 +12,9 @@ from syncfsm.cli.config_file import Keys
 
 PREFIX = "SYNCFSM"
 
+LIMIT = "LIMIT=VALUE"
+"""What an option takes that sets a limit."""
+
 SHARING = ("sync", "check", "retry-rejects")
 """The commands that work on a source: what stands at the top of the file is said to all of them."""
 

@@ -13,6 +13,7 @@ from msgspec import to_builtins
 
 from syncfsm.cli.apart import check_sink_file
 from syncfsm.cli.output import FAILED, Command, print_json
+from syncfsm.cli.quo import open_asked
 from syncfsm.cli.running import limits, off_words, sync_options
 from syncfsm.cli.settings import switched_off
 from syncfsm.cli.sync import beginning, beginning_options
@@ -24,7 +25,6 @@ from syncfsm.limits import LIMITS
 from syncfsm.log.rehearsal import RehearsedLog
 from syncfsm.preflight import FirstPage, Looked, Preflight, preflight
 from syncfsm.process import Process
-from syncfsm.sinks import open_sink
 from syncfsm.sources.attio import KEY_VARIABLE, AttioSource
 from syncfsm.sources.attio_people import AttioPeople
 
@@ -96,11 +96,9 @@ def check(*, log_path: str, as_json: bool, **asked: Any) -> None:
     sys.exit(0 if seen.could_start else FAILED)
 
 
-async def _look(
-    log: RehearsedLog, *, source: str, object_: str, base_url: str, sink_url: str, **asked: Any
-) -> _Seen:
+async def _look(log: RehearsedLog, *, source: str, object_: str, base_url: str, **asked: Any) -> _Seen:
     attio = AttioSource(os.environ.get(KEY_VARIABLE, ""), object_, base_url=base_url)
-    async with Engine(log, attio, open_sink(sink_url), AttioPeople(attio)) as engine:
+    async with Engine(log, attio, open_asked(**asked), AttioPeople(attio)) as engine:
         active = engine.active()
         options = limits(engine, None, asked["settings"]) or attio.options
         wanted = {"page_size": asked["page_size"], "order": asked["order"]}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from functools import partial
+from pathlib import Path
 
 import click
 
 from syncfsm.cli.apart import check_sink_file
+from syncfsm.cli.naming import LIMIT
 from syncfsm.cli.output import Command, json_option
 from syncfsm.cli.running import Show, report
 from syncfsm.errors import ConfigurationError
@@ -27,9 +29,7 @@ from syncfsm.sources.attio_people import AttioPeople
 @click.option("--sink", "sink_url", required=True, metavar="URL", help="sqlite:FILE or jsonl:FILE.")
 @click.option("--log", "log_path", default="rerun.db", show_default=True, help="The re-run's event log.")
 @click.option("--companies/--no-companies", default=True, help="Give the names of companies.")
-@click.option(
-    "--set", "settings", multiple=True, metavar="LIMIT=VALUE", help=f"Set a limit: {', '.join(LIMITS)}."
-)
+@click.option("--set", "settings", multiple=True, metavar=LIMIT, help=f"Set a limit: {', '.join(LIMITS)}.")
 @click.option("-v", "--verbose", is_flag=True, help="Write every event to stderr.")
 @json_option
 def rerun(
@@ -55,6 +55,8 @@ def rerun(
     from syncfsm.rerun import rerun as run_again  # noqa: PLC0415 - it loads the HTTP client
 
     check_sink_file(sink_url, captured_path, log_path)
+    if Path(captured_path).resolve() == Path(log_path).resolve():
+        raise ConfigurationError("a re-run has a log of its own: name another with --log")
     show = Show("", verbose=verbose, is_live=not as_json and not verbose and sys.stderr.isatty())
     try:
         with open_log(captured_path, read_only=True) as captured, open_log(log_path) as log:

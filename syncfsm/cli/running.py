@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from shlex import quote
 from typing import Any, TypeVar
@@ -14,10 +14,12 @@ import click
 from click.core import ParameterSource
 
 from syncfsm.cli.metrics import metrics_served
+from syncfsm.cli.naming import LIMIT
 from syncfsm.cli.output import FAILED, json_option, print_json
+from syncfsm.cli.quo import KEY_VARIABLES, open_asked, quo_options
 from syncfsm.cli.settings import switched_off
 from syncfsm.contact import Contact
-from syncfsm.describe import plural
+from syncfsm.describe import left_out_words, plural
 from syncfsm.engine import Engine
 from syncfsm.events import Options, Recorded
 from syncfsm.lifecycle import Hook
@@ -25,7 +27,6 @@ from syncfsm.limits import LIMITS, with_limits
 from syncfsm.log import EventLog
 from syncfsm.machine import State
 from syncfsm.process import Process
-from syncfsm.sinks import open_sink
 from syncfsm.sources.attio import BASE_URL, KEY_VARIABLE, AttioSource
 from syncfsm.sources.attio_people import AttioPeople
 from syncfsm.summary import summary
@@ -38,14 +39,15 @@ _OPTIONS = (
     click.option(
         "--object", "object_", default="people", show_default=True, help="Which object's records, by slug."
     ),
-    click.option("--sink", "sink_url", required=True, metavar="URL", help="sqlite:FILE or jsonl:FILE."),
+    click.option("--sink", "sink_url", required=True, metavar="URL", help="sqlite:FILE, jsonl:FILE or quo:."),
+    *quo_options,
     click.option("--log", "log_path", default="sync.db", show_default=True, help="The event log's file."),
     click.option(
         "--page-size", default=50, show_default=True, type=click.IntRange(min=1), help="Records a page."
     ),
     click.option("--companies/--no-companies", default=True, help="Look up the names of companies."),
     click.option(
-        "--set", "settings", multiple=True, metavar="LIMIT=VALUE", help=f"Set a limit: {', '.join(LIMITS)}."
+        "--set", "settings", multiple=True, metavar=LIMIT, help=f"Set a limit: {', '.join(LIMITS)}."
     ),
     click.option(
         "--metrics", metavar="[HOST:]PORT", help="Serve metrics for Prometheus there while it runs."
@@ -96,14 +98,14 @@ def limits(engine: Engine[Contact], unfinished: Process | None, settings: tuple[
 class Show:
     """Shows events as they come: a live line on a terminal, log lines elsewhere."""
 
-    def __init__(self, key: str, *, verbose: bool, is_live: bool) -> None:
+    def __init__(self, secrets: Sequence[str], *, verbose: bool, is_live: bool) -> None:
         from syncfsm.cli.progress import ProgressLine  # noqa: PLC0415 - rich is loaded when it is used
         from syncfsm.telemetry import LogEvents, stderr_logger  # noqa: PLC0415 - structlog, likewise
 
         self._verbose = verbose
         self.line = ProgressLine() if is_live else None
         level = "info" if verbose else "warning"
-        self._hook: Hook = self.line or LogEvents(stderr_logger([key], level=level))
+        self._hook: Hook = self.line or LogEvents(stderr_logger(secrets, level=level))
 
     def __call__(self, process: Process, recorded: Recorded) -> None:
         """Show an event."""
@@ -126,9 +128,10 @@ def run(
     key = os.environ.get(KEY_VARIABLE, "")
     source = AttioSource(key, asked["object_"], base_url=asked["base_url"])
     transform = AttioPeople(source, companies=asked["companies"])
-    sink = open_sink(asked["sink_url"])
+    secrets = (key, *(os.environ.get(variable, "") for variable in KEY_VARIABLES))
+    sink = open_asked(**asked)
     with metrics_served(metrics) as hooks:
-        show = Show(key, verbose=verbose, is_live=not as_json and not verbose and sys.stderr.isatty())
+        show = Show(secrets, verbose=verbose, is_live=not as_json and not verbose and sys.stderr.isatty())
         engine = Engine(log, source, sink, transform, hooks=[show, *hooks], capture=asked["capture"])
         try:
             return asyncio.run(_run(engine, partial(_begun, begin=begin, is_captured=asked["capture"])))
@@ -193,6 +196,8 @@ def _print(process: Process, log_path: str) -> None:
         f"{progress.created:,} created, {progress.updated:,} updated, "
         f"{progress.unchanged:,} unchanged, {progress.rejected:,} rejected"
     )
+    if progress.left_out:
+        click.echo(f"  left out by the sink: {left_out_words(progress.left_out)}")
     click.echo(
         f"  {plural(progress.retries, 'retry', 'retries')}, {progress.rate_limited:,} of them rate-limited; "
         f"{process.records_per_s:,.0f} records/s"

@@ -16,11 +16,19 @@ from typing import Any
 
 import click
 
-from syncfsm.cli.config_file import FILE_VARIABLE, SOURCES, ConfigFile, Keys, held_key, read_config
+from syncfsm.cli.config_file import (
+    FILE_VARIABLE,
+    SOURCES,
+    ConfigFile,
+    Keys,
+    held_key,
+    is_key_variable,
+    read_config,
+)
 from syncfsm.cli.naming import (
+    LIMIT,
     command_at,
     is_shared,
-    name_of,
     options_of,
     path_of,
     shared_names,
@@ -101,7 +109,7 @@ def check_variables(ctx: click.Context) -> None:
 
 
 def _check_for_key(variable: str) -> None:
-    if not variable.endswith("_API_KEY") and (held := held_key(os.environ[variable])):
+    if not is_key_variable(variable) and (held := held_key(os.environ[variable])):
         raise ConfigurationError(f"this holds the key of {held}: leave it to that variable")
 
 
@@ -200,7 +208,7 @@ def _kind(option: click.Option) -> tuple[str, tuple[type, ...]]:
 def _cast(ctx: click.Context, option: click.Option, value: Any) -> None:
     """Refuse a value that the option would refuse."""
     value = option.type_cast_value(ctx, value)
-    if name_of(option) == "set":
+    if option.metavar == LIMIT:
         with_limits(Options(), value)
 
 

@@ -185,7 +185,7 @@ def _in_code(is_retry: bool, more: tuple[str, ...]) -> str:
 
 def _is_sink_of_the_cli(sink: str) -> bool:
     kind, separator, _ = sink.partition(":")
-    return bool(separator) and kind in {"sqlite", "jsonl"}
+    return bool(separator) and kind in {"sqlite", "jsonl", "quo"}
 
 
 assert set(_CALMER) < set(LIMITS), "each of them is a limit that can be raised"

@@ -167,6 +167,15 @@ def test_a_jsonl_file_is_counted_and_a_line_cut_short_is_left_as_it_is(
     assert check.json(server.url, *args)["sink"]["found"]["contacts"] == "60"
 
 
+def test_quo_is_asked_and_nothing_is_written_there(serve: Serve, cli: Cli, check: Checked) -> None:
+    server = serve(3)
+    cli.env["QUO_API_KEY"] = "any-key-for-quo"
+    args = ("--sink", "quo:", "--quo-base-url", server.url)
+    assert check.json(server.url, *args)["sink"]["found"] == {"sink": f"quo:{server.url}"}
+    assert server.quo.requests
+    assert {method for method, *_ in server.quo.requests} == {"GET"}
+
+
 # ── what would be refused, or fail ───────────────────────────────────────────────────────────
 
 
