@@ -97,8 +97,11 @@ _HELP = {
 def main(**_: Any) -> None:
     """Sync CRM records, simulate what can go wrong, replay what did.
 
+    Begin with `check`, which says what `sync` would do. Whatever an option can say, the file syncfsm.toml
+    and variables can say too: `config show` tells what is in force. A LOG is a file that `sync` wrote.
+
     Exit status: 0 all went well; 1 the sync failed; 2 wrong use; 3 a log or an invariant does not hold;
-    130 Ctrl-C; 141 whoever read the output went away. `explain` and `diff` say more with theirs.
+    130 Ctrl-C; 141 whoever read the output went away; 143 SIGTERM. `explain` and `diff` say more with theirs.
     """
 
 

@@ -51,7 +51,11 @@ def config() -> None:
     """Show the settings of a command, and where each comes from."""
 
 
-@config.command(cls=Command, context_settings={"ignore_unknown_options": True})
+@config.command(
+    cls=Command,
+    short_help="Show every option of a command, and what it is set by.",
+    context_settings={"ignore_unknown_options": True},
+)
 @click.argument("words", metavar="[COMMAND] [OPTIONS OF IT]...", nargs=-1, type=click.UNPROCESSED)
 @json_option
 def show(*, words: tuple[str, ...], as_json: bool) -> None:

@@ -31,6 +31,8 @@ from syncfsm.sources.attio import BASE_URL, KEY_VARIABLE, AttioSource
 from syncfsm.sources.attio_people import AttioPeople
 from syncfsm.summary import summary
 
+LIMITS_HELP = f"Set a limit; may be given more than once. The limits: {', '.join(LIMITS)}."
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
@@ -41,16 +43,22 @@ _OPTIONS = (
     ),
     click.option("--sink", "sink_url", required=True, metavar="URL", help="sqlite:FILE, jsonl:FILE or quo:."),
     *quo_options,
-    click.option("--log", "log_path", default="sync.db", show_default=True, help="The event log's file."),
+    click.option(
+        "--log",
+        "log_path",
+        default="sync.db",
+        show_default=True,
+        help="The file for what happens: the event log.",
+    ),
     click.option(
         "--page-size", default=50, show_default=True, type=click.IntRange(min=1), help="Records a page."
     ),
-    click.option("--companies/--no-companies", default=True, help="Look up the names of companies."),
     click.option(
-        "--set", "settings", multiple=True, metavar=LIMIT, help=f"Set a limit: {', '.join(LIMITS)}."
+        "--companies/--no-companies", default=True, show_default=True, help="Look up the names of companies."
     ),
+    click.option("--set", "settings", multiple=True, metavar=LIMIT, help=LIMITS_HELP),
     click.option(
-        "--metrics", metavar="[HOST:]PORT", help="Serve metrics for Prometheus there while it runs."
+        "--metrics", metavar="[HOST:]PORT", help="Serve metrics for Prometheus there while it runs: 9464."
     ),
     click.option(
         "--capture", is_flag=True, help="Keep what comes in the log, for rerun. It holds personal data."

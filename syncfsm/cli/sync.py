@@ -46,8 +46,8 @@ def beginning_options(command: F) -> F:
 def sync(*, log_path: str, as_json: bool, **asked: Any) -> None:
     """Sync the people of an Attio workspace into a sink.
 
-    The key comes from the variable ATTIO_API_KEY. Run the same command again after a crash, a failure or
-    Ctrl-C: the sync goes on where it stopped.
+    The key comes from the variable ATTIO_API_KEY. Run the same command again after a crash, a failure,
+    Ctrl-C or SIGTERM: the sync goes on where it stopped. `syncfsm check` says beforehand what it would do.
 
     \b
     syncfsm sync --source attio --sink sqlite:contacts.db --log sync.db
