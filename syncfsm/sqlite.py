@@ -79,6 +79,15 @@ def traceless_uri(path: Path) -> str:
     Without a `-wal` file all is in the file itself. With one, somebody writes or was killed, and what is in
     it counts: it is read, with the `-shm` file beside it, which is left alone.
     """
-    wal = Path(f"{path}-wal")
-    how = "readonly_shm=1" if wal.exists() and wal.stat().st_size else "immutable=1"
+    how = "readonly_shm=1" if _has_wal(path) else "immutable=1"
     return f"file:{quote(str(path.absolute()))}?mode=ro&{how}"
+
+
+def lacks_shm(path: Path) -> bool:
+    """Whether a file cannot be read without a trace: its `-wal` counts, and the `-shm` would be made anew."""
+    return _has_wal(path) and not Path(f"{path}-shm").exists()
+
+
+def _has_wal(path: Path) -> bool:
+    wal = Path(f"{path}-wal")
+    return wal.exists() and wal.stat().st_size > 0

@@ -12,7 +12,7 @@ from sqlite_utils import Database
 
 from syncfsm.errors import CorruptLog, LogError, LogNotFound, LogUnwritable
 from syncfsm.log.schema import APPLICATION_ID, SHADOWS, migrations
-from syncfsm.sqlite import error_name, is_corrupt, traceless_uri, unwritable_advice
+from syncfsm.sqlite import error_name, is_corrupt, lacks_shm, traceless_uri, unwritable_advice
 
 
 class NewerLog(CorruptLog):
@@ -60,6 +60,11 @@ def connect(
         raise LogError(f"{path} is a folder: name the file of a log in it")
     with translated(path):
         if traceless:
+            if lacks_shm(Path(path)):
+                raise LogError(
+                    f"{path} lost the file {path}-shm before its writer was done, and cannot be read without "
+                    f"making that anew: `syncfsm log ls {path}` does, then try again"
+                )
             return _shadowed(_readable(_open(traceless_uri(Path(path)), busy_timeout_s), path))
         if read_only:
             return _shadowed(_readable(_open_read_only(path, busy_timeout_s), path))

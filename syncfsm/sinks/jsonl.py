@@ -40,6 +40,9 @@ class _Keyed(msgspec.Struct):
 
 _keys = msgspec.json.Decoder(_Keyed)
 
+_OPENING = b'{"external_id":'
+"""How every line of this sink begins."""
+
 
 class JsonlSink:
     """Contacts, one JSON object a line.
@@ -78,10 +81,10 @@ class JsonlSink:
         if not self.path.exists():
             _check_access(self.path.absolute().parent)
             return {"sink": self.name, "file": NOT_THERE}
-        with self.path.open("rb") as lines:
-            keys = {_key(line) for line in _whole_lines(lines)}
+        glance = JsonlSink(self.path)
+        glance._index()
         _check_access(self.path)
-        return {"sink": self.name, "contacts": str(len(keys))}
+        return {"sink": self.name, "contacts": str(len(glance._digests))}
 
     async def upsert(self, items: Sequence[Contact]) -> UpsertResult | Failure:
         """Append a line for each contact that is new or changed; all of them, or none."""
@@ -111,15 +114,21 @@ class JsonlSink:
         if self._opened is None:
             file = self.path.open("a+b", buffering=0)
             try:
-                self._index(file)
+                end = self._index()
+                if end < file.seek(0, os.SEEK_END):
+                    file.truncate(end)
             except BaseException:
                 file.close()
                 raise
             self._opened = file
         return self._opened
 
-    def _index(self, file: BinaryIO) -> None:
-        """Learn what the file holds, and cut off a last line without an end."""
+    def _index(self) -> int:
+        """Learn what the file holds, and return where its last whole line ends.
+
+        Raises:
+            msgspec.DecodeError: A line is no contact, or the last one cannot be the beginning of one.
+        """
         self._digests = {}
         self._has_stale_lines = False
         end = 0
@@ -129,8 +138,9 @@ class JsonlSink:
                 self._has_stale_lines |= key in self._digests
                 self._digests[key] = _digest(line)
                 end += len(line)
-        if end < file.seek(0, os.SEEK_END):
-            file.truncate(end)
+            lines.seek(end)
+            _check_beginning(lines.read(len(_OPENING)))
+        return end
 
     def _append(self, items: Sequence[Contact]) -> UpsertResult:
         file = self._file()
@@ -196,6 +206,18 @@ def _write_all(file: BinaryIO, data: bytes) -> None:
     except OSError:
         file.truncate(start)
         raise
+
+
+def _check_beginning(cut: bytes) -> None:
+    """Refuse a last line without an end that is not the beginning of one of ours: it is nothing to drop.
+
+    After a power cut, zeros may stand where bytes were still to come.
+
+    Raises:
+        msgspec.DecodeError: It is another program's.
+    """
+    if not _OPENING.startswith(cut.rstrip(b"\0")):
+        raise msgspec.DecodeError("its last line has no end and is not the beginning of one")
 
 
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ from syncfsm.sqlite import (
     error_name,
     is_corrupt,
     is_locked,
+    lacks_shm,
     traceless_uri,
     unwritable_advice,
     unwritable_reason,
@@ -97,6 +98,8 @@ class SqliteSink:
             return self._unwritable(reason)
         if not Path(self.path).exists():
             return {"sink": self.name, "file": NOT_THERE}
+        if lacks_shm(Path(self.path)):
+            return {"sink": self.name, "file": "its writer was cut off; a sync puts it in order"}
         connection = sqlite3.connect(traceless_uri(Path(self.path)), uri=True, isolation_level=None)
         with closing(connection):
             db = Database(connection)

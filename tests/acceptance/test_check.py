@@ -140,13 +140,13 @@ def test_starting_anew_would_cancel_what_is_active_and_checking_does_not(
     assert cli.json("log", "ls", "sync.db")["processes"][0]["state"] == "FETCHING"
 
 
-def test_it_can_be_asked_while_a_sync_runs(serve: Serve, cli: Cli) -> None:
+def test_it_can_be_asked_while_a_sync_runs(serve: Serve, cli: Cli, check: Checked) -> None:
     server = serve(300)
     server.hold_after(2)
     process = cli.start(*cli.sync_args(server.url))
     assert server.is_holding.wait(30)
     server._queries_left = None  # the check's own requests are answered, the sync still waits
-    found = cli.json("check", *cli.sync_args(server.url)[1:])
+    found = check.json(server.url)
     assert (found["would"], found["page"]) == ("go on", 2)
     server.hold_after(None)
     process.communicate(timeout=60)
