@@ -13,6 +13,7 @@ from simulator.faults import DOORS
 from simulator.invariants import Check
 from simulator.scenario import named_scenarios
 from syncfsm.cli import main
+from syncfsm.cli.naming import is_shared, options_of, variable_of
 from syncfsm.events import EVENT_TYPES
 from syncfsm.machine import TRANSITIONS, State
 from syncfsm.telemetry import opentelemetry, prometheus
@@ -148,6 +149,60 @@ def _attributes(doc: str) -> dict[str, str]:
     section = doc.partition("Attributes:")[2]
     entries = re.findall(r"^ {8}(\w+): (.+(?:\n {12}.+)*)", section, re.MULTILINE)
     return {name: " ".join(text.split()) for name, text in entries}
+
+
+def shared_settings() -> str:
+    """Return every setting that is said to all commands that work on a source."""
+    options = {
+        name: option
+        for path, command in _leaves()
+        if is_shared(command)
+        for name, option in options_of(command).items()
+    }
+    rows = ["\n| setting | variable | value | default | meaning |", "|---|---|---|---|---|"]
+    rows += [f"| `{name}` | `{variable_of(name)}` | {_setting(option)} |" for name, option in options.items()]
+    return "\n".join(rows) + "\n\n"
+
+
+def command_settings() -> str:
+    """Return every setting that is said to one command only, but for `json`, which nearly all have."""
+    rows = ["\n| table | setting | variable | value | default | meaning |", "|---|---|---|---|---|---|"]
+    for path, command in _leaves():
+        table = f'["{path}"]' if " " in path else f"[{path}]"
+        for name, option in options_of(command).items():
+            if not is_shared(command) and name != "json":
+                variable = variable_of(path, name)
+                rows.append(f"| `{table}` | `{name}` | `{variable}` | {_setting(option)} |")
+    return "\n".join(rows) + "\n\n"
+
+
+def _leaves() -> list[tuple[str, click.Command]]:
+    """Return every command that is no group, by the name of its table."""
+    found = _commands("", main)
+    return [(path.strip(), command) for path, command in found if not isinstance(command, click.Group)]
+
+
+def _setting(option: click.Option) -> str:
+    """Return what an option takes, its default and its meaning, as cells."""
+    default = option.get_default(click.Context(click.Command("any")))
+    shown = str(default).lower() if isinstance(default, bool) else str(default)
+    meaning, _, said = (option.help or "").partition("  [default: ")
+    default_words = (
+        f"`{shown}`" if isinstance(default, str | int | float) and default != "" else said.rstrip("]")
+    )
+    return f"{_takes(option)} | {default_words} | {meaning}"
+
+
+def _takes(option: click.Option) -> str:
+    if option.is_flag:
+        return "true or false"
+    if isinstance(option.type, click.Choice):
+        return " or ".join(map(str, option.type.choices))
+    kind = "number" if isinstance(option.type, click.types.FloatParamType) else "text"
+    kind = "whole number" if isinstance(option.type, click.types.IntParamType) else kind
+    has_range = isinstance(option.type, click.IntRange | click.FloatRange)
+    words = f"{kind}, {option.type._describe_range()}" if has_range else kind  # noqa: SLF001 - as --help has it
+    return f"list of {words}s" if option.multiple else words
 
 
 def cli_reference() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
+from urllib.parse import quote
 
 _READ_ONLY = "it is read-only; give write permission to the file and its folder"
 
@@ -33,13 +34,20 @@ def unwritable_advice(error: sqlite3.Error, path: str) -> str | None:
     return _ADVICE.get(_code(error))
 
 
+def unwritable_reason(path: Path) -> str | None:
+    """Return why a file could not be written, and what to do, without touching it; `None` if it could be."""
+    folder = path.absolute().parent
+    may_write = os.access(folder, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
+    return None if may_write and not path.is_dir() else _unopenable_advice(path)
+
+
 def _unopenable_advice(path: Path) -> str:
     """Say why a file cannot be opened: SQLite has one code for all the reasons."""
     if path.is_dir():
         return "it is a folder; name a file"
     if not path.absolute().parent.is_dir():
         return "its folder does not exist; make it"
-    if not os.access(path.absolute().parent, os.W_OK):
+    if not os.access(path.absolute().parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
         return _READ_ONLY
     return "it cannot be opened; check its permissions"
 
@@ -63,3 +71,23 @@ def is_corrupt(error: sqlite3.Error) -> bool:
 
 def _is_text_broken(error: sqlite3.Error) -> bool:
     return "Could not decode to UTF-8" in str(error)  # which Python notices, and SQLite does not
+
+
+def traceless_uri(path: Path) -> str:
+    """Return the URI by which SQLite reads a file and leaves it, and its folder, as they are byte for byte.
+
+    Without a `-wal` file all is in the file itself. With one, somebody writes or was killed, and what is in
+    it counts: it is read, with the `-shm` file beside it, which is left alone.
+    """
+    how = "readonly_shm=1" if _has_wal(path) else "immutable=1"
+    return f"file:{quote(str(path.absolute()))}?mode=ro&{how}"
+
+
+def lacks_shm(path: Path) -> bool:
+    """Whether a file cannot be read without a trace: its `-wal` counts, and the `-shm` would be made anew."""
+    return _has_wal(path) and not Path(f"{path}-shm").exists()
+
+
+def _has_wal(path: Path) -> bool:
+    wal = Path(f"{path}-wal")
+    return wal.exists() and wal.stat().st_size > 0

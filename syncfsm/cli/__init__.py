@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from typing import Any
 
 import click
 
-from syncfsm.outside import holds
+from syncfsm.cli.config_file import held_key
+from syncfsm.cli.settings import config_option
 
 INTERRUPTED = 130
 
 _COMMANDS = {
     # name       module, attribute
     "sync": ("sync", "sync"),
+    "check": ("preflight", "check"),
     "retry-rejects": ("retry_rejects", "retry_rejects"),
     "rerun": ("rerun", "rerun"),
     "simulate": ("simulate", "simulate"),
@@ -26,6 +27,7 @@ _COMMANDS = {
     "diff": ("diff", "diff"),
     "report": ("report", "report"),
     "cancel": ("cancel", "cancel"),
+    "config": ("config", "config"),
 }
 
 
@@ -34,9 +36,8 @@ class _LazyGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Refuse a key among the arguments before anything repeats them: an error, an event, a file name."""
-        for name, key in os.environ.items():
-            if name.endswith("_API_KEY") and any(holds(arg, key) for arg in args):
-                raise click.UsageError(f"an argument holds the key of {name}: leave it to the variable")
+        for variable in filter(None, map(held_key, args)):
+            raise click.UsageError(f"an argument holds the key of {variable}: leave it to the variable")
         return super().parse_args(ctx, args)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
@@ -75,6 +76,7 @@ class _LazyGroup(click.Group):
 
 _HELP = {
     "sync": "Sync the people of an Attio workspace into a sink.",
+    "check": "Say what a sync would find and do, and write nothing.",
     "retry-rejects": "Send the rejected records of a sync again.",
     "rerun": "Run a captured sync through again, without network or key.",
     "simulate": "Run a sync in virtual time, against a fake Attio, under faults.",
@@ -86,6 +88,7 @@ _HELP = {
     "top": "Show the running syncs of a log, live.",
     "log": "List, show, follow, verify, export and import event logs.",
     "cancel": "Stop an active sync for good.",
+    "config": "Show the settings of a command, and where each comes from.",
 }
 
 
@@ -94,6 +97,12 @@ _HELP = {
 def main(**_: Any) -> None:
     """Sync CRM records, simulate what can go wrong, replay what did.
 
+    Begin with `check`, which says what `sync` would do. Whatever an option can say, the file syncfsm.toml
+    and variables can say too: `config show` tells what is in force. A LOG is a file that `sync` wrote.
+
     Exit status: 0 all went well; 1 the sync failed; 2 wrong use; 3 a log or an invariant does not hold;
-    130 Ctrl-C; 141 whoever read the output went away. `explain` and `diff` say more with theirs.
+    130 Ctrl-C; 141 whoever read the output went away; 143 SIGTERM. `explain` and `diff` say more with theirs.
     """
+
+
+main.params.append(config_option())

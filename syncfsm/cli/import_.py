@@ -26,7 +26,9 @@ class _Import(Command):
     interrupted = "interrupted; nothing was written"
 
 
-@click.command("import", cls=_Import)
+@click.command(
+    "import", cls=_Import, short_help="Write the events of an export into a log: all of them, or none."
+)
 @click.argument("export_path", metavar="FILE")
 @click.option(
     "--log", "log_path", required=True, metavar="LOG", help="The log to write to; made if it is not there."

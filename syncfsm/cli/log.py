@@ -80,7 +80,7 @@ def show(*, log_path: str, process: str | None, as_json: bool) -> None:
             click.echo(event_line(recorded))
 
 
-@log.command(cls=Command)
+@log.command(cls=Command, short_help="Check that a log is what was written to it.")
 @click.argument("log_path", metavar="LOG")
 @json_option
 def verify(*, log_path: str, as_json: bool) -> None:

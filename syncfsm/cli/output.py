@@ -5,17 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from math import isfinite
 from shlex import quote
 from textwrap import wrap
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 import msgspec
 
+from syncfsm.cli.settings import config_option
 from syncfsm.errors import (
     CorruptLog,
     InvalidTransition,
@@ -36,6 +40,9 @@ PIPE_CLOSED = 141
 """Whoever read the output went away, as `head` does: what a shell says of a command that SIGPIPE ended."""
 
 TERMINATED = 143
+"""Likewise of one that SIGTERM ended."""
+
+_TERMINATED = "syncfsm.terminated"
 
 FINDINGS_SHOWN_MAX = 50
 
@@ -59,6 +66,10 @@ class Command(click.Command):
 
     interrupted = "interrupted"
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(config_option(hidden=True))
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; turn this package's errors into words."""
         try:
@@ -67,6 +78,8 @@ class Command(click.Command):
         except SyncfsmError as error:
             _stop(ctx, str(error) + _hint(error, ctx), type(error).__name__, _status(error))
         except KeyboardInterrupt:
+            if ctx.meta.get(_TERMINATED):
+                _stop(ctx, self.interrupted.replace("interrupted", "terminated"), "Terminated", TERMINATED)
             _stop(ctx, self.interrupted, "Interrupted", INTERRUPTED)
 
 
@@ -74,6 +87,32 @@ class Resumable(Command):
     """A command whose work is taken up where it stopped."""
 
     interrupted = "interrupted; run the same command again to go on where it stopped"
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; SIGTERM, as service managers and `docker stop` send it, ends it as Ctrl-C does."""
+        with _sigterm_as_ctrl_c(ctx):
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _sigterm_as_ctrl_c(ctx: click.Context) -> Iterator[None]:
+    """Do at SIGTERM what Ctrl-C does now, within an event loop too, and remember that it was SIGTERM."""
+
+    def heed(_signal: int, frame: FrameType | None) -> None:
+        ctx.meta[_TERMINATED] = True
+        on_ctrl_c = signal.getsignal(signal.SIGINT)  # asyncio's lets what runs end in good order
+        if not callable(on_ctrl_c):  # a job in the background of a shell ignores Ctrl-C
+            raise KeyboardInterrupt
+        on_ctrl_c(signal.SIGINT, frame)
+
+    if threading.current_thread() is not threading.main_thread():  # where Python lets nobody handle signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, heed)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class FiniteRange(click.FloatRange):

@@ -10,11 +10,12 @@ from pathlib import Path
 import click
 
 from syncfsm.cli.apart import check_sink_file
+from syncfsm.cli.naming import LIMIT
 from syncfsm.cli.output import Command, json_option
-from syncfsm.cli.running import Show, report
+from syncfsm.cli.running import LIMITS_HELP, Show, report
 from syncfsm.errors import ConfigurationError
 from syncfsm.events import Options
-from syncfsm.limits import LIMITS, with_limits
+from syncfsm.limits import with_limits
 from syncfsm.log import EventLog, open_log
 from syncfsm.process import Process
 from syncfsm.replay import find
@@ -28,9 +29,7 @@ from syncfsm.sources.attio_people import AttioPeople
 @click.option("--sink", "sink_url", required=True, metavar="URL", help="sqlite:FILE or jsonl:FILE.")
 @click.option("--log", "log_path", default="rerun.db", show_default=True, help="The re-run's event log.")
 @click.option("--companies/--no-companies", default=True, help="Give the names of companies.")
-@click.option(
-    "--set", "settings", multiple=True, metavar="LIMIT=VALUE", help=f"Set a limit: {', '.join(LIMITS)}."
-)
+@click.option("--set", "settings", multiple=True, metavar=LIMIT, help=LIMITS_HELP)
 @click.option("-v", "--verbose", is_flag=True, help="Write every event to stderr.")
 @json_option
 def rerun(

@@ -10,7 +10,7 @@ import click
 from syncfsm.cli.apart import check_sink_file
 from syncfsm.cli.output import Resumable, print_json
 from syncfsm.cli.rejects import count_without_id
-from syncfsm.cli.running import limits, report, run, sync_options
+from syncfsm.cli.running import leave_if_off, limits, report, run, sync_options
 from syncfsm.contact import Contact
 from syncfsm.describe import plural
 from syncfsm.engine import Engine
@@ -33,6 +33,7 @@ def retry_rejects(*, prefix: str | None, log_path: str, as_json: bool, **asked: 
     \b
     syncfsm retry-rejects --source attio --sink sqlite:contacts.db --log sync.db
     """  # noqa: D301 - \b keeps click from wrapping the example
+    leave_if_off(asked["source"], as_json=as_json)
     begin = _Retry(prefix, asked["page_size"], asked["settings"])
     check_sink_file(asked["sink_url"], log_path)
     with open_log(log_path, create=False) as log:

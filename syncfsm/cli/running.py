@@ -14,8 +14,10 @@ import click
 from click.core import ParameterSource
 
 from syncfsm.cli.metrics import metrics_served
+from syncfsm.cli.naming import LIMIT
 from syncfsm.cli.output import FAILED, json_option, print_json
 from syncfsm.cli.quo import KEY_VARIABLES, open_asked, quo_options
+from syncfsm.cli.settings import switched_off
 from syncfsm.contact import Contact
 from syncfsm.describe import left_out_words, plural
 from syncfsm.engine import Engine
@@ -29,6 +31,8 @@ from syncfsm.sources.attio import BASE_URL, KEY_VARIABLE, AttioSource
 from syncfsm.sources.attio_people import AttioPeople
 from syncfsm.summary import summary
 
+LIMITS_HELP = f"Set a limit; may be given more than once. The limits: {', '.join(LIMITS)}."
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
@@ -39,16 +43,22 @@ _OPTIONS = (
     ),
     click.option("--sink", "sink_url", required=True, metavar="URL", help="sqlite:FILE, jsonl:FILE or quo:."),
     *quo_options,
-    click.option("--log", "log_path", default="sync.db", show_default=True, help="The event log's file."),
+    click.option(
+        "--log",
+        "log_path",
+        default="sync.db",
+        show_default=True,
+        help="The file for what happens: the event log.",
+    ),
     click.option(
         "--page-size", default=50, show_default=True, type=click.IntRange(min=1), help="Records a page."
     ),
-    click.option("--companies/--no-companies", default=True, help="Look up the names of companies."),
     click.option(
-        "--set", "settings", multiple=True, metavar="LIMIT=VALUE", help=f"Set a limit: {', '.join(LIMITS)}."
+        "--companies/--no-companies", default=True, show_default=True, help="Look up the names of companies."
     ),
+    click.option("--set", "settings", multiple=True, metavar=LIMIT, help=LIMITS_HELP),
     click.option(
-        "--metrics", metavar="[HOST:]PORT", help="Serve metrics for Prometheus there while it runs."
+        "--metrics", metavar="[HOST:]PORT", help="Serve metrics for Prometheus there while it runs: 9464."
     ),
     click.option(
         "--capture", is_flag=True, help="Keep what comes in the log, for rerun. It holds personal data."
@@ -63,6 +73,23 @@ def sync_options(command: F) -> F:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def leave_if_off(source: str, *, as_json: bool) -> None:
+    """End, with success, where a source is switched off: somebody wants it so, and nothing is amiss."""
+    by = switched_off(source)
+    if by is None:
+        return
+    words = off_words(source, by)
+    if as_json:
+        print_json({"process": None, "state": None, "off": words})
+    click.echo(f"nothing done: {words}", err=True)
+    sys.exit(0)
+
+
+def off_words(source: str, by: str) -> str:
+    """Say what switches a source off."""
+    return f"the source {source} is switched off by {by}"
 
 
 def limits(engine: Engine[Contact], unfinished: Process | None, settings: tuple[str, ...]) -> Options | None:

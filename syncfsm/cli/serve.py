@@ -12,15 +12,29 @@ from syncfsm.errors import ConfigurationError
 
 @click.command(cls=Command)
 @click.option(
-    "--port", default=8787, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."
+    "--port",
+    default=8787,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Where on this machine; 0 for any free port.",
 )
-@click.option("--people", default=5000, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--people", default=5000, show_default=True, type=click.IntRange(min=0), help="People in the workspace."
+)
 @click.option("--seed", default=1, show_default=True, help="Decides who the people are.")
 @click.option(
-    "--latency-ms", default=0, show_default=True, type=click.IntRange(min=0), help="Before each answer."
+    "--latency-ms",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="How long each answer takes.",
 )
 @click.option(
-    "--rate-limit", default=100, show_default=True, type=click.IntRange(min=1), help="Reads a second."
+    "--rate-limit",
+    default=100,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Reads allowed in a second.",
 )
 @click.option("--api-key", help="The only token accepted; any is, if not given.")
 @click.option(

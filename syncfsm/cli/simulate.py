@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.argument("scenario_name", metavar="[SCENARIO]", required=False)
 @click.option("--list", "is_list", is_flag=True, help="List the scenarios that come with it.")
 @click.option("--people", type=click.IntRange(min=0), help="People in the workspace.  [default: 5000]")
-@click.option("--page-size", type=click.IntRange(min=1), help="Page length.  [default: 50]")
+@click.option("--page-size", type=click.IntRange(min=1), help="Records a page.  [default: 50]")
 @click.option("--seed", type=click.IntRange(min=0), help="The number that decides everything.  [default: 1]")
 @click.option("--log", "log_path", help="The event log; made anew.  [default: sim.db]")
 @click.option(

@@ -12,7 +12,7 @@ from sqlite_utils import Database
 
 from syncfsm.errors import CorruptLog, LogError, LogNotFound, LogUnwritable
 from syncfsm.log.schema import APPLICATION_ID, SHADOWS, migrations
-from syncfsm.sqlite import error_name, is_corrupt, unwritable_advice
+from syncfsm.sqlite import error_name, is_corrupt, lacks_shm, traceless_uri, unwritable_advice
 
 
 class NewerLog(CorruptLog):
@@ -45,7 +45,13 @@ def translated(path: str) -> Iterator[None]:
 
 
 def connect(
-    path: str, *, read_only: bool, create: bool, synchronous: str, busy_timeout_s: float
+    path: str,
+    *,
+    read_only: bool,
+    create: bool,
+    synchronous: str,
+    busy_timeout_s: float,
+    traceless: bool = False,
 ) -> sqlite3.Connection:
     """Open a log's file, make or migrate its tables, and check that it is a log."""
     if path != ":memory:" and (read_only or not create) and not Path(path).exists():
@@ -53,6 +59,13 @@ def connect(
     if Path(path).is_dir():
         raise LogError(f"{path} is a folder: name the file of a log in it")
     with translated(path):
+        if traceless:
+            if lacks_shm(Path(path)):
+                raise LogError(
+                    f"{path} lost the file {path}-shm before its writer was done, and cannot be read without "
+                    f"making that anew: `syncfsm log ls {path}` does, then try again"
+                )
+            return _shadowed(_readable(_open(traceless_uri(Path(path)), busy_timeout_s), path))
         if read_only:
             return _shadowed(_readable(_open_read_only(path, busy_timeout_s), path))
         connection = _open(_uri(path, "rwc" if create else "rw"), busy_timeout_s)

@@ -43,7 +43,7 @@ from syncfsm.process import Process, fold
 
 
 class SqliteLog(SqliteAudit):
-    """An `EventLog` in one SQLite file. See `open_log`."""
+    """An `EventLog` in one SQLite file. See `open_log`; `traceless` reads without touching a byte."""
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class SqliteLog(SqliteAudit):
         create: bool = True,
         synchronous: Literal["NORMAL", "FULL"] = "NORMAL",
         busy_timeout_s: float = 5.0,
+        traceless: bool = False,
     ) -> None:
         self.path = str(path)
         self._connection = connect(
@@ -61,6 +62,7 @@ class SqliteLog(SqliteAudit):
             create=create,
             synchronous=synchronous,
             busy_timeout_s=busy_timeout_s,
+            traceless=traceless,
         )
         self._db = Database(self._connection)
 

@@ -18,7 +18,7 @@ import msgspec
 
 from syncfsm.contact import Contact
 from syncfsm.failure import Failure, FailureKind
-from syncfsm.sinks.protocol import UpsertResult
+from syncfsm.sinks.protocol import NOT_THERE, UpsertResult
 
 _Key = tuple[str, str]
 
@@ -39,6 +39,9 @@ class _Keyed(msgspec.Struct):
 
 
 _keys = msgspec.json.Decoder(_Keyed)
+
+_OPENING = b'{"external_id":'
+"""How every line of this sink begins."""
 
 
 class JsonlSink:
@@ -64,6 +67,24 @@ class JsonlSink:
         except msgspec.DecodeError as error:
             return self._foreign(error)
         return {"sink": self.name}
+
+    async def inspect(self) -> dict[str, str] | Failure:
+        """See `Inspectable.inspect`."""
+        try:
+            return self._looked_at()
+        except OSError as error:
+            return self._failure(error)
+        except msgspec.DecodeError as error:
+            return self._foreign(error)
+
+    def _looked_at(self) -> dict[str, str]:
+        if not self.path.exists():
+            _check_access(self.path.absolute().parent)
+            return {"sink": self.name, "file": NOT_THERE}
+        glance = JsonlSink(self.path)
+        glance._index()
+        _check_access(self.path)
+        return {"sink": self.name, "contacts": str(len(glance._digests))}
 
     async def upsert(self, items: Sequence[Contact]) -> UpsertResult | Failure:
         """Append a line for each contact that is new or changed; all of them, or none."""
@@ -93,15 +114,21 @@ class JsonlSink:
         if self._opened is None:
             file = self.path.open("a+b", buffering=0)
             try:
-                self._index(file)
+                end = self._index()
+                if end < file.seek(0, os.SEEK_END):
+                    file.truncate(end)
             except BaseException:
                 file.close()
                 raise
             self._opened = file
         return self._opened
 
-    def _index(self, file: BinaryIO) -> None:
-        """Learn what the file holds, and cut off a last line without an end."""
+    def _index(self) -> int:
+        """Learn what the file holds, and return where its last whole line ends.
+
+        Raises:
+            msgspec.DecodeError: A line is no contact, or the last one cannot be the beginning of one.
+        """
         self._digests = {}
         self._has_stale_lines = False
         end = 0
@@ -111,8 +138,9 @@ class JsonlSink:
                 self._has_stale_lines |= key in self._digests
                 self._digests[key] = _digest(line)
                 end += len(line)
-        if end < file.seek(0, os.SEEK_END):
-            file.truncate(end)
+            lines.seek(end)
+            _check_beginning(lines.read(len(_OPENING)))
+        return end
 
     def _append(self, items: Sequence[Contact]) -> UpsertResult:
         file = self._file()
@@ -153,6 +181,18 @@ class JsonlSink:
         )
 
 
+def _check_access(path: Path) -> None:
+    """Raise the error that writing would meet, as far as that can be told without writing."""
+    path.stat()
+    if not os.access(path, os.W_OK):
+        raise OSError(_why_not_writable(path), "not writable")
+
+
+def _why_not_writable(path: Path) -> int:
+    is_read_only = hasattr(os, "statvfs") and os.statvfs(path).f_flag & os.ST_RDONLY
+    return errno.EROFS if is_read_only else errno.EACCES
+
+
 def _write_all(file: BinaryIO, data: bytes) -> None:
     """Append the data so that it survives a power cut, or leave the file as it was."""
     if not data:
@@ -166,6 +206,18 @@ def _write_all(file: BinaryIO, data: bytes) -> None:
     except OSError:
         file.truncate(start)
         raise
+
+
+def _check_beginning(cut: bytes) -> None:
+    """Refuse a last line without an end that is not the beginning of one of ours: it is nothing to drop.
+
+    After a power cut, zeros may stand where bytes were still to come.
+
+    Raises:
+        msgspec.DecodeError: It is another program's.
+    """
+    if not _OPENING.startswith(cut.rstrip(b"\0")):
+        raise msgspec.DecodeError("its last line has no end and is not the beginning of one")
 
 
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:

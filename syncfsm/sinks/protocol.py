@@ -9,7 +9,7 @@ contract suite in tests/contracts/sink.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from msgspec import field
 
@@ -17,6 +17,9 @@ from syncfsm.events import Reject, Value
 from syncfsm.failure import Failure
 
 T_contra = TypeVar("T_contra", contravariant=True)
+
+NOT_THERE = "not there yet: a sync makes it"
+"""What an inspection finds where a check would make a file or a table."""
 
 
 class UpsertResult(Value, frozen=True):
@@ -60,4 +63,16 @@ class Sink(Protocol[T_contra]):
 
     async def aclose(self) -> None:
         """Release what is held. Closing twice is harmless."""
+        ...
+
+
+@runtime_checkable
+class Inspectable(Protocol):
+    """A sink that can be looked at without being touched, for a preflight."""
+
+    async def inspect(self) -> dict[str, str] | Failure:
+        """Return what `check` would find, or the failure it would meet, and write and make nothing.
+
+        Beside `sink`, its name, it says what is there already.
+        """
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -13,8 +14,16 @@ from syncfsm.clock import Clock, SystemClock
 from syncfsm.contact import Contact
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.log.codec import format_time
-from syncfsm.sinks.protocol import UpsertResult
-from syncfsm.sqlite import error_name, is_corrupt, is_locked, unwritable_advice
+from syncfsm.sinks.protocol import NOT_THERE, UpsertResult
+from syncfsm.sqlite import (
+    error_name,
+    is_corrupt,
+    is_locked,
+    lacks_shm,
+    traceless_uri,
+    unwritable_advice,
+    unwritable_reason,
+)
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS contacts (
@@ -76,6 +85,30 @@ class SqliteSink:
             return self._failure(error)
         return {"sink": self.name}
 
+    async def inspect(self) -> dict[str, str] | Failure:
+        """See `Inspectable.inspect`."""
+        try:
+            return self._looked_at()
+        except sqlite3.DatabaseError as error:
+            return self._failure(error)
+
+    def _looked_at(self) -> dict[str, str] | Failure:
+        reason = None if self.path == ":memory:" else unwritable_reason(Path(self.path))
+        if reason is not None:
+            return self._unwritable(reason)
+        if not Path(self.path).exists():
+            return {"sink": self.name, "file": NOT_THERE}
+        if lacks_shm(Path(self.path)):
+            return {"sink": self.name, "file": "its writer was cut off; a sync puts it in order"}
+        connection = sqlite3.connect(traceless_uri(Path(self.path)), uri=True, isolation_level=None)
+        with closing(connection):
+            db = Database(connection)
+            if "contacts" not in db.table_names():
+                return {"sink": self.name, "table": NOT_THERE}
+            if not _is_ours(db):
+                return self._foreign(_FOREIGN)
+            return {"sink": self.name, "contacts": str(db["contacts"].count)}
+
     async def upsert(self, items: Sequence[Contact]) -> UpsertResult | Failure:
         """Write the contacts that are new or changed, in one transaction."""
         rows = {(row[0], row[1]): row for row in map(_to_row, items)}
@@ -135,6 +168,9 @@ class SqliteSink:
             return self._foreign(f"no sound SQLite file ({error_name(error)}); name another file")
         kind = FailureKind.LOCKED if is_locked(error) else FailureKind.UNWRITABLE
         advice = advice or f"SQLite refuses it ({error_name(error)})"
+        return self._unwritable(advice, kind)
+
+    def _unwritable(self, advice: str, kind: FailureKind = FailureKind.UNWRITABLE) -> Failure:
         return Failure(kind=kind, message=f"the sink {self.name} cannot be written: {advice}.")
 
     def _foreign(self, what: str) -> Failure:

@@ -101,6 +101,7 @@ class AttioSource:
             per_s=reads_per_s,
         )
         self.object = object
+        self.reads_per_s = reads_per_s
         self.options = options or Options(limit_max=LIMIT_MAX)
         self.name = KIND if base_url == BASE_URL else f"{KIND}:{base_url.rstrip('/')}"
 

@@ -32,16 +32,13 @@ def serve() -> Iterator[Callable[..., Server]]:
         server.close()
 
 
-# a background job of a shell ignores Ctrl-C, and hands that on
-_heed_ctrl_c = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-
-
 class Cli:
     """Runs `syncfsm` in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.env = {**os.environ, "ATTIO_API_KEY": KEY, "COLUMNS": "100"}
+        self.sigint = signal.SIG_DFL  # a background job of a shell ignores Ctrl-C, and hands that on
 
     def start(self, *args: object) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "syncfsm.cli", *map(str, args)]
@@ -52,7 +49,7 @@ class Cli:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - it does no more than that
+            preexec_fn=partial(signal.signal, signal.SIGINT, self.sigint),  # noqa: PLW1509 - it does no more than that
         )
 
     def __call__(self, *args: object, status: int = 0) -> tuple[str, str]:

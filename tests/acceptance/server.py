@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from collections import Counter
 from typing import Any
 
 import uvicorn
@@ -20,11 +21,12 @@ from syncfsm.clock import SystemClock
 class Server:
     """A fake Attio, with a fake Quo beside it, on a port and in a thread of its own.
 
-    It can be told to hold its answers.
+    It can be told to hold its answers. `queries` counts those of each object by its slug.
     """
 
-    def __init__(self, people: int, **settings: Any) -> None:
-        self.world = World(1, people=people, now=EPOCH)
+    def __init__(self, people: int, *, companies: int | None = None, **settings: Any) -> None:
+        self.world = World(1, people=people, now=EPOCH, companies=companies)
+        self.queries: Counter[str] = Counter()
         self.fake = FakeAttio(self.world, SystemClock(), **settings)
         self.quo = FakeQuo(SystemClock())
         self.is_holding = threading.Event()
@@ -48,6 +50,8 @@ class Server:
         release.set()
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].endswith("/records/query"):
+            self.queries[scope["path"].split("/")[-3]] += 1
         if self._queries_left is not None and scope["path"].endswith("/query"):
             self._queries_left -= 1
             if self._queries_left < 0:

@@ -137,22 +137,17 @@ def test_the_report_of_the_report_page_is_rendered(
     assert capsys.readouterr().out.startswith("1 ")
 
 
-COMMAND_PAGES = [
-    "README.md",
-    *(
-        f"docs/{page}.md"
-        for page in ("quickstart", "simulation", "replay", "report", "telemetry", "privacy", "quo")
-    ),
-]
+PAGES = "quickstart simulation replay report telemetry privacy quo configuration"
+COMMAND_PAGES = ["README.md", *(f"docs/{page}.md" for page in PAGES.split())]
 
 
 @pytest.mark.parametrize("page", COMMAND_PAGES)
 def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str) -> None:
     url = serve(30 if page == "docs/quo.md" else 1000).url  # into Quo go ten a second
     cli.env |= {"QUO_API_KEY": "any", "QUO_PARTNER_KEY": "any"}
-    for scenario in blocks(page, "toml"):
-        if "[incident]" not in scenario:
-            (cli.folder / "rough.toml").write_text(scenario)
+    for text in blocks(page, "toml"):
+        if "[incident]" not in text:
+            (cli.folder / ("syncfsm.toml" if "[sync]" in text else "rough.toml")).write_text(text)
     commands = [
         (line.partition(" #")[0].split()[1:], int("".join(re.findall(r"# exits (\d)$", line)) or 0))
         for block in blocks(page, "sh")
@@ -164,7 +159,7 @@ def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str)
         if command[0] == "serve":
             _serves(cli, [*command, "--port", "0"])
             continue
-        if command[0] in {"sync", "retry-rejects"}:
+        if command[0] in {"sync", "check", "retry-rejects"}:
             command += ["--base-url", url]
         if "quo:" in command:
             command += ["--quo-base-url", url]

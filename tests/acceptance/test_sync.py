@@ -62,17 +62,38 @@ def test_a_sync_killed_midway_goes_on_and_ends_with_everybody_once(serve: Serve,
     assert cli.json("log", "verify", "sync.db")["findings"] == []
 
 
-def test_ctrl_c_says_how_to_go_on(serve: Serve, cli: Cli) -> None:
+@pytest.mark.parametrize(
+    ("sent", "status", "kind"), [("SIGINT", 130, "Interrupted"), ("SIGTERM", 143, "Terminated")]
+)
+def test_ctrl_c_and_sigterm_say_how_to_go_on_and_leave_it_so(
+    serve: Serve, cli: Cli, sent: str, status: int, kind: str
+) -> None:
     server = serve(200)
     server.hold_after(3)
     process = cli.start(*cli.sync_args(server.url), "--json")
     assert server.is_holding.wait(30)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(getattr(signal, sent))
     out, err = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "run the same command again" in err
-    assert json.loads(out)["type"] == "Interrupted"
+    assert process.returncode == status
+    assert f"error: {kind.lower()}; run the same command again" in err
+    assert json.loads(out)["type"] == kind
     assert "Traceback" not in err
+    server.hold_after(None)
+    assert not (cli.folder / "sync.db-wal").exists(), "the log was closed in good order"
+    last = cli.sync(server.url)
+    assert (last["state"], last["fetched"]) == ("COMPLETED", 200)
+    assert len(cli.json("log", "ls", "sync.db")["processes"]) == 1
+
+
+def test_sigterm_is_heeded_where_ctrl_c_is_ignored_and_while_a_sync_waits(cli: Cli) -> None:
+    cli.sigint = signal.SIG_IGN  # as in the background of a shell
+    process = cli.start(*cli.sync_args("http://127.0.0.1:9"), "-v")
+    assert process.stderr is not None
+    next(line for line in process.stderr if "RetryScheduled" in line)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert "terminated; run the same command again" in err
 
 
 def test_a_wrong_key_fails_while_initializing_and_names_the_variable(serve: Serve, cli: Cli) -> None:
@@ -304,9 +325,15 @@ def test_a_read_only_disk_says_so_and_its_log_can_still_be_read(
     serve: Serve, cli: Cli, small_disk: SmallDisk
 ) -> None:
     server = serve(60)
+    small_disk.remount("size=4m")
     args = ("--sink", "sqlite:disk/contacts.db", "--log", "disk/sync.db")
     cli.sync(server.url, *args)
     small_disk.remount("ro")
+    _, err = cli("check", *cli.sync_args(server.url)[1:], *args, status=1)
+    assert err.count("read-only; give write permission") == 2, "the log and the sink"
+    jsonl = ("--sink", "jsonl:disk/people.jsonl")
+    _, err = cli("check", *cli.sync_args(server.url)[1:], *jsonl, status=1)
+    assert "the disk is read-only; name another file" in err
     _, err = cli(*cli.sync_args(server.url), *args, status=1)
     assert "read-only; give write permission" in err
     _, err = cli(*cli.sync_args(server.url), "--sink", "sqlite:disk/contacts.db", status=1)

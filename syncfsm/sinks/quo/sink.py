@@ -99,6 +99,10 @@ class QuoSink:
         self._empty_sources = frozenset() if has_any else frozenset({self._source})
         return {"sink": self.name}
 
+    async def inspect(self) -> dict[str, str] | Failure:
+        """See `Inspectable.inspect`; the check only reads."""
+        return await self.check()
+
     async def upsert(self, items: Sequence[Contact]) -> UpsertResult | Failure:
         """Create and patch what is new or changed.
 

@@ -1,0 +1,191 @@
+"""Before a sync: what its checks would find and what it would do, with nothing written anywhere.
+
+The source is checked and asked for its first page, the sink is looked at, and the very code that begins a
+sync runs against a log that only rehearses (log/rehearsal.py): so what a sync would refuse, and the words in
+which it would fail, are the same here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from syncfsm import decide as d
+from syncfsm import events as e
+from syncfsm.engine import Engine
+from syncfsm.errors import ActiveSync, ConfigurationError
+from syncfsm.failure import Failure
+from syncfsm.lifecycle import started
+from syncfsm.log.protocol import EventLog
+from syncfsm.machine import State
+from syncfsm.process import Process, fold
+from syncfsm.sinks.protocol import Inspectable, Sink
+from syncfsm.sources.protocol import Source
+
+RECENT_MAX = 100
+"""How many processes that are over are looked at for the last one completed."""
+
+
+class Problem(e.Value, frozen=True):
+    """What would go wrong, in the words of the sync.
+
+    Attributes:
+        words: What happened and what to do.
+        is_passing: Whether a sync would try again by itself.
+    """
+
+    words: str
+    is_passing: bool
+
+
+class Looked(e.Value, frozen=True):
+    """What was found on one side, and what is wrong there; null if nothing is."""
+
+    found: dict[str, str]
+    problem: Problem | None = None
+
+
+class FirstPage(e.Value, frozen=True):
+    """The rows that the source gives for the first page, and whether there are more."""
+
+    rows: int
+    has_more: bool
+
+
+class Completed(e.Value, frozen=True):
+    """The last sync completed into this sink. `watermark` says what it has seen."""
+
+    process: str
+    at: datetime
+    watermark: datetime | None
+
+
+class Preflight(e.Value, frozen=True):
+    """What a sync would find and do.
+
+    Attributes:
+        source: What the source's checks found: key, scopes, object, and that its first page can be read.
+        sink: What there is in the sink.
+        first_page: How many rows the first page shows; null if it could not be read.
+        process: The process as the sync would begin it or go on with it; null if it would be refused.
+        refusal: Why it would be refused.
+        last_completed: The last sync that was completed into this sink, if any was.
+    """
+
+    source: Looked
+    sink: Looked
+    first_page: FirstPage | None
+    process: Process | None
+    refusal: str | None
+    last_completed: Completed | None
+
+    @property
+    def could_start(self) -> bool:
+        """Whether a sync could start now, and meet no failure that it could tell beforehand."""
+        return self.process is not None and self.source.problem is None and self.sink.problem is None
+
+
+async def preflight(
+    engine: Engine[Any],
+    begin: Callable[[Engine[Any]], Process],
+    *,
+    page_size: int,
+    order: e.Order,
+    options: e.Options | None = None,
+) -> Preflight:
+    """Check everything that a sync checks before its first page, and the first page.
+
+    Args:
+        engine: With a `RehearsedLog` as its log; it is not closed.
+        begin: How the sync would begin, such as `Engine.take_up` with its arguments.
+        page_size: Records in a page.
+        order: Which come first.
+        options: Rules and limits; the source's own if `None`.
+
+    Raises:
+        ConfigurationError: The page size or a limit cannot work.
+    """
+    rehearsed = _Rehearsed(engine, page_size, order, options or engine.source.options)
+    source, first_page = await rehearsed.look_at_source(engine.source)
+    sink = await rehearsed.look_at_sink(engine.sink)
+    last = _last_completed(engine.log, engine)
+    try:
+        process, refusal = begin(engine), None
+    except (ActiveSync, ConfigurationError) as error:
+        process, refusal = None, str(error)
+    return Preflight(
+        source=source,
+        sink=sink,
+        first_page=first_page,
+        process=process,
+        refusal=refusal,
+        last_completed=last,
+    )
+
+
+class _Rehearsed:
+    """A process that is in no log, to hear from `decide` what outcomes would mean to a sync."""
+
+    def __init__(self, engine: Engine[Any], page_size: int, order: e.Order, options: e.Options) -> None:
+        self._clock = engine.clock
+        event = started(
+            source=engine.source.name,
+            object_=engine.source.object,
+            sink=engine.sink.name,
+            page_size=page_size,
+            order=order,
+            options=options,
+        )
+        self._process = self._after(None, event)
+
+    def _after(self, process: Process | None, event: e.Event) -> Process:
+        version = process.version + 1 if process else 1
+        recorded = e.Recorded(stream="preflight", version=version, at=self._clock.now(), event=event)
+        after = fold(process, [recorded])
+        assert after is not None, "an event leads to a state"
+        return after
+
+    async def look_at_source(self, source: Source) -> tuple[Looked, FirstPage | None]:
+        """Check the source and ask it for the first page: one request more than its checks."""
+        found = await source.check()
+        if isinstance(found, Failure):
+            return Looked(found={}, problem=self._problem(self._process, "check", found)), None
+        process = self._after(self._process, e.FetchingBegan(found=found))
+        action = d.next_action(process)
+        assert isinstance(action, d.FetchPage), "a sync begins with its first page"
+        page = await source.fetch(action.request)
+        if isinstance(page, Failure):
+            return Looked(found=found, problem=self._problem(process, "fetch", page)), None
+        fetched = d.Fetched(
+            request=action.request, rows=page.records, as_of=page.as_of, elapsed_ms=0, is_total=page.is_total
+        )
+        (event,) = d.decide(process, fetched)
+        if isinstance(event, e.PageFetched):
+            return Looked(found=found), FirstPage(rows=event.count, has_more=event.has_more)
+        assert isinstance(event, e.SyncFailed), "a first page is anchored"
+        return Looked(found=found, problem=Problem(words=event.error, is_passing=False)), None
+
+    async def look_at_sink(self, sink: Sink[Any]) -> Looked:
+        """Look at the sink, if it can be looked at without being touched."""
+        if not isinstance(sink, Inspectable):
+            return Looked(found={"sink": sink.name, "checks": "only when a sync begins"})
+        found = await sink.inspect()
+        if isinstance(found, Failure):
+            return Looked(found={}, problem=self._problem(self._process, "check", found))
+        return Looked(found=found)
+
+    def _problem(self, process: Process, action: e.ActionName, failure: Failure) -> Problem:
+        """Return what a sync would make of a failure."""
+        outcome = d.Failed(action=action, failure=failure, at=self._clock.now(), chance=0.5)
+        (event,) = d.decide(process, outcome)
+        assert isinstance(event, e.SyncFailed | e.RetryScheduled), "a failure is the end, or tried again"
+        return Problem(words=event.error, is_passing=isinstance(event, e.RetryScheduled))
+
+
+def _last_completed(log: EventLog, engine: Engine[Any]) -> Completed | None:
+    for process in log.recent(over_max=RECENT_MAX):
+        is_sync = process.mode != "rejects" and process.state is State.COMPLETED
+        if is_sync and engine.is_ours(process):
+            return Completed(process=process.id, at=process.updated_at, watermark=process.watermark)
+    return None
