@@ -124,7 +124,7 @@ def _after_failure(process: Process, ending: Ending, log: Log) -> tuple[Step, ..
     refused = next((name for name in _SINK_KEYS if name in error), None)
     if refused is not None:
         words = f"Set {refused} to a key that the sink accepts, {_MENDED}."
-        return (Step(words=words, command=_again(process, log_path)),)
+        return (Step(words=words, command=_again(process, log)),)
     words, flags = _BY_REASON.get(reason, (f"Mend the cause, {_MENDED}.", ()))
     if process.order == "id" and flags == ("--order", "id"):
         flags = ("--order", "newest")
