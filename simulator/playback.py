@@ -184,6 +184,7 @@ class Playback:
             page_size=self.scenario.page_size,
             order=self.scenario.order,
             options=self.incident.options.plain(),
+            mode="rejects" if is_retry else "initial",
             parent=PARENT if is_retry else None,
             record_ids=listed,
         )

@@ -16,7 +16,7 @@ from click.core import ParameterSource
 from syncfsm.cli.metrics import metrics_served
 from syncfsm.cli.output import FAILED, json_option, print_json
 from syncfsm.contact import Contact
-from syncfsm.describe import plural
+from syncfsm.describe import counts_words, plural
 from syncfsm.engine import Engine
 from syncfsm.events import Options, Recorded
 from syncfsm.lifecycle import Hook
@@ -106,7 +106,9 @@ def run(
 ) -> Process | None:
     """Run the process that `begin` records, if it does, to its end; return its last state."""
     key = os.environ.get(KEY_VARIABLE, "")
-    source = AttioSource(key, asked["object_"], base_url=asked["base_url"])
+    source = AttioSource(
+        key, asked["object_"], base_url=asked["base_url"], changed_by=asked.get("changed_by")
+    )
     transform = AttioPeople(source, companies=asked["companies"])
     sink = open_sink(asked["sink_url"])
     with metrics_served(metrics) as hooks:
@@ -121,7 +123,7 @@ def run(
 async def _run(engine: Engine[Contact], begin: Begin) -> Process | None:
     async with engine:
         process = begin(engine)
-        return await engine.run(process.id) if process else None
+        return await engine.sweep(await engine.run(process.id)) if process else None
 
 
 def _begun(engine: Engine[Contact], begin: Begin, *, is_captured: bool) -> Process | None:
@@ -172,9 +174,10 @@ def _print(process: Process, log_path: str) -> None:
     click.echo(f"{process.state}: {process.object} of {process.source} → {process.sink}")
     click.echo(
         f"  {plural(progress.pages, 'page')}, {plural(progress.fetched, 'record')}: "
-        f"{progress.created:,} created, {progress.updated:,} updated, "
-        f"{progress.unchanged:,} unchanged, {progress.rejected:,} rejected"
+        f"{counts_words(progress)}, {progress.rejected:,} rejected"
     )
+    if progress.missing:
+        click.echo(f"  {plural(progress.missing, 'contact')} that no page had: deleted")
     click.echo(
         f"  {plural(progress.retries, 'retry', 'retries')}, {progress.rate_limited:,} of them rate-limited; "
         f"{process.records_per_s:,.0f} records/s"

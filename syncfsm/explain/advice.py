@@ -81,6 +81,11 @@ def _after_failure(process: Process, ending: Ending, log_path: str) -> tuple[Ste
             Step(words=f"If it fails the same way, raise the limit {reason}.",
                  command=_again(process, log_path, *raised)),
         )  # fmt: skip
+    if reason == "missing_ratio_max":
+        return (
+            Step(words="See in the source whether so many are gone: none was deleted.", command=None),
+            Step(words="If they are, allow it, and go on.", command=_again(process, log_path, *raised)),
+        )
     if reason == "too_large":
         size = max(1, process.page_size // 2)
         command = _again(process, log_path, "--page-size", str(size))
@@ -119,9 +124,9 @@ def _again(process: Process, log_path: str, *more: str, retry: bool = False) -> 
     kind, _, base_url = process.source.partition(":")
     if base_url.rstrip("/").endswith(SIMULATED):
         return f"{join(('syncfsm', 'log', 'scenario', log_path, process.id))} > incident.toml"
-    is_retry = retry or process.mode == "rejects"
+    mode = "rejects" if retry else process.mode
     if kind != KIND or not _is_sink_of_the_cli(process.sink):
-        return _in_code(is_retry, more)
+        return _in_code(mode, more)
     asked = dict(zip(more[::2], more[1::2], strict=True))
     flags = {
         "--source": kind,
@@ -131,20 +136,35 @@ def _again(process: Process, log_path: str, *more: str, retry: bool = False) -> 
         "--log": log_path,
         "--page-size": str(process.page_size),
         "--order": process.order,
+        "--mode": mode,
+        "--changed-by": process.changed_by or "",
     } | asked
-    if is_retry:
-        del flags["--order"]
+    if mode in _COMMANDS:
+        for flag in ("--order", "--mode", "--changed-by"):
+            del flags[flag]
     said = (word for flag, value in flags.items() if _DEFAULTS.get(flag) != value for word in (flag, value))
-    command = ("retry-rejects", process.parent or process.id) if is_retry else ("sync",)
-    return join(("syncfsm", *command, *said))
+    of = (process.parent or process.id,) if mode == "rejects" else ()
+    return join(("syncfsm", _COMMANDS.get(mode, "sync"), *of, *said))
 
 
-_DEFAULTS = {"--base-url": BASE_URL, "--object": "people", "--page-size": "50", "--order": "newest"}
+_COMMANDS: dict[e.Mode, str] = {"rejects": "retry-rejects", "webhook": "webhooks"}
+"""The commands of those modes that have one of their own; they ask by id, in no order."""
+
+_DEFAULTS = {
+    "--base-url": BASE_URL,
+    "--object": "people",
+    "--page-size": "50",
+    "--order": "newest",
+    "--mode": "initial",
+    "--changed-by": "",
+}
+
+_CALLS: dict[e.Mode, str] = {"rejects": "retry_rejects", "webhook": "take_up_webhooks"}
 
 
-def _in_code(is_retry: bool, more: tuple[str, ...]) -> str:
+def _in_code(mode: e.Mode, more: tuple[str, ...]) -> str:
     """Return the call for a source or a sink that no command knows."""
-    said = []
+    said = [f"mode={mode!r}"] if mode == "ongoing" else []
     for flag, value in zip(more[::2], more[1::2], strict=True):
         match flag:
             case "--set":
@@ -153,7 +173,7 @@ def _in_code(is_retry: bool, more: tuple[str, ...]) -> str:
                 said.append(f"page_size={value}")
             case "--order":
                 said.append(f"order={value!r}")
-    return f"await engine.{'retry_rejects' if is_retry else 'sync'}({', '.join(said)})"
+    return f"await engine.{_CALLS.get(mode, 'sync')}({', '.join(said)})"
 
 
 def _is_sink_of_the_cli(sink: str) -> bool:

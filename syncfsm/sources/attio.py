@@ -2,14 +2,16 @@
 
 The API pages by limit and offset, gives no total and answers exactly `{"data": [...]}`. Sorting and
 filtering see the attribute `values.created_at[0].value`, which differs from the record's own `created_at`
-by seconds, so the attribute is the sort key here too. Only what paging needs is decoded; a record stays as
-the bytes it came in. Source of the rules: https://docs.attio.com/rest-api (records, pagination, rate limits).
+by seconds, so the attribute is the sort key here too. Nothing in a record says when it last changed, unless
+the workspace keeps an attribute that does (`changed_by`). Only what paging needs is decoded; a record stays
+as the bytes it came in. Source of the rules: https://docs.attio.com/rest-api (records, pagination, rate
+limits).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -43,17 +45,9 @@ LIMIT_MAX = 500
 KEY_VARIABLE = "ATTIO_API_KEY"
 SCOPES = ("record_permission", "object_configuration")
 
-_SORTS: Mapping[Order, list[dict[str, str]]] = {
-    "newest": [
-        {"direction": "desc", "attribute": "created_at"},
-        {"direction": "asc", "attribute": "record_id"},
-    ],
-    "oldest": [
-        {"direction": "asc", "attribute": "created_at"},
-        {"direction": "asc", "attribute": "record_id"},
-    ],
-    "id": [],  # without sorts, Attio answers in ascending record_id, and the query costs no score
-}
+_DIRECTIONS: Mapping[Order, str] = {"newest": "desc", "oldest": "asc"}
+"""Those of the sort key. In the order of ids there are no sorts: Attio then answers in ascending record_id,
+and the query costs no score."""
 
 
 class AttioSource:
@@ -67,6 +61,8 @@ class AttioSource:
         transport: Where requests go; the network if `None`.
         reads_per_s: The most requests in any one second.
         options: The rules and limits of its syncs.
+        changed_by: The slug of a timestamp attribute that the workspace sets whenever a record is created or
+            changed. Ongoing syncs then bring changed records too; without it, new ones only.
         api: What answers in the place of the network: `attio_captured.CapturedApi`.
 
     Raises:
@@ -83,14 +79,17 @@ class AttioSource:
         transport: httpx.AsyncBaseTransport | None = None,
         reads_per_s: int = READS_PER_S,
         options: Options | None = None,
+        changed_by: str | None = None,
         api: Api | None = None,
     ) -> None:
         from syncfsm.http import HttpClient  # noqa: PLC0415 - a client is loaded when it is used
 
         if not api_key.strip():
             raise ConfigurationError(f"there is no Attio key: set {KEY_VARIABLE}")
+        if changed_by is not None and not word(changed_by):
+            raise ConfigurationError("what records were changed by must be an attribute's slug: `updated_at`")
         self._clock = clock or SystemClock()
-        self._sorts = dict(_SORTS)
+        self._has_lone_sort: set[Order] = set()
         self._recorder: Recorder | None = None
         self._api = api or HttpClient(
             "Attio",
@@ -102,6 +101,8 @@ class AttioSource:
         )
         self.object = object
         self.options = options or Options(limit_max=LIMIT_MAX)
+        self.changed_by = changed_by
+        self.kind = KIND
         self.name = KIND if base_url == BASE_URL else f"{KIND}:{base_url.rstrip('/')}"
 
     async def check(self) -> dict[str, str] | Failure:
@@ -123,13 +124,15 @@ class AttioSource:
         """Return the rows for one request. See `Source.fetch`."""
         if request.record_ids:
             return self._page(request, await self._query(self.object, _listed_body(request)))
-        sorts = self._sorts[request.order]
+        sorts = _sorts(request)
+        if request.order in self._has_lone_sort:
+            return self._page(request, await self._query(self.object, _page_body(request, sorts[:1])))
         reply = await self._query(self.object, _page_body(request, sorts))
-        if _is_bad_request(reply) and len(sorts) > 1:
+        if _is_bad_request(reply) and sorts:
             # The second sort makes the order total, but is a courtesy: do without it if it is refused.
             reply = await self._query(self.object, _page_body(request, sorts[:1]))
             if not _is_bad_request(reply):
-                self._sorts[request.order] = sorts[:1]
+                self._has_lone_sort.add(request.order)
         return self._page(request, reply)
 
     def _page(self, request: PageRequest, reply: Reply | Failure) -> Page | Failure:
@@ -138,8 +141,9 @@ class AttioSource:
         rows = decode_rows(reply.body)
         if rows is None:
             return _not_promised(self.object)
-        records = tuple(to_record(row, request.order) for row in rows)
-        return Page(records=records, as_of=self._as_of(reply), is_total=self._is_total(request.order))
+        records = tuple(to_record(row, request.order, request.changed_by) for row in rows)
+        is_total = request.order not in self._has_lone_sort
+        return Page(records=records, as_of=self._as_of(reply), is_total=is_total)
 
     async def company_names(self, record_ids: Collection[str]) -> dict[str, str | None] | Failure:
         """Return the names of companies, looked up in one request; unknown ids have none."""
@@ -199,10 +203,6 @@ class AttioSource:
             status=refused.status,
         )
 
-    def _is_total(self, order: Order) -> bool:
-        """Whether ties are in order: all sorts are asked for, and none was refused."""
-        return len(self._sorts[order]) == len(_SORTS[order])
-
     def _as_of(self, reply: Reply) -> datetime:
         """Return the instant the answer reflects, by the server where it says so."""
         said = _said_as_of(reply)
@@ -224,9 +224,26 @@ def request_text(method: str, path: str, body: Any = None) -> str:
     return f"{method} {path}" + ("" if body is None else f" {msgspec.json.encode(body).decode()}")
 
 
+def _sorts(request: PageRequest) -> list[dict[str, str]]:
+    """Return the sorts of a request: by the time of creation or of the last change, then by id."""
+    if request.order not in _DIRECTIONS:
+        return []
+    return [
+        {"direction": _DIRECTIONS[request.order], "attribute": request.changed_by or "created_at"},
+        {"direction": "asc", "attribute": "record_id"},
+    ]
+
+
 def _page_body(request: PageRequest, sorts: list[dict[str, str]]) -> dict[str, Any]:
     body: dict[str, Any] = {"limit": request.limit, "offset": request.offset}
+    if request.since is not None:
+        body["filter"] = {request.changed_by or "created_at": {"$gte": _moment(request.since)}}
     return {**body, "sorts": sorts} if sorts else body
+
+
+def _moment(at: datetime) -> str:
+    """Return a moment as Attio's filters read it, date and time: never later than it is."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _listed_body(request: PageRequest) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def test_the_table_has_the_columns_that_users_build_on(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "contacts.db")
     columns = [(row[1], row[5]) for row in connection.execute("PRAGMA table_info(contacts)")]
     connection.close()
-    assert [name for name, _ in columns] == [*COLUMNS.split(", "), "synced_at"]
+    assert [name for name, _ in columns] == [*COLUMNS.split(", "), "synced_at", "deleted_at"]
     assert {name for name, key in columns if key} == {"external_id", "source"}
 
 
