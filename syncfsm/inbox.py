@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from syncfsm.events import Value
 
-TAKEN_MAX = 1000
-"""Notices that one process takes; the rest waits for the next."""
+RECORD_IDS_MAX = 1000
+"""Records that one process takes, or those of one notice; the rest waits for the next."""
 
 KEPT = timedelta(days=7)
 """How long a notice is kept once it is done with: it may come again, from Attio for about three days."""
@@ -32,11 +32,7 @@ class Notice(Value, frozen=True):
 
 
 class Waiting(Value, frozen=True):
-    """What waits in the inbox: the numbers of the notices, and the records they tell of, each once.
-
-    `last_at` is when the last of them came; null if none waits.
-    """
+    """What waits in the inbox: the numbers of the notices, and the records they tell of, each once."""
 
     notices: tuple[int, ...] = ()
     record_ids: tuple[str, ...] = ()
-    last_at: datetime | None = None

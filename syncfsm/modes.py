@@ -166,7 +166,9 @@ class Modes(Processes):
         except ActiveSync:
             return None
 
-    def take_up_webhooks(self, *, page_size: int = 50, options: e.Options | None = None) -> Process | None:
+    def take_up_webhooks(
+        self, *, page_size: int = 50, options: e.Options | None = None, until: datetime | None = None
+    ) -> Process | None:
         """Return the process that sees to what waits in the inbox, or `None` if nothing does; `run` does it.
 
         It is the unfinished one, resumed if it has failed, or a new one that takes what waits. Of two
@@ -175,7 +177,9 @@ class Modes(Processes):
 
         Args:
             page_size: Records in a page.
-            options: Rules and limits from here on; if `None`, those of the process, or of the source.
+            options: Rules and limits; if `None`, those of the process, or of the source. An active process
+                keeps its own.
+            until: What came later waits on.
 
         Raises:
             ActiveSync: Another sync of the source object is active. What waits, waits on.
@@ -183,8 +187,8 @@ class Modes(Processes):
         """
         unfinished = self.unfinished("webhook")
         if unfinished is not None:
-            return self._go_on(unfinished, page_size, options)
-        waiting = self.log.waiting(self.source.name, self.source.object)
+            return self._go_on(unfinished, page_size, None if unfinished.is_active else options)
+        waiting = self.log.waiting(self.source.name, self.source.object, until=until)
         if not waiting.record_ids:
             return None
         return self._start(

@@ -13,6 +13,8 @@ from syncfsm.outside import holds
 _COMMANDS = {
     # name       module, attribute
     "sync": ("sync", "sync"),
+    "watch": ("watch", "watch"),
+    "webhooks": ("webhooks", "webhooks"),
     "retry-rejects": ("retry_rejects", "retry_rejects"),
     "rerun": ("rerun", "rerun"),
     "simulate": ("simulate", "simulate"),
@@ -33,8 +35,8 @@ class _LazyGroup(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Refuse a key among the arguments before anything repeats them: an error, an event, a file name."""
         for name, key in os.environ.items():
-            if name.endswith("_API_KEY") and any(holds(arg, key) for arg in args):
-                raise click.UsageError(f"an argument holds the key of {name}: leave it to the variable")
+            if name.endswith(("_API_KEY", "_SECRET")) and any(holds(arg, key) for arg in args):
+                raise click.UsageError(f"an argument holds the value of {name}: leave it to the variable")
         return super().parse_args(ctx, args)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
@@ -69,6 +71,8 @@ class _LazyGroup(click.Group):
 
 _HELP = {
     "sync": "Sync the people of an Attio workspace into a sink.",
+    "watch": "Sync again and again: all records once, then those that are new.",
+    "webhooks": "Receive webhooks, and sync the records that they tell of.",
     "retry-rejects": "Send the rejected records of a sync again.",
     "rerun": "Run a captured sync through again, without network or key.",
     "simulate": "Run a sync in virtual time, against a fake Attio, under faults.",

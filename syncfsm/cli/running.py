@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from shlex import quote
 from typing import Any, TypeVar
@@ -53,13 +53,22 @@ _OPTIONS = (
         "--capture", is_flag=True, help="Keep what comes in the log, for rerun. It holds personal data."
     ),
     click.option("-v", "--verbose", is_flag=True, help="Write every event to stderr."),
-    json_option,
 )
 
 
 def sync_options(command: F) -> F:
     """Give a command the options of everything that runs a sync."""
-    for option in reversed(_OPTIONS):
+    return _with(command, (*_OPTIONS, json_option))
+
+
+def service_options(command: F) -> F:
+    """Give a command the options of everything that runs syncs for ever."""
+    lines = "Print JSON Lines: one object for each sync that is over."
+    return _with(command, (*_OPTIONS, click.option("--json", "as_json", is_flag=True, help=lines)))
+
+
+def _with(command: F, options: Sequence[Callable[[F], F]]) -> F:
+    for option in reversed(options):
         command = option(command)
     return command
 
@@ -98,6 +107,20 @@ class Show:
             self.line.close()
 
 
+def make_source(*, object_: str, base_url: str, changed_by: str | None = None, **_: Any) -> AttioSource:
+    """Return the source that the options name, with the key of the environment."""
+    return AttioSource(os.environ.get(KEY_VARIABLE, ""), object_, base_url=base_url, changed_by=changed_by)
+
+
+def make_engine(
+    log: EventLog, hooks: Sequence[Hook], *, sink_url: str, companies: bool, capture: bool, **asked: Any
+) -> Engine[Contact]:
+    """Return the engine that the options ask for."""
+    source = make_source(**asked)
+    transform = AttioPeople(source, companies=companies)
+    return Engine(log, source, open_sink(sink_url), transform, hooks=hooks, capture=capture)
+
+
 Begin = Callable[[Engine[Contact]], Process | None]
 
 
@@ -106,14 +129,9 @@ def run(
 ) -> Process | None:
     """Run the process that `begin` records, if it does, to its end; return its last state."""
     key = os.environ.get(KEY_VARIABLE, "")
-    source = AttioSource(
-        key, asked["object_"], base_url=asked["base_url"], changed_by=asked.get("changed_by")
-    )
-    transform = AttioPeople(source, companies=asked["companies"])
-    sink = open_sink(asked["sink_url"])
     with metrics_served(metrics) as hooks:
         show = Show(key, verbose=verbose, is_live=not as_json and not verbose and sys.stderr.isatty())
-        engine = Engine(log, source, sink, transform, hooks=[show, *hooks], capture=asked["capture"])
+        engine = make_engine(log, [show, *hooks], **asked)
         try:
             return asyncio.run(_run(engine, partial(_begun, begin=begin, is_captured=asked["capture"])))
         finally:

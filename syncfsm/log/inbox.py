@@ -8,8 +8,8 @@ from datetime import datetime
 
 import msgspec
 
-from syncfsm.inbox import TAKEN_MAX, Notice, Waiting
-from syncfsm.log.codec import format_time, parse_time
+from syncfsm.inbox import RECORD_IDS_MAX, Notice, Waiting
+from syncfsm.log.codec import format_time
 
 _INSERT = """
     INSERT INTO inbox (source, object, key, record_ids, received_at) VALUES (?, ?, ?, ?, ?)
@@ -17,17 +17,20 @@ _INSERT = """
 """
 
 _WAITING = """
-    SELECT id, record_ids, received_at FROM inbox
-    WHERE source = ? AND object = ? AND (process IS NULL OR process IN (
+    SELECT id, record_ids FROM inbox
+    WHERE source = ? AND object = ? AND received_at <= ? AND (process IS NULL OR process IN (
         SELECT id FROM processes WHERE state IN ('CANCELLED', 'FAILED')
     ))
-    ORDER BY id LIMIT ?
+    ORDER BY id
 """
 
 _CLEAR = """
     DELETE FROM inbox WHERE received_at < ?
         AND process IN (SELECT id FROM processes WHERE state = 'COMPLETED')
 """
+
+_EVER = "9999"
+"""After every time that a log writes, as text."""
 
 _ids = msgspec.json.Decoder(tuple[str, ...])
 
@@ -52,16 +55,18 @@ def insert(connection: sqlite3.Connection, notice: Notice) -> bool:
         connection.execute(f"PRAGMA synchronous = {level}")
 
 
-def waiting(connection: sqlite3.Connection, source: str, object_: str) -> Waiting:
+def waiting(connection: sqlite3.Connection, source: str, object_: str, until: datetime | None) -> Waiting:
     """Return the notices that wait. See `EventLog.waiting`."""
-    rows = connection.execute(_WAITING, (source, object_, TAKEN_MAX)).fetchall()
-    if not rows:
-        return Waiting()
-    return Waiting(
-        notices=tuple(number for number, _, _ in rows),
-        record_ids=tuple(dict.fromkeys(id_ for _, ids, _ in rows for id_ in _ids.decode(ids))),
-        last_at=parse_time(max(at for _, _, at in rows)),
-    )
+    latest = format_time(until) if until else _EVER
+    notices: list[int] = []
+    record_ids: dict[str, None] = {}
+    for number, encoded in connection.execute(_WAITING, (source, object_, latest)):
+        more = dict.fromkeys(_ids.decode(encoded))
+        if notices and len(record_ids | more) > RECORD_IDS_MAX:
+            break
+        notices.append(number)
+        record_ids |= more
+    return Waiting(notices=tuple(notices), record_ids=tuple(record_ids))
 
 
 def take(connection: sqlite3.Connection, stream: str, notices: Sequence[int]) -> None:

@@ -228,11 +228,16 @@ class EventLog(Auditable, Protocol):
         """
         ...
 
-    def waiting(self, source: str, object_: str) -> Waiting:
+    def waiting(self, source: str, object_: str, *, until: datetime | None = None) -> Waiting:
         """Return what waits in the inbox for a process of this source object, the oldest first.
 
-        That is what no process took, and what a process took that then was cancelled or failed for good: at
-        most `inbox.TAKEN_MAX` notices.
+        That is what no process took, and what one took that then was cancelled, or failed: at most
+        `inbox.RECORD_IDS_MAX` records, unless a single notice tells of more.
+
+        Args:
+            source: The name of the source.
+            object_: The kind of its records.
+            until: When it was received at the latest.
         """
         ...
 

@@ -225,10 +225,10 @@ class SqliteLog(SqliteAudit):
         with self._translated():
             return inbox.insert(self._connection, notice)
 
-    def waiting(self, source: str, object_: str) -> Waiting:
+    def waiting(self, source: str, object_: str, *, until: datetime | None = None) -> Waiting:
         """See `EventLog.waiting`."""
         with self._translated():
-            return inbox.waiting(self._connection, source, object_)
+            return inbox.waiting(self._connection, source, object_, until)
 
     def clear_inbox(self, before: datetime) -> int:
         """See `EventLog.clear_inbox`."""

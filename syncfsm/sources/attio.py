@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -24,13 +24,15 @@ from syncfsm.events import Options, Order
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.outside import uuid, word
 from syncfsm.pages import PageRequest
-from syncfsm.sources.attio_wire import Objects, Token, decode_rows, to_company_name, to_record
+from syncfsm.sources.attio_wire import Found, Objects, Token, decode_rows, to_company_name, to_record
 from syncfsm.sources.protocol import Page
 
 if TYPE_CHECKING:
     import httpx
 
     from syncfsm.http import Api, Reply
+
+T = TypeVar("T")
 
 KIND = "attio"
 """What contacts and logs call this source."""
@@ -178,7 +180,7 @@ class AttioSource:
             )
         return reply
 
-    async def _get(self, path: str, type_: type[Token]) -> Token | Failure:
+    async def _get(self, path: str, type_: type[T]) -> T | Failure:
         reply = await self._request("GET", path)
         if isinstance(reply, Failure):
             return reply
@@ -186,6 +188,14 @@ class AttioSource:
             return msgspec.json.decode(reply.body, type=type_)
         except msgspec.DecodeError:
             return _not_promised(path)
+
+    async def object_id(self) -> str | Failure:
+        """Return the id of the object, by which webhooks name it."""
+        path = f"/v2/objects/{quote(self.object, safe='')}"
+        found = await self._get(path, Found)
+        if isinstance(found, Failure):
+            return await self._which_objects(found) if found.kind is FailureKind.NOT_FOUND else found
+        return found.data.id.object_id
 
     async def _which_objects(self, refused: Failure) -> Failure:
         """Say which objects there are, where the one asked for is none of them."""

@@ -57,6 +57,22 @@ class _Object(msgspec.Struct):
     api_slug: str
 
 
+class Found(msgspec.Struct):
+    """One object of a workspace."""
+
+    class Data(msgspec.Struct):
+        """What there is to know of it."""
+
+        class Id(msgspec.Struct):
+            """Its ids."""
+
+            object_id: str
+
+        id: Id
+
+    data: Data
+
+
 class Objects(msgspec.Struct):
     """The objects of a workspace."""
 
