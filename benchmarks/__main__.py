@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import platform
+import sqlite3
 import sys
-import sysconfig
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -51,12 +50,8 @@ def _peers() -> tuple[type[Contestant], ...]:
 
 def _machine() -> dict[str, str]:
     """Return what the figures depend on."""
-    is_optimized = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
     packages = {name: version(name) for name in ("msgspec", "eventsourcing") if find_spec(name)}
-    python = (
-        f"{platform.python_version()} {'with' if is_optimized else 'without'} profile-guided optimization"
-    )
-    return {"Python": python, **packages}
+    return {"Python": sys.version.replace("\n", ""), "SQLite": sqlite3.sqlite_version, **packages}
 
 
 def _print(found: Result) -> None:

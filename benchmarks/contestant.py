@@ -17,7 +17,7 @@ class Contestant(Protocol):
     name: str
 
     def __init__(self, folder: Path) -> None:
-        """Make the file in an empty folder."""
+        """Open the file in a folder, or make it."""
         ...
 
     def write(self, appends: Iterable[Append]) -> float:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
@@ -16,6 +19,14 @@ from syncfsm.events import Value
 
 APPENDS_MAX = 300
 """Appends that are measured: each waits for the disk, so that those of a whole sync would take minutes."""
+
+
+class Filled(Value, frozen=True):
+    """The size of a sync: its events, the records they are about, and the data of the events as JSON."""
+
+    events: int
+    records: int
+    data_bytes: int
 
 
 class Spent(Value, frozen=True):
@@ -61,34 +72,46 @@ def measure(
     Raises:
         AssertionError: One of them does not see all the records, so that it would not be comparable.
     """
-    written = list(appends(workload, events_min))
-    events, records = written[-1][1].version, written[-1][1].progress.fetched
-    data_bytes = sum(len(msgspec.json.encode(record.event)) for recorded, _ in written for record in recorded)
-    stores = [_made(contestant, folder / str(index)) for index, contestant in enumerate(contestants)]
-    for store in stores:
-        store.write(merged(written, 500))
-    appends_ = _appends_in_turns(contestants, written[:APPENDS_MAX], folder, turns)
-    del written
-    replays = _in_turns([store.replay for store in stores], records, turns)
-    loads = _in_turns([store.first_state for store in stores], records, turns)
+    folders = [folder / str(index) for index, _ in enumerate(contestants)]
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as elsewhere:
+        sync = elsewhere.submit(fill, workload, contestants, folders, events_min).result()
+    some = list(islice(appends(workload, events_min), APPENDS_MAX))
+    appended = _appends_in_turns(contestants, some, folder, turns)
+    stores = [contestant(path) for contestant, path in zip(contestants, folders, strict=True)]
+    replays = _in_turns([store.replay for store in stores], sync.records, turns)
+    loads = _in_turns([store.first_state for store in stores], sync.records, turns)
     for store in stores:
         store.close()
     return Result(
         workload=workload.name,
-        events=events,
-        bytes_per_event=data_bytes // events,
-        records=records,
+        events=sync.events,
+        bytes_per_event=sync.data_bytes // sync.events,
+        records=sync.records,
         measured=tuple(
             Measured(
                 name=store.name,
                 append_events_per_s=_spread(append),
-                replay_events_per_s=_spread([events / one.wall_s for one in replayed]),
-                replay_events_per_cpu_s=_spread([events / one.cpu_s for one in replayed]),
+                replay_events_per_s=_spread([sync.events / one.wall_s for one in replayed]),
+                replay_events_per_cpu_s=_spread([sync.events / one.cpu_s for one in replayed]),
                 first_state_ms=_spread([one.wall_s * 1000 for one in loaded]),
             )
-            for store, append, replayed, loaded in zip(stores, appends_, replays, loads, strict=True)
+            for store, append, replayed, loaded in zip(stores, appended, replays, loads, strict=True)
         ),
     )
+
+
+def fill(
+    workload: Workload, contestants: Sequence[type[Contestant]], folders: Sequence[Path], events_min: int
+) -> Filled:
+    """Make the files that are read, in a process of its own: a replay begins with a memory that is new."""
+    written = list(appends(workload, events_min))
+    for contestant, path in zip(contestants, folders, strict=True):
+        store = _made(contestant, path)
+        store.write(merged(written, 500))
+        store.close()
+    data = (msgspec.json.encode(record.event) for recorded, _ in written for record in recorded)
+    _, after = written[-1]
+    return Filled(events=after.version, records=after.progress.fetched, data_bytes=sum(map(len, data)))
 
 
 def _made(contestant: type[Contestant], folder: Path) -> Contestant:

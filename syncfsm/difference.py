@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import Any
 
 from syncfsm import events as e
-from syncfsm.describe import time_words
+from syncfsm.describe import plural, time_words
 from syncfsm.process import Process
 from syncfsm.replay import Moment
 from syncfsm.state import FailureReason, Frontier, Paging, Progress, Retry
@@ -177,10 +177,10 @@ _WORDS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
     (float, lambda value: f"{value:,.6g}"),
     (datetime, time_words),
     (e.PageFetched, lambda page: f"{len(page.record_ids)} records from offset {page.offset}"),
-    ((Frontier, e.FrontierMark), lambda frontier: f"{frontier.key} ({len(frontier.ids)} ids)"),
+    ((Frontier, e.FrontierMark), lambda frontier: f"{frontier.key} ({plural(len(frontier.ids), 'id')})"),
     (Retry, lambda retry: f"{retry.cause}, failure {retry.attempt} in a row"),
     (FailureReason, lambda failure: failure.reason),
-    ((tuple, frozenset), lambda ids: f"{len(ids)} {'id' if len(ids) == 1 else 'ids'}"),
+    ((tuple, frozenset), lambda ids: plural(len(ids), "id")),
     (dict, lambda value: ", ".join(f"{key} {item}" for key, item in value.items())),
     (e.Value, _each_field),
 )

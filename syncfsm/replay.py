@@ -105,6 +105,7 @@ def first(log: EventLog, process_id: str, what: str) -> Moment:
         CorruptLog, InvalidTransition: See `moments`.
     """
     states = [state.value for state in State if state is not State.NONE]
+    what = next((name for name in (*states, *EVENT_TYPES) if name.lower() == what.lower()), what)
     if what not in {*states, *EVENT_TYPES}:
         raise ConfigurationError(
             f"there is no state or event {what!r}: choose from {', '.join([*states, *EVENT_TYPES])}"
@@ -172,6 +173,8 @@ def choose(ids: Sequence[str], prefix: str | None) -> str:
         raise ProcessNotFound("the log has no processes yet: `syncfsm sync --log` adds one")
     if prefix is None:
         return ids[-1]
+    if not prefix:
+        raise ProcessNotFound("the process is named by an empty text: give its id, or the beginning of it")
     found = [process_id for process_id in ids if process_id.startswith(prefix)]
     if len(found) == 1 or prefix in found:
         return prefix if prefix in found else found[0]

@@ -17,6 +17,8 @@ from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from tests.pure import EPOCH, Answer, PureSync, people
 
+PAGE_BYTES = 4096
+
 BUSY = Failure(kind=FailureKind.RATE_LIMITED, message="it asks for patience.", status=429)
 
 
@@ -30,7 +32,14 @@ def a_busy_log(path: Path) -> Path:
         interleave(log, {"5f0c": _sync(230, 20), "a771": _sync(900, 300, id_chars=36), "c3d9": _sync(95, 7)})
         _failed_and_resumed(log)
         _cancelled(log)
-    connection = sqlite3.connect(path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    for pragma in (
+        "journal_mode = DELETE",
+        f"page_size = {PAGE_BYTES}",
+    ):  # small pages, so that there are many
+        connection.execute(f"PRAGMA {pragma}")
+    connection.execute("VACUUM")
+    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     return path

@@ -10,6 +10,8 @@ import click
 
 from syncfsm.outside import holds
 
+INTERRUPTED = 130
+
 _COMMANDS = {
     # name       module, attribute
     "sync": ("sync", "sync"),
@@ -47,11 +49,15 @@ class _LazyGroup(click.Group):
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command, or print its help."""
-        from syncfsm.cli.output import printing  # noqa: PLC0415 - likewise
+        """Run a command, or print its help; a Ctrl-C while it is being loaded ends it as one later does."""
+        try:
+            from syncfsm.cli.output import printing  # noqa: PLC0415 - likewise
 
-        with printing():
-            return super().invoke(ctx)
+            with printing():
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("error: interrupted", err=True)
+            ctx.exit(INTERRUPTED)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(_COMMANDS)
@@ -93,5 +99,5 @@ def main(**_: Any) -> None:
     """Sync CRM records, simulate what can go wrong, replay what did.
 
     Exit status: 0 all went well; 1 the sync failed; 2 wrong use; 3 a log or an invariant does not hold;
-    130 Ctrl-C; 141 whoever read the output went away.
+    130 Ctrl-C; 141 whoever read the output went away. `explain` and `diff` say more with theirs.
     """

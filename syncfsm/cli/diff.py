@@ -12,8 +12,10 @@ from msgspec import to_builtins
 from syncfsm.cli.output import Command, json_option, print_json
 from syncfsm.describe import action_words, event_words, plural
 from syncfsm.difference import Change, Comparison, Parting, compare, value_words
+from syncfsm.errors import ProcessNotFound
 from syncfsm.events import Value
 from syncfsm.log import open_log
+from syncfsm.log.check import ensure_chained
 from syncfsm.replay import Moment, find, moments
 from syncfsm.summary import summary
 
@@ -75,8 +77,12 @@ class _Opened:
         self._log.close()
 
     def moments(self) -> Iterator[Moment]:
-        process_id = find(self._log, self._reference.process)
-        return moments(self._log, process_id, until=self._reference.version)
+        process_id, version = find(self._log, self._reference.process), self._reference.version
+        ensure_chained(self._log, process_id)
+        last = self._log.version(process_id)
+        if version is not None and not 1 <= version <= last:
+            raise ProcessNotFound(f"process {process_id} has versions 1 to {last}, not {version}")
+        return moments(self._log, process_id, until=version)
 
 
 def _as_json(comparison: Comparison) -> dict[str, Any]:

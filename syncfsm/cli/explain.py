@@ -9,11 +9,12 @@ import click
 import msgspec
 from msgspec import to_builtins
 
-from syncfsm.cli.output import FAILED, Command, json_option, print_json
+from syncfsm.cli.output import FAILED, Command, fitted, json_option, print_json
 from syncfsm.clock import SystemClock
 from syncfsm.explain import Account, lines
 from syncfsm.explain import explain as explain_process
 from syncfsm.log import open_log
+from syncfsm.log.check import ensure_chained
 from syncfsm.machine import State
 from syncfsm.replay import find
 from syncfsm.summary import summary
@@ -33,12 +34,14 @@ def explain(*, log_path: str, process: str | None, as_json: bool) -> None:
     0 COMPLETED, 1 FAILED, 4 CANCELLED, 5 still active; 3 if the log does not hold.
     """
     with open_log(log_path, read_only=True) as log:
-        account = explain_process(log, find(log, process), log_path, now=SystemClock().now())
+        process_id = find(log, process)
+        ensure_chained(log, process_id)
+        account = explain_process(log, process_id, log_path, now=SystemClock().now())
     if as_json:
         print_json(_as_json(account))
     else:
         click.echo(f"process {account.process.id}")
-        click.echo("\n".join(lines(account)))
+        click.echo("\n".join(fitted(lines(account), 10)))
     sys.exit(_STATUS.get(account.process.state, ACTIVE))
 
 

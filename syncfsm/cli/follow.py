@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from syncfsm.cli.events import event_line, event_object
-from syncfsm.cli.output import FAILED, INTERRUPTED, Command
+from syncfsm.cli.output import FAILED, INTERRUPTED, Command, FiniteRange
 from syncfsm.clock import SystemClock
 from syncfsm.errors import LogNotFound
 from syncfsm.events import Recorded
@@ -62,7 +62,7 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 @click.option(
     "--interval",
     "interval_s",
-    type=click.FloatRange(0.01, 3600),
+    type=FiniteRange(0.01, 3600),
     default=0.2,
     show_default=True,
     help="Seconds between looks.",

@@ -17,7 +17,7 @@ from syncfsm.cli.output import Command, json_option, print_json
 from syncfsm.cli.progress import counted
 from syncfsm.describe import plural
 from syncfsm.errors import ConfigurationError
-from syncfsm.log import open_log
+from syncfsm.log import EventLog, open_log
 from syncfsm.log.importing import Imported, header_of, import_lines
 from syncfsm.log.transfer import LINE_BYTES_MAX
 
@@ -45,12 +45,25 @@ def import_(*, export_path: str, log_path: str, as_json: bool) -> None:
         lines = _lines(file, advance)
         first = next(lines, b"")
         header_of(first)  # what is no export makes no log
-        with open_log(log_path) as log:
+        with _made(log_path) as log:
             imported = import_lines(log, chain([first], lines))
     if as_json:
         print_json({"log": log_path, **to_builtins(imported)})
     else:
         _print(imported, log_path)
+
+
+@contextmanager
+def _made(log_path: str) -> Iterator[EventLog]:
+    """Open the log; one that is new and stays empty is taken away again."""
+    is_new = not Path(log_path).exists()
+    try:
+        with open_log(log_path) as log:
+            yield log
+    except BaseException:
+        for suffix in ("", "-wal", "-shm") if is_new else ():
+            Path(f"{log_path}{suffix}").unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from math import isfinite
+from shlex import quote
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -53,7 +57,7 @@ json_option = click.option(
 class Command(click.Command):
     """A command whose expected errors end in one line and an exit status."""
 
-    interrupted = "interrupted; run the same command again to go on where it stopped"
+    interrupted = "interrupted"
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; turn this package's errors into words."""
@@ -61,9 +65,26 @@ class Command(click.Command):
             with printing():
                 return super().invoke(ctx)
         except SyncfsmError as error:
-            _stop(ctx, str(error), type(error).__name__, _status(error))
+            _stop(ctx, str(error) + _hint(error, ctx), type(error).__name__, _status(error))
         except KeyboardInterrupt:
             _stop(ctx, self.interrupted, "Interrupted", INTERRUPTED)
+
+
+class Resumable(Command):
+    """A command whose work is taken up where it stopped."""
+
+    interrupted = "interrupted; run the same command again to go on where it stopped"
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers that are some: `nan` lies in every range, and no clock can wait for it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number: float = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(f"{value} is no number to work with.", param, ctx)
+        return number
 
 
 @contextmanager
@@ -91,6 +112,17 @@ def _abandon_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _hint(error: SyncfsmError, ctx: click.Context) -> str:
+    """Return what to do about a log that does not hold; commands that are about that say it themselves."""
+    if not isinstance(error, CorruptLog) or "syncfsm" in str(error):
+        return ""
+    path = quote(str(ctx.params.get("log_path", "LOG")))
+    return (
+        f"\n  `syncfsm log verify {path}` says what is wrong, "
+        f"and `syncfsm log export {path}` saves what is sound"
+    )
+
+
 def _status(error: SyncfsmError) -> int:
     return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), WRONG_USE)
 
@@ -100,6 +132,22 @@ def _stop(ctx: click.Context, words: str, kind: str, status: int) -> NoReturn:
         print_json({"error": words, "type": kind})
     click.echo(f"error: {words}", err=True)
     sys.exit(status)
+
+
+def fitted(lines: Iterable[str], indent: int) -> list[str]:
+    """Return lines broken at words to fit the terminal; as they are where there is none."""
+    if not sys.stdout.isatty():
+        return list(lines)
+    width = max(40, shutil.get_terminal_size().columns - 1)
+    return [part for line in lines for part in _wrapped(line, width, indent) or [""]]
+
+
+def _wrapped(line: str, width: int, indent: int) -> list[str]:
+    """Return the parts of a line; a command, which is indented further, stays whole to be copied."""
+    if line[indent : indent + 4].isspace():
+        return [line]
+    hang = " " * indent
+    return wrap(line, width, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False)
 
 
 def print_json(value: Any) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 import click
 from msgspec import to_builtins
 
-from syncfsm.cli.output import Command, json_option, print_json
+from syncfsm.cli.output import Command, fitted, json_option, print_json
 from syncfsm.decide import ACTION_NAMES, Action
 from syncfsm.describe import action_words, counts_words, duration, event_words, plural, time_words
 from syncfsm.difference import changes, value_words
 from syncfsm.errors import ConfigurationError
 from syncfsm.log import open_log
+from syncfsm.log.check import ensure_chained
 from syncfsm.replay import Moment, Timeline, at, find, first
 from syncfsm.state import Progress
 from syncfsm.summary import summary
@@ -39,6 +40,7 @@ def replay(
         raise ConfigurationError("--at and --until both say which version to show: give one of them")
     with open_log(log_path, read_only=True) as log:
         process_id = find(log, process)
+        ensure_chained(log, process_id)
         is_asked = version is not None or until is not None or as_json
         if not is_asked and sys.stdin.isatty() and sys.stdout.isatty():
             from syncfsm.cli.stepping import step_by_keys  # noqa: PLC0415 - rich is loaded when it is used
@@ -49,7 +51,7 @@ def replay(
     if as_json:
         print_json(_as_json(moment))
     else:
-        click.echo("\n".join(moment_lines(moment)))
+        click.echo("\n".join(fitted(moment_lines(moment), 13)))
 
 
 def _as_json(moment: Moment) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -20,7 +21,9 @@ _HEAD_BYTES = 4096
 @click.command(cls=Command)
 @click.argument("log_path", metavar="LOG")
 @click.argument("process", metavar="[PROCESS]", required=False)
-@click.option("-o", "--output", default="report.html", show_default=True, help="The file to write.")
+@click.option(
+    "-o", "--output", default="report.html", show_default=True, help="The file to write; - for stdout."
+)
 @json_option
 def report(*, log_path: str, process: str | None, output: str, as_json: bool) -> None:
     """Draw a log as one HTML file, to look at in any browser or to attach to a ticket.
@@ -31,12 +34,18 @@ def report(*, log_path: str, process: str | None, output: str, as_json: bool) ->
     PROCESS may be a unique prefix; left out, the page lists all processes, and opens each. A report that is
     there already is replaced; any other file is left alone.
     """
-    path = Path(output)
-    _check_replaceable(path)
+    path = Path(output) if output != "-" else None
+    if path is not None:
+        _check_replaceable(path)
+    elif as_json:
+        raise ConfigurationError("--json and the report cannot both go to stdout: name a file with -o")
     with open_log(log_path, read_only=True) as log:
         process_id = find(log, process) if process is not None else None
         made = render(log, process_id, log_name=Path(log_path).name)
     html = made.html.encode()
+    if path is None:
+        click.echo(html, nl=False)
+        return
     _write(path, html)
     if as_json:
         print_json(
@@ -77,5 +86,6 @@ def _write(path: Path, html: bytes) -> None:
         part.write_bytes(html)
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error

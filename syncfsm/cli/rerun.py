@@ -8,6 +8,7 @@ from functools import partial
 
 import click
 
+from syncfsm.cli.apart import check_sink_file
 from syncfsm.cli.output import Command, json_option
 from syncfsm.cli.running import Show, report
 from syncfsm.errors import ConfigurationError
@@ -53,6 +54,7 @@ def rerun(
     """  # noqa: D301 - \b keeps click from wrapping the example
     from syncfsm.rerun import rerun as run_again  # noqa: PLC0415 - it loads the HTTP client
 
+    check_sink_file(sink_url, captured_path, log_path)
     show = Show("", verbose=verbose, is_live=not as_json and not verbose and sys.stderr.isatty())
     try:
         with open_log(captured_path, read_only=True) as captured, open_log(log_path) as log:

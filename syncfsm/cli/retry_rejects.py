@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from syncfsm.cli.output import Command, print_json
+from syncfsm.cli.apart import check_sink_file
+from syncfsm.cli.output import Resumable, print_json
 from syncfsm.cli.rejects import count_without_id
 from syncfsm.cli.running import limits, report, run, sync_options
 from syncfsm.contact import Contact
@@ -19,7 +20,7 @@ from syncfsm.rejects import last_with_rejects, rejects_of
 from syncfsm.replay import find
 
 
-@click.command("retry-rejects", cls=Command)
+@click.command("retry-rejects", cls=Resumable)
 @click.argument("prefix", metavar="[PROCESS]", required=False)
 @sync_options
 def retry_rejects(*, prefix: str | None, log_path: str, as_json: bool, **asked: Any) -> None:
@@ -33,6 +34,7 @@ def retry_rejects(*, prefix: str | None, log_path: str, as_json: bool, **asked: 
     syncfsm retry-rejects --source attio --sink sqlite:contacts.db --log sync.db
     """  # noqa: D301 - \b keeps click from wrapping the example
     begin = _Retry(prefix, asked["page_size"], asked["settings"])
+    check_sink_file(asked["sink_url"], log_path)
     with open_log(log_path, create=False) as log:
         process = run(log, begin, as_json=as_json, **asked)
     sys.exit(_report(process, begin.without_id, log_path, as_json=as_json))

@@ -203,7 +203,7 @@ def _print(process: Process, log_path: str) -> None:
     if process.failure is not None:
         click.echo(f"error: {process.failure.error}", err=True)
         click.echo(f"  {_what_next(process)}", err=True)
-    look = "log rejects" if progress.rejected else "replay"
+    look = "log rejects" if progress.rejected and process.failure is None else "explain"
     click.echo(f"  next: syncfsm {look} {quote(log_path)} {process.id}")
 
 

@@ -10,6 +10,7 @@ from syncfsm.cli.output import Command, json_option, print_json
 from syncfsm.cli.simulate import require_simulator
 from syncfsm.errors import NotReproducible
 from syncfsm.log import open_log
+from syncfsm.log.check import ensure_chained
 from syncfsm.replay import Moment, find, moments
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ def scenario(*, log_path: str, process: str | None, no_check: bool, as_json: boo
     """  # noqa: D301 - \b keeps click from wrapping the example
     require_simulator()
     with open_log(log_path, read_only=True) as log:
-        history = list(moments(log, find(log, process)))
+        process_id = find(log, process)
+        ensure_chained(log, process_id)
+        history = list(moments(log, process_id))
     text = _text(history, is_checked=not no_check)
     if as_json:
         print_json({"process": history[0].after.id, "checked": not no_check, "scenario": text})

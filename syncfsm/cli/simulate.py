@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from math import isfinite
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import click
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from syncfsm.cli.output import BROKEN, FAILED, Command, json_option, print_json
+from syncfsm.cli.output import BROKEN, FAILED, Command, FiniteRange, json_option, print_json
 from syncfsm.describe import plural
 from syncfsm.errors import ConfigurationError, LogError
 from syncfsm.log import open_log
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     "--seeds", type=click.IntRange(min=1), help="Run so many seeds, from --seed on; no log is kept."
 )
 @click.option("--until-failure", is_flag=True, help="Run seeds until one fails.")
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Start no seed after so long.")
+@click.option("--minutes", type=FiniteRange(min=0, min_open=True), help="Start no seed after so long.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Seeds at a time.  [default: one a processor]")
 @click.option("--no-shrink", is_flag=True, help="Leave a failing seed as it is.")
 @json_option
@@ -81,8 +80,6 @@ def simulate(
         _run_one(scenario, first, log_path or "sim.db", as_json=as_json)
     if log_path is not None:
         raise ConfigurationError("many seeds keep no log: leave out --log, or run one of them with --seed")
-    if minutes is not None and not isfinite(minutes):
-        raise ConfigurationError("--minutes is a number of minutes, such as 10")
     run_many(
         scenario,
         first,

@@ -10,13 +10,14 @@ import click
 from rich.console import Console
 
 from syncfsm.cli.keys import typed_keys
+from syncfsm.cli.output import fitted
 from syncfsm.cli.replay import moment_lines
 from syncfsm.replay import Timeline
 
 FAR = 25
 """Versions that the page keys go."""
 
-_HELP = "→ ← one event   PgDn PgUp 25   Home End   n N next, last trouble   12g to version 12   q quit"
+_HELP = "q quit   → ← one event   PgDn PgUp 25   Home End   n N next, last trouble   12g to version 12"
 
 _Move = Callable[[Timeline, int], int]
 
@@ -74,8 +75,7 @@ def _moved(timeline: Timeline, version: int, key: str, typed: str) -> int:
 
 def _show(timeline: Timeline, version: int) -> None:
     """Write one step at the top of an empty screen, cut to what fits."""
-    lines = moment_lines(timeline.at(version), timeline.last)
     width, height = shutil.get_terminal_size()
-    shown = [line[: width - 1] for line in lines[: height - 2]]
+    shown = fitted(moment_lines(timeline.at(version), timeline.last), 13)[: height - 2]
     click.clear()
     click.echo("\n".join([*shown, "", click.style(_HELP[: width - 1], dim=True)]), nl=False)

@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 import click
 
-from syncfsm.cli.output import Command
+from syncfsm.cli.apart import check_sink_file
+from syncfsm.cli.output import Resumable
 from syncfsm.cli.running import limits, report, run, sync_options
 from syncfsm.contact import Contact
 from syncfsm.engine import Engine
@@ -18,7 +19,7 @@ from syncfsm.modes import SyncMode
 from syncfsm.process import Process
 
 
-@click.command(cls=Command)
+@click.command(cls=Resumable)
 @sync_options
 @click.option(
     "--order",
@@ -58,6 +59,7 @@ def sync(*, log_path: str, fresh: bool, delete_missing: bool, as_json: bool, **a
             return _start_anew(engine, asked["settings"], **wanted)
         return take_up(engine, asked["settings"], **wanted)
 
+    check_sink_file(asked["sink_url"], log_path)
     with open_log(log_path) as log:
         process = run(log, begin, as_json=as_json, **asked)
     assert process is not None, "a sync always has something to do"

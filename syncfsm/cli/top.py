@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import to_builtins
 
-from syncfsm.cli.output import INTERRUPTED, TERMINATED, Command, json_option, print_json
+from syncfsm.cli.output import INTERRUPTED, TERMINATED, Command, FiniteRange, json_option, print_json
 from syncfsm.clock import SystemClock
 from syncfsm.errors import LogNotFound
 from syncfsm.live import Pace, Sight, sight, span_words
@@ -40,7 +40,7 @@ _STYLES = {State.INITIALIZING: "cyan", State.FETCHING: "green", State.FAILED: "r
 @click.option(
     "--interval",
     "interval_s",
-    type=click.FloatRange(0.05, 3600),
+    type=FiniteRange(0.05, 3600),
     default=1.0,
     show_default=True,
     help="Seconds between looks.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from syncfsm import events as e
 from syncfsm.describe import action_words, event_words
 from syncfsm.errors import ProcessNotFound
-from syncfsm.explain.advice import Step, steps
+from syncfsm.explain.advice import Log, Step, steps
 from syncfsm.explain.spending import Spending, Spent
 from syncfsm.explain.trouble import Ending, Place, RejectGroup, Troubles
 from syncfsm.machine import State
@@ -80,7 +80,8 @@ def explain(log: EventLog, process_id: str, log_path: str, *, now: datetime | No
         asked, last = asked or moment, moment
     if asked is None or last is None:
         raise ProcessNotFound(f"there is no process {process_id} in this log")
-    return _account(asked, last, spending=spending, troubles=troubles, log_path=log_path, now=now)
+    named = Log(path=log_path, is_captured=process_id in log.capture_counts())
+    return _account(asked, last, spending=spending, troubles=troubles, log=named, now=now)
 
 
 def _account(
@@ -89,7 +90,7 @@ def _account(
     *,
     spending: Spending,
     troubles: Troubles,
-    log_path: str,
+    log: Log,
     now: datetime | None,
 ) -> Account:
     process = last.after
@@ -111,5 +112,5 @@ def _account(
         first=troubles.first,
         ending=ending,
         rejects=troubles.rejects,
-        steps=steps(process, ending, log_path, silent_s),
+        steps=steps(process, ending, log, silent_s),
     )

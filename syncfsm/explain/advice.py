@@ -14,8 +14,18 @@ from syncfsm.sources.attio import BASE_URL, KEY_VARIABLE, KIND
 SIMULATED = ".simulated"
 """Ends the host of every API that only a simulation knows."""
 
+CAPTURED = "captured"
+"""What the source of a re-run is called, before the process that was captured."""
+
 SILENT_S = 60.0
 """An active process without an event for so long, and nothing to wait for, has probably lost its worker."""
+
+
+class Log(e.Value, frozen=True):
+    """The log as the commands are to name it, and whether what came is kept in it."""
+
+    path: str
+    is_captured: bool = False
 
 
 class Step(e.Value, frozen=True):
@@ -46,84 +56,101 @@ _CALMER = {
 }
 
 
-def steps(process: Process, ending: Ending | None, log_path: str, silent_s: float | None) -> tuple[Step, ...]:
+def steps(process: Process, ending: Ending | None, log: Log, silent_s: float | None) -> tuple[Step, ...]:
     """Return what to do next, in this order.
 
     Args:
         process: The last state.
         ending: What ended it, if it has failed.
-        log_path: The log, as the commands are to name it.
+        log: Where it is.
         silent_s: Seconds since its last event, if known.
     """
+    unlike = _no_sync_of_ours(process, log)
+    if unlike is not None:
+        return () if process.state is State.COMPLETED else (unlike,)
     if ending is not None:
-        return _after_failure(process, ending, log_path)
+        return _after_failure(process, ending, log)
     match process.state:
         case State.COMPLETED:
-            return _after_completion(process, log_path)
+            return _after_completion(process, log)
         case State.CANCELLED:
-            return (Step(words="Begin a new sync, if one is wanted.", command=_again(process, log_path)),)
+            return (Step(words="Begin a new sync, if one is wanted.", command=_again(process, log)),)
         case _:
-            return _while_active(process, log_path, silent_s)
+            return _while_active(process, log, silent_s)
 
 
-def _after_failure(process: Process, ending: Ending, log_path: str) -> tuple[Step, ...]:
+def _no_sync_of_ours(process: Process, log: Log) -> Step | None:
+    """Return what to do with the log of something that no command and no program can go on with."""
+    kind, _, where = process.source.partition(":")
+    if where.rstrip("/").endswith(SIMULATED):
+        play = f"{join(('syncfsm', 'log', 'scenario', log.path, process.id))} > incident.toml"
+        words = (
+            "This was a simulation: make a scenario of it, to change (faults, people, limits) and play again."
+        )
+        return Step(words=words, command=play)
+    if kind == CAPTURED:
+        return Step(words="This was a re-run of what was captured, and ends where that ended.", command=None)
+    if where and "://" not in where and kind == KIND:
+        return Step(
+            words="This log was redacted: go on with the one that it was exported from.", command=None
+        )
+    return None
+
+
+def _after_failure(process: Process, ending: Ending, log: Log) -> tuple[Step, ...]:
     reason, error = ending.place.cause, ending.place.error
     raised = tuple(word for setting in advised(error) for word in ("--set", setting))
     if reason == "reject_ratio_max":
-        look = join(("syncfsm", "log", "rejects", log_path, process.id))
+        look = join(("syncfsm", "log", "rejects", log.path, process.id))
         return (
             Step(words="See which records were rejected, and why, and mend that.", command=look),
-            Step(words="Then go on; or allow more rejects.", command=_again(process, log_path, *raised)),
+            Step(words="Then go on; or allow more rejects.", command=_again(process, log, *raised)),
         )
     if reason in _CALMER:
-        return (
-            Step(words=_CALMER[reason], command=_again(process, log_path)),
-            Step(words=f"If it fails the same way, raise the limit {reason}.",
-                 command=_again(process, log_path, *raised)),
-        )  # fmt: skip
+        words = f"If it fails the same way, raise the limit {reason}."
+        raising = Step(words=words, command=_again(process, log, *raised))
+        return (Step(words=_CALMER[reason], command=_again(process, log)), raising)
     if reason == "missing_ratio_max":
         return (
             Step(words="See in the source whether so many are gone: none was deleted.", command=None),
-            Step(words="If they are, allow it, and go on.", command=_again(process, log_path, *raised)),
+            Step(words="If they are, allow it, and go on.", command=_again(process, log, *raised)),
         )
     if reason == "too_large":
         size = max(1, process.page_size // 2)
-        command = _again(process, log_path, "--page-size", str(size))
+        command = _again(process, log, "--page-size", str(size))
         return (Step(words="Ask for smaller pages.", command=command),)
     if reason == "unasked":
         return (Step(words="Run a whole sync: the source cannot be asked for single records.", command=None),)
     words, flags = _BY_REASON.get(reason, (f"Mend the cause, {_MENDED}.", ()))
     if process.order == "id" and flags == ("--order", "id"):
         flags = ("--order", "newest")
-    return (Step(words=words, command=_again(process, log_path, *flags)),)
+    return (Step(words=words, command=_again(process, log, *flags)),)
 
 
-def _after_completion(process: Process, log_path: str) -> tuple[Step, ...]:
+def _after_completion(process: Process, log: Log) -> tuple[Step, ...]:
     if not process.progress.rejected:
         return ()
-    look = join(("syncfsm", "log", "rejects", log_path, process.id))
-    send = _again(process, log_path, retry=True)
+    look = join(("syncfsm", "log", "rejects", log.path, process.id))
+    send = _again(process, log, retry=True)
     return (
         Step(words="See which records were rejected, and why, and mend that.", command=look),
         Step(words="Then send them again.", command=send),
     )
 
 
-def _while_active(process: Process, log_path: str, silent_s: float | None) -> tuple[Step, ...]:
-    follow = join(("syncfsm", "log", "follow", log_path, process.id))
+def _while_active(process: Process, log: Log, silent_s: float | None) -> tuple[Step, ...]:
+    follow = join(("syncfsm", "log", "follow", log.path, process.id))
     if silent_s is not None and silent_s < SILENT_S:
         return (Step(words="It is under way: watch it.", command=follow),)
     return (
         Step(words="See whether a worker is on it.", command=follow),
-        Step(words="If none is, go on where it stopped; nothing is lost.", command=_again(process, log_path)),
+        Step(words="If none is, go on where it stopped; nothing is lost.", command=_again(process, log)),
     )
 
 
-def _again(process: Process, log_path: str, *more: str, retry: bool = False) -> str:
+def _again(process: Process, log: Log, *more: str, retry: bool = False) -> str:
     """Return the command that goes on with a process, or begins it anew; code where no command can."""
     kind, _, base_url = process.source.partition(":")
-    if base_url.rstrip("/").endswith(SIMULATED):
-        return f"{join(('syncfsm', 'log', 'scenario', log_path, process.id))} > incident.toml"
     mode = "rejects" if retry else process.mode
     if kind != KIND or not _is_sink_of_the_cli(process.sink):
         return _in_code(mode, more)
@@ -133,7 +160,7 @@ def _again(process: Process, log_path: str, *more: str, retry: bool = False) -> 
         "--base-url": base_url or BASE_URL,
         "--object": process.object,
         "--sink": process.sink,
-        "--log": log_path,
+        "--log": log.path,
         "--page-size": str(process.page_size),
         "--order": process.order,
         "--mode": mode,
@@ -144,7 +171,8 @@ def _again(process: Process, log_path: str, *more: str, retry: bool = False) -> 
             del flags[flag]
     said = (word for flag, value in flags.items() if _DEFAULTS.get(flag) != value for word in (flag, value))
     of = (process.parent or process.id,) if mode == "rejects" else ()
-    return join(("syncfsm", _COMMANDS.get(mode, "sync"), *of, *said))
+    captured = ("--capture",) if log.is_captured else ()
+    return join(("syncfsm", _COMMANDS.get(mode, "sync"), *of, *said, *captured))
 
 
 _COMMANDS: dict[e.Mode, str] = {"rejects": "retry-rejects", "webhook": "webhooks"}

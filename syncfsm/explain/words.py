@@ -25,6 +25,8 @@ _SPENT = {
     "idle_s": "no worker on it",
 }
 
+IDLE_S = 1.0
+
 _LESS_THAN_WORTH_TELLING_S = 0.0005
 
 
@@ -131,12 +133,18 @@ def _troubles(account: Account) -> Iterator[str]:
     yield f"{'; '.join(counts) or 'none'}."
     if account.first is not None and (account.ending is None or account.first != account.ending.began):
         first = account.first
-        yield f"First of all, at version {first.version:,}, while {_where(first)}: {first.error}"
+        yield f"The first trouble, at version {first.version:,}, while {_where(first)}: {first.error}"
+
+
+def _is_idle(account: Account) -> bool:
+    """Whether there was a time without any worker, and not only time between two steps."""
+    return account.longest_idle is not None and account.longest_idle[1] >= IDLE_S
 
 
 def _time(account: Account) -> Iterator[str]:
     spent = account.spent
-    parts = [(getattr(spent, name), words) for name, words in _SPENT.items()]
+    named = _SPENT if _is_idle(account) else {**_SPENT, "idle_s": "between steps"}
+    parts = [(getattr(spent, name), words) for name, words in named.items()]
     told = [
         f"{duration(seconds)} {words}"
         for seconds, words in sorted(parts, reverse=True)
@@ -146,7 +154,7 @@ def _time(account: Account) -> Iterator[str]:
     if account.slowest_page is not None:
         version, seconds = account.slowest_page
         yield f"The slowest page took {duration(seconds)}, at version {version:,}."
-    if account.longest_idle is not None and account.longest_idle[1] >= 1:
+    if account.longest_idle is not None and _is_idle(account):
         version, seconds = account.longest_idle
         yield f"No worker was on it for {duration(seconds)} before version {version:,}."
 

@@ -7,8 +7,8 @@ of the rules that would strand a running sync shows here, on logs that older cod
 from __future__ import annotations
 
 from syncfsm.admit import refusal
-from syncfsm.errors import SyncfsmError
-from syncfsm.log.codec import from_row
+from syncfsm.errors import CorruptLog, SyncfsmError
+from syncfsm.log.codec import chain, from_row
 from syncfsm.log.protocol import EventLog, StoredEvent
 from syncfsm.log.verify import Finding
 from syncfsm.process import Process, apply
@@ -38,6 +38,22 @@ def check(log: EventLog, process_id: str | None = None) -> tuple[int, list[Findi
         if problem:
             findings.append(_finding(row, problem))
     return count, findings
+
+
+def ensure_chained(log: EventLog, process_id: str) -> None:
+    """Refuse to tell of a process whose events are not what was written: what they say may be false.
+
+    Raises:
+        CorruptLog: The digest of an event does not chain to the one before it; the message says where.
+    """
+    previous = ""
+    for row in log.rows(process_id):
+        if chain(previous, row) != row.digest:
+            raise CorruptLog(
+                f"position {row.position} (process {row.stream}, version {row.version}): "
+                "this event is not what was written, or the one before it is not"
+            )
+        previous = row.digest
 
 
 def _follow(before: Process | None, row: StoredEvent) -> tuple[Process, str | None]:

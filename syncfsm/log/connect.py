@@ -19,6 +19,11 @@ class NewerLog(CorruptLog):
     """The log was written by a newer syncfsm."""
 
 
+PAGE_BYTES = 8192
+"""The page size of a new file. The events of a page of 50 records have about 2.5 KB: three fit, where of
+SQLite's 4096 bytes a third would stay empty. A log that is there keeps its own."""
+
+
 @contextmanager
 def translated(path: str) -> Iterator[None]:
     """Turn SQLite's errors into this package's, with what to do about them."""
@@ -84,7 +89,9 @@ def _open_read_only(path: str, busy_timeout_s: float) -> sqlite3.Connection:
 
 def _prepare(connection: sqlite3.Connection, path: str, synchronous: str) -> None:
     """Make a new file a log; bring an older log up to date; refuse any other database."""
-    if not _is_empty(connection):
+    if _is_empty(connection):
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    else:
         _checked(connection, path)  # before anything is changed
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
@@ -113,7 +120,7 @@ def _readable(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
         connection.close()
         raise
     connection.close()
-    raise _not_found(path)  # its maker has not come to the tables yet
+    raise LogNotFound(f"the log {path} is empty: nothing was written to it yet")
 
 
 def _checked(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from syncfsm.errors import ConfigurationError, ProcessNotFound
 from syncfsm.events import Value
 from syncfsm.explain import explain, sections
+from syncfsm.log.check import ensure_chained
 from syncfsm.log.protocol import EventLog
 from syncfsm.replay import find, moments
 from syncfsm.report.columns import columns
@@ -66,6 +67,7 @@ def _of_all(log: EventLog, log_name: str) -> Report:
 
 
 def _shown(log: EventLog, process_id: str, log_name: str) -> Shown:
+    ensure_chained(log, process_id)
     count = log.version(process_id)
     if not count:
         raise ProcessNotFound(f"there is no process {process_id} in this log")

@@ -19,6 +19,11 @@ from syncfsm.machine import State
 ROOT = Path(__file__).parents[2]
 
 
+class Forgetful(Syncfsm):
+    def replay(self) -> int:
+        return super().replay() - 1
+
+
 def run(*options: str) -> str:
     command = [sys.executable, "-m", "benchmarks", "--events", "20", "--turns", "1", *options]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -60,10 +65,6 @@ def test_our_own_part_runs_without_the_peer(tmp_path: Path) -> None:
 
 
 def test_a_contestant_that_sees_other_records_is_not_comparable(tmp_path: Path) -> None:
-    class Forgetful(Syncfsm):
-        def replay(self) -> int:
-            return super().replay() - 1
-
     with pytest.raises(AssertionError, match="saw"):
         measure(WORKLOADS[0], [Forgetful], tmp_path, events_min=20, turns=1)
 

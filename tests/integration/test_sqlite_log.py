@@ -15,6 +15,7 @@ from syncfsm import events as e
 from syncfsm.capture import Exchange, Forgotten
 from syncfsm.errors import CorruptLog, LogError, LogUnwritable, ProcessNotFound
 from syncfsm.log import EventLog, open_log
+from syncfsm.log.codec import encode
 from syncfsm.log.schema import SHADOWS, migrations
 from syncfsm.log.verify import verify
 from tests.contracts.event_log import BEGAN, STARTED, EventLogContract, add, copy_of
@@ -152,6 +153,27 @@ def test_a_folder_is_said_to_be_one(tmp_path: Path) -> None:
     for options in ({"read_only": True}, {}):
         with pytest.raises(LogError, match="is a folder: name the file of a log in it"):
             open_log(tmp_path, **options)
+
+
+def test_a_file_has_little_room_that_is_empty(tmp_path: Path) -> None:
+    sync = PureSync(slice_of([Row(id=f"{index:036}", key=f"{-index:05}") for index in range(9999, 0, -1)]))
+    sync.run()
+    with open_log(tmp_path / "log.db") as log:
+        copy_of(sync, log)
+    data_bytes = sum(len(encode(record.event)) for record in sync.recorded)
+    assert (tmp_path / "log.db").stat().st_size < 1.5 * data_bytes
+
+
+def test_a_log_with_pages_of_another_size_is_read_and_written_as_it_is(path: Path) -> None:
+    with sqlite3.connect(path, isolation_level=None) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("PRAGMA page_size = 4096")
+        connection.execute("VACUUM")
+    connection.close()
+    with open_log(path) as log:
+        add(log, None, STARTED, process_id="p2")
+        assert verify(log)[1] == []
+        assert log._connection.execute("PRAGMA page_size").fetchone() == (4096,)  # type: ignore[attr-defined]
 
 
 def test_a_log_that_is_not_there_is_only_made_where_that_is_asked_for(tmp_path: Path) -> None:

@@ -228,9 +228,10 @@ def test_an_index_that_disagrees_with_its_table_is_told_in_sqlites_words(path: P
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_events_1'"
     (page,) = connection.execute(sql).fetchone()
+    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
     connection.close()
     data = bytearray(path.read_bytes())
-    place = data.index(b"p1", (page - 1) * 4096)
+    place = data.index(b"p1", (page - 1) * page_bytes)
     data[place : place + 2] = b"p0"
     path.write_bytes(data)
     findings = findings_of(path)
@@ -240,11 +241,11 @@ def test_an_index_that_disagrees_with_its_table_is_told_in_sqlites_words(path: P
     assert "sqlite_autoindex_events_1" in findings[0].problem
 
 
-@pytest.mark.parametrize("cut", ["last page", "half", "a byte"])
+@pytest.mark.parametrize("cut", ["two fifths", "half", "a byte"])
 def test_a_file_that_was_cut_short_says_so_and_which_events_are_gone(tmp_path: Path, cut: str) -> None:
     path = a_busy_log(tmp_path / "log.db")
     data = path.read_bytes()
-    size = {"last page": len(data) - 4096, "half": len(data) // 2, "a byte": len(data) - 1}[cut]
+    size = {"two fifths": len(data) * 3 // 5, "half": len(data) // 2, "a byte": len(data) - 1}[cut]
     path.write_bytes(data[:size])
     findings = findings_of(path)
     assert any(finding.problem.startswith("the file was cut short: 1") for finding in findings)

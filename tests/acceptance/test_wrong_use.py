@@ -1,0 +1,123 @@
+"""What a hurried or unlucky user types, over the real command line: nothing is lost, and the words help."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from syncfsm import cli as commands
+from syncfsm.cli import main
+from tests.planted import CHECKS, planted, strikes
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the log of a sync that failed at page 8, in `sync.db`."""
+    planted(tmp_path, strikes("unauthorized", CHECKS + 7))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ATTIO_API_KEY", "any")
+    return tmp_path
+
+
+def run(*args: object, status: int) -> Result:
+    result = CliRunner().invoke(main, [str(arg) for arg in args])
+    assert result.exit_code == status, result.output + str(result.exception)
+    return result
+
+
+def sync(sink: str, *, status: int) -> Result:
+    where = ("--base-url", "http://127.0.0.1:9", "--sink", sink, "--log", "sync.db")
+    return run("sync", "--source", "attio", *where, status=status)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "jsonl"])
+@pytest.mark.parametrize("name", ["sync.db", "./sync.db", "link.db", "hard.db"])
+def test_a_sink_that_is_the_log_is_refused_under_whatever_name(folder: Path, kind: str, name: str) -> None:
+    (folder / "link.db").symlink_to("sync.db")
+    os.link("sync.db", "hard.db")
+    before = Path("sync.db").read_bytes()
+    assert "the sink and the log are the same file" in sync(f"{kind}:{name}", status=2).stderr
+    assert "the same file" in run("rerun", "sync.db", "--sink", f"{kind}:{name}", status=2).stderr
+    assert Path("sync.db").read_bytes() == before
+
+
+def test_a_sink_that_never_ends_is_refused(folder: Path) -> None:
+    assert "no regular file" in sync("jsonl:/dev/full", status=2).stderr
+
+
+def test_an_empty_name_means_no_process(folder: Path) -> None:
+    assert "named by an empty text" in run("cancel", "sync.db", "", status=2).stderr
+
+
+def alter(event: str, old: str, new: str) -> None:
+    """Change an event so that it can still be decoded."""
+    with sqlite3.connect("sync.db") as connection:
+        connection.execute("DROP TRIGGER events_refuse_update")
+        connection.execute(
+            "UPDATE events SET data = replace(data, ?, ?) WHERE type = ? AND version = 4", (old, new, event)
+        )
+    connection.close()
+
+
+@pytest.mark.parametrize("command", ["explain", "replay", "report", "log scenario", "diff"])
+def test_no_command_tells_of_a_process_whose_events_were_changed(folder: Path, command: str) -> None:
+    more = ("sync.db",) if command == "diff" else ()
+    run(*command.split(), "sync.db", *more, status={"explain": 1}.get(command, 0))
+    alter("PageDelivered", '"created":50', '"created":10')
+    words = run(*command.split(), "sync.db", *more, status=3).stderr
+    assert "version 4): this event is not what was written" in words
+    assert "syncfsm log verify" in words
+
+
+@pytest.mark.parametrize("command", [("log", "follow", "sync.db"), ("top", "sync.db")])
+def test_an_interval_is_a_number(folder: Path, command: tuple[str, ...]) -> None:
+    assert "no number to work with" in run(*command, "--interval", "nan", status=2).stderr
+
+
+@pytest.mark.parametrize(("one", "words"), [("sync.db@99", "has versions 1 to 17"), ("sync.db@0", "not 0")])
+def test_a_version_that_is_not_there_is_refused(folder: Path, one: str, words: str) -> None:
+    assert words in run("diff", one, "sync.db", status=2).stderr
+
+
+def test_a_report_that_cannot_be_written_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert "cannot be written: Read-only file system" in run("report", "sync.db", status=2).stderr
+
+
+def test_a_report_can_go_to_stdout(folder: Path) -> None:
+    assert run("report", "sync.db", "-o", "-", status=0).stdout.startswith("<!DOCTYPE html>")
+
+
+def test_a_refused_import_leaves_no_log_behind(folder: Path) -> None:
+    run("log", "export", "sync.db", "-o", "good.jsonl", status=0)
+    lines = Path("good.jsonl").read_text().splitlines(keepends=True)
+    Path("bad.jsonl").write_text("".join([*lines[:3], *lines[4:]]))
+    assert run("log", "import", "bad.jsonl", "--log", "new.db", status=3).stderr
+    assert not Path("new.db").exists()
+
+
+def test_ctrl_c_while_a_command_is_loaded_ends_it_as_one_later_does(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "import_module", interrupted)
+    assert run("explain", "sync.db", status=130).stderr == "error: interrupted\n"
+
+
+def test_what_cannot_be_gone_on_with_is_not_advised(folder: Path) -> None:
+    run("log", "export", "sync.db", "--redact", "-o", "red.jsonl", status=0)
+    run("log", "import", "red.jsonl", "--log", "red.db", status=0)
+    words = run("explain", "red.db", status=1).stdout
+    assert "This log was redacted" in words
+    assert "syncfsm sync" not in words
