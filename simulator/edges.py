@@ -79,6 +79,10 @@ class FaultySink(Generic[T]):
         self._faults = faults
         self._duplicate = duplicate
 
+    def __getattr__(self, name: str) -> object:
+        """Leave what only some sinks can do, deleting and listing, to the real sink."""
+        return getattr(self._inner, name)
+
     async def check(self) -> dict[str, str] | Failure:
         """Check the real sink."""
         return await self._inner.check()
