@@ -109,16 +109,25 @@ def test_what_was_there_before_the_last_sync_began_is_in_the_sink(  # noqa: PLR0
             desk.crm.before_answer = scripted(desk, during, killer)
             sync_until_it_is_over(desk, mode="ongoing", page_size=page_size, order=order)
         assert_nothing_lost(desk)
+        desk.crm.before_answer = killer
+        sync_until_it_is_over(desk, mode="ongoing", page_size=page_size, order=order)
+        assert desk.world.keys() <= desk.sink.items.keys()  # a last one, while nothing moves
+        if changed_by:
+            assert desk.world.items() <= desk.texts.items()
         assert (verify(log)[1], check(log)[1]) == ([], [])
 
 
 def assert_nothing_lost(desk: Desk) -> None:
-    """Everybody who was seen, and every change that was made, before the last watermark is in the sink."""
+    """Everybody who was seen, or last changed, before the last watermark is in the sink, and as they were.
+
+    By a key that changes, who changes again while a sync is at it may be missed; the next one brings them.
+    """
     watermark = desk.engine().last_sync_time()
     assert watermark is not None
     there = {id_: person for id_, person in desk.crm.people.items() if person.seen_at < watermark}
-    assert there.keys() <= desk.sink.items.keys()
-    if desk.crm.changed_by:
+    if not desk.crm.changed_by:
+        assert there.keys() <= desk.sink.items.keys()
+    else:
         settled = {id_: person.text for id_, person in there.items() if person.changed_at < watermark}
         assert settled.items() <= desk.texts.items()
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncfsm.errors import ActiveSync, SyncfsmError
+from syncfsm.events import Options
 from syncfsm.inbox import Notice
 from syncfsm.log import open_log
 from syncfsm.log.check import check
@@ -159,6 +160,20 @@ def test_a_failure_is_waited_out_and_then_gone_on_with() -> None:
         assert asyncio.run(worker.turn()) == 0.0
         assert [process.state for process in over] == [State.FAILED, State.COMPLETED]
         assert len(desk.log.ids()) == 1
+
+
+def test_a_process_that_is_active_keeps_its_limits_and_the_next_has_those_asked_for() -> None:
+    with open_log(":memory:") as log:
+        desk = Desk(log)
+        tell(desk, "1", desk.crm.create())
+        assert desk.engine().take_up_webhooks() is not None
+        over: list[Process] = []
+        worker = worker_of(desk, on_over=over.append, options=Options(attempts_max=20))
+        for key in ("2", "3"):
+            assert asyncio.run(worker.turn()) == 0.0
+            tell(desk, key, desk.crm.create())
+            desk.clock.at += timedelta(seconds=3)
+        assert [process.options.attempts_max for process in over] == [8, 20]
 
 
 def test_a_process_that_was_cancelled_loses_nothing() -> None:

@@ -74,6 +74,13 @@ def test_records_that_come_are_upserted_and_those_that_do_not_are_deleted(desk: 
     assert progress.fetched == progress.delivered == 5
 
 
+def test_a_few_records_say_nothing_of_the_rest_and_so_set_no_watermark(desk: Desk) -> None:
+    watermark = desk.sync().watermark
+    desk.clock.at += timedelta(hours=1)
+    assert told(desk, min(desk.crm.people)).watermark is None
+    assert desk.engine().last_sync_time() == watermark
+
+
 def test_the_same_again_changes_nothing(desk: Desk) -> None:
     desk.sync()
     deleted = gone(desk, 2)
@@ -167,6 +174,17 @@ def test_records_that_were_rejected_are_not_missing(desk: Desk) -> None:
     desk.sync()
     desk.sink.refused = {min(desk.crm.people)}
     assert desk.sync(deletes_missing=True).progress.missing == 0
+
+
+def test_a_record_that_cannot_be_delivered_is_there_all_the_same(desk: Desk) -> None:
+    desk.sync()
+    spoiled, named = min(desk.crm.people), desk.crm._record
+    desk.crm._record = lambda id_, request: (  # type: ignore[method-assign]
+        Record(id=id_, key="", raw=b"", problem="no key") if id_ == spoiled else named(id_, request)
+    )
+    process = desk.sync(deletes_missing=True)
+    assert (process.progress.rejected, process.progress.missing) == (1, 0)
+    assert spoiled in desk.sink.items
 
 
 def test_where_a_row_came_without_an_id_nothing_is_deleted_and_it_says_so(desk: Desk) -> None:
