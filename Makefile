@@ -8,7 +8,7 @@ SOAK_SEED ?= $(shell date +%s)
 
 EVENTS ?= 50000
 
-.PHONY: demo test bench mutants simulate soak lint docs screenshot check clean
+.PHONY: demo test bench conformance conformance-quo mutants simulate soak lint docs screenshot check clean
 
 demo: .venv/sim ## a simulated sync of 5,000 people with faults, its replay, and its picture in demo.html
 	$(BIN)/syncfsm simulate --people 5000 --log demo.db
@@ -37,6 +37,14 @@ mutants: .venv/mutants ## mutation testing of the pure core, some minutes; docs/
 
 soak: .venv/dev ## syncs killed again and again, from SOAK_RUNS seeds never seen before
 	SOAK_RUNS=$(SOAK_RUNS) SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -v -n 2 tests/acceptance/test_killed.py
+
+conformance: .venv/dev ## the fake Attio against Attio's OpenAPI document: make conformance ATTIO_OPENAPI=FILE
+	@test -f "$(ATTIO_OPENAPI)" || { echo "name the document: make conformance ATTIO_OPENAPI=FILE"; exit 2; }
+	ATTIO_OPENAPI="$(abspath $(ATTIO_OPENAPI))" $(BIN)/python -m pytest -q tests/conformance --ignore tests/conformance/test_quo.py
+
+conformance-quo: .venv/dev ## the fake Quo against Quo's OpenAPI document: make conformance-quo QUO_OPENAPI=FILE
+	@test -f "$(QUO_OPENAPI)" || { echo "name the document: make conformance-quo QUO_OPENAPI=FILE"; exit 2; }
+	QUO_OPENAPI="$(abspath $(QUO_OPENAPI))" $(BIN)/python -m pytest -q tests/conformance/test_quo.py
 
 lint: .venv/dev ## formatting, lint, types, layers, generated docs
 	$(BIN)/ruff format --check .

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 import msgspec
 
+from simulator.attio.routes import ROUTES
 from simulator.faults import DOORS
 from simulator.invariants import Check
 from simulator.scenario import named_scenarios
@@ -54,13 +55,7 @@ def settings(cls: type[msgspec.Struct]) -> str:
     instance = cls()
     for name in cls.__struct_fields__:
         default = getattr(instance, name)
-        shown = (
-            f"see [{name}]"
-            if isinstance(default, msgspec.Struct)
-            else default
-            if default not in ("", None)
-            else "(empty)"
-        )
+        shown = f"see [{name}]" if isinstance(default, msgspec.Struct) else _shown(default)
         rows.append(f"| {name} | {shown} | {meanings[name]} |")
     return "\n".join(rows) + "\n\n"
 
@@ -70,6 +65,28 @@ def meanings(cls: type[msgspec.Struct]) -> str:
     known = _attributes(cls.__doc__ or "")
     rows = [f"| {name} | {known[name]} |" for name in cls.__struct_fields__]
     return "\n".join(["\n| name | meaning |", "|---|---|", *rows]) + "\n\n"
+
+
+def _shown(default: object) -> object:
+    """Return a default as a table shows it."""
+    if isinstance(default, frozenset):
+        return ", ".join(sorted(default))
+    return "none" if default is None else default if default != "" else "(empty)"
+
+
+def routes() -> str:
+    """Return every route of the fake Attio, and the scopes that its token needs."""
+    rows = ["\n| request | what it does | scopes |", "|---|---|---|"]
+    rows += [
+        f"| `{route.method} {route.name}` | {route.about} | {', '.join(route.scopes) or 'none'} |"
+        for route in ROUTES
+    ]
+    return "\n".join(rows) + "\n\n"
+
+
+def bullets(reasons: Mapping[str, str]) -> str:
+    """Return named reasons as a list."""
+    return "\n" + "".join(f"- {name}: {reason}\n" for name, reason in reasons.items()) + "\n"
 
 
 def invariants(checks: Sequence[Check]) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import msgspec
 
-from simulator import errors
 from simulator.asgi import http_date
+from simulator.attio import errors
 
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
 
@@ -40,7 +40,7 @@ def _limited(kind: str, now: datetime, rng: random.Random) -> httpx.Response:
     headers = {**_JSON, "Date": http_date(now)}
     if kind in retry_after:
         headers["Retry-After"] = retry_after[kind]
-    return _error(errors.rate_limited(), headers)
+    return _error(errors.RateLimited(now), headers)
 
 
 def _second(at: datetime) -> datetime:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from simulator.faults import WORLD, Faults, Strike
-from simulator.world import HISTORY, World
+from simulator.making import HISTORY
+from simulator.world import World
 from syncfsm.clock import Clock
 
 

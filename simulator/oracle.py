@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from simulator.world import Values
+from simulator.entity import Values
 
 
 def expected(values: Values) -> tuple[Any, ...]:

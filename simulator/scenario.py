@@ -11,10 +11,10 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from simulator.attio.knobs import LIMIT_MAX, LimitPolicy, Ties
 from simulator.faults import DOOR_OF, ChangeRates, Count, FaultRates, Share, Strike
 from simulator.incident import Incident
-from simulator.query import LIMIT_MAX, LimitPolicy, Ties
-from simulator.world import TIED
+from simulator.making import TIED
 from syncfsm.errors import ConfigurationError
 from syncfsm.events import Order
 
@@ -50,6 +50,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         limit_policy: What it does about a higher limit: `clamp` it in silence, `reject` or `accept` it.
         confirm_end: Whether the sync asks for the row after a short page before it believes in the end.
         sorts: Whether the API honours the order it is asked for, or ignores it in silence.
+        score_window_max: The highest sum of the scores of ten seconds. 0 for no limit.
+        score_others_per_s: What other apps use up of that, each second.
+        updated_at: Whether people have an attribute `updated_at`, which Attio's have not.
         ties: Whether people with one `created_at` come in a fixed order, or `shuffled` at each request.
         swarm: Whether each seed draws its own bad day: up to so many people, up to such a page size, any
             order, some of the faults at rates of its own, and a world anywhere from calm to absurd.
@@ -75,6 +78,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     confirm_end: bool = False
     sorts: Sorts = "honoured"
     ties: Ties = "ordered"
+    score_window_max: Count = 0
+    score_others_per_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    updated_at: bool = False
     swarm: bool = False
     criteria: bool = False
     faulty_s: Seconds = 1800.0

@@ -78,7 +78,13 @@ class Stage(Generic[T]):
     ) -> None:
         self.scenario = scenario
         self.clock = VirtualClock()
-        self.world = World(scenario.seed, people=scenario.people, tied=scenario.tied, now=EPOCH)
+        self.world = World(
+            scenario.seed,
+            people=scenario.people,
+            tied=scenario.tied,
+            updated_at=scenario.updated_at,
+            now=EPOCH,
+        )
         self.faults = Faults(scenario.seed, scenario.faults, scenario.changes, scenario.strikes)
         self.changes = Changes(
             self.world, self.faults, self.clock, peek=self._peek, page_size=scenario.page_size
@@ -237,4 +243,6 @@ def _fake(world: World, clock: VirtualClock, scenario: Scenario) -> FakeAttio:
         limit_max=scenario.limit_max,
         honours_sorts=scenario.sorts == "honoured",
         ties=scenario.ties,
+        score_window_max=scenario.score_window_max or None,
+        score_others_per_s=scenario.score_others_per_s,
     )

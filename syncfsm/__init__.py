@@ -34,6 +34,7 @@ from syncfsm.machine import State
 from syncfsm.process import Process, fold
 from syncfsm.sinks import open_sink
 from syncfsm.sinks.protocol import Sink, UpsertResult
+from syncfsm.sinks.quo.sink import QuoSink
 from syncfsm.sources.attio import AttioSource
 from syncfsm.sources.attio_people import AttioPeople
 from syncfsm.sources.protocol import Page, Record, Source, Transform, Transformed
@@ -62,6 +63,7 @@ __all__ = [
     "Process",
     "ProcessNotFound",
     "Progress",
+    "QuoSink",
     "Record",
     "Recorded",
     "Reject",

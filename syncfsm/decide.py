@@ -12,6 +12,8 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any, assert_never
 
+from msgspec import field
+
 from syncfsm import events as e
 from syncfsm.backoff import later, spent_budget, wait_s
 from syncfsm.failure import Failure
@@ -98,6 +100,7 @@ class Delivered(e.Value, frozen=True):
     unchanged: int
     rejects: tuple[e.Reject, ...]
     elapsed_ms: int
+    left_out: dict[str, int] = field(default_factory=dict)
     deleted: int = 0
 
 
@@ -239,6 +242,7 @@ def _delivered(process: Process, outcome: Delivered) -> tuple[e.Event, ...]:
             unchanged=outcome.unchanged,
             rejected=len(rejects),
             elapsed_ms=outcome.elapsed_ms,
+            left_out=outcome.left_out,
             deleted=outcome.deleted,
         )
     )

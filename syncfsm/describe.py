@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
@@ -107,9 +107,22 @@ def _fetched(event: e.PageFetched) -> str:
 
 def _delivered(event: e.PageDelivered) -> str:
     return (
-        f"{event.created} created, {event.updated} updated, {event.unchanged} unchanged, "
-        f"{event.rejected} rejected"
-    ) + (f", {event.deleted} deleted" if event.deleted else "")
+        (
+            f"{event.created} created, {event.updated} updated, {event.unchanged} unchanged, "
+            f"{event.rejected} rejected"
+        )
+        + (f", {event.deleted} deleted" if event.deleted else "")
+        + _left_out(event)
+    )
+
+
+def _left_out(event: e.PageDelivered) -> str:
+    return f"; left out: {left_out_words(event.left_out)}" if event.left_out else ""
+
+
+def left_out_words(left_out: Mapping[str, int]) -> str:
+    """Return what a sink left out, the most first."""
+    return ", ".join(f"{count:,} {what}" for what, count in sorted(left_out.items(), key=lambda it: -it[1]))
 
 
 def _retry(event: e.RetryScheduled) -> str:

@@ -177,6 +177,7 @@ class PageFetched(Event, frozen=True):
 class PageDelivered(Event, frozen=True):
     """The sink has taken the page; only now does the frontier move.
 
+    `left_out` says what the sink left out, whole records (which are among the unchanged) or parts of them.
     What is gone is `deleted`, or `unchanged` where the sink did not have it.
     """
 
@@ -186,6 +187,7 @@ class PageDelivered(Event, frozen=True):
     unchanged: int
     rejected: int
     elapsed_ms: int
+    left_out: dict[str, int] = {}
     deleted: int = 0
 
 

@@ -8,6 +8,7 @@ a person.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
@@ -20,7 +21,7 @@ from syncfsm.backoff import parse_retry_after
 from syncfsm.clock import Clock
 from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure, FailureKind
-from syncfsm.limiter import RateLimiter
+from syncfsm.limiter import WINDOW_S, RateLimiter
 from syncfsm.outside import holds, without, word
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
@@ -85,6 +86,8 @@ class HttpClient:
         clock: For rate limits and for `Retry-After` where the server sends no `Date`.
         transport: Where requests go; the network if `None`.
         per_s: The most requests in any one second.
+        window_s: How long that second is taken to be, so that requests may bunch up on the way.
+        refusal_words: What to say of the body of a refusal, instead of what the server says.
         timeout_s: For connecting, and for each wait while reading.
         body_bytes_max: A longer body is refused, not read.
 
@@ -101,12 +104,15 @@ class HttpClient:
         clock: Clock,
         transport: httpx.AsyncBaseTransport | None = None,
         per_s: int,
+        window_s: float = WINDOW_S,
+        refusal_words: Callable[[bytes], str] | None = None,
         timeout_s: float = TIMEOUT_S,
         body_bytes_max: int = BODY_BYTES_MAX,
     ) -> None:
         self._service = service
         self._clock = clock
-        self._limiter = RateLimiter(per_s, clock)
+        self._limiter = RateLimiter(per_s, clock, window_s)
+        self._refusal_words = refusal_words
         self._body_bytes_max = body_bytes_max
         self._secret = authorization.rpartition(" ")[2]
         self._client = httpx.AsyncClient(
@@ -116,13 +122,15 @@ class HttpClient:
             timeout=timeout_s,
         )
 
-    async def request(self, method: str, path: str, json: Any = None) -> Reply | Failure:
-        """Ask once. Nothing is tried again here: that is for the engine to decide."""
+    async def request(
+        self, method: str, path: str, json: Any = None, *, headers: Mapping[str, str] | None = None
+    ) -> Reply | Failure:
+        """Ask once, with further headers if given. Nothing is tried again here: the engine decides that."""
         await self._limiter.wait()
         content = None if json is None else msgspec.json.encode(json)
-        headers = None if json is None else {"Content-Type": "application/json"}
+        sent = {**(headers or {}), **({} if json is None else {"Content-Type": "application/json"})}
         try:
-            async with self._client.stream(method, path, content=content, headers=headers) as response:
+            async with self._client.stream(method, path, content=content, headers=sent) as response:
                 return await self._read(response)
         except httpx.TimeoutException as error:
             return self._failure(FailureKind.TIMEOUT, f"did not answer in time ({type(error).__name__}).")
@@ -157,6 +165,8 @@ class HttpClient:
         if response.is_redirect:
             means = "a redirection, which is not followed: check the base URL"
         words = f"answered {response.status_code} {code}".rstrip() + (f": {means}" if means else "")
+        if self._refusal_words is not None and not response.is_redirect:
+            words = f"answered {response.status_code}{self._refusal_words(body)}"
         retry_after_s = parse_retry_after(response.headers.get("Retry-After"), self._date_of(response))
         return self._failure(kind, words, response.status_code, retry_after_s)
 

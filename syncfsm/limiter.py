@@ -1,4 +1,8 @@
-"""A rate limit in the injected clock's time: never more than so many requests in any one second."""
+"""A rate limit in the injected clock's time: never more than so many requests in any one second.
+
+The server counts when requests arrive, not when they leave, and on the way they bunch up. Where a limit is
+to be used to the full, a window a little longer than its second leaves room for that.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,16 @@ from datetime import datetime, timedelta
 
 from syncfsm.clock import Clock
 
-_WINDOW = timedelta(seconds=1)
+WINDOW_S = 1.0
 
 
 class RateLimiter:
-    """Lets `per_s` calls through in any window of one second, and makes the next ones wait."""
+    """Lets `per_s` calls through in any window of `window_s`, and makes the next ones wait."""
 
-    def __init__(self, per_s: int, clock: Clock) -> None:
+    def __init__(self, per_s: int, clock: Clock, window_s: float = WINDOW_S) -> None:
         assert per_s > 0, "a limit of nothing lets nothing through"
         self._clock = clock
+        self._window = timedelta(seconds=window_s)
         self._recent: deque[datetime] = deque(maxlen=per_s)
         self._per_s = per_s
 
@@ -28,4 +33,4 @@ class RateLimiter:
     def _pause_s(self) -> float:
         if len(self._recent) < self._per_s:
             return 0.0
-        return (self._recent[0] + _WINDOW - self._clock.now()).total_seconds()
+        return (self._recent[0] + self._window - self._clock.now()).total_seconds()

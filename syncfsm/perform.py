@@ -113,6 +113,7 @@ class Performer(Generic[T]):
             updated=result.updated,
             unchanged=result.unchanged + deletion.unchanged,
             rejects=(*ready.rejects, *result.rejects, *deletion.rejects),
+            left_out=result.left_out,
             elapsed_ms=self._elapsed_ms(began),
             deleted=deletion.deleted,
         )

@@ -208,7 +208,15 @@ def _count(progress: Progress, page: e.PageFetched, event: e.PageDelivered) -> P
         deleted=progress.deleted + event.deleted,
         last_cursor=page.cursor,
         ids_digest=page.ids_digest,
+        left_out=_added(progress.left_out, event.left_out),
     )
+
+
+def _added(counts: dict[str, int], more: dict[str, int]) -> dict[str, int]:
+    """Return the counts with more added, by their names; the same counts where there is nothing to add."""
+    if not more:
+        return counts
+    return {name: counts.get(name, 0) + more.get(name, 0) for name in sorted(counts.keys() | more.keys())}
 
 
 def _retry_scheduled(process: Process, event: e.RetryScheduled) -> Process:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from msgspec import field
+
 from syncfsm import events as e
 
 
@@ -79,6 +81,7 @@ class Progress(e.Value, frozen=True):
     waited_s: float = 0.0
     last_cursor: int | None = None
     ids_digest: str = ""
+    left_out: dict[str, int] = field(default_factory=dict)
     deleted: int = 0
     missing: int = 0
 

@@ -30,6 +30,7 @@ def summary(process: Process) -> dict[str, Any]:
         "deleted": progress.deleted,
         "missing": progress.missing,
         "rejected": progress.rejected,
+        "left_out": progress.left_out,
         "retries": progress.retries,
         "rate_limited": progress.rate_limited,
         "shifts": progress.shifts,

@@ -82,7 +82,7 @@ _HELP = {
     "retry-rejects": "Send the rejected records of a sync again.",
     "rerun": "Run a captured sync through again, without network or key.",
     "simulate": "Run a sync in virtual time, against a fake Attio, under faults.",
-    "serve": "Serve the fake Attio over HTTP on this machine.",
+    "serve": "Serve the fake Attio and the fake Quo over HTTP on this machine.",
     "explain": "Say what became of a sync, why, and what to do next.",
     "replay": "Step through a process: what happened, what it changed, what came next.",
     "diff": "Show where two processes part, and why.",

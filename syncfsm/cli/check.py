@@ -25,7 +25,7 @@ def check(*, log_path: str, process: str | None, as_json: bool) -> None:
     of this one. PROCESS may be a unique prefix; left out, all are checked.
     """
     with open_log(log_path, read_only=True) as log:
-        count, findings = check_log(log, find(log, process) if process else None)
+        count, findings = check_log(log, find(log, process) if process is not None else None)
     if as_json:
         print_json({"log": log_path, "events": count, "findings": to_builtins(findings)})
     else:

@@ -80,7 +80,7 @@ def follow(*, log_path: str, interval_s: float, **asked: Any) -> None:
     \b
     syncfsm log follow sync.db --wait --until-over
     """  # noqa: D301 - \b keeps click from wrapping the example
-    with Watch(log_path, busy_timeout_s=interval_s) as watch:
+    with Watch(log_path, busy_timeout_s=min(interval_s, 0.2)) as watch:
         sys.exit(_quietly(_Following(watch, lambda: time.sleep(interval_s), **asked).run))
 
 

@@ -30,7 +30,10 @@ def forget(*, log_path: str, older_than: str, prefix: str | None, as_json: bool)
     The bytes are overwritten and the file is made smaller, so nothing of it is left in the log's files;
     copies and backups of them are yours to delete.
     """
-    before = SystemClock().now() - duration(older_than)
+    try:
+        before = SystemClock().now() - duration(older_than)
+    except OverflowError as error:
+        raise ConfigurationError(f"{older_than!r} is longer than time itself: give fewer days") from error
     with open_log(log_path, create=False) as log:
         forgotten = log.forget(before=before, process_id=None if prefix is None else find(log, prefix))
         left = sum(log.capture_counts().values())

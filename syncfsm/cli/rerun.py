@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from functools import partial
+from pathlib import Path
 
 import click
 
@@ -55,6 +56,8 @@ def rerun(
     from syncfsm.rerun import rerun as run_again  # noqa: PLC0415 - it loads the HTTP client
 
     check_sink_file(sink_url, captured_path, log_path)
+    if Path(captured_path).resolve() == Path(log_path).resolve():
+        raise ConfigurationError("a re-run has a log of its own: name another with --log")
     show = Show("", verbose=verbose, is_live=not as_json and not verbose and sys.stderr.isatty())
     try:
         with open_log(captured_path, read_only=True) as captured, open_log(log_path) as log:

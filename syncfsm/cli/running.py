@@ -15,8 +15,9 @@ from click.core import ParameterSource
 
 from syncfsm.cli.metrics import metrics_served
 from syncfsm.cli.output import FAILED, json_option, print_json
+from syncfsm.cli.quo import KEY_VARIABLES, open_asked, quo_options
 from syncfsm.contact import Contact
-from syncfsm.describe import counts_words, plural
+from syncfsm.describe import counts_words, left_out_words, plural
 from syncfsm.engine import Engine
 from syncfsm.events import Options, Recorded
 from syncfsm.lifecycle import Hook
@@ -24,7 +25,6 @@ from syncfsm.limits import LIMITS, with_limits
 from syncfsm.log import EventLog
 from syncfsm.machine import State
 from syncfsm.process import Process
-from syncfsm.sinks import open_sink
 from syncfsm.sources.attio import BASE_URL, KEY_VARIABLE, AttioSource
 from syncfsm.sources.attio_people import AttioPeople
 from syncfsm.summary import summary
@@ -37,7 +37,8 @@ _OPTIONS = (
     click.option(
         "--object", "object_", default="people", show_default=True, help="Which object's records, by slug."
     ),
-    click.option("--sink", "sink_url", required=True, metavar="URL", help="sqlite:FILE or jsonl:FILE."),
+    click.option("--sink", "sink_url", required=True, metavar="URL", help="sqlite:FILE, jsonl:FILE or quo:."),
+    *quo_options,
     click.option("--log", "log_path", default="sync.db", show_default=True, help="The event log's file."),
     click.option(
         "--page-size", default=50, show_default=True, type=click.IntRange(min=1), help="Records a page."
@@ -87,14 +88,14 @@ def limits(engine: Engine[Contact], unfinished: Process | None, settings: tuple[
 class Show:
     """Shows events as they come: a live line on a terminal, log lines elsewhere."""
 
-    def __init__(self, key: str, *, verbose: bool, is_live: bool) -> None:
+    def __init__(self, secrets: Sequence[str], *, verbose: bool, is_live: bool) -> None:
         from syncfsm.cli.progress import ProgressLine  # noqa: PLC0415 - rich is loaded when it is used
         from syncfsm.telemetry import LogEvents, stderr_logger  # noqa: PLC0415 - structlog, likewise
 
         self._verbose = verbose
         self.line = ProgressLine() if is_live else None
         level = "info" if verbose else "warning"
-        self._hook: Hook = self.line or LogEvents(stderr_logger([key], level=level))
+        self._hook: Hook = self.line or LogEvents(stderr_logger(secrets, level=level))
 
     def __call__(self, process: Process, recorded: Recorded) -> None:
         """Show an event."""
@@ -113,12 +114,17 @@ def make_source(*, object_: str, base_url: str, changed_by: str | None = None, *
 
 
 def make_engine(
-    log: EventLog, hooks: Sequence[Hook], *, sink_url: str, companies: bool, capture: bool, **asked: Any
+    log: EventLog, hooks: Sequence[Hook], *, companies: bool, capture: bool, **asked: Any
 ) -> Engine[Contact]:
     """Return the engine that the options ask for."""
     source = make_source(**asked)
     transform = AttioPeople(source, companies=companies)
-    return Engine(log, source, open_sink(sink_url), transform, hooks=hooks, capture=capture)
+    return Engine(log, source, open_asked(**asked), transform, hooks=hooks, capture=capture)
+
+
+def secrets_given() -> tuple[str, ...]:
+    """Return the keys in the environment, which must not show."""
+    return tuple(os.environ.get(variable, "") for variable in (KEY_VARIABLE, *KEY_VARIABLES))
 
 
 Begin = Callable[[Engine[Contact]], Process | None]
@@ -128,9 +134,10 @@ def run(
     log: EventLog, begin: Begin, *, as_json: bool, verbose: bool, metrics: str | None, **asked: Any
 ) -> Process | None:
     """Run the process that `begin` records, if it does, to its end; return its last state."""
-    key = os.environ.get(KEY_VARIABLE, "")
     with metrics_served(metrics) as hooks:
-        show = Show(key, verbose=verbose, is_live=not as_json and not verbose and sys.stderr.isatty())
+        show = Show(
+            secrets_given(), verbose=verbose, is_live=not as_json and not verbose and sys.stderr.isatty()
+        )
         engine = make_engine(log, [show, *hooks], **asked)
         try:
             return asyncio.run(_run(engine, partial(_begun, begin=begin, is_captured=asked["capture"])))
@@ -194,6 +201,8 @@ def _print(process: Process, log_path: str) -> None:
         f"  {plural(progress.pages, 'page')}, {plural(progress.fetched, 'record')}: "
         f"{counts_words(progress)}, {progress.rejected:,} rejected"
     )
+    if progress.left_out:
+        click.echo(f"  left out by the sink: {left_out_words(progress.left_out)}")
     if progress.missing:
         click.echo(f"  {plural(progress.missing, 'contact')} that no page had: deleted")
     click.echo(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+import msgspec
 
 from syncfsm.cli.output import Command
 from syncfsm.clock import SystemClock
@@ -22,12 +23,37 @@ from syncfsm.errors import ConfigurationError
     "--rate-limit", default=100, show_default=True, type=click.IntRange(min=1), help="Reads a second."
 )
 @click.option("--api-key", help="The only token accepted; any is, if not given.")
+@click.option(
+    "--moving",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(0, 1000),
+    help="People who come, change or go, a second, from the first request on.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KNOB=VALUE",
+    help="Set one of the fake's knobs, such as writes_per_s=5; docs/fake-attio.md has them all.",
+)
+@click.option("--quo-api-key", help="The only key that the fake Quo accepts; any is, if not given.")
 def serve(
-    *, port: int, people: int, seed: int, latency_ms: int, rate_limit: int, api_key: str | None
+    *,
+    port: int,
+    people: int,
+    seed: int,
+    latency_ms: int,
+    rate_limit: int,
+    api_key: str | None,
+    moving: float,
+    settings: tuple[str, ...],
+    quo_api_key: str | None,
 ) -> None:
-    """Serve the fake Attio over HTTP on this machine.
+    """Serve the fake Attio over HTTP on this machine, and a fake Quo beside it.
 
-    The first line on stdout is its URL. Ctrl-C stops it.
+    The first line on stdout is its URL, which answers as both: their paths differ. Ctrl-C stops
+    it. Webhooks may be sent to http:// on this machine.
 
     \b
     syncfsm serve --people 5000
@@ -38,10 +64,24 @@ def serve(
     except ModuleNotFoundError as error:
         raise ConfigurationError("the fake server is an extra: pip install 'syncfsm[sim]'") from error
     from simulator.attio import FakeAttio  # noqa: PLC0415 - likewise
+    from simulator.attio.knobs import read_knobs  # noqa: PLC0415 - likewise
     from simulator.clock import EPOCH  # noqa: PLC0415 - likewise
+    from simulator.moving import Moving  # noqa: PLC0415 - likewise
+    from simulator.quo.app import FakeQuo, beside  # noqa: PLC0415 - likewise
     from simulator.world import World  # noqa: PLC0415 - likewise
 
     clock = SystemClock()
     world = World(seed, people=people, now=EPOCH)
-    app = FakeAttio(world, clock, api_key=api_key, reads_per_s=rate_limit, latency_s=latency_ms / 1000)
-    run(app, port, click.echo)
+    named = {"reads_per_s": str(rate_limit), "latency_s": str(latency_ms / 1000), "http_targets": "true"}
+    named |= {"api_key": api_key} if api_key else {}
+    knobs = read_knobs([*map("=".join, named.items()), *settings])
+    fake = FakeAttio(world, clock, **msgspec.structs.asdict(knobs))
+    attio = Moving(fake, world, clock, per_s=moving, seed=seed) if moving else fake
+    quo = FakeQuo(clock, api_key=quo_api_key, latency_ms=(latency_ms, latency_ms))
+    run(beside(quo, attio), port, _say)
+
+
+def _say(url: str) -> None:
+    """Print the URL by itself, for programs, and then what it is good for."""
+    click.echo(url)
+    click.echo(f"{url} answers as Attio (--base-url) and as Quo (--sink quo:{url})")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ import click
 import msgspec
 
 from syncfsm.cli.metrics import metrics_served
-from syncfsm.cli.running import Show, make_engine, make_source
+from syncfsm.cli.running import Show, make_engine, make_source, secrets_given
 from syncfsm.contact import Contact
 from syncfsm.describe import counts_words, plural
 from syncfsm.engine import Engine
@@ -22,7 +21,6 @@ from syncfsm.limits import with_limits
 from syncfsm.log import EventLog
 from syncfsm.machine import State
 from syncfsm.process import Process
-from syncfsm.sources.attio import KEY_VARIABLE
 from syncfsm.summary import summary
 
 
@@ -31,9 +29,8 @@ def engines(
     log: EventLog, *, verbose: bool, metrics: str | None, **asked: Any
 ) -> Iterator[Callable[[], Engine[Contact]]]:
     """Yield what makes the engine of each sync; what the options cannot make is said before the first."""
-    key = os.environ.get(KEY_VARIABLE, "")
     with metrics_served(metrics) as hooks:
-        show = Show(key, verbose=verbose, is_live=False)
+        show = Show(secrets_given(), verbose=verbose, is_live=False)
 
         def make() -> Engine[Contact]:
             return make_engine(log, [show, *hooks], **asked)

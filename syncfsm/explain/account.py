@@ -31,7 +31,7 @@ class Account(e.Value, frozen=True):
         spent: Where the time went.
         slowest_page: The page whose request took longest: its version, and seconds.
         longest_idle: The longest time without a worker: the version that ended it, and seconds.
-        silent_s: Seconds since the last event, if the time is known.
+        silent_s: Seconds since the last event, or since the wait that it scheduled, if the time is known.
         causes: Retries, by the kind of failure.
         refetched: Pages fetched again since a worker had died or stopped holding one.
         resumes: How often a failed process went on.
@@ -84,6 +84,12 @@ def explain(log: EventLog, process_id: str, log_path: str, *, now: datetime | No
     return _account(asked, last, spending=spending, troubles=troubles, log=named, now=now)
 
 
+def _silent_s(process: Process, now: datetime) -> float:
+    """Return for how long nothing was recorded, a wait that was scheduled left out."""
+    waits_until = process.retry.retry_at if process.retry and process.is_active else process.updated_at
+    return max(0.0, (now - max(waits_until, process.updated_at)).total_seconds())
+
+
 def _account(
     asked: Moment,
     last: Moment,
@@ -94,7 +100,7 @@ def _account(
     now: datetime | None,
 ) -> Account:
     process = last.after
-    silent_s = max(0.0, (now - last.recorded.at).total_seconds()) if now else None
+    silent_s = _silent_s(process, now) if now else None
     ending = troubles.ending if process.state is State.FAILED else None
     return Account(
         process=process,

@@ -206,7 +206,7 @@ def _in_code(mode: e.Mode, more: tuple[str, ...]) -> str:
 
 def _is_sink_of_the_cli(sink: str) -> bool:
     kind, separator, _ = sink.partition(":")
-    return bool(separator) and kind in {"sqlite", "jsonl"}
+    return bool(separator) and kind in {"sqlite", "jsonl", "quo"}
 
 
 assert set(_CALMER) < set(LIMITS), "each of them is a limit that can be raised"

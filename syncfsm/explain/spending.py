@@ -5,6 +5,9 @@ from __future__ import annotations
 from syncfsm import events as e
 from syncfsm.replay import Moment
 
+ATTEMPT_S_MAX = 300.0
+"""No event says how long a check or a failed attempt took; more than some timeouts, and nobody was on it."""
+
 
 class Spent(e.Value, frozen=True):
     """The time from the first event to the last, in seconds; the parts add up to `total_s`.
@@ -95,9 +98,9 @@ def _worked(moment: Moment) -> tuple[str, float]:
         case e.RecordRejected():
             return "delivering_s", float("inf")
         case e.FetchingBegan():
-            return "checking_s", float("inf")
+            return "checking_s", ATTEMPT_S_MAX
         case e.RetryScheduled() | e.SyncFailed():
-            return "failing_s", float("inf")
+            return "failing_s", ATTEMPT_S_MAX
         case _:
             return "idle_s", 0.0
 

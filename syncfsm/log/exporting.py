@@ -84,6 +84,8 @@ class Export:
     @property
     def is_whole(self) -> bool:
         """Whether nothing that was asked for had to be left out."""
+        if self._process_id is not None and self.left_out():
+            return False  # a hole that several processes share is told of one of them
         return not any(finding.loses_events for finding in self.findings())
 
 

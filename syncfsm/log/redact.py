@@ -69,6 +69,11 @@ def _name(pseudonyms: Pseudonyms, text: str) -> str:
     return f"{kind if kind in _KINDS else 'other'}:{pseudonyms('name', text)}"
 
 
+def _number(_pseudonyms: Pseudonyms, number: Any) -> Any:
+    """Keep a number; what it counts becomes a pseudonym, since a sink says it in words of its own."""
+    return number
+
+
 def _computed(_pseudonyms: Pseudonyms, _text: str) -> str:
     """Leave room for a digest of the pseudonyms."""
     return ""
@@ -99,7 +104,7 @@ TABLE: dict[type[e.Value], dict[str, Rule]] = {
     },
     e.FetchingBegan: {"found": _text},
     e.PageFetched: {"record_ids": _record, "peek": _record, "ids_digest": _computed, "gone": _record},
-    e.PageDelivered: {},
+    e.PageDelivered: {"left_out": _number},
     e.RecordRejected: {"record_id": _record, "reason": _text},
     e.RetryScheduled: {"action": keep, "cause": _cause, "error": _text},
     e.PagesShifted: {"expected": _record, "found": _record},

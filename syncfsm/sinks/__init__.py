@@ -16,20 +16,25 @@ __all__ = ["Sink", "UpsertResult", "open_sink"]
 
 
 def open_sink(url: str, *, clock: Clock | None = None) -> Sink[Contact]:
-    """Open the sink at `sqlite:contacts.db` or `jsonl:people.jsonl`.
+    """Open the sink at `sqlite:contacts.db`, `jsonl:people.jsonl` or `quo:`.
 
     Args:
-        url: The kind of sink and its file.
-        clock: For the times that the sink writes; the machine's if `None`.
+        url: The kind of sink and its file; of Quo, nothing, or where its API is.
+        clock: For the times that the sink writes, and for its rate limit; the machine's if `None`.
 
     Raises:
-        ConfigurationError: The URL names no known kind of sink.
+        ConfigurationError: The URL names no known kind of sink, or the sink's key is missing.
     """
-    kind, _, path = url.partition(":")
+    kind, separator, path = url.partition(":")
+    if kind == "quo" and separator:
+        from syncfsm.sinks.quo.api import BASE_URL  # noqa: PLC0415 - a sink is loaded when it is used
+        from syncfsm.sinks.quo.sink import from_environment  # noqa: PLC0415 - likewise
+
+        return from_environment(path or BASE_URL, clock=clock)
     path = path.removeprefix("//")
     if not path or kind not in {"sqlite", "jsonl"}:
         raise ConfigurationError(
-            f"no sink is known as {_shown(url)}: use sqlite:contacts.db or jsonl:people.jsonl"
+            f"no sink is known as {_shown(url)}: use sqlite:contacts.db, jsonl:people.jsonl or quo:"
         )
     if kind == "jsonl":
         from syncfsm.sinks.jsonl import JsonlSink  # noqa: PLC0415 - a sink is loaded when it is used

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar, cast
 
+from msgspec import field
+
 from syncfsm.events import Reject, Value
 from syncfsm.failure import Failure
 
@@ -21,12 +23,22 @@ T_contra = TypeVar("T_contra", contravariant=True)
 
 
 class UpsertResult(Value, frozen=True):
-    """What became of the items of one page; the four counts add up to the items given."""
+    """What became of the items of one page; the four counts add up to the items given.
+
+    Attributes:
+        created: Items that the sink did not have.
+        updated: Items that it had otherwise.
+        unchanged: Items for which nothing was written: it has them so, or was told to leave them out.
+        rejects: Items that it refuses.
+        left_out: What was left out, in the sink's words, and how many: whole items, which are among the
+            unchanged, or parts of items. The words are fixed ones, never taken from an item.
+    """
 
     created: int = 0
     updated: int = 0
     unchanged: int = 0
     rejects: tuple[Reject, ...] = ()
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 class Sink(Protocol[T_contra]):

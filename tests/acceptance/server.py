@@ -1,4 +1,4 @@
-"""A fake Attio over real HTTP, for tests that start the command line as a user does."""
+"""A fake Attio and a fake Quo over real HTTP, for tests that start the command line as a user does."""
 
 from __future__ import annotations
 
@@ -12,16 +12,21 @@ import uvicorn
 from simulator.asgi import Receive, Scope, Send
 from simulator.attio import FakeAttio
 from simulator.clock import EPOCH
+from simulator.quo.app import FakeQuo, beside
 from simulator.world import World
 from syncfsm.clock import SystemClock
 
 
 class Server:
-    """A fake Attio on a port of its own, in a thread of its own. It can be told to hold its answers."""
+    """A fake Attio, with a fake Quo beside it, on a port and in a thread of its own.
+
+    It can be told to hold its answers.
+    """
 
     def __init__(self, people: int, **settings: Any) -> None:
         self.world = World(1, people=people, now=EPOCH)
         self.fake = FakeAttio(self.world, SystemClock(), **settings)
+        self.quo = FakeQuo(SystemClock())
         self.is_holding = threading.Event()
         self._release = threading.Event()
         self._queries_left: int | None = None
@@ -48,7 +53,7 @@ class Server:
             if self._queries_left < 0:
                 self.is_holding.set()
                 await asyncio.to_thread(self._release.wait)
-        await self.fake(scope, receive, send)
+        await beside(self.quo, self.fake)(scope, receive, send)
 
     def close(self) -> None:
         self.hold_after(None)

@@ -144,14 +144,15 @@ COMMAND_PAGES = [
     "README.md",
     *(
         f"docs/{page}.md"
-        for page in ("quickstart", "simulation", "replay", "report", "telemetry", "privacy", "modes")
+        for page in ("quickstart", "simulation", "replay", "report", "telemetry", "privacy", "quo", "modes")
     ),
 ]
 
 
 @pytest.mark.parametrize("page", COMMAND_PAGES)
 def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str) -> None:
-    url = serve(1000).url
+    url = serve(30 if page == "docs/quo.md" else 1000).url  # into Quo go ten a second
+    cli.env |= {"QUO_API_KEY": "any", "QUO_PARTNER_KEY": "any"}
     for scenario in blocks(page, "toml"):
         if "[incident]" not in scenario:
             (cli.folder / "rough.toml").write_text(scenario)
@@ -168,6 +169,8 @@ def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str)
             continue
         if command[0] in {"sync", "retry-rejects", "watch", "webhooks"}:
             command += ["--base-url", url]
+        if "quo:" in command:
+            command += ["--quo-base-url", url]
         if command[0] in {"watch", "webhooks"}:
             _goes_on(cli, [*command, *(["--port", "0"] if command[0] == "webhooks" else [])])
             continue

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from simulator.world import Entity
+from simulator.entity import Entity
 from tests.acceptance.conftest import Cli, Server
 
 Serve = Callable[..., Server]

@@ -259,7 +259,7 @@ class SmallDisk:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.mkdir()
-        self._mount("tmpfs", "-t", "tmpfs", "-o", "size=400k")
+        self._mount("tmpfs", "-t", "tmpfs", "-o", "size=600k")
 
     def _mount(self, device: str, *options: str) -> None:
         subprocess.run(["mount", *options, device, self.path], check=True, capture_output=True)

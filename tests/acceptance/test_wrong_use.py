@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ from click.testing import CliRunner, Result
 
 from syncfsm import cli as commands
 from syncfsm.cli import main
+from syncfsm.events import Recorded
+from syncfsm.log import open_log
+from tests.busy import interleave
 from tests.planted import CHECKS, planted, strikes
+from tests.pure import PureSync, people, slice_of
 
 
 @pytest.fixture
@@ -121,3 +126,34 @@ def test_what_cannot_be_gone_on_with_is_not_advised(folder: Path) -> None:
     words = run("explain", "red.db", status=1).stdout
     assert "This log was redacted" in words
     assert "syncfsm sync" not in words
+
+
+def test_an_empty_name_does_not_mean_every_process(folder: Path) -> None:
+    assert "named by an empty text" in run("log", "check", "sync.db", "", status=2).stderr
+
+
+def test_a_time_too_long_to_be_one_is_refused(folder: Path) -> None:
+    words = run("log", "forget", "sync.db", "--older-than", "999999d", status=2).stderr
+    assert "give fewer days" in words
+
+
+def test_a_rerun_does_not_write_into_the_log_it_reads(folder: Path) -> None:
+    words = run("rerun", "sync.db", "--sink", "sqlite:again.db", "--log", "./sync.db", status=2).stderr
+    assert "a log of its own" in words
+
+
+def test_of_a_hole_that_two_processes_share_each_export_says_what_it_lost(folder: Path) -> None:
+    with open_log("two.db") as log:
+        interleave(log, {"aaa": done(20), "bbb": done(20)})
+    with sqlite3.connect("two.db") as connection:
+        connection.execute("DROP TRIGGER events_refuse_delete")
+        connection.execute("DELETE FROM events WHERE position IN (5, 6)")
+    connection.close()
+    for process in ("aaa", "bbb"):
+        run("log", "export", "two.db", process, "-o", f"{process}.jsonl", status=3)
+
+
+def done(count: int) -> Sequence[Recorded]:
+    sync = PureSync(slice_of(people(count)), page_size=5)
+    sync.run()
+    return sync.recorded

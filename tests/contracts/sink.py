@@ -35,7 +35,7 @@ TEXT = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_char
 CONTACTS = st.builds(
     Contact,
     external_id=st.sampled_from("abcdef"),
-    source=st.sampled_from(["attio", "other"]),
+    source=st.sampled_from(["attio", "hubspot"]),
     first_name=TEXT,
     company=TEXT,
     emails=st.lists(st.sampled_from(["x@a.example", "y@b.example"]), max_size=2).map(tuple),
@@ -90,7 +90,7 @@ class SinkContract:
         assert stored() == {countess, NOBODY}
 
     def test_contacts_of_two_sources_with_one_id_stay_apart(self, sink, stored) -> None:
-        other = replace(ADA, source="other")
+        other = replace(ADA, source="hubspot")
         assert upsert(sink, ADA, other) == UpsertResult(created=2)
         assert stored() == {ADA, other}
 

@@ -15,14 +15,17 @@ from msgspec.structs import replace
 from simulator.attio import FakeAttio
 from simulator.clock import EPOCH
 from simulator.world import World
+from syncfsm.engine import Engine
 from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure, FailureKind
+from syncfsm.log import open_log
+from syncfsm.machine import State
 from syncfsm.pages import PageRequest
 from syncfsm.sources.attio import AttioSource
 from syncfsm.sources.attio_wire import normal_timestamp
 from syncfsm.sources.protocol import Page
 from tests.contracts.source import SourceContract
-from tests.fakes import TestClock
+from tests.fakes import DictSink, TestClock, to_items
 
 REQUEST = PageRequest(cursor=None, offset=0, limit=10, order="newest")
 BASE_URL = "http://attio.test"
@@ -449,3 +452,15 @@ def test_requests_keep_the_rate_limit_in_the_clocks_own_time() -> None:
     gaps = [(last - first).total_seconds() for first, last in zip(times, times[5:], strict=False)]
     assert min(gaps) >= 1.0
     assert clock.slept_s < 5.0
+
+
+def test_a_query_whose_score_is_too_high_ends_the_sync_after_so_many_attempts_and_can_be_taken_up() -> None:
+    clock = TestClock()
+    fake = FakeAttio(World(1, people=1500, now=EPOCH), clock, score_query_max=1)
+    source = AttioSource("key", base_url=BASE_URL, clock=clock, transport=httpx.ASGITransport(fake))
+    with open_log(":memory:") as log:
+        engine = Engine(log, source, DictSink(), to_items, clock=clock)
+        process = asyncio.run(engine.sync())
+    assert (process.state, process.is_resumable) == (State.FAILED, True)
+    queries = fake.requests["POST", "/v2/objects/{object}/records/query", 429]
+    assert 1 < queries <= source.options.attempts_max + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import pytest
 from click.testing import CliRunner
 
 from simulator.faults import Strike
+from syncfsm import events as e
 from syncfsm.cli import main
 from syncfsm.events import Options
-from syncfsm.explain import explain
-from syncfsm.lifecycle import cancel
+from syncfsm.explain import explain, lines
+from syncfsm.lifecycle import cancel, commit
 from syncfsm.log import open_log
 from tests.planted import CHECKS, planted, strikes
+from tests.pure import PureSync, people, slice_of
 
 AGAIN = "syncfsm sync --source attio --base-url http://127.0.0.1:8787 --sink sqlite:contacts.db --log sync.db"
 
@@ -190,3 +193,37 @@ def test_for_machines_the_account_is_one_object(tmp_path: Path) -> None:
     account = json.loads(result.stdout)
     assert (account["state"], account["ending"]["place"]["page"]) == ("FAILED", 8)
     assert account["steps"][0]["command"].startswith("syncfsm sync ")
+
+
+@pytest.mark.parametrize(("after_s", "is_silent"), [(120, False), (250, False), (400, True)])
+def test_a_wait_that_was_scheduled_is_no_silence(after_s: int, is_silent: bool) -> None:
+    sync = PureSync(slice_of(people(20)), page_size=5)
+    sync.run()
+    with open_log(":memory:") as log:
+        process = None
+        for recorded in sync.recorded[:4]:
+            process = commit(log, process, "p1", (recorded.event,), at=recorded.at)
+        assert process is not None
+        now = process.updated_at
+        retry = e.RetryScheduled(
+            action="fetch", cause="rate_limited", error="patience.", attempt=1, wait_s=280.0,
+            retry_at=now + timedelta(seconds=280), cursor=5,
+        )  # fmt: skip
+        commit(log, process, "p1", (retry,), at=now)
+        steps = explain(log, "p1", "sync.db", now=now + timedelta(seconds=after_s)).steps
+    assert ("under way" in steps[0].words) is not is_silent
+
+
+def test_a_worker_that_died_before_a_failure_is_missed(tmp_path: Path) -> None:
+    sync = PureSync(slice_of(people(20)), page_size=5)
+    sync.run()
+    failed = e.SyncFailed(action="fetch", reason="unauthorized", error="no.", resumable=True, cursor=5)
+    with open_log(":memory:") as log:
+        process = None
+        for recorded in sync.recorded[:4]:
+            process = commit(log, process, "p1", (recorded.event,), at=recorded.at)
+        assert process is not None
+        commit(log, process, "p1", (failed,), at=process.updated_at + timedelta(days=3))
+        account = explain(log, "p1", "sync.db")
+    assert account.spent.idle_s > 2 * 86400
+    assert "No worker was on it for 2 d 23 h" in "\n".join(lines(account))

@@ -162,7 +162,7 @@ def test_a_sweep_that_is_asked_to_end_says_what_has_run(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     ("option", "value", "words"),
-    [("--minutes", "nan", "a number of minutes"), ("--log", "some.db", "many seeds keep no log")],
+    [("--minutes", "nan", "no number to work with"), ("--log", "some.db", "many seeds keep no log")],
 )
 def test_what_makes_no_sense_for_many_seeds_is_refused(option: str, value: str, words: str) -> None:
     result = simulate("calm", "--seeds", "2", option, value)

@@ -219,6 +219,13 @@ def test_a_delivery_names_each_reject_the_malformed_first_and_then_counts() -> N
     )
 
 
+def test_what_the_sink_left_out_is_in_the_delivery() -> None:
+    process = with_rejects(before=0, fetched_before=100, page=3)
+    (delivered,) = d.decide(process, replace(delivery(0), left_out={"phones": 2}))
+    assert isinstance(delivered, e.PageDelivered)
+    assert delivered.left_out == {"phones": 2}
+
+
 def test_rejects_past_the_error_budget_end_the_sync_and_say_how_many_of_how_many() -> None:
     process = with_rejects(before=9, fetched_before=32, page=8)
     assert overrun(process, 2) == e.SyncFailed(

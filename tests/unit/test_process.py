@@ -66,6 +66,14 @@ def delivered(
     )
 
 
+def test_what_a_sink_left_out_adds_up_by_its_words() -> None:
+    process = after(4)
+    assert process.progress.left_out == {}
+    for left_out in ({"phones": 2}, {}, {"phones": 1, "people": 4}):
+        process = then(process, page(), replace(delivered(), left_out=left_out))
+    assert process.progress.left_out == {"people": 4, "phones": 3}
+
+
 def test_a_start_leaves_what_was_asked_for() -> None:
     assert apply(None, e.Recorded(stream="p1", version=1, at=EPOCH, event=STARTED)) == Process(
         id="p1",

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator.attio.errors import ApiError
+from simulator.attio.knobs import Knobs, LimitPolicy
+from simulator.attio.query import Query
 from simulator.clock import EPOCH
-from simulator.errors import ApiError
-from simulator.query import LimitPolicy, Query
-from simulator.world import Entity, World
+from simulator.entity import Entity
+from simulator.world import World
 
 NEWEST = [{"direction": "desc", "attribute": "created_at"}, {"direction": "asc", "attribute": "record_id"}]
 OLDEST = [{"direction": "asc", "attribute": "created_at"}]
@@ -104,7 +106,7 @@ def test_limit_and_offset_cut_a_part_out_and_past_the_end_there_is_nothing(world
 def test_what_a_limit_above_the_maximum_does_is_a_knob(
     world: World, policy: LimitPolicy, rows: int | None
 ) -> None:
-    query = Query(world, limit_policy=policy, limit_max=50)
+    query = Query(world, Knobs(limit_policy=policy, limit_max=50))
     assert len(query.rows("people", {"limit": 50})) == 50
     if rows is None:
         with pytest.raises(ApiError):

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from simulator.clock import EPOCH
+from simulator.entity import Entity
 from simulator.schema import OBJECTS
-from simulator.world import Entity, World
+from simulator.world import World
 
 
 def encoded(world: World, slug: str = "people") -> list[bytes]:

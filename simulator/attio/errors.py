@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 
@@ -14,6 +15,19 @@ class ApiError(Exception):
         super().__init__(message)
         self.status = status
         self.body = {"status_code": status, "type": type_, "code": code, "message": message, **extra}
+
+
+class RateLimited(ApiError):
+    """The answer to one request too many, or to a query that costs too much; it was not executed.
+
+    Attributes:
+        retry_at: When to come again.
+    """
+
+    def __init__(self, retry_at: datetime) -> None:
+        message = "Rate limit exceeded, please try again later"
+        super().__init__(429, "rate_limit_exceeded", message, type_="rate_limit_error")
+        self.retry_at = retry_at
 
 
 def unauthorized(message: str) -> ApiError:
@@ -35,10 +49,9 @@ def not_found(message: str) -> ApiError:
     return ApiError(404, "not_found", message)
 
 
-def rate_limited() -> ApiError:
-    """Return the answer to one request too many; it was not executed."""
-    message = "Rate limit exceeded, please try again later"
-    return ApiError(429, "rate_limit_exceeded", message, type_="rate_limit_error")
+def bad_json() -> ApiError:
+    """Return the answer to a body that cannot be read."""
+    return ApiError(400, "validation_type", "Body is not valid JSON.")
 
 
 def too_large() -> ApiError:
@@ -60,3 +73,32 @@ def invalid(path: list[str | int], message: str, code: str = "invalid_type", **e
     """Return the answer to a body of the wrong shape."""
     entry = {"code": code, "path": path, "message": message, **extra}
     return ApiError(400, "validation_type", "Body payload validation error.", validation_errors=[entry])
+
+
+def value_not_found(message: str) -> ApiError:
+    """Return the answer to a value that names something the workspace does not have."""
+    return ApiError(400, "value_not_found", message)
+
+
+def missing_value(message: str) -> ApiError:
+    """Return the answer to a request without something it needs."""
+    return ApiError(400, "missing_value", message)
+
+
+def immutable(slug: str) -> ApiError:
+    """Return the answer to a write of what only Attio writes; its own words for it are not known."""
+    return ApiError(400, "immutable_value", f'The attribute "{slug}" cannot be written.')
+
+
+def conflict(slug: str, record_ids: list[str]) -> ApiError:
+    """Return the answer to a value that another record has and only one may have; a 400, not a 409."""
+    message = (
+        f'The value provided for attribute "{slug}" conflicts with one already in the system. '
+        f"Conflicting records: {', '.join(record_ids)}."
+    )
+    return ApiError(400, "uniqueness_conflict", message)
+
+
+def several_matches(slug: str) -> ApiError:
+    """Return the answer to an assertion whose values belong to more than one record."""
+    return ApiError(400, "multiple_match_results", f'Multiple records match the values of "{slug}".')

@@ -1,0 +1,5 @@
+"""The fake Quo: contacts as API v1 keeps them.
+
+`contacts` is what it keeps, `bodies` what it accepts, `app` the ASGI app that answers, `door` the network
+before it, where things go wrong by the seed.
+"""

@@ -1,0 +1,62 @@
+"""The options of the Quo sink, for the commands that run a sync."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from syncfsm.contact import Contact
+from syncfsm.errors import ConfigurationError
+from syncfsm.sinks import Sink, open_sink
+from syncfsm.sinks.quo.api import BASE_URL, KEY_VARIABLE, PARTNER_KEY_VARIABLE
+from syncfsm.sinks.quo.sink import KIND, from_environment
+
+KEY_VARIABLES = (KEY_VARIABLE, PARTNER_KEY_VARIABLE)
+
+quo_options = (
+    click.option(
+        "--quo-base-url", metavar="URL", help=f"Where Quo's API is.  [default: {BASE_URL}]", default=None
+    ),
+    click.option(
+        "--quo-bulk",
+        is_flag=True,
+        help=f"Create contacts in bulk, with a partner's key in {PARTNER_KEY_VARIABLE}; "
+        "best with --page-size 499.",
+    ),
+    click.option("--require-phone", is_flag=True, help="Leave people without a phone number out of Quo."),
+    click.option(
+        "--default-region",
+        metavar="REGION",
+        help="Where phone numbers without a country code are from, for Quo: US, GB, …",
+    ),
+)
+
+
+def open_asked(
+    *,
+    sink_url: str,
+    quo_base_url: str | None,
+    quo_bulk: bool,
+    require_phone: bool,
+    default_region: str | None,
+    **_: Any,
+) -> Sink[Contact]:
+    """Open the sink that was asked for.
+
+    Raises:
+        ConfigurationError: There is no such sink, an option does not go with it, or a key is missing.
+    """
+    kind, separator, where = sink_url.partition(":")
+    if kind == KIND and separator:
+        return from_environment(
+            quo_base_url or where or BASE_URL,
+            is_bulk=quo_bulk,
+            require_phone=require_phone,
+            default_region=default_region,
+        )
+    if quo_base_url or quo_bulk or require_phone or default_region:
+        raise ConfigurationError(
+            "--quo-base-url, --quo-bulk, --require-phone and --default-region go with --sink quo: only"
+        )
+    return open_sink(sink_url)

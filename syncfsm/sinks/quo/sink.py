@@ -1,0 +1,190 @@
+"""People as the contacts of a Quo workspace, one for each (source, external id).
+
+A page is looked up 20 contacts a request, and what is new or changed is written, several requests at once,
+at no more than Quo's 10 requests a second. Where Quo has no contact of the source yet, nothing is looked up
+before it is written. With a partner's key, new contacts go 50 a request.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from syncfsm.clock import Clock, SystemClock
+from syncfsm.contact import Contact
+from syncfsm.errors import ConfigurationError
+from syncfsm.events import Reject
+from syncfsm.failure import Failure, FailureKind
+from syncfsm.sinks.protocol import UpsertResult
+from syncfsm.sinks.quo.api import (
+    BASE_URL,
+    KEY_VARIABLE,
+    PARTNER_KEY_VARIABLE,
+    REQUESTS_PER_S,
+    QuoApi,
+)
+from syncfsm.sinks.quo.delivery import Delivery, Ledger
+from syncfsm.sinks.quo.mapping import QuoPage, source_problem, to_page
+from syncfsm.sinks.quo.phones import PhoneReader
+
+if TYPE_CHECKING:
+    import httpx
+
+KIND = "quo"
+
+
+class QuoSink:
+    """Contacts in a Quo workspace.
+
+    Args:
+        api_key: The workspace's API key; never shown.
+        partner_key: The key for the bulk route; never shown. With it, new contacts are created in bulk.
+        base_url: Where the API is.
+        source: The source whose contacts are to come, checked by `check`.
+        require_phone: Leave people without a phone number out; they are counted as `left_out`.
+        default_region: Where phone numbers without a country code are from, such as `US`.
+        clock: For the rate limit, and for waiting until Quo shows what it has taken.
+        transport: Where requests go; the network if `None`.
+        requests_per_s: The most requests in any one second.
+
+    Raises:
+        ConfigurationError: A key, the URL or the region cannot be used, or the extra `quo` is missing.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        partner_key: str | None = None,
+        base_url: str = BASE_URL,
+        source: str = "attio",
+        require_phone: bool = False,
+        default_region: str | None = None,
+        clock: Clock | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        requests_per_s: int = REQUESTS_PER_S,
+    ) -> None:
+        self.name = f"{KIND}:" if base_url == BASE_URL else f"{KIND}:{_without_secrets(base_url)}"
+        self._source = source
+        self._require_phone = require_phone
+        self._phones = PhoneReader(default_region)
+        self._clock = clock or SystemClock()
+        self._is_bulk = partner_key is not None
+
+        def connect() -> QuoApi:
+            return QuoApi(
+                api_key.strip(),
+                partner_key=(partner_key or "").strip(),
+                base_url=base_url,
+                clock=self._clock,
+                transport=transport,
+                per_s=requests_per_s,
+            )
+
+        self._connect = connect
+        self._api: QuoApi | None = connect()
+        self._ledger = Ledger()
+        self._empty_sources: frozenset[str] = frozenset()
+
+    async def check(self) -> dict[str, str] | Failure:
+        """Check the key and the name of the source, and learn whether Quo has any of its contacts."""
+        problem = source_problem(self._source)
+        if problem:
+            return Failure(kind=FailureKind.BAD_REQUEST, message=f"{problem}: choose another.")
+        has_any = await self._opened().has_any(self._source)
+        if isinstance(has_any, Failure):
+            return has_any
+        self._empty_sources = frozenset() if has_any else frozenset({self._source})
+        return {"sink": self.name}
+
+    async def upsert(self, items: Sequence[Contact]) -> UpsertResult | Failure:
+        """Create and patch what is new or changed.
+
+        A failure says that some of the page may be written and some not: the same page again finds what
+        was written, and counts it as what became of it, not as unchanged.
+        """
+        page = to_page(items, self._phones, require_phone=self._require_phone)
+        empty, self._empty_sources = self._empty_sources, frozenset()
+        delivery = Delivery(
+            self._opened(),
+            self._clock,
+            page.wanted,
+            self._ledger,
+            empty_sources=empty,
+            is_bulk=self._is_bulk,
+        )
+        failure = await delivery.run()
+        if failure is not None:
+            return failure  # from here on everything is looked up, since some of it may be there
+        self._empty_sources = empty
+        return self._result(items, page, delivery)
+
+    async def finish(self) -> Failure | None:
+        """Nothing is left to do: each page is in Quo when its upsert returns."""
+        self._empty_sources = frozenset()
+        return None
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        self._empty_sources = frozenset()
+        if self._api is not None:
+            await self._api.aclose()
+            self._api = None
+
+    def _opened(self) -> QuoApi:
+        if self._api is None:
+            self._api = self._connect()
+        return self._api
+
+    def _result(self, items: Sequence[Contact], page: QuoPage, delivery: Delivery) -> UpsertResult:
+        """Return the counts of all tries of a page together; whom we left out, Quo has unchanged."""
+        refused = (Reject(record_id=key[1], reason=why) for key, why in delivery.refused.items())
+        rejects = (*page.rejects, *refused)
+        written = [
+            self._ledger.written[key]
+            for key in page.wanted
+            if key in self._ledger.written and key not in delivery.refused
+        ]
+        self._ledger.forget(page.wanted)
+        created, updated = written.count("created"), written.count("updated")
+        return UpsertResult(
+            created=created,
+            updated=updated,
+            unchanged=len(items) - created - updated - len(rejects),
+            rejects=rejects,
+            left_out=page.left_out,
+        )
+
+
+def _without_secrets(base_url: str) -> str:
+    """Return a URL without user, password and query."""
+    url = urlsplit(base_url)
+    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}".rstrip("/")
+
+
+def from_environment(
+    base_url: str = BASE_URL,
+    *,
+    is_bulk: bool = False,
+    require_phone: bool = False,
+    default_region: str | None = None,
+    clock: Clock | None = None,
+) -> QuoSink:
+    """Return the sink with the keys that the environment holds. See `QuoSink`.
+
+    Raises:
+        ConfigurationError: A key is missing or cannot be used.
+    """
+    partner_key = os.environ.get(PARTNER_KEY_VARIABLE, "").strip() if is_bulk else None
+    if partner_key == "":
+        raise ConfigurationError(f"there is no key for Quo's bulk route: set {PARTNER_KEY_VARIABLE}")
+    return QuoSink(
+        os.environ.get(KEY_VARIABLE, ""),
+        partner_key=partner_key,
+        base_url=base_url,
+        require_phone=require_phone,
+        default_region=default_region,
+        clock=clock,
+    )
