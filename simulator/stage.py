@@ -203,6 +203,7 @@ class Stage(Generic[T]):
             transport=transport,
             reads_per_s=max(1, self.scenario.reads_per_s * 9 // 10),  # as Attio's 100 are taken for 90
             options=Options(confirm_end=self.scenario.confirm_end),
+            changed_by="updated_at" if self.scenario.updated_at else None,
         )
         return Engine(
             self._recorded(faults),

@@ -131,13 +131,10 @@ class Engine(Modes, Generic[T]):
     async def sweep(self, process: Process) -> Process:
         """Run ongoing syncs behind one that may have missed something, until one finds nothing new.
 
-        Only those by a key that changes may. At most `sweeps_max` of them; the rest is for the next ongoing
-        sync to bring. Return the last state of the last one, or the process itself.
+        Only those by a key that changes may. The rest is for the next ongoing sync to bring. Return the last
+        state of the last one, or the process itself. See `start_sweep`.
         """
-        for _ in range(process.options.sweeps_max):
-            following = self.start_sweep(process)
-            if following is None:
-                break
+        while (following := self.start_sweep(process)) is not None:
             process = await self.run(following.id)
         return process
 

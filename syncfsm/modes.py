@@ -84,9 +84,15 @@ class Modes(Processes):
 
         Raises:
             ActiveSync: The active one is for another sink, or of a mode that is not gone on with.
-            ConfigurationError: The order is not the one that the process began with, the options are not
-                those of an active process, which keeps its own, or it began without `deletes_missing`.
+            ConfigurationError: The order is not the one that the process began with, or is oldest first by
+                a key that changes; the options are not those of an active process, which keeps its own; or
+                it began without `deletes_missing`.
         """
+        if mode == "ongoing" and self._changed_by and order == "oldest":
+            raise ConfigurationError(
+                "records that change move ahead of a sync that goes from the oldest change to the newest, "
+                "which might never end: choose order newest, or id"
+            )
         process = self.to_go_on_with(mode)
         since = self.last_sync_time() if mode == "ongoing" and process is None else None
         if deletes_missing and mode == "ongoing":
@@ -153,18 +159,29 @@ class Modes(Processes):
         """Record the start of one more ongoing sync, where a completed one may have missed something.
 
         It may have where it went by a key that changes, and found anything new: a record that changes
-        meanwhile moves to where the sync has been already. `None` where it cannot have, or another sync of
-        the source object is active, which is as good or is followed by one.
+        meanwhile moves to where the sync has been already. `None` where it cannot have, where `sweeps_max` of
+        them have followed each other, whoever ran them, or where another sync of the source object is active,
+        which is as good or is followed by one.
         """
         watermark = self.last_sync_time()
         is_done = process.state is State.COMPLETED and process.mode == "ongoing"
         if not (is_done and process.changed_by and process.progress.found_anything and watermark):
+            return None
+        if self._sweeps(process) >= process.options.sweeps_max:
             return None
         wanted = {"page_size": process.page_size, "order": process.order, "parent": process.id}
         try:
             return self._start_ongoing(watermark, options=process.options, **wanted)
         except ActiveSync:
             return None
+
+    def _sweeps(self, process: Process) -> int:
+        """Return how many sweeps have followed each other, this process included."""
+        count = 0
+        while process.parent is not None:
+            process = self.log.load(process.parent)
+            count += 1
+        return count
 
     def take_up_webhooks(
         self, *, page_size: int = 50, options: e.Options | None = None, until: datetime | None = None

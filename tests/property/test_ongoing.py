@@ -80,8 +80,10 @@ def sync_until_it_is_over(desk: Desk, **asked: Any) -> e.SyncStarted:
         return event
 
 
-@pytest.mark.parametrize("changed_by", [None, "edited"])
-@pytest.mark.parametrize("order", ["newest", "oldest", "id"])
+@pytest.mark.parametrize(
+    ("order", "changed_by"),
+    [("newest", None), ("oldest", None), ("id", None), ("newest", "edited"), ("id", "edited")],
+)
 @settings(max_examples=max(20, settings().max_examples // 2), deadline=None)
 @given(
     phases=PHASES,

@@ -181,6 +181,27 @@ def test_sweeps_have_an_end_though_the_world_has_none(changing: Desk) -> None:
     assert len(desk.log.ids()) == 1 + 1 + 3
 
 
+def test_sweeps_have_an_end_though_each_is_cut_short_and_gone_on_with(changing: Desk) -> None:
+    """The limit is of all that follow each other, not of those that one engine ran."""
+    desk = changing
+    desk.sync()
+    hours_later(desk)
+    desk.crm.change(min(desk.crm.people))
+    processes = [desk.run(desk.engine().take_up(mode="ongoing"))]
+    while (following := desk.engine().start_sweep(processes[-1])) is not None:
+        desk.crm.change(min(desk.crm.people))
+        processes.append(desk.run(following))
+    assert len(processes) == 1 + Options().sweeps_max
+    assert desk.engine().start_sweep(processes[-1]) is None
+
+
+def test_by_a_key_that_changes_it_does_not_go_from_the_oldest(changing: Desk) -> None:
+    with pytest.raises(ConfigurationError, match="might never end"):
+        changing.sync(mode="ongoing", order="oldest")
+    assert changing.sync(order="oldest").state is State.COMPLETED
+    assert changing.sync(mode="ongoing", order="id").state is State.COMPLETED
+
+
 def test_a_failed_one_that_went_by_another_key_is_left(changing: Desk) -> None:
     desk = changing
     desk.sync()
