@@ -48,6 +48,7 @@ class FaultyLog:
         expected_version: int,
         after: Process,
         exchanges: Sequence[Exchange] = (),
+        notices: Sequence[int] = (),
     ) -> None:
         """Append, unless something goes wrong."""
         kind = self._faults.visit("append").kind
@@ -55,7 +56,9 @@ class FaultyLog:
             raise Crash
         if kind in {"disk_full", "log_locked"}:
             raise SimulatedUnwritable(f"simulated: {kind}")
-        self._inner.append(events, expected_version=expected_version, after=after, exchanges=exchanges)
+        self._inner.append(
+            events, expected_version=expected_version, after=after, exchanges=exchanges, notices=notices
+        )
         for recorded in events:
             self._on_recorded(recorded)
         if kind == "crash_after_append":
@@ -75,6 +78,10 @@ class FaultySink(Generic[T]):
         self._inner = inner
         self._faults = faults
         self._duplicate = duplicate
+
+    def __getattr__(self, name: str) -> object:
+        """Leave what only some sinks can do, deleting and listing, to the real sink."""
+        return getattr(self._inner, name)
 
     async def check(self) -> dict[str, str] | Failure:
         """Check the real sink."""

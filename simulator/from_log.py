@@ -14,6 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from simulator.ahead import Ahead
+from simulator.clock import EPOCH
 from simulator.fitting import Fit, fit
 from simulator.incident import Door, Incident, Step, rules_of
 from simulator.path import is_same, parting
@@ -53,12 +54,20 @@ def to_scenario(history: Sequence[Moment]) -> Scenario:
     return leader.scenario()
 
 
+def _refuse_deletions(began: e.SyncStarted) -> None:
+    """Refuse a process that may delete: invented people are never gone."""
+    if began.mode == "webhook" or began.deletes_missing:
+        what = "saw to webhooks" if began.mode == "webhook" else "deletes what is missing"
+        raise NotReproducible(f"a process that {what} cannot be made a scenario: nobody in one is ever gone")
+
+
 class _Leader:
     """Leads a process of invented rows along the path of another, and keeps the steps that it took."""
 
     def __init__(self, history: Sequence[Moment]) -> None:
         began = history[0].recorded.event
         assert isinstance(began, e.SyncStarted), "nothing else comes first"
+        _refuse_deletions(began)
         self.began = began
         self.history = history
         self.ahead = Ahead(history)
@@ -225,6 +234,8 @@ class _Leader:
             "object": "",
             "parent": PARENT if is_retry else None,
             "record_ids": listed,
+            "since": EPOCH if self.began.mode == "ongoing" else None,
+            "changed_by": None,
         }
 
     def _due(self) -> Door:
@@ -281,5 +292,5 @@ def _about(process: Process) -> str:
         plural(progress.shifts, "shift"),
         plural(progress.rejected, "reject"),
     )
-    kind = "a retry of rejects" if process.mode == "rejects" else "a sync"
+    kind = {"rejects": "a retry of rejects", "ongoing": "an ongoing sync"}.get(process.mode, "a sync")
     return f"From the log of {kind}: {process.state}{why} after {', '.join(counts)}."

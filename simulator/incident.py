@@ -104,7 +104,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What happened to one process.
 
     Attributes:
-        mode: `rejects` for a retry of rejects, of as many records as the scenario has people.
+        mode: `rejects` for a retry of rejects, of as many records as the scenario has people; `ongoing` for a
+            sync of as many that are new. Nobody is ever gone, so that what webhooks tell of is no incident.
         options: The rules and limits of the sync, where they differ from the defaults.
         steps: What was unusual, in order.
     """

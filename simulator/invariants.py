@@ -310,4 +310,5 @@ def violations(run: Run, checks: Sequence[Check] = INVARIANTS) -> list[Violation
 def contacts_of(run: Run) -> dict[str, tuple[Any, ...]]:
     """Return what the sink has, by external id."""
     sql = "SELECT external_id, first_name, last_name, role, phone_numbers, emails FROM contacts"
+    sql += " WHERE deleted_at IS NULL"
     return {row[0]: tuple(row[1:]) for row in run.contacts.execute(sql)}

@@ -184,6 +184,8 @@ class Playback:
             page_size=self.scenario.page_size,
             order=self.scenario.order,
             options=self.incident.options.plain(),
+            mode=self.incident.mode,
+            since=EPOCH if self.incident.mode == "ongoing" else None,
             parent=PARENT if is_retry else None,
             record_ids=listed,
         )

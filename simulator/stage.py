@@ -27,6 +27,7 @@ from syncfsm.events import Options, Recorded
 from syncfsm.lifecycle import Hook, cancel
 from syncfsm.log import EventLog
 from syncfsm.machine import State
+from syncfsm.modes import SyncMode
 from syncfsm.process import Process
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.attio import AttioSource
@@ -99,10 +100,17 @@ class Stage(Generic[T]):
         self._sink = sink
         self._transform = transform
         self._hooks = hooks
+        self._mode: SyncMode = "initial"
         self._earlier = frozenset(log.ids())
         self._rng = random.Random(f"{scenario.seed}:engine:{len(self._earlier)}")
         self._fake = httpx.ASGITransport(_fake(self.world, self.clock, scenario))
         self.transport = self._network(self.faults)
+
+    async def again(self, mode: SyncMode) -> Process:
+        """Sync once more, in this mode, after a sync that is over; faults and changes go on as they were."""
+        self._mode = mode
+        self._earlier = frozenset(self._log.ids())
+        return await self.until_over()
 
     async def until_over(self) -> Process:
         """Start engines, one after the other, until a sync is complete or can't go on."""
@@ -125,7 +133,9 @@ class Stage(Generic[T]):
         """Return the state in which an engine left the sync, or `None` if it never came to one."""
         engine = self._engine(self.transport, self.faulty_sink, self.faults)
         try:
-            return await engine.sync(page_size=self.scenario.page_size, order=self.scenario.order)
+            return await engine.sync(
+                mode=self._mode, page_size=self.scenario.page_size, order=self.scenario.order
+            )
         except (Crash, SimulatedUnwritable, VersionConflict):
             latest = self._latest()
             return latest if latest and latest.state is State.COMPLETED else None
@@ -142,7 +152,7 @@ class Stage(Generic[T]):
 
     def _latest(self) -> Process | None:
         """Return the latest process that began on this stage."""
-        latest = self._log.latest(SOURCE, "people", self._sink.name)
+        latest = self._log.latest(SOURCE, "people", self._sink.name, mode=self._mode)
         return latest if latest and latest.id not in self._earlier else None
 
     # ── what happens beside the engine ───────────────────────────────────────────────────────
@@ -193,6 +203,7 @@ class Stage(Generic[T]):
             transport=transport,
             reads_per_s=max(1, self.scenario.reads_per_s * 9 // 10),  # as Attio's 100 are taken for 90
             options=Options(confirm_end=self.scenario.confirm_end),
+            changed_by="updated_at" if self.scenario.updated_at else None,
         )
         return Engine(
             self._recorded(faults),

@@ -10,6 +10,7 @@ from syncfsm.engine import Engine
 from syncfsm.events import Options, Order
 from syncfsm.lifecycle import Hook
 from syncfsm.log import EventLog
+from syncfsm.modes import SyncMode
 from syncfsm.process import Process
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.protocol import Source, Transform
@@ -23,9 +24,11 @@ def sync(
     sink: Sink[T],
     transform: Transform[T],
     *,
+    mode: SyncMode = "initial",
     page_size: int = 50,
     order: Order = "newest",
     options: Options | None = None,
+    deletes_missing: bool = False,
     hooks: Sequence[Hook] = (),
 ) -> Process:
     """Take up the unfinished sync or start a new one, run it to its end, and return its last state.
@@ -35,6 +38,12 @@ def sync(
 
     async def run() -> Process:
         async with Engine(log, source, sink, transform, hooks=hooks) as engine:
-            return await engine.sync(page_size=page_size, order=order, options=options)
+            return await engine.sync(
+                mode=mode,
+                page_size=page_size,
+                order=order,
+                options=options,
+                deletes_missing=deletes_missing,
+            )
 
     return asyncio.run(run())

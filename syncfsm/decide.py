@@ -22,6 +22,7 @@ from syncfsm.giving_up import (
     never_anchored,
     out_of_budget,
     stalled,
+    too_many_missing,
     too_many_rejects,
     unasked,
     unsafe,
@@ -53,12 +54,14 @@ class DeliverPage(e.Value, frozen=True):
     record_ids: tuple[str, ...]
     refetch: PageRequest
     not_before: datetime | None
+    gone: tuple[str, ...] = ()
 
 
 class FinishSync(e.Value, frozen=True):
-    """Let the sink put its house in order; then the sync is complete."""
+    """Let the sink delete what no page had, if it is to, and put its house in order; then all is done."""
 
     not_before: datetime | None
+    deletes_missing: bool = False
 
 
 Action = CheckSetup | FetchPage | DeliverPage | FinishSync
@@ -98,10 +101,21 @@ class Delivered(e.Value, frozen=True):
     rejects: tuple[e.Reject, ...]
     elapsed_ms: int
     left_out: dict[str, int] = field(default_factory=dict)
+    deleted: int = 0
 
 
 class Finished(e.Value, frozen=True):
-    """The sink is in order."""
+    """The sink is in order; `missing` and `kept` as in `SyncCompleted`."""
+
+    missing: int = 0
+    kept: str = ""
+
+
+class TooManyMissing(e.Value, frozen=True):
+    """The sink has `known` contacts, and no page had `missing` of them: more than it may delete at once."""
+
+    missing: int
+    known: int
 
 
 class Failed(e.Value, frozen=True):
@@ -113,7 +127,7 @@ class Failed(e.Value, frozen=True):
     chance: float
 
 
-Outcome = Checked | Fetched | Delivered | Finished | Failed
+Outcome = Checked | Fetched | Delivered | Finished | TooManyMissing | Failed
 
 
 def next_action(process: Process) -> Action | None:
@@ -128,10 +142,11 @@ def next_action(process: Process) -> Action | None:
             record_ids=process.pending.record_ids,
             refetch=plan(process.paging, rule_of(process)),
             not_before=not_before,
+            gone=process.pending.gone,
         )
     if process.paging.has_more:
         return FetchPage(request=plan(process.paging, rule_of(process)), not_before=not_before)
-    return FinishSync(not_before=not_before)
+    return FinishSync(not_before=not_before, deletes_missing=process.deletes_missing)
 
 
 def decide(process: Process, outcome: Outcome) -> tuple[e.Event, ...]:
@@ -144,7 +159,9 @@ def decide(process: Process, outcome: Outcome) -> tuple[e.Event, ...]:
         case Delivered():
             return _delivered(process, outcome)
         case Finished():
-            return (_completed(process),)
+            return (_completed(process, outcome),)
+        case TooManyMissing():
+            return (too_many_missing(process, outcome.missing, outcome.known),)
         case Failed():
             return (_failed(process, outcome),)
         case _:
@@ -186,6 +203,7 @@ def _fetched(process: Process, outcome: Fetched, taken: Taken) -> e.PageFetched:
         ids_digest=add_to_digest(process.progress.ids_digest, taken.record_ids),
         elapsed_ms=outcome.elapsed_ms,
         is_total=outcome.is_total,
+        gone=taken.gone,
     )
 
 
@@ -225,18 +243,21 @@ def _delivered(process: Process, outcome: Delivered) -> tuple[e.Event, ...]:
             rejected=len(rejects),
             elapsed_ms=outcome.elapsed_ms,
             left_out=outcome.left_out,
+            deleted=outcome.deleted,
         )
     )
     overrun = too_many_rejects(process, page, len(rejects))
     return (*events, overrun) if overrun else tuple(events)
 
 
-def _completed(process: Process) -> e.SyncCompleted:
-    assert process.watermark is not None or process.mode == "rejects", "a page was fetched before the end"
+def _completed(process: Process, outcome: Finished) -> e.SyncCompleted:
+    assert process.watermark is not None or process.record_ids, "a page was fetched before the end"
     return e.SyncCompleted(
         totals=process.progress.totals,
         watermark=process.watermark,
         digest=process.progress.ids_digest,
+        missing=outcome.missing,
+        kept=outcome.kept,
     )
 
 

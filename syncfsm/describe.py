@@ -9,11 +9,18 @@ from typing import Any, assert_never
 from syncfsm import events as e
 from syncfsm.decide import Action, CheckSetup, DeliverPage, FetchPage, FinishSync
 from syncfsm.process import Process
+from syncfsm.state import Progress
 
 
 def plural(count: int, noun: str, many: str | None = None) -> str:
     """Return `1 page`, `2 pages`, `5,000 people`."""
     return f"{count:,} {noun if count == 1 else many or noun + 's'}"
+
+
+def counts_words(progress: Progress) -> str:
+    """Return what was delivered: `3 created, 0 updated, 97 unchanged`, and `2 deleted` if any were."""
+    words = f"{progress.created:,} created, {progress.updated:,} updated, {progress.unchanged:,} unchanged"
+    return words + (f", {progress.deleted:,} deleted" if progress.deleted else "")
 
 
 def duration(seconds: float) -> str:
@@ -56,6 +63,9 @@ def action_words(process: Process, action: Action | None) -> str:
             words = f"ask for {request.limit} rows from offset {request.offset}"
         case DeliverPage():
             words = f"deliver the {plural(len(action.record_ids), 'record')} of the page to the sink"
+            words += f", and delete {len(action.gone):,}" if action.gone else ""
+        case FinishSync(deletes_missing=True):
+            words = "delete what no page had from the sink, and finish: every page is delivered"
         case FinishSync():
             words = "finish: every page is delivered"
         case _:
@@ -64,17 +74,30 @@ def action_words(process: Process, action: Action | None) -> str:
 
 
 def _started(event: e.SyncStarted) -> str:
-    if event.record_ids:
-        rejects = plural(len(event.record_ids), "reject")
+    count = len(event.record_ids)
+    if event.mode == "rejects":
+        rejects = plural(count, "reject")
         return f"a retry of {rejects} of process {event.parent} began, {event.page_size} a page"
-    return (
-        f"a sync of {event.object} from {event.source} into {event.sink} began, "
-        f"{event.order} first, {event.page_size} a page"
+    if event.mode == "webhook":
+        told = f"{plural(count, 'record')} that webhooks told of"
+        return f"a sync of {told} from {event.source} into {event.sink} began, {event.page_size} a page"
+    return f"{_what_began(event)} began, {event.order} first, {event.page_size} a page" + (
+        "; what no page has is deleted" if event.deletes_missing else ""
     )
+
+
+def _what_began(event: e.SyncStarted) -> str:
+    where = f"of {event.object} from {event.source} into {event.sink}"
+    if event.since is None:
+        return f"a sync {where}"
+    what = f"changed (by {event.changed_by})" if event.changed_by else "created"
+    sweep = f", behind process {event.parent}" if event.parent else ""
+    return f"an ongoing sync {where}, of those {what} since {time_words(event.since)}{sweep}"
 
 
 def _fetched(event: e.PageFetched) -> str:
     words = f"{plural(event.count, 'row')} from offset {event.offset}, {len(event.record_ids)} of them new"
+    words += f"; {plural(len(event.gone), 'record is', 'records are')} gone" if event.gone else ""
     if event.shift > 0:
         words += f"; {plural(event.shift, 'row')} before them had gone away"
     if event.shift < 0:
@@ -84,9 +107,17 @@ def _fetched(event: e.PageFetched) -> str:
 
 def _delivered(event: e.PageDelivered) -> str:
     return (
-        f"{event.created} created, {event.updated} updated, {event.unchanged} unchanged, "
-        f"{event.rejected} rejected"
-    ) + (f"; left out: {left_out_words(event.left_out)}" if event.left_out else "")
+        (
+            f"{event.created} created, {event.updated} updated, {event.unchanged} unchanged, "
+            f"{event.rejected} rejected"
+        )
+        + (f", {event.deleted} deleted" if event.deleted else "")
+        + _left_out(event)
+    )
+
+
+def _left_out(event: e.PageDelivered) -> str:
+    return f"; left out: {left_out_words(event.left_out)}" if event.left_out else ""
 
 
 def left_out_words(left_out: Mapping[str, int]) -> str:
@@ -109,6 +140,8 @@ def _completed(event: e.SyncCompleted) -> str:
     totals = event.totals
     words = f"all {plural(totals.fetched, 'record')} were delivered"
     words += f", but for {totals.rejected:,} rejected" if totals.rejected else ""
+    words += f"; {plural(event.missing, 'contact')} that no page had deleted" if event.missing else ""
+    words += f"; nothing that is missing was deleted: {event.kept}" if event.kept else ""
     return f"{words}; watermark {time_words(event.watermark)}" if event.watermark else words
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -26,17 +27,18 @@ from syncfsm.clock import Clock
 from syncfsm.errors import VersionConflict
 from syncfsm.log.protocol import EventLog
 from syncfsm.machine import State
+from syncfsm.missing import seen
+from syncfsm.modes import Modes, SyncMode
 from syncfsm.perform import Performer
 from syncfsm.process import Process
-from syncfsm.processes import Processes
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.protocol import Source, Transform
 
 T = TypeVar("T")
 
 
-class Engine(Processes, Generic[T]):
-    """Syncs one source object into one sink, by one log. Beginning and ending: see `Processes`.
+class Engine(Modes, Generic[T]):
+    """Syncs one source object into one sink, by one log. Beginning and ending: see `Modes`, `Processes`.
 
     Args:
         log: Where the events go. The engine does not close it.
@@ -67,7 +69,9 @@ class Engine(Processes, Generic[T]):
         capture: bool = False,
     ) -> None:
         super().__init__(log, source, sink, clock=clock, rng=rng, hooks=hooks, meta=meta, capture=capture)
-        self._performer = Performer(source, sink, transform, clock=self.clock, rng=self._rng)
+        self._performer = Performer(
+            source, sink, transform, clock=self.clock, rng=self._rng, seen=partial(seen, log)
+        )
 
     async def __aenter__(self) -> Self:
         """Return the engine itself."""
@@ -110,10 +114,29 @@ class Engine(Processes, Generic[T]):
         return await self._step(self._load(process_id))
 
     async def sync(
-        self, *, page_size: int = 50, order: e.Order = "newest", options: e.Options | None = None
+        self,
+        *,
+        mode: SyncMode = "initial",
+        page_size: int = 50,
+        order: e.Order = "newest",
+        options: e.Options | None = None,
+        deletes_missing: bool = False,
     ) -> Process:
-        """Take up the unfinished sync or start a new one, and run it. See `take_up` and `run`."""
-        return await self.run(self.take_up(page_size=page_size, order=order, options=options).id)
+        """Take up the unfinished sync or start a new one, and run it. See `take_up`, `run` and `sweep`."""
+        process = self.take_up(
+            mode=mode, page_size=page_size, order=order, options=options, deletes_missing=deletes_missing
+        )
+        return await self.sweep(await self.run(process.id))
+
+    async def sweep(self, process: Process) -> Process:
+        """Run ongoing syncs behind one that may have missed something, until one finds nothing new.
+
+        Only those by a key that changes may. The rest is for the next ongoing sync to bring. Return the last
+        state of the last one, or the process itself. See `start_sweep`.
+        """
+        while (following := self.start_sweep(process)) is not None:
+            process = await self.run(following.id)
+        return process
 
     async def _step(self, process: Process) -> Process:
         """Take turns until nothing is held in memory, so that a worker never fetches a page twice."""

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 Order = Literal["newest", "oldest", "id"]
-Mode = Literal["initial", "rejects"]
+Mode = Literal["initial", "ongoing", "webhook", "rejects"]
 Termination = Literal["peek", "short_page"]
 ResumeTo = Literal["INITIALIZING", "FETCHING"]
 ActionName = Literal["check", "fetch", "deliver", "finish"]
@@ -44,6 +44,11 @@ class Options(Value, frozen=True):
         stalled_rows_max: Rows that come without a new one among them before the sync fails.
         reject_ratio_max: The error budget: the share of the people fetched that may be rejected.
         reject_min: Rejects that are always allowed, whatever their share.
+        overlap_s: How far before the watermark an ongoing sync begins: a record may say that it was created
+            earlier than it could be seen.
+        sweeps_max: Ongoing syncs in a row, where they go by a key that changes; each brings what the one
+            before it may have missed.
+        missing_ratio_max: The share of a sink's contacts that one sync may delete since no page had them.
     """
 
     termination: Termination = "peek"
@@ -57,6 +62,9 @@ class Options(Value, frozen=True):
     stalled_rows_max: int = 100_000
     reject_ratio_max: float = 0.01
     reject_min: int = 10
+    overlap_s: float = 300.0
+    sweeps_max: int = 10
+    missing_ratio_max: float = 0.5
 
 
 class FrontierMark(Value, frozen=True):
@@ -74,7 +82,7 @@ class Reject(Value, frozen=True):
 
 
 class Totals(Value, frozen=True):
-    """What a sync did, in records; `fetched` is `created + updated + unchanged + rejected`."""
+    """What a sync did, in records; `fetched` is `created + updated + unchanged + deleted + rejected`."""
 
     pages: int
     fetched: int
@@ -82,6 +90,7 @@ class Totals(Value, frozen=True):
     updated: int
     unchanged: int
     rejected: int
+    deleted: int = 0
 
 
 class Event(Value, frozen=True):
@@ -93,8 +102,14 @@ class Event(Value, frozen=True):
 class SyncStarted(Event, frozen=True):
     """Somebody asked for a sync.
 
-    `mode` is `initial` for all records, `rejects` for those that the sync `parent` could not deliver: these
-    are `record_ids`.
+    Attributes:
+        mode: `initial` for all records, `ongoing` for those that are new, `webhook` for those that webhooks
+            told of, `rejects` for those that the sync `parent` could not deliver.
+        parent: The sync whose rejects these are, or after which an ongoing one is a sweep.
+        record_ids: The only records to ask for; empty where it is not known which.
+        since: The least creation or change of the records to ask for; null for all.
+        changed_by: The attribute that says when a record last changed, where `since` is of that one.
+        deletes_missing: Whether the sink is to delete, in the end, what no page had.
     """
 
     source: str
@@ -106,6 +121,9 @@ class SyncStarted(Event, frozen=True):
     options: Options
     parent: str | None = None
     record_ids: tuple[str, ...] = ()
+    since: datetime | None = None
+    changed_by: str | None = None
+    deletes_missing: bool = False
 
 
 class FetchingBegan(Event, frozen=True):
@@ -134,6 +152,7 @@ class PageFetched(Event, frozen=True):
         ids_digest: Digest of all ids taken so far, whatever the order and the page size.
         elapsed_ms: How long the request took.
         is_total: Whether rows that share a sort key come in a fixed order.
+        gone: Records asked for by their ids that the source has no more; the sink is to delete them.
     """
 
     cursor: int | None
@@ -152,12 +171,14 @@ class PageFetched(Event, frozen=True):
     ids_digest: str
     elapsed_ms: int
     is_total: bool = True
+    gone: tuple[str, ...] = ()
 
 
 class PageDelivered(Event, frozen=True):
     """The sink has taken the page; only now does the frontier move.
 
     `left_out` says what the sink left out, whole records (which are among the unchanged) or parts of them.
+    What is gone is `deleted`, or `unchanged` where the sink did not have it.
     """
 
     cursor: int | None
@@ -167,6 +188,7 @@ class PageDelivered(Event, frozen=True):
     rejected: int
     elapsed_ms: int
     left_out: dict[str, int] = {}
+    deleted: int = 0
 
 
 class RecordRejected(Event, frozen=True):
@@ -202,11 +224,21 @@ class PagesShifted(Event, frozen=True):
 
 
 class SyncCompleted(Event, frozen=True):
-    """Every page was delivered. `watermark` is where a next, ongoing sync takes up; null after a retry."""
+    """Every page was delivered.
+
+    Attributes:
+        totals: The counts of its pages.
+        watermark: Where a next, ongoing sync takes up; null where only single records were asked for.
+        digest: Digest of all ids taken.
+        missing: Contacts that the sink had, no page did, and it deleted.
+        kept: Why it deleted none, though it was asked to; empty if it could.
+    """
 
     totals: Totals
     watermark: datetime | None
     digest: str
+    missing: int = 0
+    kept: str = ""
 
 
 class SyncFailed(Event, frozen=True):

@@ -73,9 +73,10 @@ def unasked(process: Process, verdict: Unasked) -> e.SyncFailed:
 def too_many_rejects(process: Process, page: e.PageFetched, rejected: int) -> e.SyncFailed | None:
     """Return the end by rejects, this page's included, that pass the error budget; if they do.
 
-    A retry of rejects has no such budget: that some are refused again is what to expect.
+    Where single records were asked for, there is no such budget: that some rejects are refused again is what
+    to expect, and of the few that webhooks tell of, one that is refused must not hold up the others.
     """
-    if process.mode == "rejects":
+    if process.record_ids:
         return None
     options = process.options
     before = process.progress.rejected - process.budget_from.rejected
@@ -91,6 +92,17 @@ def too_many_rejects(process: Process, page: e.PageFetched, rejected: int) -> e.
         f"on. {advice(options, 'reject_ratio_max', needed)}"
     )
     return _failed(process, "deliver", "reject_ratio_max", error)
+
+
+def too_many_missing(process: Process, missing: int, known: int) -> e.SyncFailed:
+    """Return the end by contacts that no page had, more of them than one sync may delete."""
+    needed = math.ceil(100 * missing / known) / 100
+    error = (
+        f"no page had {missing} of the {known} contacts that {process.sink} has of this source, more than "
+        f"{process.options.missing_ratio_max:.12g} of them, so none was deleted. Everybody who came is "
+        f"delivered. If they are indeed gone, go on. {advice(process.options, 'missing_ratio_max', needed)}"
+    )
+    return _failed(process, "finish", "missing_ratio_max", error)
 
 
 def _failed(

@@ -41,8 +41,11 @@ def commit(
     meta: Mapping[str, str] | None = None,
     hooks: Sequence[Hook] = (),
     recorder: Recorder | None = None,
+    notices: Sequence[int] = (),
 ) -> Process:
-    """Fold, append, adopt. Return the state after the events. What `recorder` has goes with them.
+    """Fold, append, adopt. Return the state after the events.
+
+    What `recorder` has goes with them, and `notices` of the inbox count as taken by the process from then on.
 
     Raises:
         InvalidTransition: An event is not legal. Nothing was written.
@@ -58,7 +61,7 @@ def commit(
     after = fold(process, recorded)
     assert after is not None, "an event leads to a state"
     exchanges = recorder.pending() if recorder else ()
-    log.append(recorded, expected_version=version, after=after, exchanges=exchanges)
+    log.append(recorded, expected_version=version, after=after, exchanges=exchanges, notices=notices)
     if recorder:
         recorder.clear()
     for record in recorded:
@@ -89,26 +92,35 @@ def started(
     page_size: int,
     order: e.Order,
     options: e.Options,
+    mode: e.Mode = "initial",
     parent: str | None = None,
     record_ids: tuple[str, ...] = (),
+    since: datetime | None = None,
+    changed_by: str | None = None,
+    deletes_missing: bool = False,
 ) -> e.SyncStarted:
-    """Return the event that starts a sync: of all records, or of those that `parent` could not deliver.
+    """Return the event that starts a sync; see `SyncStarted` for what it carries.
 
     Raises:
         ConfigurationError: The page size or a limit cannot work.
     """
-    assert (parent is None) is (not record_ids), "a retry has a parent and records, another sync neither"
+    assert bool(record_ids) is (mode in {"webhook", "rejects"}), "only these ask for single records"
+    assert (since is not None) is (mode == "ongoing"), "an ongoing sync begins somewhere, others do not"
+    assert not deletes_missing or mode == "initial", "only who asks for all records can say who is missing"
     _check(page_size, options)
     return e.SyncStarted(
         source=source,
         object=object_,
         sink=sink,
-        mode="initial" if parent is None else "rejects",
+        mode=mode,
         page_size=page_size,
         order=order,
         options=options,
         parent=parent,
         record_ids=record_ids,
+        since=since,
+        changed_by=changed_by,
+        deletes_missing=deletes_missing,
     )
 
 

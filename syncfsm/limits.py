@@ -28,6 +28,9 @@ LIMITS: dict[str, tuple[float, float]] = {
     "stalled_rows_max": (0, _COUNT_MAX),
     "reject_ratio_max": (0, 1),
     "reject_min": (0, _COUNT_MAX),
+    "overlap_s": (0, _YEAR_S),
+    "sweeps_max": (1, _COUNT_MAX),
+    "missing_ratio_max": (0, 1),
 }
 
 

@@ -1,6 +1,7 @@
-"""Pages of records asked for by their ids: how rejects are sent again. No I/O.
+"""Pages of records asked for by their ids: those that webhooks told of, and rejects sent again. No I/O.
 
 Offsets count in the list, which ends where it ends; a record that does not come is gone from the source.
+Where webhooks told of it, the sink deletes it; a retry was to deliver it, so there it is a reject again.
 """
 
 from __future__ import annotations
@@ -33,14 +34,19 @@ def plan_listed(paging: Paging, rule: Rule) -> PageRequest:
 
 
 def accept_listed(request: PageRequest, rows: Sequence[Row], rule: Rule) -> Taken | Unasked:
-    """Take the rows that came, in the order of the list; the other records of the list are rejected."""
+    """Take the rows that came, in the order of the list; the other records of the list are gone, or rejected.
+
+    Where a row came without an id, nobody knows which of the others it is, so none of them counts as gone.
+    """
     wanted = frozenset(request.record_ids)
     for row in rows:
         if row.id and row.id not in wanted:
             return Unasked(found=row.id)
     sound = {row.id for row in rows if not row.problem}
     problems = {row.id: row.problem for row in rows}
-    missing = GONE if all(row.id for row in rows) else NAMELESS
+    is_clear = all(row.id for row in rows)
+    missing = GONE if is_clear else NAMELESS
+    gone = wanted - problems.keys() if rule.deletes_gone and is_clear else frozenset()
     end = request.offset + len(request.record_ids)
     has_more = end < len(rule.record_ids)
     return Taken(
@@ -48,7 +54,7 @@ def accept_listed(request: PageRequest, rows: Sequence[Row], rule: Rule) -> Take
         malformed=tuple(
             Reject(record_id=record_id, reason=problems.get(record_id, missing))
             for record_id in request.record_ids
-            if record_id not in sound
+            if record_id not in sound and record_id not in gone
         ),
         frontier=None,
         peek=None,
@@ -56,4 +62,5 @@ def accept_listed(request: PageRequest, rows: Sequence[Row], rule: Rule) -> Take
         next_cursor=end if has_more else None,
         margin=0,
         shift=0,
+        gone=tuple(record_id for record_id in request.record_ids if record_id in gone),
     )

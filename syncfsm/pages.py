@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol
 
 from syncfsm.events import FrontierMark, Order, Reject, Value
@@ -31,6 +32,9 @@ class PageRequest(Value, frozen=True):
 
     With `record_ids`, those records only, in any order: `offset` is then the place in the list that they are
     from, which the source need not know, and `limit` is their number.
+
+    With `since`, only records created since then; with `changed_by`, an attribute that says when a record
+    last changed, only those changed since then, and in the order of that attribute.
     """
 
     cursor: int | None
@@ -38,6 +42,8 @@ class PageRequest(Value, frozen=True):
     limit: int
     order: Order
     record_ids: tuple[str, ...] = ()
+    since: datetime | None = None
+    changed_by: str | None = None
 
 
 class Taken(Value, frozen=True):
@@ -51,6 +57,7 @@ class Taken(Value, frozen=True):
     next_cursor: int | None
     margin: int
     shift: int
+    gone: tuple[str, ...] = ()
 
 
 class Shifted(Value, frozen=True):
@@ -84,7 +91,12 @@ class Rule(Value, frozen=True):
     order: Order
     limit_max: int  # the page size where a short page is the end, which leaves no room for a peek
     confirm_end: bool
-    record_ids: tuple[str, ...]  # the only records to ask for; empty where all are
+    record_ids: tuple[str, ...] = ()  # the only records to ask for; empty where it is not known which
+    deletes_gone: bool = (
+        False  # whether the sink deletes those of them that do not come; else they are rejected
+    )
+    since: datetime | None = None
+    changed_by: str | None = None
 
     def is_before(self, key: str, other: str) -> bool:
         """Whether a row with `key` comes before one with `other`."""

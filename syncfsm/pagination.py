@@ -19,7 +19,9 @@ whatever is inserted, updated or deleted meanwhile:
 
 Offsets are counted in rows as they were when the page came: `cursor` is always where the frontier lies now.
 
-A retry, which asks for records by their ids, has a simpler rule: `listing.py`.
+Where the key is one that changes, as the time of the last change does, a row that changes meanwhile moves to
+the newest end and may be missed; its change is then later than the first request, so that the next ongoing
+sync brings it. Records asked for by their ids have a simpler rule: `listing.py`.
 """
 
 from __future__ import annotations
@@ -46,6 +48,9 @@ def rule_of(process: Process) -> Rule:
         limit_max=process.page_size if plain else options.limit_max,
         confirm_end=options.confirm_end,
         record_ids=process.record_ids,
+        deletes_gone=process.mode == "webhook",
+        since=process.since,
+        changed_by=process.changed_by,
     )
 
 
@@ -56,7 +61,14 @@ def plan(paging: Paging, rule: Rule) -> PageRequest:
     back = paging.step_back or _overlap(paging, rule)
     offset = max(0, paging.offset - back)
     limit = min(rule.limit_max, paging.offset - offset + rule.page_size + 1)
-    return PageRequest(cursor=paging.cursor, offset=offset, limit=limit, order=rule.order)
+    return PageRequest(
+        cursor=paging.cursor,
+        offset=offset,
+        limit=limit,
+        order=rule.order,
+        since=rule.since,
+        changed_by=rule.changed_by,
+    )
 
 
 def _overlap(paging: Paging, rule: Rule) -> int:

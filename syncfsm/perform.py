@@ -2,12 +2,13 @@
 
 What comes back is an outcome, a value; `decide` says what it means. Between its fetch and its delivery a
 page is held here, in memory. After a crash, or on another worker, nothing is held, and the page is fetched
-again; the state machine does not know the difference.
+again; the state machine does not know the difference. What was to be deleted is deleted again likewise.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from datetime import datetime
 from typing import Generic, TypeVar, assert_never
 
@@ -15,25 +16,43 @@ from syncfsm import decide as d
 from syncfsm import events as e
 from syncfsm.clock import Clock
 from syncfsm.failure import Failure
+from syncfsm.missing import Seen, undeletable
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process
-from syncfsm.sinks.protocol import Sink
+from syncfsm.sinks.protocol import Sink, deleting, listing
 from syncfsm.sources.protocol import Record, Source, Transform
 
 T = TypeVar("T")
 
 
+class Deletion(e.Value, frozen=True):
+    """What became of records that are gone; the counts add up to them."""
+
+    deleted: int = 0
+    unchanged: int = 0
+    rejects: tuple[e.Reject, ...] = ()
+
+
 class Performer(Generic[T]):
-    """Does to one source and one sink what the actions say."""
+    """Does to one source and one sink what the actions say. `seen` tells what a process saw of the source."""
 
     def __init__(
-        self, source: Source, sink: Sink[T], transform: Transform[T], *, clock: Clock, rng: random.Random
+        self,
+        source: Source,
+        sink: Sink[T],
+        transform: Transform[T],
+        *,
+        clock: Clock,
+        rng: random.Random,
+        seen: Callable[[Process], Seen],
     ) -> None:
         self._source = source
         self._sink = sink
         self._transform = transform
         self._clock = clock
         self._rng = rng
+        self._seen = seen
+        self._kind: str = getattr(source, "kind", source.name)
         self._held: tuple[e.PageFetched, tuple[Record, ...]] | None = None
 
     async def perform(self, process: Process, action: d.Action) -> d.Outcome:
@@ -45,10 +64,11 @@ class Performer(Generic[T]):
                 return await self._fetch(action.request)
             case d.DeliverPage():
                 records = self._held_records(process)
-                return await (self._fetch(action.refetch) if records is None else self._deliver(records))
+                if records is None:
+                    return await self._fetch(action.refetch)
+                return await self._deliver(records, action.gone)
             case d.FinishSync():
-                failure = await self._sink.finish()
-                return self._failed("finish", failure) if failure else d.Finished()
+                return await self._finish(process, action)
             case _:
                 assert_never(action)
 
@@ -74,7 +94,7 @@ class Performer(Generic[T]):
             is_total=page.is_total,
         )
 
-    async def _deliver(self, records: tuple[Record, ...]) -> d.Outcome:
+    async def _deliver(self, records: tuple[Record, ...], gone: tuple[str, ...]) -> d.Outcome:
         began = self._clock.now()
         ready = await self._transform(records)
         if isinstance(ready, Failure):
@@ -85,14 +105,55 @@ class Performer(Generic[T]):
             return self._failed("deliver", result)
         written = result.created + result.updated + result.unchanged
         assert written + len(result.rejects) == len(ready.items), "the sink's counts do not add up"
+        deletion = await self._delete(gone)
+        if isinstance(deletion, Failure):
+            return self._failed("deliver", deletion)
         return d.Delivered(
             created=result.created,
             updated=result.updated,
-            unchanged=result.unchanged,
-            rejects=(*ready.rejects, *result.rejects),
+            unchanged=result.unchanged + deletion.unchanged,
+            rejects=(*ready.rejects, *result.rejects, *deletion.rejects),
             left_out=result.left_out,
             elapsed_ms=self._elapsed_ms(began),
+            deleted=deletion.deleted,
         )
+
+    async def _delete(self, record_ids: tuple[str, ...]) -> Deletion | Failure:
+        """Delete what is gone; a sink that cannot delete rejects it."""
+        sink = deleting(self._sink)
+        if not record_ids:
+            return Deletion()
+        if sink is None:
+            return Deletion(rejects=undeletable(record_ids))
+        deleted = await sink.delete(self._kind, record_ids)
+        if isinstance(deleted, Failure):
+            return deleted
+        assert 0 <= deleted <= len(record_ids), "the sink deleted more than it was asked to"
+        return Deletion(deleted=deleted, unchanged=len(record_ids) - deleted)
+
+    async def _finish(self, process: Process, action: d.FinishSync) -> d.Outcome:
+        outcome = await self._delete_missing(process) if action.deletes_missing else d.Finished()
+        if not isinstance(outcome, d.Finished):
+            return outcome
+        failure = await self._sink.finish()
+        return self._failed("finish", failure) if failure else outcome
+
+    async def _delete_missing(self, process: Process) -> d.Outcome:
+        """Delete what the sink has of the source and no page had, unless that is in doubt or too much."""
+        sink, seen = listing(self._sink), self._seen(process)
+        assert sink is not None, "a sync that deletes what is missing only begins with a sink that can"
+        if seen.doubt:
+            return d.Finished(kept=seen.doubt)
+        known = await sink.known(self._kind)
+        if isinstance(known, Failure):
+            return self._failed("finish", known)
+        missing = sorted(known - seen.record_ids)
+        if len(missing) > process.options.missing_ratio_max * len(known):
+            return d.TooManyMissing(missing=len(missing), known=len(known))
+        deleted = await sink.delete(self._kind, missing) if missing else 0
+        if isinstance(deleted, Failure):
+            return self._failed("finish", deleted)
+        return d.Finished(missing=deleted)
 
     def _failed(self, action: e.ActionName, failure: Failure) -> d.Failed:
         return d.Failed(action=action, failure=failure, at=self._clock.now(), chance=self._rng.random())

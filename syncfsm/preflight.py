@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from syncfsm import decide as d
 from syncfsm import events as e
+from syncfsm.clock import Clock
 from syncfsm.engine import Engine
 from syncfsm.errors import ActiveSync, ConfigurationError
 from syncfsm.failure import Failure
 from syncfsm.lifecycle import started
 from syncfsm.log.protocol import EventLog
 from syncfsm.machine import State
+from syncfsm.modes import SyncMode
 from syncfsm.process import Process, fold
 from syncfsm.sinks.protocol import Inspectable, Sink
 from syncfsm.sources.protocol import Source
@@ -106,38 +108,37 @@ async def preflight(
     Raises:
         ConfigurationError: The page size or a limit cannot work.
     """
-    rehearsed = _Rehearsed(engine, page_size, order, options or engine.source.options)
-    source, first_page = await rehearsed.look_at_source(engine.source)
-    sink = await rehearsed.look_at_sink(engine.sink)
-    last = _last_completed(engine.log, engine)
+    plain = started(
+        source=engine.source.name,
+        object_=engine.source.object,
+        sink=engine.sink.name,
+        page_size=page_size,
+        order=order,
+        options=options or engine.source.options,
+    )
     try:
         process, refusal = begin(engine), None
     except (ActiveSync, ConfigurationError) as error:
         process, refusal = None, str(error)
+    rehearsed = _Rehearsed(engine.clock, process if process and process.version == 1 else plain)
+    source, first_page = await rehearsed.look_at_source(engine.source)
+    sink = await rehearsed.look_at_sink(engine.sink)
     return Preflight(
         source=source,
         sink=sink,
         first_page=first_page,
         process=process,
         refusal=refusal,
-        last_completed=last,
+        last_completed=_last_completed(engine.log, engine),
     )
 
 
 class _Rehearsed:
-    """A process that is in no log, to hear from `decide` what outcomes would mean to a sync."""
+    """A process as it begins, to hear from `decide` what outcomes would mean to a sync."""
 
-    def __init__(self, engine: Engine[Any], page_size: int, order: e.Order, options: e.Options) -> None:
-        self._clock = engine.clock
-        event = started(
-            source=engine.source.name,
-            object_=engine.source.object,
-            sink=engine.sink.name,
-            page_size=page_size,
-            order=order,
-            options=options,
-        )
-        self._process = self._after(None, event)
+    def __init__(self, clock: Clock, beginning: Process | e.SyncStarted) -> None:
+        self._clock = clock
+        self._process = beginning if isinstance(beginning, Process) else self._after(None, beginning)
 
     def _after(self, process: Process | None, event: e.Event) -> Process:
         version = process.version + 1 if process else 1
@@ -185,7 +186,7 @@ class _Rehearsed:
 
 def _last_completed(log: EventLog, engine: Engine[Any]) -> Completed | None:
     for process in log.recent(over_max=RECENT_MAX):
-        is_sync = process.mode != "rejects" and process.state is State.COMPLETED
+        is_sync = process.mode in get_args(SyncMode) and process.state is State.COMPLETED
         if is_sync and engine.is_ours(process):
             return Completed(process=process.id, at=process.updated_at, watermark=process.watermark)
     return None

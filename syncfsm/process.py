@@ -26,9 +26,13 @@ class Process(e.Value, frozen=True):
         id: The id, which is also the name of its stream.
         version: The version of the last event folded in.
         pending: The page fetched but not yet delivered, if any.
-        record_ids: The only records to ask for, in a retry of rejects; empty where all are.
+        record_ids: The only records to ask for; empty where it is not known which.
+        since: The least creation or change of the records to ask for; null for all.
+        changed_by: The attribute that says when a record last changed, where `since` is of that one.
+        deletes_missing: Whether the sink is to delete, in the end, what no page had.
         budget_from: The progress at the start or at the last resume; error and wait budgets count from it.
-        watermark: Where a next, ongoing sync takes up; known with the first page, null for a retry.
+        watermark: Where a next, ongoing sync takes up; known with the first page, null where only single
+            records are asked for.
     """
 
     id: str
@@ -53,6 +57,9 @@ class Process(e.Value, frozen=True):
     retry: Retry | None = None
     failure: FailureReason | None = None
     watermark: datetime | None = None
+    since: datetime | None = None
+    changed_by: str | None = None
+    deletes_missing: bool = False
 
     def __repr__(self) -> str:
         """One line that tells the state."""
@@ -131,6 +138,9 @@ def _started(record: e.Recorded, event: e.SyncStarted) -> Process:
         record_ids=event.record_ids,
         started_at=record.at,
         updated_at=record.at,
+        since=event.since,
+        changed_by=event.changed_by,
+        deletes_missing=event.deletes_missing,
     )
 
 
@@ -139,7 +149,7 @@ def _fetching_began(process: Process, event: e.FetchingBegan) -> Process:
 
 
 def _page_fetched(process: Process, event: e.PageFetched) -> Process:
-    if process.mode == "rejects":  # a few records say nothing of the rest
+    if process.record_ids:  # a few records say nothing of the rest
         return replace(process, pending=event)
     return replace(process, pending=event, watermark=process.watermark or event.as_of)
 
@@ -190,11 +200,12 @@ def _count(progress: Progress, page: e.PageFetched, event: e.PageDelivered) -> P
     return replace(
         progress,
         pages=progress.pages + 1,
-        fetched=progress.fetched + len(page.record_ids) + len(page.malformed),
+        fetched=progress.fetched + len(page.record_ids) + len(page.malformed) + len(page.gone),
         created=progress.created + event.created,
         updated=progress.updated + event.updated,
         unchanged=progress.unchanged + event.unchanged,
         rejected=progress.rejected + event.rejected,
+        deleted=progress.deleted + event.deleted,
         last_cursor=page.cursor,
         ids_digest=page.ids_digest,
         left_out=_added(progress.left_out, event.left_out),
@@ -238,6 +249,10 @@ def _pages_shifted(process: Process, event: e.PagesShifted) -> Process:
     )
 
 
+def _sync_completed(process: Process, event: e.SyncCompleted) -> Process:
+    return replace(process, progress=replace(process.progress, missing=event.missing))
+
+
 def _sync_failed(process: Process, event: e.SyncFailed) -> Process:
     failure = FailureReason(
         action=event.action, reason=event.reason, error=event.error, resumable=event.resumable
@@ -269,7 +284,7 @@ _EVOLVE: dict[type[e.Event], Callable[[Process, Any], Process]] = {
     e.RecordRejected: _unchanged,  # PageDelivered, in the same append, carries the count
     e.RetryScheduled: _retry_scheduled,
     e.PagesShifted: _pages_shifted,
-    e.SyncCompleted: _unchanged,
+    e.SyncCompleted: _sync_completed,
     e.SyncFailed: _sync_failed,
     e.SyncCancelled: _unchanged,
     e.SyncResumed: _sync_resumed,

@@ -1,7 +1,7 @@
-"""The processes of one source object and one sink: which there are, beginning one, going on, ending it.
+"""The processes of one source object and one sink: which there are, going on with one, ending it.
 
 Everything here reads the log or appends to it, and returns at once; doing what a process asks for is the
-engine's loop.
+engine's loop. How each mode begins: `modes.py`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from syncfsm.clock import Clock, SystemClock
 from syncfsm.errors import ConfigurationError
 from syncfsm.log.protocol import EventLog
 from syncfsm.process import Process
-from syncfsm.rejects import last_with_rejects, open_ids, rejects_of
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.protocol import Source
 
 
 class Processes:
-    """What is begun and ended for one source object and one sink, by one log. See `Engine`."""
+    """What there is, and is ended, for one source object and one sink, by one log. See `Engine`."""
 
     def __init__(
         self,
@@ -57,7 +56,8 @@ class Processes:
         """Return the process to go on with, active or failed and resumable.
 
         Args:
-            mode: `initial` for a sync (see `take_up`), `rejects` for a retry (see `retry_rejects`).
+            mode: `initial` or `ongoing` for a sync (see `take_up`), `rejects` for a retry (see
+                `retry_rejects`), `webhook` for what webhooks told of (see `take_up_webhooks`).
         """
         process = self.log.latest(self.source.name, self.source.object, self.sink.name, mode=mode)
         return process if process and (process.is_active or process.is_resumable) else None
@@ -78,33 +78,20 @@ class Processes:
 
     # ── beginning, going on, ending ──────────────────────────────────────────────────────────
 
-    def start(
-        self, *, page_size: int = 50, order: e.Order = "newest", options: e.Options | None = None
-    ) -> Process:
-        """Record the start of a new sync; `run` or `step` then does it.
-
-        Args:
-            page_size: Records in a page; less than the most rows the source gives for one request.
-            order: `newest` or `oldest` first, or by `id`.
-            options: Rules and limits; the source's own if `None`.
-
-        Raises:
-            ActiveSync: One is active for the same source object.
-            ConfigurationError: The page size or a limit cannot work.
-        """
-        return self._start(page_size=page_size, order=order, options=options)
-
     def start_like(self, started: e.SyncStarted, options: e.Options) -> Process:
-        """Record the start of a process with the page size, order and records of another; see `rerun`."""
+        """Record the start of a process that asks for what another asked for; see `rerun`. None deletes."""
         return self._start(
+            mode=started.mode,
             page_size=started.page_size,
             order=started.order,
             options=options,
             parent=started.parent,
             record_ids=started.record_ids,
+            since=started.since,
+            changed_by=started.changed_by,
         )
 
-    def _start(self, *, options: e.Options | None, **wanted: Any) -> Process:
+    def _start(self, *, options: e.Options | None, notices: Sequence[int] = (), **wanted: Any) -> Process:
         started = lifecycle.started(
             source=self.source.name,
             object_=self.source.object,
@@ -112,7 +99,7 @@ class Processes:
             options=options or self.source.options,
             **wanted,
         )
-        return self._commit(None, f"{self._rng.getrandbits(48):012x}", (started,))
+        return self._commit(None, f"{self._rng.getrandbits(48):012x}", (started,), notices)
 
     def resume(
         self,
@@ -134,31 +121,6 @@ class Processes:
         resumed = lifecycle.resumed(process, page_size=page_size, options=options, by=by, why=why)
         return self._commit(process, process.id, (resumed,))
 
-    def take_up(
-        self, *, page_size: int = 50, order: e.Order = "newest", options: e.Options | None = None
-    ) -> Process:
-        """Return the process to go on with: the active one, the failed one resumed, or a new one.
-
-        Args:
-            page_size: Records in a page from here on; an active process keeps its own.
-            order: See `start`.
-            options: Rules and limits from here on; if `None`, those of the process, or of the source.
-
-        Raises:
-            ActiveSync: The active one is for another sink.
-            ConfigurationError: The order is not the one that the process began with, or the options are
-                not those of an active process, which keeps its own.
-        """
-        process = self.unfinished()
-        if process is None:
-            return self.start(page_size=page_size, order=order, options=options)
-        if process.order != order:
-            raise ConfigurationError(
-                f"process {process.id} is not finished and began with order {process.order!r}: "
-                f"go on with that order, or start anew"
-            )
-        return self._go_on(process, page_size, options)
-
     def _go_on(self, process: Process, page_size: int, options: e.Options | None) -> Process:
         """Return an unfinished process, resumed if it has failed, with what has changed."""
         changed = options if options != process.options else None
@@ -171,37 +133,6 @@ class Processes:
                 f"go on with its own, or start anew"
             )
         return process
-
-    def retry_rejects(
-        self, process_id: str | None = None, *, page_size: int = 50, options: e.Options | None = None
-    ) -> Process | None:
-        """Return a process that sends rejected records again, or `None` if there are none; `run` does it.
-
-        It is the unfinished retry of the same sync, resumed if it has failed, or a new one. It asks for the
-        records that have an id and were not delivered since.
-
-        Args:
-            process_id: Whose rejects; of the last sync that is over or has failed and has some if `None`.
-            page_size: Records in a page.
-            options: Rules and limits from here on; if `None`, those of the process, or of the source.
-
-        Raises:
-            ActiveSync: A sync of the same source object is active.
-            ProcessNotFound: There is no such process.
-            ConfigurationError: The page size or a limit cannot work, or the process is not this engine's.
-        """
-        parent = self._load(process_id) if process_id else last_with_rejects(self.log, self.is_ours)
-        if parent is None:
-            return None
-        unfinished = self.unfinished_retry(parent)
-        if unfinished is not None:
-            return self._go_on(unfinished, page_size, options)
-        record_ids = open_ids(rejects_of(self.log, parent))
-        if not record_ids:
-            return None
-        return self._start(
-            page_size=page_size, order="id", options=options, parent=parent.id, record_ids=record_ids
-        )
 
     def cancel(self, process_id: str, *, by: str = "engine", why: str = "") -> Process:
         """Stop an active process for good. See `lifecycle.cancel`."""
@@ -217,7 +148,13 @@ class Processes:
             )
         return process
 
-    def _commit(self, process: Process | None, process_id: str, events: Sequence[e.Event]) -> Process:
+    def _commit(
+        self,
+        process: Process | None,
+        process_id: str,
+        events: Sequence[e.Event],
+        notices: Sequence[int] = (),
+    ) -> Process:
         return lifecycle.commit(
             self.log,
             process,
@@ -227,6 +164,7 @@ class Processes:
             meta=self._meta,
             hooks=self._hooks,
             recorder=self._recorder,
+            notices=notices,
         )
 
 

@@ -60,11 +60,11 @@ def open_ids(rejects: Iterable[Rejected]) -> tuple[str, ...]:
 
 
 def last_with_rejects(log: EventLog, is_meant: Callable[[Process], bool]) -> Process | None:
-    """Return the last sync of all records that is over, or has failed, and has rejects; if there is one."""
+    """Return the last sync that is over, or has failed, and has rejects; if there is one. No retry counts."""
     for process_id in reversed(log.ids()):
         process = log.load(process_id)
         is_over = process.state in {State.COMPLETED, State.FAILED}
-        if process.mode == "initial" and is_over and process.progress.rejected and is_meant(process):
+        if process.mode != "rejects" and is_over and process.progress.rejected and is_meant(process):
             return process
     return None
 

@@ -82,11 +82,18 @@ class Progress(e.Value, frozen=True):
     last_cursor: int | None = None
     ids_digest: str = ""
     left_out: dict[str, int] = field(default_factory=dict)
+    deleted: int = 0
+    missing: int = 0
 
     @property
     def delivered(self) -> int:
-        """Records that the sink has: created, updated or found unchanged."""
-        return self.created + self.updated + self.unchanged
+        """Records that are in the sink as in the source: created, updated, deleted, or so already."""
+        return self.created + self.updated + self.unchanged + self.deleted
+
+    @property
+    def found_anything(self) -> bool:
+        """Whether anything was written."""
+        return bool(self.created or self.updated or self.deleted)
 
     @property
     def totals(self) -> e.Totals:
@@ -98,4 +105,5 @@ class Progress(e.Value, frozen=True):
             updated=self.updated,
             unchanged=self.unchanged,
             rejected=self.rejected,
+            deleted=self.deleted,
         )

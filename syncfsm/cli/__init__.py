@@ -16,6 +16,8 @@ _COMMANDS = {
     # name       module, attribute
     "sync": ("sync", "sync"),
     "check": ("preflight", "check"),
+    "watch": ("watch", "watch"),
+    "webhooks": ("webhooks", "webhooks"),
     "retry-rejects": ("retry_rejects", "retry_rejects"),
     "rerun": ("rerun", "rerun"),
     "simulate": ("simulate", "simulate"),
@@ -77,6 +79,8 @@ class _LazyGroup(click.Group):
 _HELP = {
     "sync": "Sync the people of an Attio workspace into a sink.",
     "check": "Say what a sync would find and do, and write nothing.",
+    "watch": "Sync again and again: all records once, then those that are new.",
+    "webhooks": "Receive webhooks, and sync the records that they tell of.",
     "retry-rejects": "Send the rejected records of a sync again.",
     "rerun": "Run a captured sync through again, without network or key.",
     "simulate": "Run a sync in virtual time, against a fake Attio, under faults.",

@@ -15,7 +15,7 @@ PREFIX = "SYNCFSM"
 LIMIT = "LIMIT=VALUE"
 """What an option takes that sets a limit."""
 
-SHARING = ("sync", "check", "retry-rejects")
+SHARING = ("sync", "check", "watch", "webhooks", "retry-rejects")
 """The commands that work on a source: what stands at the top of the file is said to all of them."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -13,20 +12,16 @@ from msgspec import to_builtins
 
 from syncfsm.cli.apart import check_sink_file
 from syncfsm.cli.output import FAILED, Command, print_json
-from syncfsm.cli.quo import open_asked
-from syncfsm.cli.running import limits, off_words, sync_options
+from syncfsm.cli.running import limits, make_engine, off_words, sync_options
 from syncfsm.cli.settings import switched_off
 from syncfsm.cli.sync import beginning, beginning_options
 from syncfsm.describe import duration, plural, time_words
-from syncfsm.engine import Engine
 from syncfsm.errors import LogUnwritable
 from syncfsm.events import Options, Value
 from syncfsm.limits import LIMITS
 from syncfsm.log.rehearsal import RehearsedLog
 from syncfsm.preflight import FirstPage, Looked, Preflight, preflight
 from syncfsm.process import Process
-from syncfsm.sources.attio import KEY_VARIABLE, AttioSource
-from syncfsm.sources.attio_people import AttioPeople
 
 
 class _Seen(Value, frozen=True):
@@ -50,7 +45,7 @@ class _Seen(Value, frozen=True):
     page_size: int
     order: str
     options: Options
-    reads_per_s: int
+    reads_per_s: int | None
 
     @property
     def refusal(self) -> str | None:
@@ -96,11 +91,10 @@ def check(*, log_path: str, as_json: bool, **asked: Any) -> None:
     sys.exit(0 if seen.could_start else FAILED)
 
 
-async def _look(log: RehearsedLog, *, source: str, object_: str, base_url: str, **asked: Any) -> _Seen:
-    attio = AttioSource(os.environ.get(KEY_VARIABLE, ""), object_, base_url=base_url)
-    async with Engine(log, attio, open_asked(**asked), AttioPeople(attio)) as engine:
+async def _look(log: RehearsedLog, *, source: str, **asked: Any) -> _Seen:
+    async with make_engine(log, (), **asked) as engine:
         active = engine.active()
-        options = limits(engine, None, asked["settings"]) or attio.options
+        options = limits(engine, None, asked["settings"]) or engine.source.options
         wanted = {"page_size": asked["page_size"], "order": asked["order"]}
         begin = beginning(say=lambda _words: None, **asked)
         flight = await preflight(engine, begin, options=options, **wanted)
@@ -112,9 +106,9 @@ async def _look(log: RehearsedLog, *, source: str, object_: str, base_url: str, 
         log_problem=_log_problem(log),
         cancels=active.id if active and asked["fresh"] else None,
         off=off_words(source, by) if by else None,
-        object=object_,
+        object=engine.source.object,
         options=flight.process.options if flight.process else options,
-        reads_per_s=attio.reads_per_s,
+        reads_per_s=getattr(engine.source, "reads_per_s", None),
         **wanted,
     )
 
@@ -182,7 +176,8 @@ def _last_words(flight: Preflight) -> str:
 def _pages_words(seen: _Seen) -> str:
     size = seen.flight.process.page_size if seen.flight.process else seen.page_size
     order = "by id" if seen.order == "id" else f"{seen.order} first"
-    return f"{plural(size, 'record')} each, {order}; at most {seen.reads_per_s} requests a second"
+    rate = f"; at most {seen.reads_per_s} requests a second" if seen.reads_per_s else ""
+    return f"{plural(size, 'record')} each, {order}{rate}"
 
 
 def _limits_words(options: Options) -> Iterator[str]:

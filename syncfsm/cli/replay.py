@@ -10,7 +10,7 @@ from msgspec import to_builtins
 
 from syncfsm.cli.output import Command, fitted, json_option, print_json
 from syncfsm.decide import ACTION_NAMES, Action
-from syncfsm.describe import action_words, duration, event_words, plural, time_words
+from syncfsm.describe import action_words, counts_words, duration, event_words, plural, time_words
 from syncfsm.difference import changes, value_words
 from syncfsm.errors import ConfigurationError
 from syncfsm.log import open_log
@@ -100,8 +100,7 @@ def moment_lines(moment: Moment, last: int | None = None) -> list[str]:
 def _progress_words(progress: Progress) -> str:
     return (
         f"{plural(progress.pages, 'page')}, {progress.fetched:,} fetched, {progress.delivered:,} delivered "
-        f"({progress.created:,} created, {progress.updated:,} updated, {progress.unchanged:,} unchanged), "
-        f"{progress.rejected:,} rejected"
+        f"({counts_words(progress)}), {progress.rejected:,} rejected"
     )
 
 

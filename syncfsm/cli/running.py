@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from shlex import quote
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 from click.core import ParameterSource
@@ -19,9 +19,9 @@ from syncfsm.cli.output import FAILED, json_option, print_json
 from syncfsm.cli.quo import KEY_VARIABLES, open_asked, quo_options
 from syncfsm.cli.settings import switched_off
 from syncfsm.contact import Contact
-from syncfsm.describe import left_out_words, plural
+from syncfsm.describe import counts_words, left_out_words, plural
 from syncfsm.engine import Engine
-from syncfsm.events import Options, Recorded
+from syncfsm.events import Options, Order, Recorded
 from syncfsm.lifecycle import Hook
 from syncfsm.limits import LIMITS, with_limits
 from syncfsm.log import EventLog
@@ -64,13 +64,34 @@ _OPTIONS = (
         "--capture", is_flag=True, help="Keep what comes in the log, for rerun. It holds personal data."
     ),
     click.option("-v", "--verbose", is_flag=True, help="Write every event to stderr."),
-    json_option,
+)
+
+
+order_option = click.option(
+    "--order",
+    type=click.Choice(get_args(Order)),
+    default="newest",
+    show_default=True,
+    help="Which records come first.",
+)
+changed_by_option = click.option(
+    "--changed-by", metavar="SLUG", help="The attribute that says when a record changed, for ongoing syncs."
 )
 
 
 def sync_options(command: F) -> F:
     """Give a command the options of everything that runs a sync."""
-    for option in reversed(_OPTIONS):
+    return _with(command, (*_OPTIONS, json_option))
+
+
+def service_options(command: F) -> F:
+    """Give a command the options of everything that runs syncs for ever."""
+    lines = "Print JSON Lines: one object for each sync that is over."
+    return _with(command, (*_OPTIONS, click.option("--json", "as_json", is_flag=True, help=lines)))
+
+
+def _with(command: F, options: Sequence[Callable[[F], F]]) -> F:
+    for option in reversed(options):
         command = option(command)
     return command
 
@@ -126,6 +147,25 @@ class Show:
             self.line.close()
 
 
+def make_source(*, object_: str, base_url: str, changed_by: str | None = None, **_: Any) -> AttioSource:
+    """Return the source that the options name, with the key of the environment."""
+    return AttioSource(os.environ.get(KEY_VARIABLE, ""), object_, base_url=base_url, changed_by=changed_by)
+
+
+def make_engine(
+    log: EventLog, hooks: Sequence[Hook], *, companies: bool, capture: bool, **asked: Any
+) -> Engine[Contact]:
+    """Return the engine that the options ask for."""
+    source = make_source(**asked)
+    transform = AttioPeople(source, companies=companies)
+    return Engine(log, source, open_asked(**asked), transform, hooks=hooks, capture=capture)
+
+
+def secrets_given() -> tuple[str, ...]:
+    """Return the keys in the environment, which must not show."""
+    return tuple(os.environ.get(variable, "") for variable in (KEY_VARIABLE, *KEY_VARIABLES))
+
+
 Begin = Callable[[Engine[Contact]], Process | None]
 
 
@@ -133,14 +173,11 @@ def run(
     log: EventLog, begin: Begin, *, as_json: bool, verbose: bool, metrics: str | None, **asked: Any
 ) -> Process | None:
     """Run the process that `begin` records, if it does, to its end; return its last state."""
-    key = os.environ.get(KEY_VARIABLE, "")
-    source = AttioSource(key, asked["object_"], base_url=asked["base_url"])
-    transform = AttioPeople(source, companies=asked["companies"])
-    secrets = (key, *(os.environ.get(variable, "") for variable in KEY_VARIABLES))
-    sink = open_asked(**asked)
     with metrics_served(metrics) as hooks:
-        show = Show(secrets, verbose=verbose, is_live=not as_json and not verbose and sys.stderr.isatty())
-        engine = Engine(log, source, sink, transform, hooks=[show, *hooks], capture=asked["capture"])
+        show = Show(
+            secrets_given(), verbose=verbose, is_live=not as_json and not verbose and sys.stderr.isatty()
+        )
+        engine = make_engine(log, [show, *hooks], **asked)
         try:
             return asyncio.run(_run(engine, partial(_begun, begin=begin, is_captured=asked["capture"])))
         finally:
@@ -150,7 +187,7 @@ def run(
 async def _run(engine: Engine[Contact], begin: Begin) -> Process | None:
     async with engine:
         process = begin(engine)
-        return await engine.run(process.id) if process else None
+        return await engine.sweep(await engine.run(process.id)) if process else None
 
 
 def _begun(engine: Engine[Contact], begin: Begin, *, is_captured: bool) -> Process | None:
@@ -201,11 +238,12 @@ def _print(process: Process, log_path: str) -> None:
     click.echo(f"{process.state}: {process.object} of {process.source} → {process.sink}")
     click.echo(
         f"  {plural(progress.pages, 'page')}, {plural(progress.fetched, 'record')}: "
-        f"{progress.created:,} created, {progress.updated:,} updated, "
-        f"{progress.unchanged:,} unchanged, {progress.rejected:,} rejected"
+        f"{counts_words(progress)}, {progress.rejected:,} rejected"
     )
     if progress.left_out:
         click.echo(f"  left out by the sink: {left_out_words(progress.left_out)}")
+    if progress.missing:
+        click.echo(f"  {plural(progress.missing, 'contact')} that no page had: deleted")
     click.echo(
         f"  {plural(progress.retries, 'retry', 'retries')}, {progress.rate_limited:,} of them rate-limited; "
         f"{process.records_per_s:,.0f} records/s"

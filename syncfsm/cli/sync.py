@@ -11,23 +11,39 @@ import click
 
 from syncfsm.cli.apart import check_sink_file
 from syncfsm.cli.output import Resumable
-from syncfsm.cli.running import leave_if_off, limits, report, run, sync_options
+from syncfsm.cli.running import (
+    changed_by_option,
+    leave_if_off,
+    limits,
+    order_option,
+    report,
+    run,
+    sync_options,
+)
 from syncfsm.contact import Contact
 from syncfsm.engine import Engine
 from syncfsm.errors import ConfigurationError
-from syncfsm.events import Order
 from syncfsm.log import open_log
+from syncfsm.modes import SyncMode
 from syncfsm.process import Process
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
+    order_option,
     click.option(
-        "--order",
-        type=click.Choice(get_args(Order)),
-        default="newest",
+        "--mode",
+        type=click.Choice(get_args(SyncMode)),
+        default="initial",
         show_default=True,
-        help="Which records come first.",
+        help="All records, or those that are new since the last sync.",
+    ),
+    changed_by_option,
+    click.option(
+        "--delete-missing",
+        "deletes_missing",
+        is_flag=True,
+        help="In the end, delete from the sink what Attio has no more.",
     ),
     click.option("--fresh", is_flag=True, help="Start anew, even where a sync could go on."),
 )
@@ -47,7 +63,8 @@ def sync(*, log_path: str, as_json: bool, **asked: Any) -> None:
     """Sync the people of an Attio workspace into a sink.
 
     The key comes from the variable ATTIO_API_KEY. Run the same command again after a crash, a failure,
-    Ctrl-C or SIGTERM: the sync goes on where it stopped. `syncfsm check` says beforehand what it would do.
+    Ctrl-C or SIGTERM: the sync goes on where it stopped. `syncfsm check` says beforehand what it would do,
+    docs/modes.md what each mode promises.
 
     \b
     syncfsm sync --source attio --sink sqlite:contacts.db --log sync.db
@@ -64,32 +81,53 @@ def _say(words: str) -> None:
     click.echo(words, err=True)
 
 
+_WANTED = ("settings", "mode", "page_size", "order", "deletes_missing")
+"""What `beginning` passes on of the options."""
+
+
 def beginning(
-    *,
-    fresh: bool,
-    settings: tuple[str, ...],
-    page_size: int,
-    order: Order,
-    say: Callable[[str], None] = _say,
-    **_: Any,
+    *, fresh: bool, say: Callable[[str], None] = _say, **asked: Any
 ) -> Callable[[Engine[Contact]], Process]:
     """Return how a sync begins: what is unfinished goes on, unless all is to start anew."""
-    wanted: dict[str, Any] = {"settings": settings, "page_size": page_size, "order": order}
-    return partial(_start_anew, say=say, **wanted) if fresh else partial(_take_up, **wanted)
+    return partial(_start_anew if fresh else _take_up, say=say, **{name: asked[name] for name in _WANTED})
 
 
-def _take_up(engine: Engine[Contact], settings: tuple[str, ...], **wanted: Any) -> Process:
-    options = limits(engine, engine.unfinished(), settings)
+def _take_up(
+    engine: Engine[Contact],
+    *,
+    settings: tuple[str, ...],
+    mode: SyncMode,
+    say: Callable[[str], None],
+    **wanted: Any,
+) -> Process:
+    """Return the process to go on with, or a new one, and say where it is not of the mode asked for."""
+    options = limits(engine, engine.to_go_on_with(mode), settings)
     try:
-        return engine.take_up(options=options, **wanted)
+        process = engine.take_up(mode=mode, options=options, **wanted)
     except ConfigurationError as error:
         how = " with --fresh" if str(error).endswith("start anew") else ""
         raise ConfigurationError(f"{error}{how}") from error
+    if mode != process.mode:
+        say(_other_mode(process))
+    return process
+
+
+def _other_mode(process: Process) -> str:
+    if process.version == 1:
+        return "no sync was completed yet, so this one is of all records"
+    return f"process {process.id}, a sync of all records, is not finished yet and goes on first"
 
 
 def _start_anew(
-    engine: Engine[Contact], settings: tuple[str, ...], say: Callable[[str], None], **wanted: Any
+    engine: Engine[Contact],
+    *,
+    settings: tuple[str, ...],
+    mode: SyncMode,
+    say: Callable[[str], None],
+    **wanted: Any,
 ) -> Process:
+    if mode != "initial":
+        raise ConfigurationError("--fresh is for all records: leave it out, or leave out --mode ongoing")
     options = limits(engine, None, settings)
     active = engine.active()
     if active is not None:

@@ -115,20 +115,28 @@ def _after_failure(process: Process, ending: Ending, log: Log) -> tuple[Step, ..
         words = f"If it fails the same way, raise the limit {reason}."
         raising = Step(words=words, command=_again(process, log, *raised))
         return (Step(words=_CALMER[reason], command=_again(process, log)), raising)
+    if reason == "missing_ratio_max":
+        return (
+            Step(words="See in the source whether so many are gone: none was deleted.", command=None),
+            Step(words="If they are, allow it, and go on.", command=_again(process, log, *raised)),
+        )
+    return (_single_step(process, log, reason, error),)
+
+
+def _single_step(process: Process, log: Log, reason: str, error: str) -> Step:
     if reason == "too_large":
         size = max(1, process.page_size // 2)
-        command = _again(process, log, "--page-size", str(size))
-        return (Step(words="Ask for smaller pages.", command=command),)
+        return Step(words="Ask for smaller pages.", command=_again(process, log, "--page-size", str(size)))
     if reason == "unasked":
-        return (Step(words="Run a whole sync: the source cannot be asked for single records.", command=None),)
+        return Step(words="Run a whole sync: the source cannot be asked for single records.", command=None)
     refused = next((name for name in _SINK_KEYS if name in error), None)
     if refused is not None:
         words = f"Set {refused} to a key that the sink accepts, {_MENDED}."
-        return (Step(words=words, command=_again(process, log)),)
+        return Step(words=words, command=_again(process, log))
     words, flags = _BY_REASON.get(reason, (f"Mend the cause, {_MENDED}.", ()))
     if process.order == "id" and flags == ("--order", "id"):
         flags = ("--order", "newest")
-    return (Step(words=words, command=_again(process, log, *flags)),)
+    return Step(words=words, command=_again(process, log, *flags))
 
 
 def _after_completion(process: Process, log: Log) -> tuple[Step, ...]:
@@ -155,9 +163,9 @@ def _while_active(process: Process, log: Log, silent_s: float | None) -> tuple[S
 def _again(process: Process, log: Log, *more: str, retry: bool = False) -> str:
     """Return the command that goes on with a process, or begins it anew; code where no command can."""
     kind, _, base_url = process.source.partition(":")
-    is_retry = retry or process.mode == "rejects"
+    mode = "rejects" if retry else process.mode
     if kind != KIND or not _is_sink_of_the_cli(process.sink):
-        return _in_code(is_retry, more)
+        return _in_code(mode, more)
     asked = dict(zip(more[::2], more[1::2], strict=True))
     flags = {
         "--source": kind,
@@ -167,20 +175,36 @@ def _again(process: Process, log: Log, *more: str, retry: bool = False) -> str:
         "--log": log.path,
         "--page-size": str(process.page_size),
         "--order": process.order,
+        "--mode": mode,
+        "--changed-by": process.changed_by or "",
     } | asked
-    if is_retry:
-        del flags["--order"]
+    if mode in _COMMANDS:
+        for flag in ("--order", "--mode", "--changed-by"):
+            del flags[flag]
     said = (word for flag, value in flags.items() if _DEFAULTS.get(flag) != value for word in (flag, value))
-    command = ("retry-rejects", process.parent or process.id) if is_retry else ("sync",)
-    return join(("syncfsm", *command, *said, *(["--capture"] if log.is_captured else [])))
+    of = (process.parent or process.id,) if mode == "rejects" else ()
+    captured = ("--capture",) if log.is_captured else ()
+    return join(("syncfsm", _COMMANDS.get(mode, "sync"), *of, *said, *captured))
 
 
-_DEFAULTS = {"--base-url": BASE_URL, "--object": "people", "--page-size": "50", "--order": "newest"}
+_COMMANDS: dict[e.Mode, str] = {"rejects": "retry-rejects", "webhook": "webhooks"}
+"""The commands of those modes that have one of their own; they ask by id, in no order."""
+
+_DEFAULTS = {
+    "--base-url": BASE_URL,
+    "--object": "people",
+    "--page-size": "50",
+    "--order": "newest",
+    "--mode": "initial",
+    "--changed-by": "",
+}
+
+_CALLS: dict[e.Mode, str] = {"rejects": "retry_rejects", "webhook": "take_up_webhooks"}
 
 
-def _in_code(is_retry: bool, more: tuple[str, ...]) -> str:
+def _in_code(mode: e.Mode, more: tuple[str, ...]) -> str:
     """Return the call for a source or a sink that no command knows."""
-    said = []
+    said = [f"mode={mode!r}"] if mode == "ongoing" else []
     for flag, value in zip(more[::2], more[1::2], strict=True):
         match flag:
             case "--set":
@@ -189,7 +213,7 @@ def _in_code(is_retry: bool, more: tuple[str, ...]) -> str:
                 said.append(f"page_size={value}")
             case "--order":
                 said.append(f"order={value!r}")
-    return f"await engine.{'retry_rejects' if is_retry else 'sync'}({', '.join(said)})"
+    return f"await engine.{_CALLS.get(mode, 'sync')}({', '.join(said)})"
 
 
 def _is_sink_of_the_cli(sink: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from syncfsm.describe import duration, plural, time_words
+from syncfsm.describe import counts_words, duration, plural, time_words
 from syncfsm.events import Value
 from syncfsm.explain.account import Account
 from syncfsm.explain.trouble import Ending, Place
@@ -66,14 +66,19 @@ def _state(account: Account) -> Iterator[str]:
     yield (
         f"{process.state} at version {process.version:,}: {plural(progress.pages, 'page')} done, "
         f"{plural(progress.fetched, 'record')} fetched, {progress.delivered:,} delivered "
-        f"({progress.created:,} created, {progress.updated:,} updated, {progress.unchanged:,} unchanged), "
-        f"{progress.rejected:,} rejected."
+        f"({counts_words(progress)}), {progress.rejected:,} rejected."
     )
+    if progress.missing:
+        yield f"{plural(progress.missing, 'contact')} that no page had {_were(progress.missing)} deleted."
     if process.state is State.CANCELLED:
         yield f"{account.last}."
     if account.due is not None:
         silent = f"; nothing was recorded for {duration(account.silent_s)}" if account.silent_s else ""
         yield f"It is under way{silent}. Due: {account.due}."
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
 
 
 def _failed(account: Account) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Protocol, Self
 
 from syncfsm.capture import Captured, Exchange, Forgotten
 from syncfsm.events import Mode, Recorded, Value
+from syncfsm.inbox import Notice, Waiting
 from syncfsm.process import Process
 
 
@@ -108,6 +109,7 @@ class EventLog(Auditable, Protocol):
         expected_version: int,
         after: Process,
         exchanges: Sequence[Exchange] = (),
+        notices: Sequence[int] = (),
     ) -> None:
         """Append the events of one process, all or none, and update the read model.
 
@@ -116,6 +118,7 @@ class EventLog(Auditable, Protocol):
             expected_version: The version the stream must have now; 0 for a new one.
             after: The state that the events lead to.
             exchanges: What came from outside and led to the events, to be kept with them.
+            notices: What is in the inbox and the process takes: it waits for no other from then on.
 
         Raises:
             VersionConflict: Another worker appended first.
@@ -212,6 +215,34 @@ class EventLog(Auditable, Protocol):
 
     def last_sync_time(self, source: str, object_: str, sink: str) -> datetime | None:
         """Return the watermark of the last completed sync of this source object into this sink."""
+        ...
+
+    def receive(self, notice: Notice) -> bool:
+        """Put a notice into the inbox, safe against a power cut when this returns.
+
+        Returns:
+            Whether it is new: False, and nothing was written, if one with its key came before.
+
+        Raises:
+            LogUnwritable: The log cannot be written now; the notice is not in it.
+        """
+        ...
+
+    def waiting(self, source: str, object_: str, *, until: datetime | None = None) -> Waiting:
+        """Return what waits in the inbox for a process of this source object, the oldest first.
+
+        That is what no process took, and what one took that then was cancelled, or failed: at most
+        `inbox.RECORD_IDS_MAX` records, unless a single notice tells of more.
+
+        Args:
+            source: The name of the source.
+            object_: The kind of its records.
+            until: When it was received at the latest.
+        """
+        ...
+
+    def clear_inbox(self, before: datetime) -> int:
+        """Delete the notices received before a moment whose process is complete; return how many."""
         ...
 
     def captures(self, process_id: str) -> list[Captured]:

@@ -50,6 +50,7 @@ class RehearsedLog(SqliteLog):
         expected_version: int,  # noqa: ARG002 - nobody else appends here
         after: Process,
         exchanges: Sequence[Exchange] = (),  # noqa: ARG002 - nothing is kept
+        notices: Sequence[int] = (),  # noqa: ARG002 - what waits in the inbox waits on
     ) -> None:
         """Remember the state that the events lead to, if the log would take them.
 

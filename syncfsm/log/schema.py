@@ -3,7 +3,8 @@
 `events` is the truth: append-only by triggers, unique in (stream, version). `processes` is a read model,
 changed in the same transaction, with a snapshot of the state; its partial unique index is what refuses a
 second active sync of the same source object, even between two workers. `captures` is empty unless a sync was
-asked to keep what came; it is personal data, and the one table from which rows may be deleted.
+asked to keep what came; it is personal data, and may be deleted. `inbox` has what webhooks told of until a
+process has seen to it; it is emptied by and by.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ migrations = Migrations("syncfsm.log")
 SHADOWS = {
     "m003_modes": "CREATE TEMP VIEW processes AS SELECT *, 'initial' AS mode FROM main.processes",
     "m004_captures": "CREATE TEMP TABLE captures (id, stream, version, at, request, as_of, body)",
+    "m005_inbox": "CREATE TEMP TABLE inbox (id, source, object, key, record_ids, received_at, process)",
 }
 """What a connection that only reads makes for itself, in memory, of a migration that the log has not had: an
 older log can be read by every command that writes nothing. Each migration after the second has its entry."""
@@ -94,3 +96,22 @@ def m004_captures(db: Database) -> None:
         ) STRICT
     """)
     db.execute("CREATE INDEX captures_by_stream ON captures (stream)")
+
+
+@migrations()
+def m005_inbox(db: Database) -> None:
+    """Create the room for what webhooks tell of. A key counts once; without one, each notice counts."""
+    db.execute("""
+        CREATE TABLE inbox (
+            id          INTEGER PRIMARY KEY,
+            source      TEXT NOT NULL,
+            object      TEXT NOT NULL,
+            key         TEXT,
+            record_ids  TEXT NOT NULL,
+            received_at TEXT NOT NULL,
+            process     TEXT,
+            UNIQUE (source, object, key)
+        ) STRICT
+    """)
+    db.execute("CREATE INDEX inbox_by_process ON inbox (process)")
+    db.execute("CREATE INDEX processes_stopped ON processes (id) WHERE state IN ('CANCELLED', 'FAILED')")

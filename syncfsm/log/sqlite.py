@@ -19,7 +19,8 @@ from sqlite_utils import Database
 from syncfsm.capture import Captured, Exchange, Forgotten
 from syncfsm.errors import ActiveSync, LogError, ProcessNotFound, VersionConflict
 from syncfsm.events import Mode, Recorded
-from syncfsm.log import captures
+from syncfsm.inbox import Notice, Waiting
+from syncfsm.log import captures, inbox
 from syncfsm.log.codec import (
     format_time,
     from_columns,
@@ -40,6 +41,13 @@ from syncfsm.log.tables import (
     stored_event,
 )
 from syncfsm.process import Process, fold
+
+_KINDS: dict[Mode, str] = {
+    "initial": "a sync",
+    "ongoing": "an ongoing sync",
+    "webhook": "a sync of what webhooks told of",
+    "rejects": "a retry of the rejects",
+}
 
 
 class SqliteLog(SqliteAudit):
@@ -85,6 +93,7 @@ class SqliteLog(SqliteAudit):
         expected_version: int,
         after: Process,
         exchanges: Sequence[Exchange] = (),
+        notices: Sequence[int] = (),
     ) -> None:
         """See `EventLog.append`."""
         assert events, "an append has at least one event"
@@ -96,6 +105,8 @@ class SqliteLog(SqliteAudit):
                 self._connection.execute(UPSERT_PROCESS, process_values(after))
                 if exchanges:
                     captures.insert(self._connection, stream, rows[0].version, rows[0].at, exchanges)
+                if notices:
+                    inbox.take(self._connection, stream, notices)
 
     def read(self, process_id: str, *, after: int = 0, until: int | None = None) -> Iterator[Recorded]:
         """See `EventLog.read`."""
@@ -211,6 +222,21 @@ class SqliteLog(SqliteAudit):
         (text,) = self._one(sql, (source, object_, sink)) or (None,)
         return parse_time(text) if text else None
 
+    def receive(self, notice: Notice) -> bool:
+        """See `EventLog.receive`."""
+        with self._translated():
+            return inbox.insert(self._connection, notice)
+
+    def waiting(self, source: str, object_: str, *, until: datetime | None = None) -> Waiting:
+        """See `EventLog.waiting`."""
+        with self._translated():
+            return inbox.waiting(self._connection, source, object_, until)
+
+    def clear_inbox(self, before: datetime) -> int:
+        """See `EventLog.clear_inbox`."""
+        with self._translated():
+            return inbox.clear(self._connection, before)
+
     def captures(self, process_id: str) -> list[Captured]:
         """See `EventLog.captures`."""
         with self._translated():
@@ -265,7 +291,7 @@ class SqliteLog(SqliteAudit):
     def _second(self, after: Process) -> ActiveSync:
         other = self.active(after.source, after.object)
         name = other.id if other else None
-        what = "a retry of the rejects" if other and other.mode == "rejects" else "a sync"
+        what = _KINDS[other.mode] if other else "a sync"
         return ActiveSync(
             f"{what} of {after.source} {after.object} is active already: process {name}. "
             "Go on with it, or cancel it, before another begins.",

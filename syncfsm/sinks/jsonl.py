@@ -1,8 +1,9 @@
 """Contacts in a JSON Lines file: one line for each (source, external id).
 
 New and changed contacts are appended, page by page; where a contact has more than one line, the last one
-counts. `finish` leaves one line for each, by writing the file anew beside the old one and putting it in its
-place. A line that a crash cut short is dropped when the file is next opened.
+counts. One that is deleted has a last line that says so: `{"external_id":…,"source":…,"deleted":true}`.
+`finish` leaves one line for each that is not, by writing the file anew beside the old one and putting it in
+its place. A line that a crash cut short is dropped when the file is next opened.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ _ADVICE = {
 class _Keyed(msgspec.Struct):
     external_id: str
     source: str
+    deleted: bool = False
 
 
 _keys = msgspec.json.Decoder(_Keyed)
@@ -95,6 +97,25 @@ class JsonlSink:
         except msgspec.DecodeError as error:
             return self._foreign(error)
 
+    async def delete(self, source: str, record_ids: Sequence[str]) -> int | Failure:
+        """Append a line for each contact that is deleted; all of them, or none. See `Deleting`."""
+        try:
+            return self._append_deletions(source, record_ids)
+        except OSError as error:
+            return self._failure(error)
+        except msgspec.DecodeError as error:
+            return self._foreign(error)
+
+    async def known(self, source: str) -> frozenset[str] | Failure:
+        """Return the external ids of the contacts that are not deleted. See `Listing`."""
+        try:
+            self._file()
+        except OSError as error:
+            return self._failure(error)
+        except msgspec.DecodeError as error:
+            return self._foreign(error)
+        return frozenset(external_id for external_id, of in self._digests if of == source)
+
     async def finish(self) -> Failure | None:
         """Leave one line for each contact, on the disk."""
         try:
@@ -134,9 +155,12 @@ class JsonlSink:
         end = 0
         with self.path.open("rb") as lines:
             for line in _whole_lines(lines):
-                key = _key(line)
-                self._has_stale_lines |= key in self._digests
+                keyed = _keys.decode(line)
+                key = _key(keyed)
+                self._has_stale_lines |= keyed.deleted or key in self._digests
                 self._digests[key] = _digest(line)
+                if keyed.deleted:
+                    del self._digests[key]
                 end += len(line)
             lines.seek(end)
             _check_beginning(lines.read(len(_OPENING)))
@@ -154,14 +178,24 @@ class JsonlSink:
             created=created, updated=len(changed) - created, unchanged=len(lines) - len(changed)
         )
 
+    def _append_deletions(self, source: str, record_ids: Sequence[str]) -> int:
+        file = self._file()
+        deleted = [key for key in dict.fromkeys((id_, source) for id_ in record_ids) if key in self._digests]
+        lines = (_Keyed(external_id=id_, source=of, deleted=True) for id_, of in deleted)
+        _write_all(file, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+        for key in deleted:
+            del self._digests[key]
+        self._has_stale_lines |= bool(deleted)
+        return len(deleted)
+
     def _compact(self) -> None:
         file = self._file()
         if not self._has_stale_lines:
             return
         fresh = self.path.with_name(self.path.name + ".tmp")
         with self.path.open("rb") as lines, fresh.open("wb") as out:
-            kept = {key: line for line in _whole_lines(lines) for key in (_key(line),)}
-            out.writelines(kept.values())
+            kept = {_key(_keys.decode(line)): line for line in _whole_lines(lines)}
+            out.writelines(line for key, line in kept.items() if key in self._digests)
             out.flush()
             os.fsync(out.fileno())
         fresh.replace(self.path)
@@ -224,8 +258,7 @@ def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
     return (line for line in file if line.endswith(b"\n"))
 
 
-def _key(line: bytes) -> _Key:
-    keyed = _keys.decode(line)
+def _key(keyed: _Keyed) -> _Key:
     return keyed.external_id, keyed.source
 
 

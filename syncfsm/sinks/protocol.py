@@ -4,12 +4,15 @@ Delivery is at least once for each page, so a sink is idempotent: keyed by (sour
 item again changes nothing and is counted as unchanged. An upsert is all or nothing but for its rejects, and
 when it returns, what it took is safe: the log will say that it was delivered. Any sink must pass the
 contract suite in tests/contracts/sink.py.
+
+What a sink may do besides has protocols of its own: `Deleting` for items whose records are gone, `Listing`
+for telling which items it has. A sink without these methods takes part in all but deletions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from msgspec import field
 
@@ -76,3 +79,36 @@ class Inspectable(Protocol):
         Beside `sink`, its name, it says what is there already.
         """
         ...
+
+
+class Deleting(Protocol):
+    """A sink that can delete."""
+
+    async def delete(self, source: str, record_ids: Sequence[str]) -> int | Failure:
+        """Delete items, or mark them as deleted; return how many there were that were not deleted already.
+
+        Deleting again, or what it never had, changes nothing. An item that comes again is created anew.
+
+        Args:
+            source: The source as its items call it.
+            record_ids: The external ids of the items.
+        """
+        ...
+
+
+class Listing(Deleting, Protocol):
+    """A sink that can tell what it has, and so what of it is missing in the source."""
+
+    async def known(self, source: str) -> frozenset[str] | Failure:
+        """Return the external ids of all items of a source, as its items call it, that are not deleted."""
+        ...
+
+
+def deleting(sink: Sink[Any]) -> Deleting | None:
+    """Return a sink as one that can delete, if it is one."""
+    return cast("Deleting", sink) if hasattr(sink, "delete") else None
+
+
+def listing(sink: Sink[Any]) -> Listing | None:
+    """Return a sink as one that can tell what it has, if it is one."""
+    return cast("Listing", sink) if hasattr(sink, "delete") and hasattr(sink, "known") else None

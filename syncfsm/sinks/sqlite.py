@@ -1,4 +1,7 @@
-"""The table `contacts` in a SQLite file: one row for each (source, external id)."""
+"""The table `contacts` in a SQLite file: one row for each (source, external id).
+
+A contact whose record is gone is only marked, in `deleted_at`; if the record comes back, so does the contact.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,7 @@ _SCHEMA = """
         emails        TEXT NOT NULL,
         source_url    TEXT,
         synced_at     TEXT NOT NULL,
+        deleted_at    TEXT,
         PRIMARY KEY (external_id, source)
     ) STRICT, WITHOUT ROWID
 """
@@ -47,12 +51,18 @@ _COLUMNS = "external_id, source, first_name, last_name, company, role, phone_num
 
 _KNOWN = f"""
     SELECT {_COLUMNS} FROM contacts
-    WHERE (external_id, source) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))
+    WHERE deleted_at IS NULL
+        AND (external_id, source) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))
 """  # noqa: S608 - the columns are ours
 
 _WRITE = f"""
     INSERT OR REPLACE INTO contacts ({_COLUMNS}, synced_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """  # noqa: S608 - likewise
+
+_DELETE = """
+    UPDATE contacts SET deleted_at = ?
+    WHERE deleted_at IS NULL AND source = ? AND external_id IN (SELECT value FROM json_each(?))
+"""
 
 _Stored = tuple[str | None, ...]
 
@@ -62,7 +72,7 @@ class SqliteSink:
 
     Args:
         path: The file, made if it is missing; `:memory:` for one that is gone when closed.
-        clock: For `synced_at`, the time of the last change of a row.
+        clock: For `synced_at`, the time of the last change of a row, and `deleted_at`.
         busy_timeout_s: How long to wait for another writer before the page is tried again.
     """
 
@@ -117,6 +127,24 @@ class SqliteSink:
         except sqlite3.DatabaseError as error:
             return self._failure(error)
 
+    async def delete(self, source: str, record_ids: Sequence[str]) -> int | Failure:
+        """Mark contacts as deleted, in one transaction. See `Deleting`."""
+        wanted = msgspec.json.encode(list(record_ids)).decode()
+        try:
+            db = self._db()
+            with db.atomic():
+                return db.execute(_DELETE, [format_time(self._clock.now()), source, wanted]).rowcount
+        except sqlite3.DatabaseError as error:
+            return self._failure(error)
+
+    async def known(self, source: str) -> frozenset[str] | Failure:
+        """Return the external ids that are not marked. See `Listing`."""
+        sql = "SELECT external_id FROM contacts WHERE source = ? AND deleted_at IS NULL"
+        try:
+            return frozenset(external_id for (external_id,) in self._db().execute(sql, [source]))
+        except sqlite3.DatabaseError as error:
+            return self._failure(error)
+
     async def finish(self) -> Failure | None:
         """Nothing is left to do: each page was committed."""
         return None
@@ -140,10 +168,12 @@ class SqliteSink:
                 # A page that the log calls delivered must survive a power cut, even if the log does not.
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute(_SCHEMA)
+                db = Database(connection)
+                _bring_up_to_date(db)
             except BaseException:
                 connection.close()
                 raise
-            self._opened = Database(connection)
+            self._opened = db
         return self._opened
 
     def _write(self, rows: dict[tuple[str | None, str | None], _Stored]) -> UpsertResult:
@@ -177,9 +207,24 @@ class SqliteSink:
         return Failure(kind=FailureKind.FOREIGN, message=f"the file of the sink {self.name} is {what}.")
 
 
+def _bring_up_to_date(db: Database) -> None:
+    """Let a table of an older version mark what is deleted."""
+    if _is_ours(db) and "deleted_at" not in _columns(db):
+        try:
+            db.execute("ALTER TABLE contacts ADD COLUMN deleted_at TEXT")
+        except sqlite3.OperationalError:
+            if "deleted_at" not in _columns(db):  # else another process was first
+                raise
+
+
+def _columns(db: Database) -> dict[str, int]:
+    """Return the place of each column of `contacts` in its key; 0 if it is not in it."""
+    return {name: key for _, name, _, _, _, key in db.execute("PRAGMA table_info(contacts)")}
+
+
 def _is_ours(db: Database) -> bool:
     """Whether the table `contacts` has the columns and the key that this sink needs."""
-    columns = {name: key for _, name, _, _, _, key in db.execute("PRAGMA table_info(contacts)")}
+    columns = _columns(db)
     wanted = {*_COLUMNS.split(", "), "synced_at"}
     return wanted <= columns.keys() and {name for name in columns if columns[name]} == {
         "external_id",

@@ -2,15 +2,17 @@
 
 The API pages by limit and offset, gives no total and answers exactly `{"data": [...]}`. Sorting and
 filtering see the attribute `values.created_at[0].value`, which differs from the record's own `created_at`
-by seconds, so the attribute is the sort key here too. Only what paging needs is decoded; a record stays as
-the bytes it came in. Source of the rules: https://docs.attio.com/rest-api (records, pagination, rate limits).
+by seconds, so the attribute is the sort key here too. Nothing in a record says when it last changed, unless
+the workspace keeps an attribute that does (`changed_by`). Only what paging needs is decoded; a record stays
+as the bytes it came in. Source of the rules: https://docs.attio.com/rest-api (records, pagination, rate
+limits).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -22,13 +24,15 @@ from syncfsm.events import Options, Order
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.outside import uuid, word
 from syncfsm.pages import PageRequest
-from syncfsm.sources.attio_wire import Objects, Token, decode_rows, to_company_name, to_record
+from syncfsm.sources.attio_wire import Found, Objects, Token, decode_rows, to_company_name, to_record
 from syncfsm.sources.protocol import Page
 
 if TYPE_CHECKING:
     import httpx
 
     from syncfsm.http import Api, Reply
+
+T = TypeVar("T")
 
 KIND = "attio"
 """What contacts and logs call this source."""
@@ -43,17 +47,9 @@ LIMIT_MAX = 500
 KEY_VARIABLE = "ATTIO_API_KEY"
 SCOPES = ("record_permission", "object_configuration")
 
-_SORTS: Mapping[Order, list[dict[str, str]]] = {
-    "newest": [
-        {"direction": "desc", "attribute": "created_at"},
-        {"direction": "asc", "attribute": "record_id"},
-    ],
-    "oldest": [
-        {"direction": "asc", "attribute": "created_at"},
-        {"direction": "asc", "attribute": "record_id"},
-    ],
-    "id": [],  # without sorts, Attio answers in ascending record_id, and the query costs no score
-}
+_DIRECTIONS: Mapping[Order, str] = {"newest": "desc", "oldest": "asc"}
+"""Those of the sort key. In the order of ids there are no sorts: Attio then answers in ascending record_id,
+and the query costs no score."""
 
 
 class AttioSource:
@@ -67,6 +63,8 @@ class AttioSource:
         transport: Where requests go; the network if `None`.
         reads_per_s: The most requests in any one second.
         options: The rules and limits of its syncs.
+        changed_by: The slug of a timestamp attribute that the workspace sets whenever a record is created or
+            changed. Ongoing syncs then bring changed records too; without it, new ones only.
         api: What answers in the place of the network: `attio_captured.CapturedApi`.
 
     Raises:
@@ -83,14 +81,17 @@ class AttioSource:
         transport: httpx.AsyncBaseTransport | None = None,
         reads_per_s: int = READS_PER_S,
         options: Options | None = None,
+        changed_by: str | None = None,
         api: Api | None = None,
     ) -> None:
         from syncfsm.http import HttpClient  # noqa: PLC0415 - a client is loaded when it is used
 
         if not api_key.strip():
             raise ConfigurationError(f"there is no Attio key: set {KEY_VARIABLE}")
+        if changed_by is not None and not word(changed_by):
+            raise ConfigurationError("what records were changed by must be an attribute's slug: `updated_at`")
         self._clock = clock or SystemClock()
-        self._sorts = dict(_SORTS)
+        self._has_lone_sort: set[Order] = set()
         self._recorder: Recorder | None = None
         self._api = api or HttpClient(
             "Attio",
@@ -103,6 +104,8 @@ class AttioSource:
         self.object = object
         self.reads_per_s = reads_per_s
         self.options = options or Options(limit_max=LIMIT_MAX)
+        self.changed_by = changed_by
+        self.kind = KIND
         self.name = KIND if base_url == BASE_URL else f"{KIND}:{base_url.rstrip('/')}"
 
     async def check(self) -> dict[str, str] | Failure:
@@ -124,13 +127,15 @@ class AttioSource:
         """Return the rows for one request. See `Source.fetch`."""
         if request.record_ids:
             return self._page(request, await self._query(self.object, _listed_body(request)))
-        sorts = self._sorts[request.order]
+        sorts = _sorts(request)
+        if request.order in self._has_lone_sort:
+            return self._page(request, await self._query(self.object, _page_body(request, sorts[:1])))
         reply = await self._query(self.object, _page_body(request, sorts))
-        if _is_bad_request(reply) and len(sorts) > 1:
+        if _is_bad_request(reply) and sorts:
             # The second sort makes the order total, but is a courtesy: do without it if it is refused.
             reply = await self._query(self.object, _page_body(request, sorts[:1]))
             if not _is_bad_request(reply):
-                self._sorts[request.order] = sorts[:1]
+                self._has_lone_sort.add(request.order)
         return self._page(request, reply)
 
     def _page(self, request: PageRequest, reply: Reply | Failure) -> Page | Failure:
@@ -139,8 +144,9 @@ class AttioSource:
         rows = decode_rows(reply.body)
         if rows is None:
             return _not_promised(self.object)
-        records = tuple(to_record(row, request.order) for row in rows)
-        return Page(records=records, as_of=self._as_of(reply), is_total=self._is_total(request.order))
+        records = tuple(to_record(row, request.order, request.changed_by) for row in rows)
+        is_total = request.order not in self._has_lone_sort
+        return Page(records=records, as_of=self._as_of(reply), is_total=is_total)
 
     async def company_names(self, record_ids: Collection[str]) -> dict[str, str | None] | Failure:
         """Return the names of companies, looked up in one request; unknown ids have none."""
@@ -175,7 +181,7 @@ class AttioSource:
             )
         return reply
 
-    async def _get(self, path: str, type_: type[Token]) -> Token | Failure:
+    async def _get(self, path: str, type_: type[T]) -> T | Failure:
         reply = await self._request("GET", path)
         if isinstance(reply, Failure):
             return reply
@@ -183,6 +189,14 @@ class AttioSource:
             return msgspec.json.decode(reply.body, type=type_)
         except msgspec.DecodeError:
             return _not_promised(path)
+
+    async def object_id(self) -> str | Failure:
+        """Return the id of the object, by which webhooks name it."""
+        path = f"/v2/objects/{quote(self.object, safe='')}"
+        found = await self._get(path, Found)
+        if isinstance(found, Failure):
+            return await self._which_objects(found) if found.kind is FailureKind.NOT_FOUND else found
+        return found.data.id.object_id
 
     async def _which_objects(self, refused: Failure) -> Failure:
         """Say which objects there are, where the one asked for is none of them."""
@@ -199,10 +213,6 @@ class AttioSource:
             message=f"Attio has no object {self.object!r}; there are: {', '.join(slugs)}.",
             status=refused.status,
         )
-
-    def _is_total(self, order: Order) -> bool:
-        """Whether ties are in order: all sorts are asked for, and none was refused."""
-        return len(self._sorts[order]) == len(_SORTS[order])
 
     def _as_of(self, reply: Reply) -> datetime:
         """Return the instant the answer reflects, by the server where it says so."""
@@ -225,9 +235,26 @@ def request_text(method: str, path: str, body: Any = None) -> str:
     return f"{method} {path}" + ("" if body is None else f" {msgspec.json.encode(body).decode()}")
 
 
+def _sorts(request: PageRequest) -> list[dict[str, str]]:
+    """Return the sorts of a request: by the time of creation or of the last change, then by id."""
+    if request.order not in _DIRECTIONS:
+        return []
+    return [
+        {"direction": _DIRECTIONS[request.order], "attribute": request.changed_by or "created_at"},
+        {"direction": "asc", "attribute": "record_id"},
+    ]
+
+
 def _page_body(request: PageRequest, sorts: list[dict[str, str]]) -> dict[str, Any]:
     body: dict[str, Any] = {"limit": request.limit, "offset": request.offset}
+    if request.since is not None:
+        body["filter"] = {request.changed_by or "created_at": {"$gte": _moment(request.since)}}
     return {**body, "sorts": sorts} if sorts else body
+
+
+def _moment(at: datetime) -> str:
+    """Return a moment as Attio's filters read it, date and time: never later than it is."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _listed_body(request: PageRequest) -> dict[str, Any]:

@@ -27,12 +27,21 @@ class _Values(msgspec.Struct):
     created_at: list[_Timestamp]
 
 
+class _Changed(msgspec.Struct):
+    value: str
+    active_until: str | None = None
+
+
 class _Identified(msgspec.Struct):
     id: _Id
 
 
 class _Placed(_Identified):
     values: _Values
+
+
+class _Valued(_Identified):
+    values: dict[str, msgspec.Raw]
 
 
 class Token(msgspec.Struct):
@@ -46,6 +55,22 @@ class Token(msgspec.Struct):
 
 class _Object(msgspec.Struct):
     api_slug: str
+
+
+class Found(msgspec.Struct):
+    """One object of a workspace."""
+
+    class Data(msgspec.Struct):
+        """What there is to know of it."""
+
+        class Id(msgspec.Struct):
+            """Its ids."""
+
+            object_id: str
+
+        id: Id
+
+    data: Data
 
 
 class Objects(msgspec.Struct):
@@ -72,6 +97,8 @@ _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u....|.)")
 _LONE = re.compile(rb"\\u[dD][89a-fA-F]..")
 _placed = msgspec.json.Decoder(_Placed)
 _identified = msgspec.json.Decoder(_Identified)
+_valued = msgspec.json.Decoder(_Valued)
+_changes = msgspec.json.Decoder(list[_Changed])
 _companies = msgspec.json.Decoder(_Company)
 
 
@@ -97,13 +124,20 @@ def _without_lone_surrogates(body: bytes) -> bytes:
     return _ESCAPE.sub(lambda found: rb"\ufffd" if _LONE.fullmatch(found[0]) else found[0], body)
 
 
-def to_record(row: msgspec.Raw, order: Order) -> Record:
-    """Return a row with its id and sort key, or with the problem that keeps it from having them."""
+def to_record(row: msgspec.Raw, order: Order, changed_by: str | None = None) -> Record:
+    """Return a row with its id and sort key, or with the problem that keeps it from having them.
+
+    Args:
+        row: As it came.
+        order: In which the rows were asked for.
+        changed_by: The attribute by which they were, in the place of `created_at`.
+    """
     raw = bytes(row)
     try:
-        record_id, key = _place(raw, order)
-    except (msgspec.DecodeError, IndexError, ValueError) as error:
-        return Record(id=id_of(raw), key="", raw=raw, problem=f"cannot be placed: {_reason(error)}")
+        record_id, key = _place_by(raw, changed_by) if changed_by and order != "id" else _place(raw, order)
+    except (msgspec.DecodeError, IndexError, KeyError, ValueError) as error:
+        problem = f"cannot be placed: {_reason(error, changed_by or 'created_at')}"
+        return Record(id=id_of(raw), key="", raw=raw, problem=problem)
     return Record(id=record_id, key=key, raw=raw, problem="" if record_id else "has no record id")
 
 
@@ -116,6 +150,13 @@ def _place(raw: bytes, order: Order) -> tuple[str, str]:
     return placed.id.record_id, normal_timestamp(placed.values.created_at[0].value)
 
 
+def _place_by(raw: bytes, changed_by: str) -> tuple[str, str]:
+    """Return the id and the time of the last change, by the first active value of an attribute."""
+    valued = _valued.decode(raw)
+    values = [value for value in _changes.decode(valued.values[changed_by]) if value.active_until is None]
+    return valued.id.record_id, normal_timestamp(values[0].value)
+
+
 def id_of(raw: bytes) -> str:
     """Return the id of a row, or nothing."""
     try:
@@ -124,13 +165,13 @@ def id_of(raw: bytes) -> str:
         return ""
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, slug: str) -> str:
     """Return why a row cannot be placed; decoders name the place and the type, never the value."""
-    if isinstance(error, IndexError):
-        return "values.created_at is empty"
+    if isinstance(error, IndexError | KeyError):
+        return f"values.{slug} is empty"
     if isinstance(error, msgspec.DecodeError):
         return str(error)
-    return "values.created_at is not a timestamp"
+    return f"values.{slug} is not a timestamp"
 
 
 def normal_timestamp(text: str) -> str:

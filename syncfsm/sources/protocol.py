@@ -50,7 +50,11 @@ class Page(Value, frozen=True):
 
 
 class Source(Protocol):
-    """Where records come from."""
+    """Where records come from.
+
+    A source may say besides, where it can, `changed_by`: the name of what says when a record last changed,
+    and `kind`: what its items call their source, if that is not its `name`.
+    """
 
     @property
     def name(self) -> str:
@@ -76,6 +80,10 @@ class Source(Protocol):
 
         With `request.record_ids`, return those records that are still there, in any order, and no others;
         `offset` and `order` then say nothing, but that keys are those of the order.
+
+        With `request.since`, return only records created since then, or changed since then by the attribute
+        `request.changed_by`, which is then the sort key too. A source that cannot tell returns all of them:
+        an ongoing sync of it is a whole one.
         """
         ...
 

@@ -60,7 +60,7 @@ RECORDS = Metric(
     kind="counter",
     unit="{record}",
     labels=("result",),
-    about="Records of delivered pages: created, updated, unchanged or rejected.",
+    about="Records of delivered pages: created, updated, unchanged, deleted or rejected.",
 )
 RETRIES = Metric(
     name="retries",
@@ -177,7 +177,7 @@ def _nothing(_event: e.Event) -> list[Part]:
 
 
 def _page_delivered(event: e.PageDelivered) -> list[Part]:
-    results = ("created", "updated", "unchanged", "rejected")
+    results = ("created", "updated", "unchanged", "deleted", "rejected")
     counts: list[Part] = [(RECORDS, getattr(event, result), {"result": result}) for result in results]
     times: list[Part] = [(DELIVER, event.elapsed_ms / 1000, {}), (CURSOR, event.cursor or 0, {})]
     return [(PAGES, 1, {}), *counts, *times]

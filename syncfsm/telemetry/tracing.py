@@ -41,7 +41,7 @@ ATTRIBUTES = {
     "syncfsm.source": "on every span",
     "syncfsm.object": "on every span",
     "syncfsm.sink": "on every span",
-    "syncfsm.mode": "sync: `initial`, or `rejects` for a retry, which links to the sync it is for",
+    "syncfsm.mode": "sync: `initial`, `ongoing`, `webhook`, or `rejects` for a retry; links to its parent",
     "syncfsm.state": "sync: the state it ended in",
     "syncfsm.pages": "sync: pages delivered",
     "syncfsm.records": "sync: records fetched; page: records taken from it",
@@ -51,6 +51,7 @@ ATTRIBUTES = {
     "syncfsm.created": "page",
     "syncfsm.updated": "page",
     "syncfsm.unchanged": "page",
+    "syncfsm.deleted": "page",
     "syncfsm.rejected": "page",
     "syncfsm.action": "wait, failure: what failed",
     "syncfsm.attempt": "wait: failures in a row",
@@ -255,7 +256,7 @@ def _fetch(event: e.PageFetched) -> dict[str, Any]:
 def _counts(event: e.PageDelivered | None) -> dict[str, Any]:
     if event is None:
         return {}
-    results = ("created", "updated", "unchanged", "rejected")
+    results = ("created", "updated", "unchanged", "deleted", "rejected")
     return {f"syncfsm.{result}": getattr(event, result) for result in results}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,8 +27,10 @@ from syncfsm.failure import FailureKind
 from syncfsm.log import open_log
 from syncfsm.replay import moments
 from syncfsm.sources.attio import AttioSource
+from syncfsm.webhooks import WebhookWorker
 from tests.acceptance.conftest import KEY, Cli, Server
 from tests.planted import CHECKS, planted, strikes
+from tests.webhooks import SECRET, body_of, event, send, signed
 
 ROOT = Path(__file__).parents[2]
 Serve = Callable[..., Server]
@@ -137,7 +140,7 @@ def test_the_report_of_the_report_page_is_rendered(
     assert capsys.readouterr().out.startswith("1 ")
 
 
-PAGES = "quickstart simulation replay report telemetry privacy quo configuration"
+PAGES = "quickstart simulation replay report telemetry privacy quo modes configuration"
 COMMAND_PAGES = ["README.md", *(f"docs/{page}.md" for page in PAGES.split())]
 
 
@@ -159,10 +162,13 @@ def test_every_command_that_a_page_shows_runs(cli: Cli, serve: Serve, page: str)
         if command[0] == "serve":
             _serves(cli, [*command, "--port", "0"])
             continue
-        if command[0] in {"sync", "check", "retry-rejects"}:
+        if command[0] in {"sync", "check", "retry-rejects", "watch", "webhooks"}:
             command += ["--base-url", url]
         if "quo:" in command:
             command += ["--quo-base-url", url]
+        if command[0] in {"watch", "webhooks"}:
+            _goes_on(cli, [*command, *(["--port", "0"] if command[0] == "webhooks" else [])])
+            continue
         _runs(cli, _shortened(command), status)
 
 
@@ -229,6 +235,32 @@ def _serves(cli: Cli, command: list[str]) -> None:
     assert process.stdout.readline().startswith("http://127.0.0.1:")
     process.terminate()
     process.communicate()
+
+
+def _goes_on(cli: Cli, command: list[str]) -> None:
+    """Start a command that goes on until Ctrl-C, and end it when it has said something."""
+    cli.env["ATTIO_WEBHOOK_SECRET"] = SECRET
+    process = cli.start(*command)
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in err) == (130, False)
+
+
+def test_the_receiver_and_the_worker_of_the_modes_page_work(
+    at_home: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATTIO_WEBHOOK_SECRET", SECRET)
+    names = run_block(blocks("docs/modes.md", "python")[0])
+    person = min(at_home.world.entities("people"))
+    body = body_of(event("record.created", person))
+    assert send(names["app"], body, signed(body)).json() == {"status": "stored"}
+    worker = WebhookWorker(names["make_engine"], settle_s=0.0)
+    assert asyncio.run(worker.turn()) == 0.0
+    (process_id,) = names["log"].ids()
+    assert names["log"].load(process_id).progress.created == 1
+    names["log"].close()
 
 
 def test_what_the_quickstart_shows_is_what_is_printed(cli: Cli, serve: Serve) -> None:

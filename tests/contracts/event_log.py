@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from syncfsm import events as e
 from syncfsm.capture import Exchange, Recorder
 from syncfsm.errors import ActiveSync, InvalidTransition, ProcessNotFound, VersionConflict
+from syncfsm.inbox import RECORD_IDS_MAX, Notice
 from syncfsm.lifecycle import cancel, commit
 from syncfsm.log import EventLog, StoredEvent, open_log
 from syncfsm.log.codec import from_row
@@ -42,6 +44,7 @@ RETRY_DONE = e.SyncCompleted(
     watermark=None,
     digest="",
 )
+TOLD = replace(RETRY, mode="webhook", parent=None)
 BEGAN = e.FetchingBegan(found={"workspace": "northwind"})
 CANCELLED = e.SyncCancelled(by="test", why="")
 
@@ -63,6 +66,10 @@ def add(
     process = commit(log, process, process_id, events, at=EPOCH, recorder=recorder)
     assert recorder.pending() == ()
     return process
+
+
+def notice(key: str | None, *record_ids: str) -> Notice:
+    return Notice(source="attio", object="people", key=key, record_ids=record_ids, received_at=EPOCH)
 
 
 def copy_of(sync: PureSync, log: EventLog) -> None:
@@ -301,6 +308,60 @@ class EventLogContract:
         log.forget(before=EPOCH + timedelta(days=1))
         with pytest.raises(ProcessNotFound, match="was forgotten meanwhile"):
             log.exchange(capture.id)
+
+    def test_a_notice_waits_and_its_key_counts_once(self, log: EventLog) -> None:
+        assert log.receive(notice("k1", "r1"))
+        assert not log.receive(notice("k1", "r1"))
+        assert log.receive(notice("k2", "r2", "r1"))
+        assert log.waiting("attio", "people").record_ids == ("r1", "r2")
+        assert len(log.waiting("attio", "people").notices) == 2
+
+    def test_notices_without_a_key_all_count(self, log: EventLog) -> None:
+        assert [log.receive(notice(None, "r1")), log.receive(notice(None, "r1"))] == [True, True]
+        assert len(log.waiting("attio", "people").notices) == 2
+
+    def test_notices_of_another_source_object_and_later_ones_are_left_out(self, log: EventLog) -> None:
+        log.receive(notice("k1", "r1"))
+        log.receive(replace(notice("k1", "c1"), object="companies"))
+        log.receive(replace(notice("k2", "r2"), received_at=EPOCH + timedelta(seconds=2)))
+        assert log.waiting("attio", "people", until=EPOCH + timedelta(seconds=1)).record_ids == ("r1",)
+        assert log.waiting("attio", "companies").record_ids == ("c1",)
+
+    def test_what_a_process_took_waits_no_more_unless_it_is_cancelled(self, log: EventLog) -> None:
+        log.receive(notice("k1", "r1"))
+        log.receive(notice("k2", "r2"))
+        first, _ = log.waiting("attio", "people").notices
+        process = commit(log, None, "p1", (TOLD,), at=EPOCH, notices=(first,))
+        assert log.waiting("attio", "people").record_ids == ("r2",)
+        add(log, process, CANCELLED)
+        assert log.waiting("attio", "people").record_ids == ("r1", "r2")
+
+    def test_a_process_that_does_not_begin_takes_nothing(self, log: EventLog) -> None:
+        log.receive(notice("k1", "r1"))
+        waiting = log.waiting("attio", "people")
+        add(log, None, STARTED)
+        with pytest.raises(ActiveSync):
+            commit(log, None, "p2", (TOLD,), at=EPOCH, notices=waiting.notices)
+        assert log.waiting("attio", "people") == waiting
+
+    def test_one_process_takes_no_more_records_than_it_may(self, log: EventLog) -> None:
+        for index in range(3):
+            log.receive(notice(f"k{index}", *(f"r{index}-{number}" for number in range(400))))
+        assert len(log.waiting("attio", "people").record_ids) == 800
+        log.receive(replace(notice("k9", *map(str, range(2 * RECORD_IDS_MAX))), object="companies"))
+        assert len(log.waiting("attio", "companies").record_ids) == 2 * RECORD_IDS_MAX
+
+    def test_only_notices_that_were_seen_to_are_cleared(self, log: EventLog) -> None:
+        log.receive(notice("k1", "r1"))
+        process = commit(
+            log, None, "p1", (TOLD, BEGAN), at=EPOCH, notices=log.waiting("attio", "people").notices
+        )
+        later = EPOCH + timedelta(days=8)
+        assert log.clear_inbox(later) == 0
+        add(log, process, RETRY_DONE)
+        log.receive(notice("k2", "r2"))
+        assert [log.clear_inbox(EPOCH), log.clear_inbox(later), log.clear_inbox(later)] == [0, 1, 0]
+        assert log.waiting("attio", "people").record_ids == ("r2",)
 
     def test_every_place_is_scanned_with_its_row(self, log: EventLog) -> None:
         add(log, add(log, None, STARTED), BEGAN)

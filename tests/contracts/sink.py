@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 from syncfsm.contact import Contact
 from syncfsm.failure import Failure
 from syncfsm.sinks import Sink, UpsertResult
+from syncfsm.sinks.protocol import deleting, listing
 
 T = TypeVar("T")
 
@@ -49,6 +51,24 @@ def upsert(sink: Sink[Contact], *contacts: Contact) -> UpsertResult:
     result = run(sink.upsert(contacts))
     assert isinstance(result, UpsertResult), result
     return result
+
+
+def delete(sink: Sink[Contact], source: str, *record_ids: str) -> int:
+    able = deleting(sink)
+    if able is None:
+        pytest.skip("the sink cannot delete")
+    deleted = run(able.delete(source, record_ids))
+    assert not isinstance(deleted, Failure), deleted
+    return deleted
+
+
+def known(sink: Sink[Contact], source: str) -> frozenset[str]:
+    able = listing(sink)
+    if able is None:
+        pytest.skip("the sink cannot tell what it has")
+    found = run(able.known(source))
+    assert not isinstance(found, Failure), found
+    return found
 
 
 class SinkContract:
@@ -90,6 +110,65 @@ class SinkContract:
         run(sink.aclose())
         assert upsert(sink, ADA, NOBODY) == UpsertResult(created=1, unchanged=1)
         assert stored() == {ADA, NOBODY}
+
+    # ── what a sink may do besides; one that cannot is asked nothing of it ─────────────────────
+
+    def test_what_is_deleted_is_gone_and_it_says_how_many_there_were(self, sink, stored) -> None:
+        upsert(sink, ADA, NOBODY)
+        assert delete(sink, "attio", "a1", "unknown") == 1
+        assert run(sink.finish()) is None
+        assert stored() == {NOBODY}
+
+    def test_deleting_again_changes_nothing(self, sink, stored) -> None:
+        upsert(sink, ADA, NOBODY)
+        assert [delete(sink, "attio", "a1"), delete(sink, "attio", "a1", "a1")] == [1, 0]
+        assert delete(sink, "attio") == 0
+        run(sink.finish())
+        assert stored() == {NOBODY}
+
+    def test_a_deleted_contact_that_comes_again_is_created_anew(self, sink, stored) -> None:
+        upsert(sink, ADA, NOBODY)
+        delete(sink, "attio", "a1")
+        assert upsert(sink, ADA) == UpsertResult(created=1)
+        run(sink.finish())
+        assert stored() == {ADA, NOBODY}
+
+    def test_contacts_of_another_source_are_not_deleted(self, sink, stored) -> None:
+        upsert(sink, ADA)
+        assert delete(sink, "other", "a1") == 0
+        run(sink.finish())
+        assert stored() == {ADA}
+
+    def test_what_was_deleted_stays_so_when_the_sink_is_opened_again(self, sink, stored) -> None:
+        upsert(sink, ADA, NOBODY)
+        delete(sink, "attio", "a1")
+        run(sink.aclose())
+        assert known(sink, "attio") == {"n1"}
+        assert delete(sink, "attio", "a1") == 0
+
+    def test_a_sink_knows_what_it_has_of_each_source(self, sink, stored) -> None:
+        assert known(sink, "attio") == set()
+        upsert(sink, ADA, NOBODY, replace(ADA, external_id="o1", source="other"))
+        delete(sink, "attio", "n1")
+        assert (known(sink, "attio"), known(sink, "other")) == ({"a1"}, {"o1"})
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(steps=st.lists(PAGES | st.sets(st.sampled_from("abcdef")), max_size=8))
+    def test_any_pages_and_deletions_leave_what_came_last(self, fresh, steps) -> None:
+        sink, stored = fresh()
+        expected: dict[tuple[str, str], Contact] = {}
+        for step in steps:
+            if isinstance(step, set):
+                gone = {key for key in expected if key[1] == "attio" and key[0] in step}
+                assert delete(sink, "attio", *step) == len(gone)
+                expected = {key: contact for key, contact in expected.items() if key not in gone}
+            else:
+                created = sum((contact.external_id, contact.source) not in expected for contact in step)
+                assert upsert(sink, *step).created == created
+                expected |= {(contact.external_id, contact.source): contact for contact in step}
+        run(sink.finish())
+        assert stored() == set(expected.values())
+        run(sink.aclose())
 
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     @given(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import httpx
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from simulator.attio import FakeAttio
 from simulator.clock import EPOCH
@@ -33,6 +35,12 @@ def source_over(transport: httpx.AsyncBaseTransport, **settings: object) -> Atti
     return AttioSource("key", base_url=BASE_URL, clock=TestClock(), transport=transport, **settings)  # type: ignore[arg-type]
 
 
+def page_of(source: AttioSource, request: PageRequest, **changed: object) -> Page:
+    page = asyncio.run(source.fetch(replace(request, **changed)))
+    assert isinstance(page, Page), page
+    return page
+
+
 def answering(answer: Callable[[httpx.Request], httpx.Response]) -> AttioSource:
     return source_over(httpx.MockTransport(answer))
 
@@ -53,6 +61,64 @@ class TestAttioSource(SourceContract):
     def source(self) -> AttioSource:
         fake = FakeAttio(World(1, people=30, now=EPOCH), TestClock())
         return source_over(httpx.ASGITransport(fake))
+
+
+def test_with_a_since_only_records_created_since_then_come() -> None:
+    source = source_over(httpx.ASGITransport(FakeAttio(World(1, people=30, now=EPOCH), TestClock())))
+    whole = page_of(source, REQUEST, limit=100).records
+    since = datetime.fromisoformat(whole[11].key[:23] + "Z")
+    came = page_of(source, REQUEST, limit=100, since=since).records
+    assert came == tuple(record for record in whole if record.key >= whole[11].key)
+    assert page_of(source, REQUEST, cursor=3, offset=3, limit=4, since=since).records == whole[3:7]
+    assert {record.id for record in page_of(source, REQUEST, limit=100, since=since, order="id").records} == {
+        record.id for record in came
+    }
+
+
+def test_what_is_asked_for_since_the_last_change_is_in_the_order_of_that_too() -> None:
+    asked: list[dict[str, object]] = []
+    values = {
+        "edited": [
+            {"value": "2026-01-01T00:00:00.000000000Z", "active_until": "2026-02-03T04:05:06.789000000Z"},
+            {"value": "2026-02-03T04:05:06.789000000Z", "active_until": None},
+        ]
+    }
+    rows = [{"id": {"record_id": "r1"}, "values": values}, {"id": {"record_id": "r2"}, "values": {}}]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(msgspec.json.decode(request.content))
+        return httpx.Response(200, json={"data": rows})
+
+    since = datetime(2026, 2, 3, 4, 5, 6, 789_999, tzinfo=UTC)
+    first, second = page_of(answering(answer), REQUEST, since=since, changed_by="edited").records
+    assert (first.id, first.key, first.problem) == ("r1", "2026-02-03T04:05:06.789000000Z", "")
+    assert (second.id, second.key, second.problem) == ("r2", "", "cannot be placed: values.edited is empty")
+    assert asked == [
+        {
+            "limit": 10,
+            "offset": 0,
+            "filter": {"edited": {"$gte": "2026-02-03T04:05:06.789Z"}},
+            "sorts": [
+                {"direction": "desc", "attribute": "edited"},
+                {"direction": "asc", "attribute": "record_id"},
+            ],
+        }
+    ]
+
+
+@pytest.mark.parametrize("slug", ["", "Ada Lovelace", "a.b"])
+def test_what_changed_records_go_by_must_be_a_slug(slug: str) -> None:
+    with pytest.raises(ConfigurationError, match="an attribute's slug"):
+        AttioSource("key", changed_by=slug)
+
+
+def test_the_id_of_the_object_is_told_and_a_wrong_object_says_which_there_are() -> None:
+    world = World(1, people=1, now=EPOCH)
+    transport = httpx.ASGITransport(FakeAttio(world, TestClock()))
+    assert asyncio.run(source_over(transport).object_id()) == world.object_ids["people"]
+    wrong = asyncio.run(source_over(transport, object="persons").object_id())
+    assert isinstance(wrong, Failure)
+    assert "there are: companies, people" in wrong.message
 
 
 ERROR = {"status_code": 400, "type": "invalid_request_error", "code": "filter_error", "message": "Bad."}

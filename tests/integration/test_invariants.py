@@ -50,7 +50,7 @@ def somebody_is_changed(run: Run) -> None:
 def somebody_is_doubled(run: Run) -> None:
     run.contacts.execute(
         "INSERT INTO contacts SELECT external_id, 'twin', first_name, last_name, company, role, "
-        "phone_numbers, emails, source_url, synced_at FROM contacts LIMIT 1"
+        "phone_numbers, emails, source_url, synced_at, NULL FROM contacts LIMIT 1"
     )
 
 

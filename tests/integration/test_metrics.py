@@ -136,7 +136,7 @@ def test_both_clients_say_the_same(
     found = points(reader)
     assert found.keys() <= {metric_name(metric) for metric in METRICS}
     records = {attributes["syncfsm.result"]: point.value for attributes, point in found["syncfsm.records"]}
-    assert len(records) == 4
+    assert len(records) == 5
     for result, value in records.items():
         assert registry.total("syncfsm_records_total", result=result) == value
     for attributes, point in found["syncfsm.retries"]:

@@ -83,9 +83,17 @@ def without_the_version_check(patch: Patch) -> None:
         expected_version: int,
         after: Process,
         exchanges: Sequence[Exchange],
+        notices: Sequence[int],
     ) -> None:
         try:
-            checked(log, events, expected_version=expected_version, after=after, exchanges=exchanges)
+            checked(
+                log,
+                events,
+                expected_version=expected_version,
+                after=after,
+                exchanges=exchanges,
+                notices=notices,
+            )
         except VersionConflict:
             current = log.load(after.id).version
             moved = [replace(event, version=event.version + current - expected_version) for event in events]

@@ -28,7 +28,7 @@ def in_sqlite(path: Path) -> set[Contact]:
     if not path.exists():
         return set()
     connection = sqlite3.connect(path)
-    rows = connection.execute(f"SELECT {COLUMNS} FROM contacts").fetchall()
+    rows = connection.execute(f"SELECT {COLUMNS} FROM contacts WHERE deleted_at IS NULL").fetchall()
     connection.close()
     names = COLUMNS.split(", ")
     found = [dict(zip(names, row, strict=True)) for row in rows]
@@ -89,6 +89,40 @@ class TestJsonlSink(SinkContract):
         return lambda: in_jsonl(tmp_path / "people.jsonl")
 
 
+def test_a_deleted_contact_is_only_marked_and_says_when(tmp_path: Path) -> None:
+    sink = SqliteSink(":memory:", clock=TestClock())
+    upsert(sink, ADA)
+    run(sink.delete("attio", ["a1"]))
+    marked = "SELECT first_name, deleted_at > synced_at FROM contacts WHERE deleted_at IS NOT NULL"
+    assert sink.connection().execute(marked).fetchall() == [("Ada", 1)]
+    upsert(sink, ADA)
+    assert sink.connection().execute(marked).fetchall() == []
+
+
+def test_a_table_from_before_there_were_deletions_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "contacts.db"
+    sink = SqliteSink(path)
+    upsert(sink, ADA)
+    run(sink.aclose())
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE contacts DROP COLUMN deleted_at")
+    connection.close()
+    assert upsert(sink, ADA, NOBODY) == UpsertResult(created=1, unchanged=1)
+    assert run(sink.delete("attio", ["a1"])) == 1
+    run(sink.aclose())
+
+
+def test_the_last_line_of_a_deleted_contact_says_so_until_the_sink_is_finished(tmp_path: Path) -> None:
+    sink = JsonlSink(tmp_path / "people.jsonl")
+    upsert(sink, ADA, NOBODY)
+    run(sink.delete("attio", ["n1"]))
+    *_, last = sink.path.read_bytes().splitlines()
+    assert msgspec.json.decode(last) == {"external_id": "n1", "source": "attio", "deleted": True}
+    run(sink.finish())
+    assert len(sink.path.read_bytes().splitlines()) == 1
+    run(sink.aclose())
+
+
 def test_the_table_has_the_columns_that_users_build_on(tmp_path: Path) -> None:
     sink = SqliteSink(tmp_path / "contacts.db")
     run(sink.check())
@@ -96,7 +130,7 @@ def test_the_table_has_the_columns_that_users_build_on(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "contacts.db")
     columns = [(row[1], row[5]) for row in connection.execute("PRAGMA table_info(contacts)")]
     connection.close()
-    assert [name for name, _ in columns] == [*COLUMNS.split(", "), "synced_at"]
+    assert [name for name, _ in columns] == [*COLUMNS.split(", "), "synced_at", "deleted_at"]
     assert {name for name, key in columns if key} == {"external_id", "source"}
 
 

@@ -43,10 +43,13 @@ class MortalLog(SqliteLog):
         expected_version: int,
         after: Process,
         exchanges: Sequence[Exchange] = (),
+        notices: Sequence[int] = (),
     ) -> None:
         self.appends += 1
         self._die("before")
-        super().append(events, expected_version=expected_version, after=after, exchanges=exchanges)
+        super().append(
+            events, expected_version=expected_version, after=after, exchanges=exchanges, notices=notices
+        )
         self._die("after")
 
     def _die(self, when: str) -> None:

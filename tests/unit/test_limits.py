@@ -31,7 +31,7 @@ def bench() -> Iterator[Bench]:
 
 def test_every_limit_of_a_sync_can_be_set_and_no_rule_of_a_source() -> None:
     named = {name for name in Options.__struct_fields__ if name.endswith(("_max", "_min"))}
-    assert LIMITS.keys() == named - {"limit_max"}
+    assert LIMITS.keys() == named - {"limit_max"} | {"overlap_s"}
 
 
 def test_limits_are_set_by_words_and_the_rest_stays() -> None:

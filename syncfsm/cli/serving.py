@@ -1,0 +1,69 @@
+"""What `watch` and `webhooks` share: engines one after the other, a line for each sync, trouble on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import msgspec
+
+from syncfsm.cli.metrics import metrics_served
+from syncfsm.cli.running import Show, make_engine, make_source, secrets_given
+from syncfsm.contact import Contact
+from syncfsm.describe import counts_words, plural
+from syncfsm.engine import Engine
+from syncfsm.errors import SyncfsmError
+from syncfsm.events import Options
+from syncfsm.limits import with_limits
+from syncfsm.log import EventLog
+from syncfsm.machine import State
+from syncfsm.process import Process
+from syncfsm.summary import summary
+
+
+@contextmanager
+def engines(
+    log: EventLog, *, verbose: bool, metrics: str | None, **asked: Any
+) -> Iterator[Callable[[], Engine[Contact]]]:
+    """Yield what makes the engine of each sync; what the options cannot make is said before the first."""
+    with metrics_served(metrics) as hooks:
+        show = Show(secrets_given(), verbose=verbose, is_live=False)
+
+        def make() -> Engine[Contact]:
+            return make_engine(log, [show, *hooks], **asked)
+
+        make()
+        yield make
+
+
+def limits_asked(settings: tuple[str, ...], **asked: Any) -> Options | None:
+    """Return the options of new processes, if any limit is set."""
+    return with_limits(make_source(**asked).options, settings) if settings else None
+
+
+def say_over(process: Process, *, as_json: bool) -> None:
+    """Print what a sync came to: one line."""
+    if as_json:
+        click.echo(msgspec.json.encode(summary(process)))
+    else:
+        click.echo(_line(process))
+    sys.stdout.flush()
+    if process.failure is not None:
+        click.echo(f"error: {process.failure.error}", err=True)
+
+
+def say_trouble(error: SyncfsmError) -> None:
+    """Say on stderr why a sync could not begin or go on now."""
+    click.echo(f"waiting: {error}", err=True)
+
+
+def _line(process: Process) -> str:
+    progress = process.progress
+    state = "" if process.state is State.COMPLETED else f" {process.state}"
+    return (
+        f"{process.updated_at:%Y-%m-%d %H:%M:%S}  {process.id}  {process.mode:<7}{state}  "
+        f"{plural(progress.fetched, 'record')}: {counts_words(progress)}, {progress.rejected:,} rejected"
+    )

@@ -1,0 +1,47 @@
+"""`syncfsm watch`."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+import click
+
+from syncfsm.cli.forget import duration
+from syncfsm.cli.output import Command
+from syncfsm.cli.running import changed_by_option, leave_if_off, order_option, service_options
+from syncfsm.cli.serving import engines, limits_asked, say_over, say_trouble
+from syncfsm.log import open_log
+from syncfsm.watching import Watcher
+
+
+@click.command(cls=Command)
+@click.option(
+    "--every", required=True, metavar="TIME", help="30s, 5m or 1h, from one sync's beginning to the next's."
+)
+@service_options
+@order_option
+@changed_by_option
+def watch(*, every: str, log_path: str, as_json: bool, **asked: Any) -> None:
+    """Sync again and again: all records once, then every so often those that are new.
+
+    A sync that fails waits for the next turn, and then goes on where it stopped. Ctrl-C ends it, and the same
+    command goes on from there. On stdout comes a line for each sync.
+
+    \b
+    syncfsm watch --every 5m --source attio --sink sqlite:contacts.db --log sync.db
+    """  # noqa: D301 - \b keeps click from wrapping the example
+    leave_if_off(asked["source"], as_json=as_json)
+    every_s = duration(every).total_seconds()
+    with open_log(log_path) as log, engines(log, **asked) as make_engine:
+        watcher = Watcher(
+            make_engine,
+            every_s=every_s,
+            page_size=asked["page_size"],
+            order=asked["order"],
+            options=limits_asked(**asked),
+            on_turn=partial(say_over, as_json=as_json),
+            on_trouble=say_trouble,
+        )
+        asyncio.run(watcher.run())

@@ -1,0 +1,119 @@
+"""The worker behind the inbox: lets processes see to what waits there, for ever.
+
+What waits is taken by a process in the transaction that begins it, so that a crash anywhere leaves it either
+waiting or in a process that is gone on with. While another sync of the object is active, it waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+from syncfsm.clock import Clock, SystemClock
+from syncfsm.engine import Engine
+from syncfsm.errors import ActiveSync, LogUnwritable, SyncfsmError, VersionConflict
+from syncfsm.events import Options
+from syncfsm.inbox import KEPT
+from syncfsm.machine import State
+from syncfsm.process import Process
+
+T = TypeVar("T")
+
+CLEARED_EVERY = timedelta(hours=1)
+"""How often the inbox is rid of what was seen to long ago."""
+
+
+class WebhookWorker(Generic[T]):
+    """Sees to what waits in the inbox.
+
+    Args:
+        make_engine: Makes the engine for a process; closed when that is over. Its transform may remember
+            things, which should not outlive a process.
+        page_size: Records in a page.
+        options: Rules and limits; the source's own if `None`.
+        settle_s: How long a notice waits. One change makes several of them, which are seen to at once, and
+            the source may tell of a change a moment before its queries show it.
+        poll_s: How long until the next look into an inbox that had nothing.
+        pause_s: How long to wait after a failure.
+        clock: Time; the machine's if `None`.
+        on_over: Called with each process that is over.
+        on_trouble: Called with what kept a process from beginning or going on, if not another sync.
+    """
+
+    def __init__(
+        self,
+        make_engine: Callable[[], Engine[T]],
+        *,
+        page_size: int = 50,
+        options: Options | None = None,
+        settle_s: float = 2.0,
+        poll_s: float = 1.0,
+        pause_s: float = 60.0,
+        clock: Clock | None = None,
+        on_over: Callable[[Process], None] = lambda _process: None,
+        on_trouble: Callable[[SyncfsmError], None] = lambda _error: None,
+    ) -> None:
+        self._make_engine = make_engine
+        self._page_size = page_size
+        self._options = options
+        self._settle = timedelta(seconds=settle_s)
+        self._poll_s = poll_s
+        self._pause_s = pause_s
+        self._clock = clock or SystemClock()
+        self._on_over = on_over
+        self._on_trouble = on_trouble
+        self._engine: Engine[T] | None = None
+        self._cleared_at: datetime | None = None
+
+    async def run(self) -> None:
+        """Take turns until the task is cancelled; a process that is under way then goes on next time.
+
+        Raises:
+            ConfigurationError: The page size or a limit cannot work.
+        """
+        try:
+            while True:
+                await self._clock.sleep(await self.turn())
+        finally:
+            await self.aclose()
+
+    async def turn(self) -> float:
+        """See to what waits, if anything does and nothing is in its way; return the seconds to wait then."""
+        try:
+            process = await self._process()
+        except ActiveSync:
+            return self._poll_s
+        except (LogUnwritable, VersionConflict) as trouble:
+            self._on_trouble(trouble)
+            return self._pause_s
+        if process is None:
+            return self._poll_s
+        self._on_over(process)
+        return 0.0 if process.state is State.COMPLETED else self._pause_s
+
+    async def aclose(self) -> None:
+        """Close the engine that is held, if one is."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.aclose()
+
+    async def _process(self) -> Process | None:
+        """Run one process to its end; return its last state, or `None` if there was nothing to do."""
+        if self._engine is None:
+            self._engine = self._make_engine()
+        until = self._clock.now() - self._settle
+        self._clear_inbox(self._engine)
+        begun = self._engine.take_up_webhooks(page_size=self._page_size, options=self._options, until=until)
+        if begun is None:
+            return None
+        try:
+            return await self._engine.run(begun.id)
+        finally:
+            await self.aclose()
+
+    def _clear_inbox(self, engine: Engine[T]) -> None:
+        now = self._clock.now()
+        if self._cleared_at is None or now - self._cleared_at >= CLEARED_EVERY:
+            engine.log.clear_inbox(now - KEPT)
+            self._cleared_at = now

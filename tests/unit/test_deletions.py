@@ -1,0 +1,274 @@
+"""What is gone from the source: deleted where webhooks told of it, or where a whole sync missed it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from syncfsm.decide import next_action
+from syncfsm.describe import action_words, event_words
+from syncfsm.errors import ConfigurationError
+from syncfsm.events import Event, Options, RecordRejected, SyncCompleted
+from syncfsm.explain import explain, lines
+from syncfsm.inbox import Notice
+from syncfsm.log import open_log
+from syncfsm.log.check import check
+from syncfsm.log.verify import verify
+from syncfsm.machine import State
+from syncfsm.missing import UNDELETABLE
+from syncfsm.process import Process
+from syncfsm.sources.protocol import Record
+from syncfsm.summary import summary
+from tests.crm import Book, Desk, Died
+from tests.fakes import WRONG_KEY, DictSink
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    with open_log(":memory:") as log:
+        desk = Desk(log)
+        for _ in range(20):
+            desk.crm.create()
+        yield desk
+        assert (verify(log)[1], check(log)[1]) == ([], [])
+
+
+def sink_of(desk: Desk) -> Book:
+    assert isinstance(desk.sink, Book)
+    return desk.sink
+
+
+def told(desk: Desk, *record_ids: str) -> Process:
+    """Return the process that saw to a notice of these records."""
+    at = desk.clock.now()
+    desk.log.receive(Notice(source="crm", object="people", key=None, record_ids=record_ids, received_at=at))
+    process = desk.engine().take_up_webhooks(page_size=2)
+    assert process is not None
+    return desk.run(process)
+
+
+def gone(desk: Desk, count: int) -> list[str]:
+    record_ids = sorted(desk.crm.people)[:count]
+    for record_id in record_ids:
+        desk.crm.delete(record_id)
+    return record_ids
+
+
+def events(desk: Desk, process: Process, type_: type[Event]) -> list[Event]:
+    return [record.event for record in desk.log.read(process.id) if isinstance(record.event, type_)]
+
+
+# ── what webhooks told of ────────────────────────────────────────────────────────────────────
+
+
+def test_records_that_come_are_upserted_and_those_that_do_not_are_deleted(desk: Desk) -> None:
+    desk.sync()
+    changed, new, (deleted,) = max(desk.crm.people), desk.crm.create(), gone(desk, 1)
+    desk.crm.change(changed)
+    progress = told(desk, changed, new, deleted, "never-there", min(desk.crm.people)).progress
+    assert desk.texts == desk.world
+    assert (progress.created, progress.updated, progress.deleted, progress.unchanged) == (1, 1, 1, 2)
+    assert progress.fetched == progress.delivered == 5
+
+
+def test_a_few_records_say_nothing_of_the_rest_and_so_set_no_watermark(desk: Desk) -> None:
+    watermark = desk.sync().watermark
+    desk.clock.at += timedelta(hours=1)
+    assert told(desk, min(desk.crm.people)).watermark is None
+    assert desk.engine().last_sync_time() == watermark
+
+
+def test_the_same_again_changes_nothing(desk: Desk) -> None:
+    desk.sync()
+    deleted = gone(desk, 2)
+    assert told(desk, *deleted).progress.deleted == 2
+    progress = told(desk, *deleted).progress
+    assert (progress.deleted, progress.unchanged, progress.fetched) == (0, 2, 2)
+
+
+def test_a_sink_that_cannot_delete_rejects_what_is_gone_and_says_why(desk: Desk) -> None:
+    desk.sink = DictSink()
+    desk.sync()
+    kept, (deleted,) = max(desk.crm.people), gone(desk, 1)
+    process = told(desk, kept, deleted)
+    (reject,) = events(desk, process, RecordRejected)
+    assert isinstance(reject, RecordRejected)
+    assert (reject.record_id, reject.reason) == (deleted, UNDELETABLE)
+    assert (process.state, process.progress.rejected, process.progress.unchanged) == (State.COMPLETED, 1, 1)
+
+
+def test_where_a_row_came_without_an_id_nobody_is_taken_for_gone(desk: Desk) -> None:
+    desk.sync()
+    nameless, other = sorted(desk.crm.people)[:2]
+    named = desk.crm._record
+
+    def record(record_id, request):
+        whole = named(record_id, request)
+        return Record(id="", key="", raw=whole.raw, problem="no id") if record_id == nameless else whole
+
+    desk.crm._record = record  # type: ignore[method-assign]
+    process = told(desk, nameless, other)
+    assert (process.progress.rejected, process.progress.unchanged, process.progress.deleted) == (1, 1, 0)
+    assert sink_of(desk).deletions == []
+
+
+@pytest.mark.parametrize("when", ["before delete", "after delete"])
+def test_a_deletion_that_a_crash_cut_short_is_done_again(desk: Desk, when: str) -> None:
+    desk.sync()
+    deleted = gone(desk, 3)
+    deaths = iter([when])
+
+    def around(now: str) -> None:
+        nonlocal deaths
+        if now == when and next(deaths, None):
+            raise Died
+
+    sink_of(desk).around = around
+    with pytest.raises(Died):
+        told(desk, *deleted)
+    process = desk.engine().take_up_webhooks()
+    assert process is not None
+    assert desk.run(process).state is State.COMPLETED
+    assert desk.texts == desk.world
+    assert sorted(sink_of(desk).deletions) == deleted
+
+
+# ── what a whole sync missed ─────────────────────────────────────────────────────────────────
+
+
+def test_nothing_is_deleted_unless_that_is_asked_for(desk: Desk) -> None:
+    desk.sync()
+    gone(desk, 3)
+    assert desk.sync().progress.missing == 0
+    assert len(desk.sink.items) == 20
+
+
+def test_what_no_page_had_is_deleted_and_said_to_be(desk: Desk) -> None:
+    desk.sync()
+    deleted = gone(desk, 3)
+    process = desk.sync(deletes_missing=True, page_size=4)
+    assert sorted(sink_of(desk).deletions) == deleted
+    assert desk.texts == desk.world
+    (completed,) = events(desk, process, SyncCompleted)
+    assert isinstance(completed, SyncCompleted)
+    assert (completed.missing, completed.kept, summary(process)["missing"]) == (3, "", 3)
+    assert "3 contacts that no page had deleted" in event_words(completed)
+    assert any(
+        "3 contacts that no page had were deleted." in line
+        for line in lines(explain(desk.log, process.id, "x"))
+    )
+
+
+def test_before_it_finishes_it_says_that_it_will_delete(desk: Desk) -> None:
+    process = desk.engine().start(deletes_missing=True)
+    while process.is_active:
+        words = action_words(process, next_action(process))
+        process = asyncio.run(desk.engine().step(process.id))
+    assert words == "delete what no page had from the sink, and finish: every page is delivered"
+
+
+def test_records_that_were_rejected_are_not_missing(desk: Desk) -> None:
+    desk.sync()
+    desk.sink.refused = {min(desk.crm.people)}
+    assert desk.sync(deletes_missing=True).progress.missing == 0
+
+
+def test_a_record_that_cannot_be_delivered_is_there_all_the_same(desk: Desk) -> None:
+    desk.sync()
+    spoiled, named = min(desk.crm.people), desk.crm._record
+    desk.crm._record = lambda id_, request: (  # type: ignore[method-assign]
+        Record(id=id_, key="", raw=b"", problem="no key") if id_ == spoiled else named(id_, request)
+    )
+    process = desk.sync(deletes_missing=True)
+    assert (process.progress.rejected, process.progress.missing) == (1, 0)
+    assert spoiled in desk.sink.items
+
+
+def test_where_a_row_came_without_an_id_nothing_is_deleted_and_it_says_so(desk: Desk) -> None:
+    desk.sync()
+    gone(desk, 2)
+    nameless = min(desk.crm.people)
+    named = desk.crm._record
+    desk.crm._record = lambda id_, request: (  # type: ignore[method-assign]
+        Record(id="", key="", raw=b"", problem="no id") if id_ == nameless else named(id_, request)
+    )
+    process = desk.sync(deletes_missing=True)
+    (completed,) = events(desk, process, SyncCompleted)
+    assert isinstance(completed, SyncCompleted)
+    assert (completed.missing, completed.kept) == (0, "a row came without an id, and nobody knows whose")
+    assert "nothing that is missing was deleted: a row came without an id" in event_words(completed)
+    assert sink_of(desk).deletions == []
+
+
+def test_whom_another_sync_delivered_while_this_one_had_failed_is_not_missing(desk: Desk) -> None:
+    desk.sync()
+    desk.clock.at += timedelta(days=1)
+    pages = iter(range(3))
+
+    def fail_at_the_third() -> None:
+        if next(pages, 3) == 2:
+            desk.crm.failures = [WRONG_KEY]
+
+    desk.crm.before_answer = fail_at_the_third
+    failed = desk.sync(deletes_missing=True, page_size=5)
+    assert failed.state is State.FAILED
+    new = desk.crm.create()
+    told(desk, new)
+    process = desk.sync(deletes_missing=True, page_size=5)
+    assert (process.id, process.state, process.progress.missing) == (failed.id, State.COMPLETED, 0)
+    assert new in desk.sink.items
+
+
+def test_too_many_to_be_believed_fail_the_sync_until_they_are_allowed(desk: Desk) -> None:
+    desk.sync()
+    gone(desk, 12)
+    failed = desk.sync(deletes_missing=True)
+    assert failed.failure is not None
+    assert (failed.failure.reason, failed.is_resumable) == ("missing_ratio_max", True)
+    assert "no page had 12 of the 20 contacts" in failed.failure.error
+    assert "--set missing_ratio_max=1" in failed.failure.error
+    assert sink_of(desk).deletions == []
+    process = desk.sync(options=Options(missing_ratio_max=0.6))
+    assert (process.id, process.state, process.progress.missing) == (failed.id, State.COMPLETED, 12)
+
+
+@pytest.mark.parametrize("when", ["before delete", "after delete"])
+def test_a_crash_at_the_end_repeats_it(desk: Desk, when: str) -> None:
+    desk.sync()
+    deleted = gone(desk, 3)
+    deaths = iter([when])
+
+    def around(now: str) -> None:
+        if now == when and next(deaths, None):
+            raise Died
+
+    sink_of(desk).around = around
+    with pytest.raises(Died):
+        desk.sync(deletes_missing=True)
+    process = desk.sync()
+    assert (process.state, process.deletes_missing) == (State.COMPLETED, True)
+    assert sorted(sink_of(desk).deletions) == deleted
+
+
+def test_a_sink_that_cannot_tell_what_it_has_is_refused(desk: Desk) -> None:
+    desk.sink = DictSink()
+    with pytest.raises(ConfigurationError, match="cannot delete what is missing"):
+        desk.sync(deletes_missing=True)
+    assert desk.log.ids() == []
+
+
+def test_a_sink_that_has_records_of_another_object_is_refused(desk: Desk) -> None:
+    desk.sync()
+    desk.crm.object = "companies"
+    with pytest.raises(ConfigurationError, match="dict has people of crm too"):
+        desk.sync(deletes_missing=True)
+
+
+def test_one_that_began_without_cannot_go_on_with_it(desk: Desk) -> None:
+    desk.engine().start()
+    with pytest.raises(ConfigurationError, match="began without deleting what is missing"):
+        desk.sync(deletes_missing=True)
+    assert desk.sync().state is State.COMPLETED
