@@ -29,11 +29,25 @@ def out_of_budget(process: Process, action: e.ActionName, failure: Failure, spen
 
 
 def stalled(process: Process) -> e.SyncFailed | None:
-    """Return the end by rows that come without a new one among them, if there were too many."""
+    """Return the end by rows or pages that come without a new record, if there were too many."""
+    if process.options.pagination == "cursor":
+        return _goes_round(process)
     rows = process.paging.stalled_rows
     if rows <= process.options.stalled_rows_max:
         return None
     return _too_fast(process, "stalled_rows_max", f"{rows} rows came without a new one")
+
+
+def _goes_round(process: Process) -> e.SyncFailed | None:
+    """Return the end by cursors that lead to nothing new, in a circle or for ever."""
+    pages = process.paging.stalled_pages
+    if pages <= process.options.stalled_pages_max:
+        return None
+    error = (
+        f"{pages} pages in a row had no new record: the cursors of {process.source} lead in a circle, or "
+        f"past records of other kinds. {advice(process.options, 'stalled_pages_max')}"
+    )
+    return _failed(process, "fetch", "stalled_pages_max", error)
 
 
 def never_anchored(process: Process) -> e.SyncFailed | None:

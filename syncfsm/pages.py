@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from syncfsm.events import FrontierMark, Order, Reject, Value
+from syncfsm.events import FrontierMark, Order, Pagination, Reject, Value
 
 
 class Row(Protocol):
@@ -30,7 +30,9 @@ class PageRequest(Value, frozen=True):
     """One request for rows: `limit` of them from `offset`, in `order`. `cursor` is the frontier's place.
 
     With `record_ids`, those records only, in any order: `offset` is then the place in the list that they are
-    from, which the source need not know, and `limit` is their number.
+    from, which the source need not know, and `limit` is their number. By pages with numbers, `offset` is a
+    multiple of `limit`. By cursors, `token` is the one that came with the page before, and `offset` counts
+    the rows taken.
     """
 
     cursor: int | None
@@ -38,6 +40,13 @@ class PageRequest(Value, frozen=True):
     limit: int
     order: Order
     record_ids: tuple[str, ...] = ()
+    token: str | None = None
+
+    @property
+    def number(self) -> int:
+        """The number of the page of `limit` rows that begins at `offset`, counted from 1."""
+        assert self.offset % self.limit == 0, "a page with a number begins where whole pages end"
+        return self.offset // self.limit + 1
 
 
 class Taken(Value, frozen=True):
@@ -51,6 +60,7 @@ class Taken(Value, frozen=True):
     next_cursor: int | None
     margin: int
     shift: int
+    next_token: str | None = None
 
 
 class Shifted(Value, frozen=True):
@@ -85,6 +95,7 @@ class Rule(Value, frozen=True):
     limit_max: int  # the page size where a short page is the end, which leaves no room for a peek
     confirm_end: bool
     record_ids: tuple[str, ...]  # the only records to ask for; empty where all are
+    pagination: Pagination = "offset"
 
     def is_before(self, key: str, other: str) -> bool:
         """Whether a row with `key` comes before one with `other`."""

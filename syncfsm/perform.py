@@ -72,6 +72,8 @@ class Performer(Generic[T]):
             as_of=page.as_of,
             elapsed_ms=self._elapsed_ms(began),
             is_total=page.is_total,
+            total=page.total,
+            next_token=page.next_token,
         )
 
     async def _deliver(self, records: tuple[Record, ...]) -> d.Outcome:

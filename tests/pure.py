@@ -40,6 +40,7 @@ class PureSync:
     ) -> None:
         self.answer = answer
         self.is_total = is_total
+        self.next_token: str | None = None  # the cursor that comes with the answer
         self.at = EPOCH
         self.requests: list[PageRequest] = []
         self.recorded: list[e.Recorded] = []
@@ -91,7 +92,14 @@ class PureSync:
         answer = self.answer(request)
         if isinstance(answer, Failure):
             return d.Failed(action="fetch", failure=answer, at=self.at, chance=0.5)
-        return d.Fetched(request=request, rows=answer, as_of=self.at, elapsed_ms=1, is_total=self.is_total)
+        return d.Fetched(
+            request=request,
+            rows=answer,
+            as_of=self.at,
+            elapsed_ms=1,
+            is_total=self.is_total,
+            next_token=self.next_token,
+        )
 
     def _append(self, process: Process | None, events: Sequence[e.Event]) -> Process:
         version = process.version if process else 0

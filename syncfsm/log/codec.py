@@ -15,7 +15,7 @@ from syncfsm.events import EVENT_TYPES, Event, Recorded
 from syncfsm.log.protocol import StoredEvent
 from syncfsm.process import Process
 
-SNAPSHOT_SCHEMA = 3
+SNAPSHOT_SCHEMA = 4
 """Raise it whenever the shape of `Process` or the meaning of `fold` changes: older snapshots are then
 ignored, and the stream is folded from its beginning."""
 

@@ -42,11 +42,16 @@ class Page(Value, frozen=True):
         as_of: The instant they reflect, UTC.
         is_total: Whether rows that share a sort key come in the same order at each request. Where they do
             not, paging asks for all of them again with every page.
+        total: How many rows the source says there are in all; `None` if it does not say.
+        next_token: Where pages have cursors, the one of the next page; `None` on the last. Text without any
+            secret: it is written into the log.
     """
 
     records: tuple[Record, ...]
     as_of: datetime
     is_total: bool = True
+    total: int | None = None
+    next_token: str | None = None
 
 
 class Source(Protocol):
@@ -64,7 +69,10 @@ class Source(Protocol):
 
     @property
     def options(self) -> Options:
-        """The rules of its pages (`termination`, `confirm_end`, `limit_max`) and the default limits."""
+        """The rules of its pages and the default limits.
+
+        `pagination`, `termination`, `confirm_end` and `limit_max` are rules: see `Options`.
+        """
         ...
 
     async def check(self) -> dict[str, str] | Failure:
@@ -76,6 +84,10 @@ class Source(Protocol):
 
         With `request.record_ids`, return those records that are still there, in any order, and no others;
         `offset` and `order` then say nothing, but that keys are those of the order.
+
+        By numbered pages, it is the page `request.number` of `request.limit` rows. By cursors, it is the page
+        of `request.token`, and the first one where that is `None`; a token that leads nowhere is a failure,
+        never an end.
         """
         ...
 
