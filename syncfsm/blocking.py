@@ -27,6 +27,7 @@ def sync(
     order: Order = "newest",
     options: Options | None = None,
     hooks: Sequence[Hook] = (),
+    read_ahead: int = 1,
 ) -> Process:
     """Take up the unfinished sync or start a new one, run it to its end, and return its last state.
 
@@ -34,7 +35,7 @@ def sync(
     """
 
     async def run() -> Process:
-        async with Engine(log, source, sink, transform, hooks=hooks) as engine:
+        async with Engine(log, source, sink, transform, hooks=hooks, read_ahead=read_ahead) as engine:
             return await engine.sync(page_size=page_size, order=order, options=options)
 
     return asyncio.run(run())

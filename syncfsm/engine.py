@@ -29,6 +29,7 @@ from syncfsm.machine import State
 from syncfsm.perform import Performer
 from syncfsm.process import Process
 from syncfsm.processes import Processes
+from syncfsm.readahead import check_read_ahead
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.protocol import Source, Transform
 
@@ -48,9 +49,12 @@ class Engine(Processes, Generic[T]):
         hooks: Called after each event.
         meta: Written beside each event, for the embedding program's own use. No secrets.
         capture: Keep what the source answers in the log, for `rerun`: personal data. Events stay the same.
+        read_ahead: The most requests for pages under way at once, while `run` runs; `step` asks for one page
+            only. More than 1 is for sources that stand being asked again before they have answered. With
+            `capture` it is 1, since what comes is kept with the event that it led to.
 
     Raises:
-        ConfigurationError: The source cannot be captured.
+        ConfigurationError: The source cannot be captured, or `read_ahead` cannot work.
     """
 
     def __init__(
@@ -65,9 +69,18 @@ class Engine(Processes, Generic[T]):
         hooks: Sequence[lifecycle.Hook] = (),
         meta: Mapping[str, str] | None = None,
         capture: bool = False,
+        read_ahead: int = 1,
     ) -> None:
+        check_read_ahead(read_ahead)
         super().__init__(log, source, sink, clock=clock, rng=rng, hooks=hooks, meta=meta, capture=capture)
-        self._performer = Performer(source, sink, transform, clock=self.clock, rng=self._rng)
+        self._performer = Performer(
+            source,
+            sink,
+            transform,
+            clock=self.clock,
+            rng=self._rng,
+            read_ahead=1 if capture else read_ahead,
+        )
 
     async def __aenter__(self) -> Self:
         """Return the engine itself."""
@@ -81,6 +94,7 @@ class Engine(Processes, Generic[T]):
 
     async def aclose(self) -> None:
         """Close the source and the sink; the log belongs to the caller."""
+        await self._performer.drop()
         await self.source.aclose()
         await self.sink.aclose()
 
@@ -94,12 +108,16 @@ class Engine(Processes, Generic[T]):
             ConfigurationError: It is a process of another source object or sink.
         """
         process = self._load(process_id)
-        while (action := d.next_action(process)) is not None:
-            if action.not_before is None or self._is_due(action.not_before):
-                process = await self._step(process)
-            else:
-                await self._until(action.not_before)
-                process = self._load(process_id)  # somebody may have cancelled it meanwhile
+        try:
+            while (action := d.next_action(process)) is not None:
+                if action.not_before is None or self._is_due(action.not_before):
+                    process = await self._step(process, reads_ahead=True)
+                else:
+                    await self._performer.pause()  # nothing is asked for before its time
+                    await self._until(action.not_before)
+                    process = self._load(process_id)  # somebody may have cancelled it meanwhile
+        finally:
+            await self._performer.drop()
         return process
 
     async def step(self, process_id: str) -> Process:
@@ -115,12 +133,12 @@ class Engine(Processes, Generic[T]):
         """Take up the unfinished sync or start a new one, and run it. See `take_up` and `run`."""
         return await self.run(self.take_up(page_size=page_size, order=order, options=options).id)
 
-    async def _step(self, process: Process) -> Process:
+    async def _step(self, process: Process, *, reads_ahead: bool = False) -> Process:
         """Take turns until nothing is held in memory, so that a worker never fetches a page twice."""
         try:
             while (action := d.next_action(process)) is not None and self._is_due(action.not_before):
                 lifecycle.check_untouched(self.log, process)
-                outcome = await self._performer.perform(process, action)
+                outcome = await self._performer.perform(process, action, reads_ahead=reads_ahead)
                 process = self._commit(process, process.id, d.decide(process, outcome))
                 self._performer.hold(process, outcome)
                 if process.pending is None:

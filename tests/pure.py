@@ -41,6 +41,7 @@ class PureSync:
         self.answer = answer
         self.is_total = is_total
         self.next_token: str | None = None  # the cursor that comes with the answer
+        self.total: int | None = None  # the total that comes with it
         self.at = EPOCH
         self.requests: list[PageRequest] = []
         self.recorded: list[e.Recorded] = []
@@ -99,6 +100,7 @@ class PureSync:
             elapsed_ms=1,
             is_total=self.is_total,
             next_token=self.next_token,
+            total=self.total,
         )
 
     def _append(self, process: Process | None, events: Sequence[e.Event]) -> Process:

@@ -82,6 +82,9 @@ class Source(Protocol):
     async def fetch(self, request: PageRequest) -> Page | Failure:
         """Return the rows for one request.
 
+        Where pages are read ahead, it is called again before earlier calls have returned, and may be
+        cancelled.
+
         With `request.record_ids`, return those records that are still there, in any order, and no others;
         `offset` and `order` then say nothing, but that keys are those of the order.
 
