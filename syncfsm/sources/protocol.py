@@ -55,7 +55,10 @@ class Page(Value, frozen=True):
 
 
 class Source(Protocol):
-    """Where records come from."""
+    """Where records come from.
+
+    A source that does not have every order says which it has: `orders`, the preferred one first.
+    """
 
     @property
     def name(self) -> str:
