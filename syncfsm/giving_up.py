@@ -68,10 +68,12 @@ def _too_fast(process: Process, limit: str, what: str) -> e.SyncFailed:
 
 def unsafe(process: Process, verdict: Unsafe) -> e.SyncFailed:
     """Return the end by rows among which the page rule cannot hold."""
-    error = (
-        f"{process.source} {verdict.what}; going on could lose records. Start anew with another order, "
-        "for instance 'id'."
+    anew = (
+        "Start anew"
+        if process.options.pagination == "cursor"
+        else "Start anew with another order, for instance 'id'"
     )
+    error = f"{process.source} {verdict.what}; going on could lose records. {anew}."
     return _failed(process, "fetch", verdict.reason, error, resumable=False)
 
 

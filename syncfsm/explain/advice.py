@@ -9,7 +9,7 @@ from syncfsm.explain.trouble import Ending
 from syncfsm.limits import LIMITS, advised
 from syncfsm.machine import State
 from syncfsm.process import Process
-from syncfsm.sources.attio import BASE_URL, KEY_VARIABLE, KIND
+from syncfsm.sources import attio, axiscare
 
 SIMULATED = ".simulated"
 """Ends the host of every API that only a simulation knows."""
@@ -39,10 +39,12 @@ _MENDED = "then go on where it stopped; nothing is lost"
 
 _BY_REASON: dict[str, tuple[str, tuple[str, ...]]] = {
     # reason: what to do, and what the command says besides
-    "unauthorized": (f"Set {KEY_VARIABLE} to a key that the source accepts, {_MENDED}.", ()),
+    "unauthorized": (f"Set {{variable}} to a key that the source accepts, {_MENDED}.", ()),
     "forbidden": (f"Give the key the scopes that it lacks, {_MENDED}.", ()),
     "not_found": ("Name an object that the source has: a new sync of it then begins.", ("--object", "NAME")),
     "bad_request": (f"Mend what the source refuses in the request, {_MENDED}.", ()),
+    "misdirected": (f"See where the base URL should lead, or tell the source's makers, {_MENDED}.", ()),
+    "cursor_repeats": ("Start anew; if it happens again, tell whoever makes the source.", ()),
     "unwritable": (f"Let the sink be written again (free space, permissions), {_MENDED}.", ()),
     "unordered": ("Start anew in the order in which the source keeps its rows.", ("--order", "id")),
     "ties": ("Start anew in an order in which no rows tie.", ("--order", "id")),
@@ -52,6 +54,7 @@ _CALMER = {
     "attempts_max": "Once the source or sink answers again, go on where it stopped; nothing is lost.",
     "waiting_s_max": "Once the source asks for less patience, go on where it stopped; nothing is lost.",
     "step_backs_max": "Go on at a time when fewer rows come and go; nothing is lost.",
+    "stalled_pages_max": "If the source has many pages without records, go on with more; nothing is lost.",
     "stalled_rows_max": "Go on at a time when fewer rows come and go; nothing is lost.",
 }
 
@@ -90,7 +93,7 @@ def _no_sync_of_ours(process: Process, log: Log) -> Step | None:
         return Step(words=words, command=play)
     if kind == CAPTURED:
         return Step(words="This was a re-run of what was captured, and ends where that ended.", command=None)
-    if where and "://" not in where and kind == KIND:
+    if where and "://" not in where and kind in _SOURCES:
         return Step(
             words="This log was redacted: go on with the one that it was exported from.", command=None
         )
@@ -117,8 +120,10 @@ def _after_failure(process: Process, ending: Ending, log: Log) -> tuple[Step, ..
     if reason == "unasked":
         return (Step(words="Run a whole sync: the source cannot be asked for single records.", command=None),)
     words, flags = _BY_REASON.get(reason, (f"Mend the cause, {_MENDED}.", ()))
+    words = words.format(variable=_key_variable(process))
     if process.order == "id" and flags == ("--order", "id"):
-        flags = ("--order", "newest")
+        has_another = process.source.partition(":")[0] == attio.KIND
+        flags = ("--order", "newest") if has_another else ()
     return (Step(words=words, command=_again(process, log, *flags)),)
 
 
@@ -147,12 +152,13 @@ def _again(process: Process, log: Log, *more: str, retry: bool = False) -> str:
     """Return the command that goes on with a process, or begins it anew; code where no command can."""
     kind, _, base_url = process.source.partition(":")
     is_retry = retry or process.mode == "rejects"
-    if kind != KIND or not _is_sink_of_the_cli(process.sink):
+    defaults = _SOURCES.get(kind)
+    if defaults is None or not _is_sink_of_the_cli(process.sink):
         return _in_code(is_retry, more)
     asked = dict(zip(more[::2], more[1::2], strict=True))
     flags = {
         "--source": kind,
-        "--base-url": base_url or BASE_URL,
+        "--base-url": base_url or attio.BASE_URL,
         "--object": process.object,
         "--sink": process.sink,
         "--log": log.path,
@@ -161,12 +167,26 @@ def _again(process: Process, log: Log, *more: str, retry: bool = False) -> str:
     } | asked
     if is_retry:
         del flags["--order"]
-    said = (word for flag, value in flags.items() if _DEFAULTS.get(flag) != value for word in (flag, value))
+    said = (word for flag, value in flags.items() if defaults.get(flag) != value for word in (flag, value))
     command = ("retry-rejects", process.parent or process.id) if is_retry else ("sync",)
     return join(("syncfsm", *command, *said, *(["--capture"] if log.is_captured else [])))
 
 
-_DEFAULTS = {"--base-url": BASE_URL, "--object": "people", "--page-size": "50", "--order": "newest"}
+def _key_variable(process: Process) -> str:
+    kind = process.source.partition(":")[0]
+    return {axiscare.KIND: axiscare.KEY_VARIABLE}.get(kind, attio.KEY_VARIABLE)
+
+
+_SOURCES = {
+    # of each source that a command knows, what need not be said
+    attio.KIND: {
+        "--base-url": attio.BASE_URL,
+        "--object": "people",
+        "--page-size": "50",
+        "--order": "newest",
+    },
+    axiscare.KIND: {"--object": "clients", "--page-size": "50", "--order": "id"},
+}
 
 
 def _in_code(is_retry: bool, more: tuple[str, ...]) -> str:
