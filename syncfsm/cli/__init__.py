@@ -19,6 +19,7 @@ _COMMANDS = {
     "rerun": ("rerun", "rerun"),
     "simulate": ("simulate", "simulate"),
     "serve": ("serve", "serve"),
+    "sources": ("sources", "sources"),
     "log": ("log", "log"),
     "explain": ("explain", "explain"),
     "top": ("top", "top"),
@@ -74,11 +75,12 @@ class _LazyGroup(click.Group):
 
 
 _HELP = {
-    "sync": "Sync the people of an Attio workspace into a sink.",
+    "sync": "Sync the people of a CRM, such as Attio, into a sink.",
     "retry-rejects": "Send the rejected records of a sync again.",
     "rerun": "Run a captured sync through again, without network or key.",
     "simulate": "Run a sync in virtual time, against a fake Attio, under faults.",
     "serve": "Serve the fake Attio and the fake Quo over HTTP on this machine.",
+    "sources": "List the sources and sinks that are installed.",
     "explain": "Say what became of a sync, why, and what to do next.",
     "replay": "Step through a process: what happened, what it changed, what came next.",
     "diff": "Show where two processes part, and why.",

@@ -17,7 +17,7 @@ from syncfsm.cli.metrics import metrics_served
 from syncfsm.cli.output import FAILED, json_option, print_json
 from syncfsm.cli.quo import KEY_VARIABLES, open_asked, quo_options
 from syncfsm.contact import Contact
-from syncfsm.describe import left_out_words, plural
+from syncfsm.describe import done_words, left_out_words, plural
 from syncfsm.engine import Engine
 from syncfsm.events import Options, Recorded
 from syncfsm.lifecycle import Hook
@@ -25,19 +25,37 @@ from syncfsm.limits import LIMITS, with_limits
 from syncfsm.log import EventLog
 from syncfsm.machine import State
 from syncfsm.process import Process
-from syncfsm.sources.attio import BASE_URL, KEY_VARIABLE, AttioSource
-from syncfsm.sources.attio_people import AttioPeople
+from syncfsm.readahead import READ_AHEAD, READ_AHEAD_MAX
+from syncfsm.sources.attio import BASE_URL
+from syncfsm.sources.factory import SOURCES, SourceSettings
 from syncfsm.summary import summary
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.option("--source", type=click.Choice(["attio"]), required=True, help="Where records come from."),
-    click.option("--base-url", default=BASE_URL, show_default=True, help="Where the API is."),
     click.option(
-        "--object", "object_", default="people", show_default=True, help="Which object's records, by slug."
+        "--source",
+        required=True,
+        metavar="NAME",
+        help="Where records come from: attio, axiscare, or what `syncfsm sources` lists besides.",
     ),
-    click.option("--sink", "sink_url", required=True, metavar="URL", help="sqlite:FILE, jsonl:FILE or quo:."),
+    click.option(
+        "--base-url", metavar="URL", help=f"Where the API is.  [default: for attio, {BASE_URL}]", default=None
+    ),
+    click.option(
+        "--object",
+        "object_",
+        metavar="NAME",
+        default=None,
+        help="Which object's records, by slug.  [default: for attio, people]",
+    ),
+    click.option(
+        "--sink",
+        "sink_url",
+        required=True,
+        metavar="URL",
+        help="sqlite:FILE, jsonl:FILE, quo:, or what `syncfsm sources` lists besides.",
+    ),
     *quo_options,
     click.option("--log", "log_path", default="sync.db", show_default=True, help="The event log's file."),
     click.option(
@@ -52,6 +70,14 @@ _OPTIONS = (
     ),
     click.option(
         "--capture", is_flag=True, help="Keep what comes in the log, for rerun. It holds personal data."
+    ),
+    click.option(
+        "--read-ahead",
+        default=READ_AHEAD,
+        show_default=True,
+        type=click.IntRange(1, READ_AHEAD_MAX),
+        metavar="N",
+        help="Requests for pages under way at once; 1 asks for one after the other.",
     ),
     click.option("-v", "--verbose", is_flag=True, help="Write every event to stderr."),
     json_option,
@@ -106,14 +132,28 @@ def run(
     log: EventLog, begin: Begin, *, as_json: bool, verbose: bool, metrics: str | None, **asked: Any
 ) -> Process | None:
     """Run the process that `begin` records, if it does, to its end; return its last state."""
-    key = os.environ.get(KEY_VARIABLE, "")
-    source = AttioSource(key, asked["object_"], base_url=asked["base_url"])
-    transform = AttioPeople(source, companies=asked["companies"])
-    secrets = (key, *(os.environ.get(variable, "") for variable in KEY_VARIABLES))
+    factory = SOURCES.find(asked["source"])
+    settings = SourceSettings(
+        key=os.environ.get(factory.key_variable, "") if factory.key_variable else "",
+        base_url=asked["base_url"],
+        object=asked["object_"],
+        companies=asked["companies"],
+    )
+    source = factory.open(settings)
+    transform = factory.transform(source, settings)
+    secrets = (settings.key, *(os.environ.get(variable, "") for variable in KEY_VARIABLES))
     sink = open_asked(**asked)
     with metrics_served(metrics) as hooks:
         show = Show(secrets, verbose=verbose, is_live=not as_json and not verbose and sys.stderr.isatty())
-        engine = Engine(log, source, sink, transform, hooks=[show, *hooks], capture=asked["capture"])
+        engine = Engine(
+            log,
+            source,
+            sink,
+            transform,
+            hooks=[show, *hooks],
+            capture=asked["capture"],
+            read_ahead=asked["read_ahead"],
+        )
         try:
             return asyncio.run(_run(engine, partial(_begun, begin=begin, is_captured=asked["capture"])))
         finally:
@@ -173,7 +213,7 @@ def _print(process: Process, log_path: str) -> None:
     progress = process.progress
     click.echo(f"{process.state}: {process.object} of {process.source} → {process.sink}")
     click.echo(
-        f"  {plural(progress.pages, 'page')}, {plural(progress.fetched, 'record')}: "
+        f"  {plural(progress.pages, 'page')}, {done_words(progress)}: "
         f"{progress.created:,} created, {progress.updated:,} updated, "
         f"{progress.unchanged:,} unchanged, {progress.rejected:,} rejected"
     )

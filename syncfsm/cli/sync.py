@@ -16,6 +16,7 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.events import Order
 from syncfsm.log import open_log
 from syncfsm.process import Process
+from syncfsm.sources.factory import SOURCES
 
 
 @click.command(cls=Resumable)
@@ -23,23 +24,24 @@ from syncfsm.process import Process
 @click.option(
     "--order",
     type=click.Choice(get_args(Order)),
-    default="newest",
-    show_default=True,
-    help="Which records come first.",
+    default=None,
+    help="Which records come first.  [default: the first that the source has; for attio, newest]",
 )
 @click.option("--fresh", is_flag=True, help="Start anew, even where a sync could go on.")
 def sync(*, log_path: str, fresh: bool, as_json: bool, **asked: Any) -> None:
-    """Sync the people of an Attio workspace into a sink.
+    """Sync the people of a CRM into a sink.
 
-    The key comes from the variable ATTIO_API_KEY. Run the same command again after a crash, a failure or
-    Ctrl-C: the sync goes on where it stopped.
+    The CRM is Attio, AxisCare, or what `syncfsm sources` lists besides; its key comes from a variable:
+    ATTIO_API_KEY, AXISCARE_API_KEY. Run the same command again after a crash, a failure or Ctrl-C: the sync
+    goes on where it stopped.
 
     \b
     syncfsm sync --source attio --sink sqlite:contacts.db --log sync.db
     """  # noqa: D301 - \b keeps click from wrapping the example
 
     def begin(engine: Engine[Contact]) -> Process:
-        wanted = {name: asked[name] for name in ("page_size", "order")}
+        order = asked["order"] or SOURCES.find(asked["source"]).orders[0]
+        wanted = {"page_size": asked["page_size"], "order": order}
         if fresh:
             return _start_anew(engine, asked["settings"], **wanted)
         return _take_up(engine, asked["settings"], **wanted)

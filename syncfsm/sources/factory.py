@@ -1,0 +1,70 @@
+"""What opens a source by its name: the door through which `syncfsm sync --source NAME` comes.
+
+A package offers one by an entry point of the group `syncfsm.sources`; docs/sources.md shows a whole one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+from syncfsm.contact import Contact
+from syncfsm.events import Order, Pagination, Value
+from syncfsm.plugins import Registry
+from syncfsm.sources.protocol import Source, Transform
+
+
+class SourceSettings(Value, frozen=True):
+    """What somebody asked for.
+
+    Attributes:
+        key: What the factory's `key_variable` holds; empty if that is not set.
+        base_url: Where the API is; `None` for where it usually is.
+        object: Which records; `None` for those that it is usually asked for.
+        companies: Whether to look up the names of companies, where that takes requests of its own.
+    """
+
+    key: str = ""
+    base_url: str | None = None
+    object: str | None = None
+    companies: bool = True
+
+
+@runtime_checkable
+class SourceFactory(Protocol):
+    """Opens sources of one kind."""
+
+    name: str
+    """What it is asked for by, and what the names of its sources begin with."""
+
+    description: str
+    """One line that says what it reads."""
+
+    key_variable: str
+    """The variable of the environment that holds its key; empty if it needs none. Let it end in `_API_KEY`:
+    such keys are refused among the arguments of commands."""
+
+    pagination: Pagination
+    """How its pages are asked for."""
+
+    orders: tuple[Order, ...]
+    """The orders that it has, the preferred one first."""
+
+    def open(self, settings: SourceSettings) -> Source:
+        """Open a source; nothing is asked of it yet.
+
+        Raises:
+            ConfigurationError: A setting is missing or cannot work.
+        """
+        ...
+
+    def transform(self, source: Any, settings: SourceSettings) -> Transform[Contact]:
+        """Return what makes contacts of the records of a source that `open` returned."""
+        ...
+
+
+SOURCES: Registry[SourceFactory] = Registry(
+    "source",
+    lambda factory: isinstance(factory, SourceFactory),
+    "name, description, key_variable, pagination, orders, open, transform",
+)
+"""The sources that are installed."""
