@@ -8,14 +8,17 @@ problem with a name, for whoever asks for what it offers and for nobody else.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any, Generic, Literal, TypeVar
 
-from syncfsm.errors import ConfigurationError
+from syncfsm.errors import ConfigurationError, SyncfsmError
 from syncfsm.events import Value
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 Kind = Literal["source", "sink"]
 
@@ -54,14 +57,12 @@ class Registry(Generic[T]):
 
     Args:
         kind: Which of the two.
-        needed: The attributes that what is offered must have.
-        is_fit: Tells whether it has them.
+        unfit: Says why something that is offered cannot be one of them; nothing if it can.
     """
 
-    def __init__(self, kind: Kind, is_fit: Callable[[Any], bool], needed: str) -> None:
+    def __init__(self, kind: Kind, unfit: Callable[[Any], str]) -> None:
         self._kind: Kind = kind
-        self._is_fit = is_fit
-        self._needed = needed
+        self._unfit = unfit
 
     def find(self, name: str) -> T:
         """Return what is offered by a name.
@@ -69,6 +70,28 @@ class Registry(Generic[T]):
         Raises:
             ConfigurationError: Nothing is, or it cannot be used; the message says which package brings it.
         """
+        return self._find(name)[0]
+
+    def use(self, name: str, how: Callable[[T], R]) -> R:
+        """Return what comes of using what is offered by a name, such as opening it.
+
+        Raises:
+            ConfigurationError: As with `find`; or another package's code failed, and the message says where.
+                What its error says is left out, since a key may be in it.
+        """
+        factory, package = self._find(name)
+        try:
+            return how(factory)
+        except SyncfsmError:
+            raise
+        except Exception as error:
+            if name in OWN[self._kind]:
+                raise
+            raise ConfigurationError(
+                f"the {self._kind} {name!r} of {package} cannot be used: {_where(error)}; {_MEND}"
+            ) from error
+
+    def _find(self, name: str) -> tuple[T, str]:
         plugin = self._own(name) or next((found for found in self.installed() if found.name == name), None)
         if plugin is None:
             raise ConfigurationError(
@@ -77,7 +100,7 @@ class Registry(Generic[T]):
             )
         if plugin.factory is None:
             raise ConfigurationError(f"the {self._kind} {name!r} of {plugin.package} {plugin.problem}")
-        return plugin.factory
+        return plugin.factory, plugin.package
 
     def names(self) -> list[str]:
         """Return the names of all, without loading any but our own."""
@@ -110,10 +133,11 @@ class Registry(Generic[T]):
             return _broken(point, f"cannot be used, since another package brings one of that name; {_MEND}")
         try:
             factory = point.load()
-        except Exception as error:  # noqa: BLE001 - what another package raises can be anything
+            unfit = self._unfit(factory)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - what another package raises can be anything
             return _broken(point, f"cannot be loaded: {type(error).__name__}: {error}; {_MEND}")
-        if not self._is_fit(factory):
-            return _broken(point, f"cannot be used: {point.value} has not all of {self._needed}; {_MEND}")
+        if unfit:
+            return _broken(point, f"cannot be used: {point.value} {unfit}; {_MEND}")
         return Plugin(name=point.name, package=package, factory=factory)
 
 
@@ -122,6 +146,27 @@ _MEND = "mend or uninstall that package"
 
 def _broken(point: EntryPoint, problem: str) -> Plugin[Any]:
     return Plugin(name=point.name, package=_package(point), factory=None, problem=problem)
+
+
+def _where(error: Exception) -> str:
+    """Return what kind of error it is, and the line of code that it came from."""
+    place = extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
+
+
+def unfit_words(factory: Any, protocol: type, needed: Sequence[str]) -> str:
+    """Return why something that is offered does not have what it takes; nothing if it does.
+
+    Args:
+        factory: What is offered.
+        protocol: What it is to be.
+        needed: The attributes of that.
+    """
+    if isinstance(factory, type):
+        return f"is a class; offer a value: {factory.__name__}()"
+    if not isinstance(factory, protocol):
+        return f"has not all of {', '.join(needed)}"
+    return ""
 
 
 def _package(point: EntryPoint) -> str:

@@ -26,6 +26,7 @@ from syncfsm.log import EventLog
 from syncfsm.machine import State
 from syncfsm.process import Process
 from syncfsm.readahead import READ_AHEAD, READ_AHEAD_MAX
+from syncfsm.sinks.factory import SINKS
 from syncfsm.sources.attio import BASE_URL
 from syncfsm.sources.factory import SOURCES, SourceSettings
 from syncfsm.summary import summary
@@ -139,10 +140,10 @@ def run(
         object=asked["object_"],
         companies=asked["companies"],
     )
-    source = factory.open(settings)
-    transform = factory.transform(source, settings)
-    secrets = (settings.key, *(os.environ.get(variable, "") for variable in KEY_VARIABLES))
+    source = SOURCES.use(asked["source"], lambda factory: factory.open(settings))
+    transform = SOURCES.use(asked["source"], lambda factory: factory.transform(source, settings))
     sink = open_asked(**asked)
+    secrets = (settings.key, *_keys_of_sinks(asked["sink_url"]))
     with metrics_served(metrics) as hooks:
         show = Show(secrets, verbose=verbose, is_live=not as_json and not verbose and sys.stderr.isatty())
         engine = Engine(
@@ -158,6 +159,11 @@ def run(
             return asyncio.run(_run(engine, partial(_begun, begin=begin, is_captured=asked["capture"])))
         finally:
             show.close()
+
+
+def _keys_of_sinks(sink_url: str) -> Iterator[str]:
+    variables = {*KEY_VARIABLES, SINKS.find(sink_url.partition(":")[0]).key_variable}
+    return (os.environ.get(variable, "") for variable in variables)
 
 
 async def _run(engine: Engine[Contact], begin: Begin) -> Process | None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from shlex import join
 
 from syncfsm import events as e
+from syncfsm.errors import ConfigurationError
 from syncfsm.explain.trouble import Ending
 from syncfsm.limits import LIMITS, advised
 from syncfsm.machine import State
 from syncfsm.process import Process
+from syncfsm.sinks.factory import SINKS
 from syncfsm.sources import attio, axiscare
+from syncfsm.sources.factory import SOURCES, SourceFactory
 
 SIMULATED = ".simulated"
 """Ends the host of every API that only a simulation knows."""
@@ -122,8 +125,7 @@ def _after_failure(process: Process, ending: Ending, log: Log) -> tuple[Step, ..
     words, flags = _BY_REASON.get(reason, (f"Mend the cause, {_MENDED}.", ()))
     words = words.format(variable=_key_variable(process))
     if process.order == "id" and flags == ("--order", "id"):
-        has_another = process.source.partition(":")[0] == attio.KIND
-        flags = ("--order", "newest") if has_another else ()
+        flags = _in_another_order(process)
     return (Step(words=words, command=_again(process, log, *flags)),)
 
 
@@ -152,13 +154,13 @@ def _again(process: Process, log: Log, *more: str, retry: bool = False) -> str:
     """Return the command that goes on with a process, or begins it anew; code where no command can."""
     kind, _, base_url = process.source.partition(":")
     is_retry = retry or process.mode == "rejects"
-    defaults = _SOURCES.get(kind)
-    if defaults is None or not _is_sink_of_the_cli(process.sink):
+    if kind not in SOURCES.names() or not _is_sink_of_the_cli(process.sink):
         return _in_code(is_retry, more)
+    defaults = _SOURCES.get(kind, _OTHERS)
     asked = dict(zip(more[::2], more[1::2], strict=True))
     flags = {
         "--source": kind,
-        "--base-url": base_url or attio.BASE_URL,
+        "--base-url": base_url,
         "--object": process.object,
         "--sink": process.sink,
         "--log": log.path,
@@ -172,20 +174,33 @@ def _again(process: Process, log: Log, *more: str, retry: bool = False) -> str:
     return join(("syncfsm", *command, *said, *(["--capture"] if log.is_captured else [])))
 
 
-def _key_variable(process: Process) -> str:
-    kind = process.source.partition(":")[0]
-    return {axiscare.KIND: axiscare.KEY_VARIABLE}.get(kind, attio.KEY_VARIABLE)
+def _factory(process: Process) -> SourceFactory | None:
+    """Return what opens the source of a process by its name, where that is installed."""
+    try:
+        return SOURCES.find(process.source.partition(":")[0])
+    except ConfigurationError:
+        return None
 
+
+def _key_variable(process: Process) -> str:
+    factory = _factory(process)
+    return (factory.key_variable if factory else "") or "the variable of its key"
+
+
+def _in_another_order(process: Process) -> tuple[str, ...]:
+    """Return how to ask for another order than by id, if the source has one or is not known."""
+    factory = _factory(process)
+    others = [order for order in factory.orders if order != "id"] if factory else ["newest"]
+    return ("--order", others[0]) if others else ()
+
+
+_OTHERS = {"--base-url": "", "--page-size": "50"}
+"""What need not be said of any source."""
 
 _SOURCES = {
-    # of each source that a command knows, what need not be said
-    attio.KIND: {
-        "--base-url": attio.BASE_URL,
-        "--object": "people",
-        "--page-size": "50",
-        "--order": "newest",
-    },
-    axiscare.KIND: {"--object": "clients", "--page-size": "50", "--order": "id"},
+    # what need not be said of ours
+    attio.KIND: {**_OTHERS, "--object": "people", "--order": "newest"},
+    axiscare.KIND: {**_OTHERS, "--object": "clients", "--order": "id"},
 }
 
 
@@ -205,7 +220,7 @@ def _in_code(is_retry: bool, more: tuple[str, ...]) -> str:
 
 def _is_sink_of_the_cli(sink: str) -> bool:
     kind, separator, _ = sink.partition(":")
-    return bool(separator) and kind in {"sqlite", "jsonl", "quo"}
+    return bool(separator) and kind in SINKS.names()
 
 
 assert set(_CALMER) < set(LIMITS), "each of them is a limit that can be raised"

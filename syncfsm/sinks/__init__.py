@@ -36,7 +36,7 @@ def open_sink(url: str, *, clock: Clock | None = None) -> Sink[Contact]:
         raise ConfigurationError(
             f"no sink is known as {_shown(url)}: use sqlite:contacts.db, jsonl:people.jsonl or quo:{brought}"
         )
-    return SINKS.find(kind).open(where, clock=clock)
+    return SINKS.use(kind, lambda factory: factory.open(where, clock=clock))
 
 
 def _shown(url: str) -> str:

@@ -5,11 +5,12 @@ A package offers one by an entry point of the group `syncfsm.sinks`; docs/source
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 from syncfsm.clock import Clock
 from syncfsm.contact import Contact
-from syncfsm.plugins import Registry
+from syncfsm.plugins import Registry, unfit_words
 from syncfsm.sinks.protocol import Sink
 
 
@@ -38,9 +39,7 @@ class SinkFactory(Protocol):
         ...
 
 
-SINKS: Registry[SinkFactory] = Registry(
-    "sink",
-    lambda factory: isinstance(factory, SinkFactory),
-    "name, description, key_variable, example, open",
-)
+_NEEDED = ("name", "description", "key_variable", "example", "open")
+
+SINKS: Registry[SinkFactory] = Registry("sink", partial(unfit_words, protocol=SinkFactory, needed=_NEEDED))
 """The sinks that are installed."""

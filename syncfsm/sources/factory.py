@@ -5,11 +5,11 @@ A package offers one by an entry point of the group `syncfsm.sources`; docs/sour
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, get_args, runtime_checkable
 
 from syncfsm.contact import Contact
 from syncfsm.events import Order, Pagination, Value
-from syncfsm.plugins import Registry
+from syncfsm.plugins import Registry, unfit_words
 from syncfsm.sources.protocol import Source, Transform
 
 
@@ -62,9 +62,19 @@ class SourceFactory(Protocol):
         ...
 
 
-SOURCES: Registry[SourceFactory] = Registry(
-    "source",
-    lambda factory: isinstance(factory, SourceFactory),
-    "name, description, key_variable, pagination, orders, open, transform",
-)
+_NEEDED = ("name", "description", "key_variable", "pagination", "orders", "open", "transform")
+
+
+def _unfit(factory: Any) -> str:
+    words = unfit_words(factory, SourceFactory, _NEEDED)
+    if words:
+        return words
+    if factory.pagination not in get_args(Pagination):
+        return f"has the pagination {factory.pagination!r}, and not one of {', '.join(get_args(Pagination))}"
+    if not factory.orders or not set(factory.orders) <= set(get_args(Order)):
+        return f"has the orders {factory.orders!r}, and not some of {', '.join(get_args(Order))}"
+    return ""
+
+
+SOURCES: Registry[SourceFactory] = Registry("source", _unfit)
 """The sources that are installed."""

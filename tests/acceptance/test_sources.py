@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from simulator.asgi import Reply, Scope
 from simulator.axiscare import FakeAxisCare
 from simulator.clock import EPOCH
 from simulator.numbered import FakeNumbered
+from simulator.plain import asking_with_a_key, json_reply
 from simulator.serve import served
 from simulator.world import World
 from tests.acceptance.conftest import KEY, Cli
@@ -119,6 +121,22 @@ BROKEN = {
     "is missing": ("nowhere:X", "", "cannot be loaded: ModuleNotFoundError"),
     "has no such name": ("broken_module:X", "Y = 1", "cannot be loaded: AttributeError"),
     "is something else": ("broken_module:X", "X = 1", "has not all of name, description"),
+    "ends Python": ("broken_module:X", "raise SystemExit(7)", "cannot be loaded: SystemExit: 7"),
+    "is a class": (
+        "broken_module:X",
+        "from acme_syncfsm import Acme as X",
+        "is a class; offer a value: Acme()",
+    ),
+    "has no such way to page": (
+        "broken_module:X",
+        "import acme_syncfsm as a\nX = a.Acme()\nX.pagination = 'pages'",
+        "has the pagination 'pages', and not one of offset, page, cursor",
+    ),
+    "has no such order": (
+        "broken_module:X",
+        "import acme_syncfsm as a\nX = a.Acme()\nX.orders = ('first',)",
+        "has the orders ('first',), and not some of newest, oldest, id",
+    ),
 }
 
 
@@ -137,6 +155,34 @@ def test_a_broken_package_is_named_with_its_problem_and_hurts_nobody_else(
     assert problem in out
     assert "Acme: its people." in out
     cli("sync", "--source", "acme", "--base-url", acme_url, "--sink", "jsonl:people.jsonl")
+
+
+TALKATIVE = """from acme_syncfsm import Acme
+class X(Acme):
+    def open(self, settings): raise TypeError(settings.key)
+X = X()
+"""
+
+
+def test_a_package_that_fails_when_it_is_used_is_named_without_what_it_said(cli: Cli, site: Path) -> None:
+    install_acme(site)
+    install(site, "broken", "[syncfsm.sources]\nbroken = broken_module:X\n", broken_module=TALKATIVE)
+    _, err = cli("sync", "--source", "broken", "--sink", "jsonl:x", status=2)
+    assert "the source 'broken' of broken 1.0 cannot be used: TypeError in broken_module.py, line 3" in err
+    assert KEY not in err
+
+
+async def refuse(_: Scope) -> Reply:
+    return json_reply({"message": "expired"}, 401)
+
+
+def test_what_comes_next_names_the_key_and_the_command_of_a_package(cli: Cli, site: Path) -> None:
+    install_acme(site)
+    with served(asking_with_a_key(refuse, None)) as url:
+        cli("sync", "--source", "acme", "--base-url", url, "--sink", "jsonl:people", status=1)
+    explained, _ = cli("explain", "sync.db", status=1)
+    assert "Set ACME_API_KEY to a key that the source accepts" in explained
+    assert f"syncfsm sync --source acme --base-url {url} --object people --sink jsonl:people" in explained
 
 
 def test_no_package_can_take_the_name_of_another(cli: Cli, site: Path) -> None:
