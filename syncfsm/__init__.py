@@ -37,6 +37,8 @@ from syncfsm.sinks.protocol import Sink, UpsertResult
 from syncfsm.sinks.quo.sink import QuoSink
 from syncfsm.sources.attio import AttioSource
 from syncfsm.sources.attio_people import AttioPeople
+from syncfsm.sources.axiscare import AxisCareClients, AxisCareSource
+from syncfsm.sources.numbered import NumberedApi, NumberedSource
 from syncfsm.sources.protocol import Page, Record, Source, Transform, Transformed
 from syncfsm.state import Progress
 
@@ -44,6 +46,8 @@ __all__ = [
     "ActiveSync",
     "AttioPeople",
     "AttioSource",
+    "AxisCareClients",
+    "AxisCareSource",
     "ConfigurationError",
     "Contact",
     "CorruptLog",
@@ -58,6 +62,8 @@ __all__ = [
     "LogNotFound",
     "LogUnwritable",
     "NotActive",
+    "NumberedApi",
+    "NumberedSource",
     "Options",
     "Page",
     "Process",

@@ -30,6 +30,7 @@ def sync(
     options: Options | None = None,
     deletes_missing: bool = False,
     hooks: Sequence[Hook] = (),
+    read_ahead: int = 1,
 ) -> Process:
     """Take up the unfinished sync or start a new one, run it to its end, and return its last state.
 
@@ -37,7 +38,7 @@ def sync(
     """
 
     async def run() -> Process:
-        async with Engine(log, source, sink, transform, hooks=hooks) as engine:
+        async with Engine(log, source, sink, transform, hooks=hooks, read_ahead=read_ahead) as engine:
             return await engine.sync(
                 mode=mode,
                 page_size=page_size,

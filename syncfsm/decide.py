@@ -83,13 +83,15 @@ class Checked(e.Value, frozen=True):
 
 
 class Fetched(e.Value, frozen=True):
-    """Rows came for a request. `as_of` is the instant they reflect; `is_total` as in `PageFetched`."""
+    """Rows came for a request; `as_of`, `is_total`, `total`, `next_token` as in `PageFetched`."""
 
     request: PageRequest
     rows: Sequence[Row]
     as_of: datetime
     elapsed_ms: int
     is_total: bool = True
+    total: int | None = None
+    next_token: str | None = None
 
 
 class Delivered(e.Value, frozen=True):
@@ -169,8 +171,14 @@ def decide(process: Process, outcome: Outcome) -> tuple[e.Event, ...]:
 
 
 def _page(process: Process, outcome: Fetched) -> e.Event:
-    rule = rule_of(process)
-    verdict = accept(process.paging, outcome.request, outcome.rows, rule, is_total=outcome.is_total)
+    verdict = accept(
+        process.paging,
+        outcome.request,
+        outcome.rows,
+        rule_of(process),
+        is_total=outcome.is_total,
+        next_token=outcome.next_token,
+    )
     match verdict:
         case Taken():
             return stalled(process) or _fetched(process, outcome, verdict)
@@ -204,6 +212,9 @@ def _fetched(process: Process, outcome: Fetched, taken: Taken) -> e.PageFetched:
         elapsed_ms=outcome.elapsed_ms,
         is_total=outcome.is_total,
         gone=taken.gone,
+        total=outcome.total,
+        token=request.token,
+        next_token=taken.next_token,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, assert_never
 
 from syncfsm import events as e
 from syncfsm.decide import Action, CheckSetup, DeliverPage, FetchPage, FinishSync
+from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.state import Progress
 
@@ -60,7 +61,7 @@ def action_words(process: Process, action: Action | None) -> str:
         case FetchPage(request=request) if request.record_ids:
             words = f"ask for {plural(request.limit, 'record')} by their ids"
         case FetchPage(request=request):
-            words = f"ask for {request.limit} rows from offset {request.offset}"
+            words = _request_words(process, request)
         case DeliverPage():
             words = f"deliver the {plural(len(action.record_ids), 'record')} of the page to the sink"
             words += f", and delete {len(action.gone):,}" if action.gone else ""
@@ -71,6 +72,24 @@ def action_words(process: Process, action: Action | None) -> str:
         case _:
             assert_never(action)
     return f"{words}, not before {time_words(action.not_before)}" if action.not_before else words
+
+
+def _request_words(process: Process, request: PageRequest) -> str:
+    match process.options.pagination:
+        case "offset":
+            return f"ask for {request.limit} rows from offset {request.offset}"
+        case "page":
+            return f"ask for page {request.number} of {request.limit} rows each"
+        case "cursor":
+            where = "that the last cursor leads to" if request.token else "that comes first"
+            return f"ask for the page {where}, of up to {request.limit} rows"
+
+
+def done_words(progress: Progress) -> str:
+    """Return how many records were taken, and of how many where the source says so: `50 of 1,234 records`."""
+    if progress.total is None:
+        return plural(progress.fetched, "record")
+    return f"{progress.fetched:,} of {plural(progress.total, 'record')}"
 
 
 def _started(event: e.SyncStarted) -> str:
@@ -96,12 +115,17 @@ def _what_began(event: e.SyncStarted) -> str:
 
 
 def _fetched(event: e.PageFetched) -> str:
-    words = f"{plural(event.count, 'row')} from offset {event.offset}, {len(event.record_ids)} of them new"
+    where = "after a cursor" if event.token else f"from offset {event.offset}"
+    words = f"{plural(event.count, 'row')} {where}, {len(event.record_ids)} of them new"
     words += f"; {plural(len(event.gone), 'record is', 'records are')} gone" if event.gone else ""
     if event.shift > 0:
         words += f"; {plural(event.shift, 'row')} before them had gone away"
     if event.shift < 0:
         words += f"; {plural(-event.shift, 'row')} had come before them"
+    if event.total is not None:
+        words += f"; {event.total:,} in all"
+    if event.next_token is not None:
+        return f"{words}; more after the next cursor"
     return words + (f"; more from {event.next_cursor}" if event.has_more else "; no more")
 
 

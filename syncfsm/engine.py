@@ -31,6 +31,7 @@ from syncfsm.missing import seen
 from syncfsm.modes import Modes, SyncMode
 from syncfsm.perform import Performer
 from syncfsm.process import Process
+from syncfsm.readahead import check_read_ahead
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.protocol import Source, Transform
 
@@ -50,9 +51,12 @@ class Engine(Modes, Generic[T]):
         hooks: Called after each event.
         meta: Written beside each event, for the embedding program's own use. No secrets.
         capture: Keep what the source answers in the log, for `rerun`: personal data. Events stay the same.
+        read_ahead: The most requests for pages under way at once, while `run` runs; `step` asks for one page
+            only. More than 1 is for sources that stand being asked again before they have answered. With
+            `capture` it is 1, since what comes is kept with the event that it led to.
 
     Raises:
-        ConfigurationError: The source cannot be captured.
+        ConfigurationError: The source cannot be captured, or `read_ahead` cannot work.
     """
 
     def __init__(
@@ -67,10 +71,18 @@ class Engine(Modes, Generic[T]):
         hooks: Sequence[lifecycle.Hook] = (),
         meta: Mapping[str, str] | None = None,
         capture: bool = False,
+        read_ahead: int = 1,
     ) -> None:
+        check_read_ahead(read_ahead)
         super().__init__(log, source, sink, clock=clock, rng=rng, hooks=hooks, meta=meta, capture=capture)
         self._performer = Performer(
-            source, sink, transform, clock=self.clock, rng=self._rng, seen=partial(seen, log)
+            source,
+            sink,
+            transform,
+            clock=self.clock,
+            rng=self._rng,
+            seen=partial(seen, log),
+            read_ahead=1 if capture else read_ahead,
         )
 
     async def __aenter__(self) -> Self:
@@ -85,6 +97,7 @@ class Engine(Modes, Generic[T]):
 
     async def aclose(self) -> None:
         """Close the source and the sink; the log belongs to the caller."""
+        await self._performer.drop()
         await self.source.aclose()
         await self.sink.aclose()
 
@@ -98,12 +111,16 @@ class Engine(Modes, Generic[T]):
             ConfigurationError: It is a process of another source object or sink.
         """
         process = self._load(process_id)
-        while (action := d.next_action(process)) is not None:
-            if action.not_before is None or self._is_due(action.not_before):
-                process = await self._step(process)
-            else:
-                await self._until(action.not_before)
-                process = self._load(process_id)  # somebody may have cancelled it meanwhile
+        try:
+            while (action := d.next_action(process)) is not None:
+                if action.not_before is None or self._is_due(action.not_before):
+                    process = await self._step(process, reads_ahead=True)
+                else:
+                    await self._performer.pause()  # nothing is asked for before its time
+                    await self._until(action.not_before)
+                    process = self._load(process_id)  # somebody may have cancelled it meanwhile
+        finally:
+            await self._performer.drop()
         return process
 
     async def step(self, process_id: str) -> Process:
@@ -138,12 +155,12 @@ class Engine(Modes, Generic[T]):
             process = await self.run(following.id)
         return process
 
-    async def _step(self, process: Process) -> Process:
+    async def _step(self, process: Process, *, reads_ahead: bool = False) -> Process:
         """Take turns until nothing is held in memory, so that a worker never fetches a page twice."""
         try:
             while (action := d.next_action(process)) is not None and self._is_due(action.not_before):
                 lifecycle.check_untouched(self.log, process)
-                outcome = await self._performer.perform(process, action)
+                outcome = await self._performer.perform(process, action, reads_ahead=reads_ahead)
                 process = self._commit(process, process.id, d.decide(process, outcome))
                 self._performer.hold(process, outcome)
                 if process.pending is None:

@@ -16,6 +16,7 @@ import msgspec
 Order = Literal["newest", "oldest", "id"]
 Mode = Literal["initial", "ongoing", "webhook", "rejects"]
 Termination = Literal["peek", "short_page"]
+Pagination = Literal["offset", "page", "cursor"]
 ResumeTo = Literal["INITIALIZING", "FETCHING"]
 ActionName = Literal["check", "fetch", "deliver", "finish"]
 
@@ -31,6 +32,8 @@ class Options(Value, frozen=True):
     """The rules and limits of one sync; written into its first event, so that a replay has them.
 
     Attributes:
+        pagination: How pages are asked for: by the `offset` of the first row, by the number of a `page` and
+            its size, or by the `cursor` that came with the page before.
         termination: `peek` asks for one more row than the page to see whether there is more;
             `short_page` takes a page with fewer rows than asked for as the end.
         confirm_end: Ask for the row after a short page before believing that it was the last.
@@ -42,6 +45,7 @@ class Options(Value, frozen=True):
         waiting_s_max: All waits of a sync together; past it, the sync fails, resumable.
         step_backs_max: Steps back for one page before the sync fails.
         stalled_rows_max: Rows that come without a new one among them before the sync fails.
+        stalled_pages_max: Pages in a row that a cursor leads to, without a new record, before the sync fails.
         reject_ratio_max: The error budget: the share of the people fetched that may be rejected.
         reject_min: Rejects that are always allowed, whatever their share.
         overlap_s: How far before the watermark an ongoing sync begins: a record may say that it was created
@@ -51,6 +55,7 @@ class Options(Value, frozen=True):
         missing_ratio_max: The share of a sink's contacts that one sync may delete since no page had them.
     """
 
+    pagination: Pagination = "offset"
     termination: Termination = "peek"
     confirm_end: bool = False
     limit_max: int = 500
@@ -60,6 +65,7 @@ class Options(Value, frozen=True):
     waiting_s_max: float = 3600.0
     step_backs_max: int = 32
     stalled_rows_max: int = 100_000
+    stalled_pages_max: int = 1000
     reject_ratio_max: float = 0.01
     reject_min: int = 10
     overlap_s: float = 300.0
@@ -153,6 +159,9 @@ class PageFetched(Event, frozen=True):
         elapsed_ms: How long the request took.
         is_total: Whether rows that share a sort key come in a fixed order.
         gone: Records asked for by their ids that the source has no more; the sink is to delete them.
+        total: The rows that the source says there are; null if it does not say.
+        token: The source's own cursor that this page was asked for with; null for the first, and by offset.
+        next_token: The source's own cursor of the next page.
     """
 
     cursor: int | None
@@ -172,6 +181,9 @@ class PageFetched(Event, frozen=True):
     elapsed_ms: int
     is_total: bool = True
     gone: tuple[str, ...] = ()
+    total: int | None = None
+    token: str | None = None
+    next_token: str | None = None
 
 
 class PageDelivered(Event, frozen=True):

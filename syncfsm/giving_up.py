@@ -29,11 +29,25 @@ def out_of_budget(process: Process, action: e.ActionName, failure: Failure, spen
 
 
 def stalled(process: Process) -> e.SyncFailed | None:
-    """Return the end by rows that come without a new one among them, if there were too many."""
+    """Return the end by rows or pages that come without a new record, if there were too many."""
+    if process.options.pagination == "cursor":
+        return _goes_round(process)
     rows = process.paging.stalled_rows
     if rows <= process.options.stalled_rows_max:
         return None
     return _too_fast(process, "stalled_rows_max", f"{rows} rows came without a new one")
+
+
+def _goes_round(process: Process) -> e.SyncFailed | None:
+    """Return the end by cursors that lead to nothing new, in a circle or for ever."""
+    pages = process.paging.stalled_pages
+    if pages <= process.options.stalled_pages_max:
+        return None
+    error = (
+        f"{pages} pages in a row had no new record: the cursors of {process.source} lead in a circle, or "
+        f"past records of other kinds. {advice(process.options, 'stalled_pages_max')}"
+    )
+    return _failed(process, "fetch", "stalled_pages_max", error)
 
 
 def never_anchored(process: Process) -> e.SyncFailed | None:
@@ -54,10 +68,12 @@ def _too_fast(process: Process, limit: str, what: str) -> e.SyncFailed:
 
 def unsafe(process: Process, verdict: Unsafe) -> e.SyncFailed:
     """Return the end by rows among which the page rule cannot hold."""
-    error = (
-        f"{process.source} {verdict.what}; going on could lose records. Start anew with another order, "
-        "for instance 'id'."
+    anew = (
+        "Start anew"
+        if process.options.pagination == "cursor"
+        else "Start anew with another order, for instance 'id'"
     )
+    error = f"{process.source} {verdict.what}; going on could lose records. {anew}."
     return _failed(process, "fetch", verdict.reason, error, resumable=False)
 
 

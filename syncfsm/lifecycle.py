@@ -14,6 +14,7 @@ from syncfsm.limits import check_limits
 from syncfsm.log.protocol import EventLog
 from syncfsm.machine import State
 from syncfsm.process import Process, fold
+from syncfsm.windows import NUMBERED_LIMIT_MIN
 
 CONFLICTS_MAX = 10
 """Appends that a cancellation may lose to a busy worker before it gives up."""
@@ -175,10 +176,24 @@ def cancel(
 
 def _check(page_size: int, options: e.Options) -> None:
     check_limits(options)
-    is_plain = options.termination == "short_page"
-    least, most = (2, options.limit_max) if is_plain else (1, options.limit_max - 1)
+    _check_pagination(options)
+    is_peeked = options.termination == "peek" and options.pagination != "cursor"
+    most = options.limit_max - is_peeked
+    least = 2 if options.termination == "short_page" else 1
     if not least <= page_size <= most:
         raise ConfigurationError(
             f"page size {page_size} cannot work: choose {least} to {most} (the source gives at most "
-            f"{options.limit_max} rows for one request{'' if is_plain else ', and one is the peek'})"
+            f"{options.limit_max} rows for one request{', and one is the peek' if is_peeked else ''})"
+        )
+
+
+def _check_pagination(options: e.Options) -> None:
+    if options.pagination != "offset" and options.termination == "short_page":
+        raise ConfigurationError(
+            f"termination='short_page' goes with offsets, not with {options.pagination}s"
+        )
+    if options.pagination == "page" and options.limit_max < NUMBERED_LIMIT_MIN:
+        raise ConfigurationError(
+            f"limit_max={options.limit_max} cannot work: pages with numbers are asked for in sizes up to "
+            f"{NUMBERED_LIMIT_MIN} or more, or rows that move could be lost"
         )

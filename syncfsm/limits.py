@@ -26,6 +26,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "waiting_s_max": (0, _YEAR_S),
     "step_backs_max": (0, _COUNT_MAX),
     "stalled_rows_max": (0, _COUNT_MAX),
+    "stalled_pages_max": (0, _COUNT_MAX),
     "reject_ratio_max": (0, 1),
     "reject_min": (0, _COUNT_MAX),
     "overlap_s": (0, _YEAR_S),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from syncfsm.events import FrontierMark, Order, Reject, Value
+from syncfsm.events import FrontierMark, Order, Pagination, Reject, Value
 
 
 class Row(Protocol):
@@ -31,7 +31,9 @@ class PageRequest(Value, frozen=True):
     """One request for rows: `limit` of them from `offset`, in `order`. `cursor` is the frontier's place.
 
     With `record_ids`, those records only, in any order: `offset` is then the place in the list that they are
-    from, which the source need not know, and `limit` is their number.
+    from, which the source need not know, and `limit` is their number. By pages with numbers, `offset` is a
+    multiple of `limit`. By cursors, `token` is the one that came with the page before, and `offset` counts
+    the rows taken.
 
     With `since`, only records created since then; with `changed_by`, an attribute that says when a record
     last changed, only those changed since then, and in the order of that attribute.
@@ -44,6 +46,13 @@ class PageRequest(Value, frozen=True):
     record_ids: tuple[str, ...] = ()
     since: datetime | None = None
     changed_by: str | None = None
+    token: str | None = None
+
+    @property
+    def number(self) -> int:
+        """The number of the page of `limit` rows that begins at `offset`, counted from 1."""
+        assert self.offset % self.limit == 0, "a page with a number begins where whole pages end"
+        return self.offset // self.limit + 1
 
 
 class Taken(Value, frozen=True):
@@ -58,6 +67,7 @@ class Taken(Value, frozen=True):
     margin: int
     shift: int
     gone: tuple[str, ...] = ()
+    next_token: str | None = None
 
 
 class Shifted(Value, frozen=True):
@@ -92,11 +102,10 @@ class Rule(Value, frozen=True):
     limit_max: int  # the page size where a short page is the end, which leaves no room for a peek
     confirm_end: bool
     record_ids: tuple[str, ...] = ()  # the only records to ask for; empty where it is not known which
-    deletes_gone: bool = (
-        False  # whether the sink deletes those of them that do not come; else they are rejected
-    )
+    deletes_gone: bool = False  # whether the sink deletes those that do not come; else they are rejected
     since: datetime | None = None
     changed_by: str | None = None
+    pagination: Pagination = "offset"
 
     def is_before(self, key: str, other: str) -> bool:
         """Whether a row with `key` comes before one with `other`."""

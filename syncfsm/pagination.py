@@ -21,21 +21,26 @@ Offsets are counted in rows as they were when the page came: `cursor` is always 
 
 Where the key is one that changes, as the time of the last change does, a row that changes meanwhile moves to
 the newest end and may be missed; its change is then later than the first request, so that the next ongoing
-sync brings it. Records asked for by their ids have a simpler rule: `listing.py`.
+sync brings it.
+
+Pages that have numbers are such windows too, if their size may change: `windows.py`. Simpler rules are for
+records asked for by their ids (`listing.py`), and for sources whose pages name the next one (`cursors.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 from msgspec.structs import replace
 
-from syncfsm.events import FrontierMark, Reject
+from syncfsm.cursors import accept_by_cursor, plan_by_cursor
+from syncfsm.events import FrontierMark
 from syncfsm.listing import accept_listed, plan_listed
 from syncfsm.pages import PageRequest, Row, Rule, Shifted, Taken, Unsafe, Verdict
 from syncfsm.process import Process
+from syncfsm.rows import first_disorder, fresh_rows, is_seen, mark_of, rejects_of
 from syncfsm.state import Frontier, Paging
+from syncfsm.windows import Window, reaches_past, window
 
 
 def rule_of(process: Process) -> Rule:
@@ -51,6 +56,7 @@ def rule_of(process: Process) -> Rule:
         deletes_gone=process.mode == "webhook",
         since=process.since,
         changed_by=process.changed_by,
+        pagination=options.pagination,
     )
 
 
@@ -58,9 +64,9 @@ def plan(paging: Paging, rule: Rule) -> PageRequest:
     """Return the next request."""
     if rule.record_ids:
         return plan_listed(paging, rule)
-    back = paging.step_back or _overlap(paging, rule)
-    offset = max(0, paging.offset - back)
-    limit = min(rule.limit_max, paging.offset - offset + rule.page_size + 1)
+    if rule.pagination == "cursor":
+        return plan_by_cursor(paging, rule)
+    offset, limit = _window(paging, rule)
     return PageRequest(
         cursor=paging.cursor,
         offset=offset,
@@ -71,12 +77,28 @@ def plan(paging: Paging, rule: Rule) -> PageRequest:
     )
 
 
+def _window(paging: Paging, rule: Rule) -> Window:
+    """Return the rows to ask for; without a margin where none is wide enough for it and a row more."""
+    place = paging.offset
+    if paging.step_back:
+        return window(place, paging.step_back, rule)
+    back = _overlap(paging, rule)
+    return window(place, back if reaches_past(place, back, rule) else _anchor(paging), rule)
+
+
 def _overlap(paging: Paging, rule: Rule) -> int:
     """Return how many rows before the cursor to ask for again."""
+    back = _anchor(paging)
     if paging.is_total:
-        return max(paging.margin, 0 if paging.peek else 1)
-    back = _tied(paging.frontier) + 1
+        return max(paging.margin, back)
     return back + min(paging.margin, (rule.limit_max - back) // 2)
+
+
+def _anchor(paging: Paging) -> int:
+    """Return how many rows before the cursor a page must hold to be anchored, while nothing moves."""
+    if paging.is_total:
+        return 0 if paging.peek else 1
+    return _tied(paging.frontier) + 1
 
 
 def _tied(frontier: Frontier | None) -> int:
@@ -85,20 +107,28 @@ def _tied(frontier: Frontier | None) -> int:
 
 
 def accept(
-    paging: Paging, request: PageRequest, rows: Sequence[Row], rule: Rule, *, is_total: bool = True
+    paging: Paging,
+    request: PageRequest,
+    rows: Sequence[Row],
+    rule: Rule,
+    *,
+    is_total: bool = True,
+    next_token: str | None = None,
 ) -> Verdict:
     """Return what to do with the rows that answered `request`.
 
     `is_total` says whether these rows, where they tie, came in a fixed order; all rows before must have, too.
+    `next_token` is the cursor that came with them.
     """
     if request.record_ids:
         return accept_listed(request, rows, rule)
+    if rule.pagination == "cursor":
+        return accept_by_cursor(paging, request, rows, rule, next_token)
     paging = replace(paging, is_total=paging.is_total and is_total)
-    placed = [row for row in rows if row.id and row.key]
-    disorder = _first_disorder(placed, rule)
+    disorder = first_disorder(rows, rule)
     if disorder is not None:
         return disorder
-    first = placed[0] if placed else None
+    first = next((row for row in rows if row.id and row.key), None)
     if not _is_anchored(paging, request, first, rule):
         back = paging.offset - request.offset
         return Shifted(
@@ -110,14 +140,6 @@ def accept(
     return _doubt(paging, taken, rule) or taken
 
 
-def _first_disorder(placed: Sequence[Row], rule: Rule) -> Unsafe | None:
-    for row, following in pairwise(placed):
-        if rule.is_before(following.key, row.key):
-            what = f"returned {row.id} before {following.id}, which is not the order asked for ({rule.order})"
-            return Unsafe(reason="unordered", what=what)
-    return None
-
-
 def _doubt(paging: Paging, taken: Taken, rule: Rule) -> Unsafe | None:
     """Return why the next page could not be trusted, where rows that tie have no fixed order."""
     if paging.is_total or taken.next_cursor is None:
@@ -125,7 +147,7 @@ def _doubt(paging: Paging, taken: Taken, rule: Rule) -> Unsafe | None:
     if rule.confirm_end:
         return _shuffled("it may cut them short anywhere (confirm_end)")
     tied = _tied_after(paging.frontier, taken.frontier)
-    if min(taken.next_cursor, tied + 1) < rule.limit_max:
+    if reaches_past(taken.next_cursor, tied + 1, rule):
         return None
     return _shuffled(f"{tied} of one key are too many for one request (limit_max {rule.limit_max})")
 
@@ -149,17 +171,11 @@ def _is_anchored(paging: Paging, request: PageRequest, first: Row | None, rule: 
         return False
     if not paging.is_total:
         return paging.frontier is not None and rule.is_before(first.key, paging.frontier.key)
-    return first.id == paging.peek or _is_seen(first, paging.frontier, rule)
-
-
-def _is_seen(row: Row, frontier: Frontier | None, rule: Rule) -> bool:
-    if frontier is None:
-        return False
-    return rule.is_before(row.key, frontier.key) or (row.key == frontier.key and row.id in frontier.ids)
+    return first.id == paging.peek or is_seen(first, paging.frontier, rule)
 
 
 def _take(paging: Paging, request: PageRequest, rows: Sequence[Row], rule: Rule) -> Taken:
-    fresh = _fresh(paging.frontier, rows, rule)
+    fresh = fresh_rows(paging.frontier, rows, rule)
     is_full = len(rows) >= request.limit
     count = min(rule.page_size, len(fresh))
     taken = [rows[index] for index in fresh[:count]]
@@ -168,32 +184,14 @@ def _take(paging: Paging, request: PageRequest, rows: Sequence[Row], rule: Rule)
     shift = _shift(paging, request, fresh, rows)
     return Taken(
         record_ids=tuple(row.id for row in taken if not row.problem),
-        malformed=tuple(_reject(row) for row in taken if row.problem),
-        frontier=_mark(taken),
+        malformed=rejects_of(taken),
+        frontier=mark_of(taken),
         peek=(rows[fresh[count]].id or None) if has_peek and paging.is_total else None,
         has_more=has_more,
         next_cursor=(request.offset + _place(paging, fresh, count, rows)) if has_more else None,
         margin=_margin(paging.margin, shift, rule) if is_full or has_peek else 0,
         shift=shift,
     )
-
-
-def _fresh(frontier: Frontier | None, rows: Sequence[Row], rule: Rule) -> list[int]:
-    """Return the places of the rows not taken before, each id once.
-
-    A row without id or key has no place in the order; it counts as seen if a seen row comes after it.
-    """
-    fresh: list[int] = []
-    ids: set[str] = set()
-    for index, row in enumerate(rows):
-        if not (row.id and row.key):
-            fresh.append(index)
-        elif _is_seen(row, frontier, rule):
-            fresh = [known for known in fresh if rows[known].id and rows[known].key]
-        elif row.id not in ids:
-            ids.add(row.id)
-            fresh.append(index)
-    return fresh
 
 
 def _may_go_on(rows: Sequence[Row], fresh: Sequence[int]) -> bool:
@@ -223,16 +221,3 @@ def _margin(margin: int, shift: int, rule: Rule) -> int:
     """Return twice the last shift, or one row less than before, within a page and the source's limit."""
     ceiling = min(rule.page_size, rule.limit_max // 2)
     return max(0, min(ceiling, max(2 * shift, margin - 1)))
-
-
-def _mark(taken: Sequence[Row]) -> FrontierMark | None:
-    """Return the sort key of the last row taken, with the ids taken here that share it."""
-    placed = [row for row in taken if row.id and row.key]
-    if not placed:
-        return None
-    key = placed[-1].key
-    return FrontierMark(key=key, ids=tuple(row.id for row in placed if row.key == key))
-
-
-def _reject(row: Row) -> Reject:
-    return Reject(record_id=row.id, reason=row.problem)

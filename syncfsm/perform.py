@@ -8,7 +8,7 @@ again; the state machine does not know the difference. What was to be deleted is
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar, assert_never
 
@@ -16,9 +16,11 @@ from syncfsm import decide as d
 from syncfsm import events as e
 from syncfsm.clock import Clock
 from syncfsm.failure import Failure
+from syncfsm.foresight import foresee
 from syncfsm.missing import Seen, undeletable
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process
+from syncfsm.readahead import ReadAhead
 from syncfsm.sinks.protocol import Sink, deleting, listing
 from syncfsm.sources.protocol import Record, Source, Transform
 
@@ -34,7 +36,11 @@ class Deletion(e.Value, frozen=True):
 
 
 class Performer(Generic[T]):
-    """Does to one source and one sink what the actions say. `seen` tells what a process saw of the source."""
+    """Does to one source and one sink what the actions say.
+
+    `seen` tells what a process saw of the source; `read_ahead` is how many requests may be under way at once,
+    where pages are read ahead.
+    """
 
     def __init__(
         self,
@@ -45,6 +51,7 @@ class Performer(Generic[T]):
         clock: Clock,
         rng: random.Random,
         seen: Callable[[Process], Seen],
+        read_ahead: int = 1,
     ) -> None:
         self._source = source
         self._sink = sink
@@ -53,15 +60,22 @@ class Performer(Generic[T]):
         self._rng = rng
         self._seen = seen
         self._kind: str = getattr(source, "kind", source.name)
+        self._read_ahead = read_ahead
+        self._pages = ReadAhead(source, read_ahead)
         self._held: tuple[e.PageFetched, tuple[Record, ...]] | None = None
 
-    async def perform(self, process: Process, action: d.Action) -> d.Outcome:
-        """Perform an action; what the world does wrong is an outcome too."""
+    async def perform(self, process: Process, action: d.Action, *, reads_ahead: bool = False) -> d.Outcome:
+        """Perform an action; what the world does wrong is an outcome too.
+
+        With `reads_ahead`, pages that will be needed soon may be asked for as well: call `pause` before
+        waiting, and `drop` at the end.
+        """
         match action:
             case d.CheckSetup():
                 return await self._check()
             case d.FetchPage():
-                return await self._fetch(action.request)
+                following = foresee(process, self._read_ahead - 1) if reads_ahead else ()
+                return await self._fetch(action.request, following)
             case d.DeliverPage():
                 records = self._held_records(process)
                 if records is None:
@@ -81,9 +95,17 @@ class Performer(Generic[T]):
             found |= seen
         return d.Checked(found=found)
 
-    async def _fetch(self, request: PageRequest) -> d.Outcome:
+    async def pause(self) -> None:
+        """Let nothing be asked for until the next page is."""
+        await self._pages.pause()
+
+    async def drop(self) -> None:
+        """Give up what was asked for ahead."""
+        await self._pages.drop()
+
+    async def _fetch(self, request: PageRequest, following: Sequence[PageRequest] = ()) -> d.Outcome:
         began = self._clock.now()
-        page = await self._source.fetch(request)
+        page = await self._pages.fetch(request, following)
         if isinstance(page, Failure):
             return self._failed("fetch", page)
         return d.Fetched(
@@ -92,6 +114,8 @@ class Performer(Generic[T]):
             as_of=page.as_of,
             elapsed_ms=self._elapsed_ms(began),
             is_total=page.is_total,
+            total=page.total,
+            next_token=page.next_token,
         )
 
     async def _deliver(self, records: tuple[Record, ...], gone: tuple[str, ...]) -> d.Outcome:

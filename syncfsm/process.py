@@ -151,7 +151,10 @@ def _fetching_began(process: Process, event: e.FetchingBegan) -> Process:
 def _page_fetched(process: Process, event: e.PageFetched) -> Process:
     if process.record_ids:  # a few records say nothing of the rest
         return replace(process, pending=event)
-    return replace(process, pending=event, watermark=process.watermark or event.as_of)
+    progress = process.progress
+    if event.total is not None and event.total != progress.total:
+        progress = replace(progress, total=event.total)
+    return replace(process, pending=event, progress=progress, watermark=process.watermark or event.as_of)
 
 
 def _page_delivered(process: Process, event: e.PageDelivered) -> Process:
@@ -168,14 +171,17 @@ def _page_delivered(process: Process, event: e.PageDelivered) -> Process:
 
 
 def _advance(paging: Paging, page: e.PageFetched) -> Paging:
+    gets_on = _gets_on(paging, page)
     return Paging(
         offset=paging.offset if page.next_cursor is None else page.next_cursor,
         frontier=_frontier(paging.frontier, page),
         peek=page.peek,
         margin=page.margin,
-        stalled_rows=0 if _gets_on(paging, page) else paging.stalled_rows + page.count,
+        stalled_rows=0 if gets_on else paging.stalled_rows + page.count,
         has_more=page.has_more,
         is_total=paging.is_total and page.is_total,
+        token=page.next_token,
+        stalled_pages=0 if gets_on else paging.stalled_pages + 1,
     )
 
 
@@ -268,7 +274,7 @@ def _sync_resumed(process: Process, event: e.SyncResumed) -> Process:
         pending=None,
         page_size=event.page_size or process.page_size,
         options=event.options or process.options,
-        paging=replace(process.paging, step_back=0, step_backs=0, stalled_rows=0),
+        paging=replace(process.paging, step_back=0, step_backs=0, stalled_rows=0, stalled_pages=0),
         budget_from=process.progress,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from syncfsm import events as e
 from syncfsm import lifecycle
@@ -92,6 +92,8 @@ class Processes:
         )
 
     def _start(self, *, options: e.Options | None, notices: Sequence[int] = (), **wanted: Any) -> Process:
+        if not wanted.get("record_ids"):  # which come in any order
+            _check_order(self.source, wanted["order"])
         started = lifecycle.started(
             source=self.source.name,
             object_=self.source.object,
@@ -165,6 +167,14 @@ class Processes:
             hooks=self._hooks,
             recorder=self._recorder,
             notices=notices,
+        )
+
+
+def _check_order(source: Source, order: e.Order) -> None:
+    orders: Sequence[e.Order] = getattr(source, "orders", get_args(e.Order))
+    if order not in orders:
+        raise ConfigurationError(
+            f"{source.name} cannot give its records in the order {order!r}: choose {' or '.join(orders)}"
         )
 
 

@@ -29,6 +29,8 @@ class Paging(e.Value, frozen=True):
         stalled_rows: Rows that came since the last new one.
         has_more: Whether there is a next page.
         is_total: Whether rows that share a sort key came in a fixed order on every page.
+        token: The source's own cursor of the next page, where it has cursors.
+        stalled_pages: Pages since the last new record.
     """
 
     offset: int = 0
@@ -40,6 +42,8 @@ class Paging(e.Value, frozen=True):
     stalled_rows: int = 0
     has_more: bool = True
     is_total: bool = True
+    token: str | None = None
+    stalled_pages: int = 0
 
     @property
     def cursor(self) -> int | None:
@@ -67,7 +71,7 @@ class FailureReason(e.Value, frozen=True):
 
 
 class Progress(e.Value, frozen=True):
-    """The totals, which grow with each page delivered."""
+    """The totals, which grow with each page delivered. `total` is what the source said there is in all."""
 
     pages: int = 0
     fetched: int = 0
@@ -84,6 +88,7 @@ class Progress(e.Value, frozen=True):
     left_out: dict[str, int] = field(default_factory=dict)
     deleted: int = 0
     missing: int = 0
+    total: int | None = None
 
     @property
     def delivered(self) -> int:

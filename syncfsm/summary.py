@@ -23,6 +23,7 @@ def summary(process: Process) -> dict[str, Any]:
         "sink": process.sink,
         "pages": progress.pages,
         "fetched": progress.fetched,
+        "total": progress.total,
         "delivered": progress.delivered,
         "created": progress.created,
         "updated": progress.updated,

@@ -40,6 +40,8 @@ class PureSync:
     ) -> None:
         self.answer = answer
         self.is_total = is_total
+        self.next_token: str | None = None  # the cursor that comes with the answer
+        self.total: int | None = None  # the total that comes with it
         self.at = EPOCH
         self.requests: list[PageRequest] = []
         self.recorded: list[e.Recorded] = []
@@ -91,7 +93,15 @@ class PureSync:
         answer = self.answer(request)
         if isinstance(answer, Failure):
             return d.Failed(action="fetch", failure=answer, at=self.at, chance=0.5)
-        return d.Fetched(request=request, rows=answer, as_of=self.at, elapsed_ms=1, is_total=self.is_total)
+        return d.Fetched(
+            request=request,
+            rows=answer,
+            as_of=self.at,
+            elapsed_ms=1,
+            is_total=self.is_total,
+            next_token=self.next_token,
+            total=self.total,
+        )
 
     def _append(self, process: Process | None, events: Sequence[e.Event]) -> Process:
         version = process.version if process else 0

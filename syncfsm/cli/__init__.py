@@ -22,6 +22,7 @@ _COMMANDS = {
     "rerun": ("rerun", "rerun"),
     "simulate": ("simulate", "simulate"),
     "serve": ("serve", "serve"),
+    "sources": ("sources", "sources"),
     "log": ("log", "log"),
     "explain": ("explain", "explain"),
     "top": ("top", "top"),
@@ -77,7 +78,7 @@ class _LazyGroup(click.Group):
 
 
 _HELP = {
-    "sync": "Sync the people of an Attio workspace into a sink.",
+    "sync": "Sync the people of a CRM, such as Attio, into a sink.",
     "check": "Say what a sync would find and do, and write nothing.",
     "watch": "Sync again and again: all records once, then those that are new.",
     "webhooks": "Receive webhooks, and sync the records that they tell of.",
@@ -85,6 +86,7 @@ _HELP = {
     "rerun": "Run a captured sync through again, without network or key.",
     "simulate": "Run a sync in virtual time, against a fake Attio, under faults.",
     "serve": "Serve the fake Attio and the fake Quo over HTTP on this machine.",
+    "sources": "List the sources and sinks that are installed.",
     "explain": "Say what became of a sync, why, and what to do next.",
     "replay": "Step through a process: what happened, what it changed, what came next.",
     "diff": "Show where two processes part, and why.",

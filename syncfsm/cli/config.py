@@ -14,7 +14,7 @@ from syncfsm.cli.config_file import (
     FILE_NAME,
     FILE_VARIABLE,
     KEY_VARIABLES,
-    SOURCES,
+    SOURCES_TABLE,
     ConfigFile,
     looks_secret,
     nearest,
@@ -25,7 +25,6 @@ from syncfsm.cli.naming import (
     group_of,
     options_of,
     path_of,
-    source_names,
     table_names,
     variable_of,
     variables_of,
@@ -41,6 +40,7 @@ from syncfsm.cli.settings import (
     variable_set,
 )
 from syncfsm.errors import ConfigurationError
+from syncfsm.sources.factory import SOURCES
 
 _NOT_SHOWN = "(set, not shown)"
 _USER, _QUERY = re.compile(r"//[^/\s]*@"), re.compile(r"\?.*")
@@ -76,7 +76,7 @@ def show(*, words: tuple[str, ...], as_json: bool) -> None:
     settings = dict(_settings(_context(root, name), flags, file))
     shown = {"file": file.name or None, "command": name, "settings": settings}
     if "source" in settings:
-        shown |= _of_sources(root)
+        shown |= _of_sources()
     print_json(shown) if as_json else _print(shown)
     for variable in _unknown_variables(root):
         click.echo(variable, err=True)
@@ -146,9 +146,9 @@ def _shown(name: str, value: Any) -> Any:
     return _QUERY.sub("?…", _USER.sub("//…@", value)) if isinstance(value, str) else value
 
 
-def _of_sources(root: click.Context) -> dict[str, Any]:
+def _of_sources() -> dict[str, Any]:
     """Return which sources are switched off, and which keys there are."""
-    switches = {source: switched_off(source) for source in source_names(root)}
+    switches = {source: switched_off(source) for source in SOURCES.names()}
     return {
         "sources": {source: {"enabled": by is None, "where": by} for source, by in switches.items()},
         "keys": {variable: bool(os.environ.get(variable)) for variable in KEY_VARIABLES},
@@ -159,7 +159,7 @@ def _print(shown: dict[str, Any]) -> None:
     click.echo(f"syncfsm {shown['command']}, with {shown['file'] or f'no {FILE_NAME}'}")
     rows = [(name, _words(setting["value"]), _where(setting)) for name, setting in shown["settings"].items()]
     rows += [
-        (f"{SOURCES}.{source}.enabled", _words(said["enabled"]), said["where"] or "default")
+        (f"{SOURCES_TABLE}.{source}.enabled", _words(said["enabled"]), said["where"] or "default")
         for source, said in shown.get("sources", {}).items()
     ]
     rows += [
@@ -185,7 +185,7 @@ def _words(value: Any) -> str:
 
 def _unknown_variables(root: click.Context) -> Iterator[str]:
     """Say which variables look like settings and are none."""
-    known = {FILE_VARIABLE, *(variable_of(SOURCES, source, "enabled") for source in source_names(root))}
+    known = {FILE_VARIABLE, *(variable_of(SOURCES_TABLE, source, "enabled") for source in SOURCES.names())}
     for table in table_names(root):
         context = _context(root, table)
         for name in options_of(context.command):

@@ -20,18 +20,18 @@ import msgspec
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside import holds
 from syncfsm.sinks.quo import api as quo
-from syncfsm.sources.attio import KEY_VARIABLE
+from syncfsm.sources import attio, axiscare
 
 FILE_NAME = "syncfsm.toml"
 FILE_VARIABLE = "SYNCFSM_CONFIG"
-SOURCES = "sources"
+SOURCES_TABLE = "sources"
 FILE_BYTES_MAX = 1_000_000
 NAMES_SHOWN_MAX = 30
 
-KEY_VARIABLES = (KEY_VARIABLE, quo.KEY_VARIABLE, quo.PARTNER_KEY_VARIABLE)
+KEY_VARIABLES = (attio.KEY_VARIABLE, axiscare.KEY_VARIABLE, quo.KEY_VARIABLE, quo.PARTNER_KEY_VARIABLE)
 """The variables from which syncfsm takes keys."""
 
-_KEY_ENDINGS = ("_API_KEY", "_PARTNER_KEY")
+_KEY_ENDINGS = ("_API_KEY", "_PARTNER_KEY", "_WEBHOOK_SECRET")
 
 _SECRET_WORDS = {
     "apikey", "auth", "authorization", "bearer", "credential", "credentials", "key", "keys", "passphrase",

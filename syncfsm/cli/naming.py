@@ -82,15 +82,6 @@ def shared_names(root: click.Context) -> list[str]:
     return list(dict.fromkeys(key for command in commands if command for key in options_of(command)))
 
 
-def source_names(root: click.Context) -> list[str]:
-    """Return the sources there are."""
-    command = command_at(root, "sync")
-    assert command is not None, "there is a command that syncs"
-    type_ = options_of(command)["source"].type
-    assert isinstance(type_, click.Choice), "a source is one of a list"
-    return list(map(str, type_.choices))
-
-
 def group_of(root: click.Context) -> click.Group:
     """Return the group that a context is of."""
     assert isinstance(root.command, click.Group), "the commands are in a group"

@@ -12,7 +12,7 @@ from msgspec import to_builtins
 
 from syncfsm.cli.apart import check_sink_file
 from syncfsm.cli.output import FAILED, Command, print_json
-from syncfsm.cli.running import limits, make_engine, off_words, sync_options
+from syncfsm.cli.running import limits, make_engine, off_words, order_asked, sync_options
 from syncfsm.cli.settings import switched_off
 from syncfsm.cli.sync import beginning, beginning_options
 from syncfsm.describe import duration, plural, time_words
@@ -91,21 +91,21 @@ def check(*, log_path: str, as_json: bool, **asked: Any) -> None:
     sys.exit(0 if seen.could_start else FAILED)
 
 
-async def _look(log: RehearsedLog, *, source: str, **asked: Any) -> _Seen:
+async def _look(log: RehearsedLog, **asked: Any) -> _Seen:
     async with make_engine(log, (), **asked) as engine:
         active = engine.active()
         options = limits(engine, None, asked["settings"]) or engine.source.options
-        wanted = {"page_size": asked["page_size"], "order": asked["order"]}
+        wanted = {"page_size": asked["page_size"], "order": order_asked(**asked)}
         begin = beginning(say=lambda _words: None, **asked)
         flight = await preflight(engine, begin, options=options, **wanted)
-    by = switched_off(source)
+    by = switched_off(asked["source"])
     return _Seen(
         flight=flight,
         log=log.path,
         log_is_new=log.is_new,
         log_problem=_log_problem(log),
         cancels=active.id if active and asked["fresh"] else None,
-        off=off_words(source, by) if by else None,
+        off=off_words(asked["source"], by) if by else None,
         object=engine.source.object,
         options=flight.process.options if flight.process else options,
         reads_per_s=getattr(engine.source, "reads_per_s", None),

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.status import Status
 
-from syncfsm.describe import plural
+from syncfsm.describe import done_words, plural
 from syncfsm.events import Recorded, RetryScheduled
 from syncfsm.process import Process
 
@@ -55,7 +55,7 @@ class ProgressLine:
         progress = process.progress
         words = (
             f"{process.state.value}  {plural(progress.pages, 'page')}  "
-            f"{plural(progress.fetched, 'record')}  {process.records_per_s:,.0f} records/s  "
+            f"{done_words(progress)}  {process.records_per_s:,.0f} records/s  "
             f"{plural(progress.retries, 'retry', 'retries')}"
         )
         if isinstance(recorded.event, RetryScheduled):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from shlex import quote
-from typing import Any, TypeVar, get_args
+from typing import Any, NamedTuple, TypeVar, get_args
 
 import click
 from click.core import ParameterSource
@@ -19,16 +19,20 @@ from syncfsm.cli.output import FAILED, json_option, print_json
 from syncfsm.cli.quo import KEY_VARIABLES, open_asked, quo_options
 from syncfsm.cli.settings import switched_off
 from syncfsm.contact import Contact
-from syncfsm.describe import counts_words, left_out_words, plural
+from syncfsm.describe import counts_words, done_words, left_out_words, plural
 from syncfsm.engine import Engine
+from syncfsm.errors import ConfigurationError
 from syncfsm.events import Options, Order, Recorded
 from syncfsm.lifecycle import Hook
 from syncfsm.limits import LIMITS, with_limits
 from syncfsm.log import EventLog
 from syncfsm.machine import State
 from syncfsm.process import Process
-from syncfsm.sources.attio import BASE_URL, KEY_VARIABLE, AttioSource
-from syncfsm.sources.attio_people import AttioPeople
+from syncfsm.readahead import READ_AHEAD, READ_AHEAD_MAX
+from syncfsm.sinks.factory import SINKS
+from syncfsm.sources.attio import BASE_URL
+from syncfsm.sources.factory import SOURCES, SourceSettings
+from syncfsm.sources.protocol import Source, Transform
 from syncfsm.summary import summary
 
 LIMITS_HELP = f"Set a limit; may be given more than once. The limits: {', '.join(LIMITS)}."
@@ -36,12 +40,29 @@ LIMITS_HELP = f"Set a limit; may be given more than once. The limits: {', '.join
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.option("--source", type=click.Choice(["attio"]), required=True, help="Where records come from."),
-    click.option("--base-url", default=BASE_URL, show_default=True, help="Where the API is."),
     click.option(
-        "--object", "object_", default="people", show_default=True, help="Which object's records, by slug."
+        "--source",
+        required=True,
+        metavar="NAME",
+        help="Where records come from: attio, axiscare, or what `syncfsm sources` lists besides.",
     ),
-    click.option("--sink", "sink_url", required=True, metavar="URL", help="sqlite:FILE, jsonl:FILE or quo:."),
+    click.option(
+        "--base-url", metavar="URL", help=f"Where the API is.  [default: for attio, {BASE_URL}]", default=None
+    ),
+    click.option(
+        "--object",
+        "object_",
+        metavar="NAME",
+        default=None,
+        help="Which object's records, by slug.  [default: for attio, people]",
+    ),
+    click.option(
+        "--sink",
+        "sink_url",
+        required=True,
+        metavar="URL",
+        help="sqlite:FILE, jsonl:FILE, quo:, or what `syncfsm sources` lists besides.",
+    ),
     *quo_options,
     click.option(
         "--log",
@@ -63,6 +84,14 @@ _OPTIONS = (
     click.option(
         "--capture", is_flag=True, help="Keep what comes in the log, for rerun. It holds personal data."
     ),
+    click.option(
+        "--read-ahead",
+        default=READ_AHEAD,
+        show_default=True,
+        type=click.IntRange(1, READ_AHEAD_MAX),
+        metavar="N",
+        help="Requests for pages under way at once; 1 asks for one after the other.",
+    ),
     click.option("-v", "--verbose", is_flag=True, help="Write every event to stderr."),
 )
 
@@ -70,9 +99,8 @@ _OPTIONS = (
 order_option = click.option(
     "--order",
     type=click.Choice(get_args(Order)),
-    default="newest",
-    show_default=True,
-    help="Which records come first.",
+    default=None,
+    help="Which records come first.  [default: the first that the source has; for attio, newest]",
 )
 changed_by_option = click.option(
     "--changed-by", metavar="SLUG", help="The attribute that says when a record changed, for ongoing syncs."
@@ -147,23 +175,59 @@ class Show:
             self.line.close()
 
 
-def make_source(*, object_: str, base_url: str, changed_by: str | None = None, **_: Any) -> AttioSource:
-    """Return the source that the options name, with the key of the environment."""
-    return AttioSource(os.environ.get(KEY_VARIABLE, ""), object_, base_url=base_url, changed_by=changed_by)
+class _Asked(NamedTuple):
+    """The source that was asked for, and what makes contacts of its records."""
+
+    source: Source
+    transform: Transform[Contact]
+
+
+def make_source(
+    *,
+    source: str,
+    object_: str | None,
+    base_url: str | None,
+    companies: bool,
+    changed_by: str | None = None,
+    **_: Any,
+) -> _Asked:
+    """Return the source that the options name, with the key of the environment.
+
+    Raises:
+        ConfigurationError: There is no such source, it cannot be opened so, or has no such option.
+    """
+    settings = SourceSettings(
+        key=os.environ.get(SOURCES.find(source).key_variable, ""),
+        base_url=base_url,
+        object=object_,
+        companies=companies,
+        changed_by=changed_by,
+    )
+    opened = SOURCES.use(source, lambda factory: factory.open(settings))
+    if changed_by and getattr(opened, "changed_by", None) != changed_by:
+        raise ConfigurationError(f"the source {source} cannot ask for what changed: leave out --changed-by")
+    return _Asked(opened, SOURCES.use(source, lambda factory: factory.transform(opened, settings)))
+
+
+def order_asked(*, source: str, order: Order | None, **_: Any) -> Order:
+    """Return the order that was asked for, or the one that the source prefers."""
+    return order or SOURCES.find(source).orders[0]
 
 
 def make_engine(
-    log: EventLog, hooks: Sequence[Hook], *, companies: bool, capture: bool, **asked: Any
+    log: EventLog, hooks: Sequence[Hook], *, capture: bool, read_ahead: int, **asked: Any
 ) -> Engine[Contact]:
     """Return the engine that the options ask for."""
-    source = make_source(**asked)
-    transform = AttioPeople(source, companies=companies)
-    return Engine(log, source, open_asked(**asked), transform, hooks=hooks, capture=capture)
+    source, transform = make_source(**asked)
+    sink = open_asked(**asked)
+    return Engine(log, source, sink, transform, hooks=hooks, capture=capture, read_ahead=read_ahead)
 
 
-def secrets_given() -> tuple[str, ...]:
+def secrets_given(*, source: str, sink_url: str, **_: Any) -> tuple[str, ...]:
     """Return the keys in the environment, which must not show."""
-    return tuple(os.environ.get(variable, "") for variable in (KEY_VARIABLE, *KEY_VARIABLES))
+    sink = SINKS.find(sink_url.partition(":")[0])
+    variables = {*KEY_VARIABLES, sink.key_variable, SOURCES.find(source).key_variable}
+    return tuple(os.environ.get(variable, "") for variable in variables)
 
 
 Begin = Callable[[Engine[Contact]], Process | None]
@@ -174,9 +238,8 @@ def run(
 ) -> Process | None:
     """Run the process that `begin` records, if it does, to its end; return its last state."""
     with metrics_served(metrics) as hooks:
-        show = Show(
-            secrets_given(), verbose=verbose, is_live=not as_json and not verbose and sys.stderr.isatty()
-        )
+        is_live = not as_json and not verbose and sys.stderr.isatty()
+        show = Show(secrets_given(**asked), verbose=verbose, is_live=is_live)
         engine = make_engine(log, [show, *hooks], **asked)
         try:
             return asyncio.run(_run(engine, partial(_begun, begin=begin, is_captured=asked["capture"])))
@@ -237,7 +300,7 @@ def _print(process: Process, log_path: str) -> None:
     progress = process.progress
     click.echo(f"{process.state}: {process.object} of {process.source} → {process.sink}")
     click.echo(
-        f"  {plural(progress.pages, 'page')}, {plural(progress.fetched, 'record')}: "
+        f"  {plural(progress.pages, 'page')}, {done_words(progress)}: "
         f"{counts_words(progress)}, {progress.rejected:,} rejected"
     )
     if progress.left_out:

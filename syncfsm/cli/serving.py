@@ -30,7 +30,7 @@ def engines(
 ) -> Iterator[Callable[[], Engine[Contact]]]:
     """Yield what makes the engine of each sync; what the options cannot make is said before the first."""
     with metrics_served(metrics) as hooks:
-        show = Show(secrets_given(), verbose=verbose, is_live=False)
+        show = Show(secrets_given(**asked), verbose=verbose, is_live=False)
 
         def make() -> Engine[Contact]:
             return make_engine(log, [show, *hooks], **asked)
@@ -41,7 +41,7 @@ def engines(
 
 def limits_asked(settings: tuple[str, ...], **asked: Any) -> Options | None:
     """Return the options of new processes, if any limit is set."""
-    return with_limits(make_source(**asked).options, settings) if settings else None
+    return with_limits(make_source(**asked).source.options, settings) if settings else None
 
 
 def say_over(process: Process, *, as_json: bool) -> None:

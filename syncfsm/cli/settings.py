@@ -18,7 +18,7 @@ import click
 
 from syncfsm.cli.config_file import (
     FILE_VARIABLE,
-    SOURCES,
+    SOURCES_TABLE,
     ConfigFile,
     Keys,
     held_key,
@@ -32,7 +32,6 @@ from syncfsm.cli.naming import (
     options_of,
     path_of,
     shared_names,
-    source_names,
     table_names,
     variable_of,
     variables_of,
@@ -40,6 +39,7 @@ from syncfsm.cli.naming import (
 from syncfsm.errors import ConfigurationError
 from syncfsm.events import Options
 from syncfsm.limits import with_limits
+from syncfsm.sources.factory import SOURCES
 
 _FILE = "syncfsm.settings.file"
 _NAME = "syncfsm.settings.name"
@@ -151,13 +151,13 @@ def check_names(ctx: click.Context, file: ConfigFile) -> None:
     root = ctx.find_root()
     for key, value in file.values.items():
         if isinstance(value, Mapping):
-            if key != SOURCES and command_at(root, key) is None:
+            if key != SOURCES_TABLE and command_at(root, key) is None:
                 raise _no_table(root, file, key)
         elif not (is_shared(ctx.command) and key in options_of(ctx.command)):
             names = shared_names(root)
             if key not in names:
                 raise file.unknown((key,), names, "setting of a sync")
-    _check_sources(root, file)
+    _check_sources(file)
 
 
 def _no_table(root: click.Context, file: ConfigFile, key: str) -> ConfigurationError:
@@ -165,20 +165,22 @@ def _no_table(root: click.Context, file: ConfigFile, key: str) -> ConfigurationE
     under = [f'["{name}"]' for name in names if name.startswith(f"{key} ")]
     if under:
         return file.refuse((key,), f"a table has the whole name of a command: {', '.join(under)}")
-    return file.unknown((key,), [SOURCES, *names], "table")
+    return file.unknown((key,), [SOURCES_TABLE, *names], "table")
 
 
-def _check_sources(root: click.Context, file: ConfigFile) -> None:
-    for name, said in (file.get((SOURCES,)) or {}).items():
-        if name not in source_names(root):
-            raise file.unknown((SOURCES, name), source_names(root), "source")
+def _check_sources(file: ConfigFile) -> None:
+    for name, said in (file.get((SOURCES_TABLE,)) or {}).items():
+        if name not in SOURCES.names():
+            raise file.unknown((SOURCES_TABLE, name), SOURCES.names(), "source")
         if not isinstance(said, Mapping):
-            raise file.refuse((SOURCES, name), f"what is said of a source is a table: [{SOURCES}.{name}]")
+            raise file.refuse(
+                (SOURCES_TABLE, name), f"what is said of a source is a table: [{SOURCES_TABLE}.{name}]"
+            )
         for key, value in said.items():
             if key != "enabled":
-                raise file.unknown((SOURCES, name, key), ["enabled"], "setting of a source")
+                raise file.unknown((SOURCES_TABLE, name, key), ["enabled"], "setting of a source")
             if not isinstance(value, bool):
-                raise file.refuse((SOURCES, name, key), f"enabled is true or false, not {value!r}")
+                raise file.refuse((SOURCES_TABLE, name, key), f"enabled is true or false, not {value!r}")
 
 
 def _fitting(ctx: click.Context, option: click.Option, value: Any) -> Any:
@@ -232,9 +234,9 @@ def switched_off(source: str) -> str | None:
     Raises:
         ConfigurationError: The variable says neither yes nor no.
     """
-    variable = variable_of(SOURCES, source, "enabled")
+    variable = variable_of(SOURCES_TABLE, source, "enabled")
     if text := os.environ.get(variable):
         with _refused_with(f"{variable}: "):
             return None if click.BOOL.convert(text, None, None) else variable
-    file, path = current(), (SOURCES, source, "enabled")
+    file, path = current(), (SOURCES_TABLE, source, "enabled")
     return file.place(path) if file.get(path) is False else None

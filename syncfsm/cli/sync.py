@@ -15,6 +15,7 @@ from syncfsm.cli.running import (
     changed_by_option,
     leave_if_off,
     limits,
+    order_asked,
     order_option,
     report,
     run,
@@ -43,7 +44,7 @@ _OPTIONS = (
         "--delete-missing",
         "deletes_missing",
         is_flag=True,
-        help="In the end, delete from the sink what Attio has no more.",
+        help="In the end, delete from the sink what the source has no more.",
     ),
     click.option("--fresh", is_flag=True, help="Start anew, even where a sync could go on."),
 )
@@ -60,11 +61,12 @@ def beginning_options(command: F) -> F:
 @sync_options
 @beginning_options
 def sync(*, log_path: str, as_json: bool, **asked: Any) -> None:
-    """Sync the people of an Attio workspace into a sink.
+    """Sync the people of a CRM into a sink.
 
-    The key comes from the variable ATTIO_API_KEY. Run the same command again after a crash, a failure,
-    Ctrl-C or SIGTERM: the sync goes on where it stopped. `syncfsm check` says beforehand what it would do,
-    docs/modes.md what each mode promises.
+    The CRM is Attio, AxisCare, or what `syncfsm sources` lists besides; its key comes from a variable:
+    ATTIO_API_KEY, AXISCARE_API_KEY. Run the same command again after a crash, a failure, Ctrl-C or SIGTERM:
+    the sync goes on where it stopped. `syncfsm check` says beforehand what it would do, docs/modes.md what
+    each mode promises.
 
     \b
     syncfsm sync --source attio --sink sqlite:contacts.db --log sync.db
@@ -81,7 +83,7 @@ def _say(words: str) -> None:
     click.echo(words, err=True)
 
 
-_WANTED = ("settings", "mode", "page_size", "order", "deletes_missing")
+_WANTED = ("settings", "mode", "page_size", "deletes_missing")
 """What `beginning` passes on of the options."""
 
 
@@ -89,7 +91,8 @@ def beginning(
     *, fresh: bool, say: Callable[[str], None] = _say, **asked: Any
 ) -> Callable[[Engine[Contact]], Process]:
     """Return how a sync begins: what is unfinished goes on, unless all is to start anew."""
-    return partial(_start_anew if fresh else _take_up, say=say, **{name: asked[name] for name in _WANTED})
+    wanted = {name: asked[name] for name in _WANTED} | {"order": order_asked(**asked)}
+    return partial(_start_anew if fresh else _take_up, say=say, **wanted)
 
 
 def _take_up(

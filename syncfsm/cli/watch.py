@@ -10,7 +10,7 @@ import click
 
 from syncfsm.cli.forget import duration
 from syncfsm.cli.output import Command
-from syncfsm.cli.running import changed_by_option, leave_if_off, order_option, service_options
+from syncfsm.cli.running import changed_by_option, leave_if_off, order_asked, order_option, service_options
 from syncfsm.cli.serving import engines, limits_asked, say_over, say_trouble
 from syncfsm.log import open_log
 from syncfsm.watching import Watcher
@@ -39,7 +39,7 @@ def watch(*, every: str, log_path: str, as_json: bool, **asked: Any) -> None:
             make_engine,
             every_s=every_s,
             page_size=asked["page_size"],
-            order=asked["order"],
+            order=order_asked(**asked),
             options=limits_asked(**asked),
             on_turn=partial(say_over, as_json=as_json),
             on_trouble=say_trouble,

@@ -20,6 +20,7 @@ from syncfsm.contact import Contact
 from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure
 from syncfsm.log import open_log
+from syncfsm.sources.attio import AttioSource
 from syncfsm.webhooks import WebhookReceiver, WebhookWorker
 
 SECRET_VARIABLE = "ATTIO_WEBHOOK_SECRET"  # noqa: S105 - its name, not its value
@@ -70,7 +71,9 @@ async def _serve(
     receiver: Callable[..., WebhookReceiver], worker: WebhookWorker[Contact], listener: Any, asked: Any
 ) -> None:
     """Receive and work until Ctrl-C or SIGTERM."""
-    source = make_source(**asked)
+    source, _ = make_source(**asked)
+    if not isinstance(source, AttioSource):
+        raise ConfigurationError(f"the source {asked['source']} sends no webhooks that are known: use attio")
     object_id = await source.object_id()
     await source.aclose()
     if isinstance(object_id, Failure):

@@ -5,13 +5,16 @@ from __future__ import annotations
 from shlex import join
 
 from syncfsm import events as e
+from syncfsm.errors import ConfigurationError
 from syncfsm.explain.trouble import Ending
 from syncfsm.limits import LIMITS, advised
 from syncfsm.machine import State
 from syncfsm.process import Process
+from syncfsm.sinks.factory import SINKS
 from syncfsm.sinks.quo.api import KEY_VARIABLE as QUO_KEY_VARIABLE
 from syncfsm.sinks.quo.api import PARTNER_KEY_VARIABLE as QUO_PARTNER_KEY_VARIABLE
-from syncfsm.sources.attio import BASE_URL, KEY_VARIABLE, KIND
+from syncfsm.sources import attio, axiscare
+from syncfsm.sources.factory import SOURCES, SourceFactory
 
 SIMULATED = ".simulated"
 """Ends the host of every API that only a simulation knows."""
@@ -41,10 +44,12 @@ _MENDED = "then go on where it stopped; nothing is lost"
 
 _BY_REASON: dict[str, tuple[str, tuple[str, ...]]] = {
     # reason: what to do, and what the command says besides
-    "unauthorized": (f"Set {KEY_VARIABLE} to a key that the source accepts, {_MENDED}.", ()),
+    "unauthorized": (f"Set {{variable}} to a key that the source accepts, {_MENDED}.", ()),
     "forbidden": (f"Give the key the scopes that it lacks, {_MENDED}.", ()),
     "not_found": ("Name an object that the source has: a new sync of it then begins.", ("--object", "NAME")),
     "bad_request": (f"Mend what the source refuses in the request, {_MENDED}.", ()),
+    "misdirected": (f"See where the base URL should lead, or tell the source's makers, {_MENDED}.", ()),
+    "cursor_repeats": ("Start anew; if it happens again, tell whoever makes the source.", ()),
     "unwritable": (f"Let the sink be written again (free space, permissions), {_MENDED}.", ()),
     "unordered": ("Start anew in the order in which the source keeps its rows.", ("--order", "id")),
     "ties": ("Start anew in an order in which no rows tie.", ("--order", "id")),
@@ -57,6 +62,7 @@ _CALMER = {
     "attempts_max": "Once the source or sink answers again, go on where it stopped; nothing is lost.",
     "waiting_s_max": "Once the source asks for less patience, go on where it stopped; nothing is lost.",
     "step_backs_max": "Go on at a time when fewer rows come and go; nothing is lost.",
+    "stalled_pages_max": "If the source has many pages without records, go on with more; nothing is lost.",
     "stalled_rows_max": "Go on at a time when fewer rows come and go; nothing is lost.",
 }
 
@@ -95,7 +101,7 @@ def _no_sync_of_ours(process: Process, log: Log) -> Step | None:
         return Step(words=words, command=play)
     if kind == CAPTURED:
         return Step(words="This was a re-run of what was captured, and ends where that ended.", command=None)
-    if where and "://" not in where and kind == KIND:
+    if where and "://" not in where and kind in _SOURCES:
         return Step(
             words="This log was redacted: go on with the one that it was exported from.", command=None
         )
@@ -134,8 +140,9 @@ def _single_step(process: Process, log: Log, reason: str, error: str) -> Step:
         words = f"Set {refused} to a key that the sink accepts, {_MENDED}."
         return Step(words=words, command=_again(process, log))
     words, flags = _BY_REASON.get(reason, (f"Mend the cause, {_MENDED}.", ()))
+    words = words.format(variable=_key_variable(process))
     if process.order == "id" and flags == ("--order", "id"):
-        flags = ("--order", "newest")
+        flags = _in_another_order(process)
     return Step(words=words, command=_again(process, log, *flags))
 
 
@@ -164,12 +171,13 @@ def _again(process: Process, log: Log, *more: str, retry: bool = False) -> str:
     """Return the command that goes on with a process, or begins it anew; code where no command can."""
     kind, _, base_url = process.source.partition(":")
     mode = "rejects" if retry else process.mode
-    if kind != KIND or not _is_sink_of_the_cli(process.sink):
+    if kind not in SOURCES.names() or not _is_sink_of_the_cli(process.sink):
         return _in_code(mode, more)
+    defaults = _SOURCES.get(kind, _OTHERS)
     asked = dict(zip(more[::2], more[1::2], strict=True))
     flags = {
         "--source": kind,
-        "--base-url": base_url or BASE_URL,
+        "--base-url": base_url,
         "--object": process.object,
         "--sink": process.sink,
         "--log": log.path,
@@ -181,7 +189,7 @@ def _again(process: Process, log: Log, *more: str, retry: bool = False) -> str:
     if mode in _COMMANDS:
         for flag in ("--order", "--mode", "--changed-by"):
             del flags[flag]
-    said = (word for flag, value in flags.items() if _DEFAULTS.get(flag) != value for word in (flag, value))
+    said = (word for flag, value in flags.items() if defaults.get(flag) != value for word in (flag, value))
     of = (process.parent or process.id,) if mode == "rejects" else ()
     captured = ("--capture",) if log.is_captured else ()
     return join(("syncfsm", _COMMANDS.get(mode, "sync"), *of, *said, *captured))
@@ -190,16 +198,37 @@ def _again(process: Process, log: Log, *more: str, retry: bool = False) -> str:
 _COMMANDS: dict[e.Mode, str] = {"rejects": "retry-rejects", "webhook": "webhooks"}
 """The commands of those modes that have one of their own; they ask by id, in no order."""
 
-_DEFAULTS = {
-    "--base-url": BASE_URL,
-    "--object": "people",
-    "--page-size": "50",
-    "--order": "newest",
-    "--mode": "initial",
-    "--changed-by": "",
-}
-
 _CALLS: dict[e.Mode, str] = {"rejects": "retry_rejects", "webhook": "take_up_webhooks"}
+
+
+def _factory(process: Process) -> SourceFactory | None:
+    """Return what opens the source of a process by its name, where that is installed."""
+    try:
+        return SOURCES.find(process.source.partition(":")[0])
+    except ConfigurationError:
+        return None
+
+
+def _key_variable(process: Process) -> str:
+    factory = _factory(process)
+    return (factory.key_variable if factory else "") or "the variable of its key"
+
+
+def _in_another_order(process: Process) -> tuple[str, ...]:
+    """Return how to ask for another order than by id, if the source has one or is not known."""
+    factory = _factory(process)
+    others = [order for order in factory.orders if order != "id"] if factory else ["newest"]
+    return ("--order", others[0]) if others else ()
+
+
+_OTHERS = {"--base-url": "", "--page-size": "50", "--mode": "initial", "--changed-by": ""}
+"""What need not be said of any source."""
+
+_SOURCES = {
+    # what need not be said of ours
+    attio.KIND: {**_OTHERS, "--object": "people", "--order": "newest"},
+    axiscare.KIND: {**_OTHERS, "--object": "clients", "--order": "id"},
+}
 
 
 def _in_code(mode: e.Mode, more: tuple[str, ...]) -> str:
@@ -218,7 +247,7 @@ def _in_code(mode: e.Mode, more: tuple[str, ...]) -> str:
 
 def _is_sink_of_the_cli(sink: str) -> bool:
     kind, separator, _ = sink.partition(":")
-    return bool(separator) and kind in {"sqlite", "jsonl", "quo"}
+    return bool(separator) and kind in SINKS.names()
 
 
 assert set(_CALMER) < set(LIMITS), "each of them is a limit that can be raised"

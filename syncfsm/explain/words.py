@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from syncfsm.describe import counts_words, duration, plural, time_words
+from syncfsm.describe import counts_words, done_words, duration, plural, time_words
 from syncfsm.events import Value
 from syncfsm.explain.account import Account
 from syncfsm.explain.trouble import Ending, Place
@@ -65,7 +65,7 @@ def _state(account: Account) -> Iterator[str]:
     process, progress = account.process, account.process.progress
     yield (
         f"{process.state} at version {process.version:,}: {plural(progress.pages, 'page')} done, "
-        f"{plural(progress.fetched, 'record')} fetched, {progress.delivered:,} delivered "
+        f"{done_words(progress)} fetched, {progress.delivered:,} delivered "
         f"({counts_words(progress)}), {progress.rejected:,} rejected."
     )
     if progress.missing:

@@ -27,7 +27,7 @@ KEY_BYTES = 32
 _KINDS = frozenset({"attio", "axiscare", "jsonl", "postgres", "quo", "sqlite"})
 _OBJECTS = frozenset({"companies", "deals", "people", "users", "workspaces"})  # those of every workspace
 _CAUSES = frozenset(kind.value for kind in FailureKind)
-_REASONS = _CAUSES | {"ties", "unasked", "unordered"} | set(e.Options.__struct_fields__)
+_REASONS = _CAUSES | {"cursor_repeats", "ties", "unasked", "unordered"} | set(e.Options.__struct_fields__)
 _ACTORS = frozenset({"cli", "engine"})
 _FOUND = frozenset({"object", "sink", "workspace"})
 
@@ -84,11 +84,12 @@ _record = _pseudonym("record")
 _sort_key = _pseudonym("key")
 _text = _pseudonym("redacted")
 _cause = _known(_CAUSES, "redacted")
+_tokens = dict.fromkeys(("token", "next_token"), _pseudonym("cursor"))
 _reason = _known(_REASONS, "redacted")
 _actor = _known(_ACTORS, "redacted")
 
 TABLE: dict[type[e.Value], dict[str, Rule]] = {
-    e.Options: {"termination": keep},
+    e.Options: {"pagination": keep, "termination": keep},
     e.FrontierMark: {"key": _sort_key, "ids": _record},
     e.Reject: {"record_id": _record, "reason": _text},
     e.Totals: {},
@@ -104,6 +105,7 @@ TABLE: dict[type[e.Value], dict[str, Rule]] = {
     },
     e.FetchingBegan: {"found": _text},
     e.PageFetched: {"record_ids": _record, "peek": _record, "ids_digest": _computed, "gone": _record},
+    e.PageFetched: {"record_ids": _record, "peek": _record, "ids_digest": _computed, **_tokens},
     e.PageDelivered: {"left_out": _number},
     e.RecordRejected: {"record_id": _record, "reason": _text},
     e.RetryScheduled: {"action": keep, "cause": _cause, "error": _text},

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside import word
+from syncfsm.plugins import OWN
 from syncfsm.sinks.protocol import Sink, UpsertResult
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ __all__ = ["Sink", "UpsertResult", "open_sink"]
 
 
 def open_sink(url: str, *, clock: Clock | None = None) -> Sink[Contact]:
-    """Open the sink at `sqlite:contacts.db`, `jsonl:people.jsonl` or `quo:`.
+    """Open the sink at `sqlite:contacts.db`, `jsonl:people.jsonl`, `quo:`, or one that a package brings.
 
     Args:
         url: The kind of sink and its file; of Quo, nothing, or where its API is.
@@ -25,24 +26,17 @@ def open_sink(url: str, *, clock: Clock | None = None) -> Sink[Contact]:
     Raises:
         ConfigurationError: The URL names no known kind of sink, or the sink's key is missing.
     """
-    kind, separator, path = url.partition(":")
-    if kind == "quo" and separator:
-        from syncfsm.sinks.quo.api import BASE_URL  # noqa: PLC0415 - a sink is loaded when it is used
-        from syncfsm.sinks.quo.sink import from_environment  # noqa: PLC0415 - likewise
+    from syncfsm.sinks.factory import SINKS  # noqa: PLC0415 - installed packages are searched when asked for
 
-        return from_environment(path or BASE_URL, clock=clock)
-    path = path.removeprefix("//")
-    if not path or kind not in {"sqlite", "jsonl"}:
+    kind, separator, where = url.partition(":")
+    is_known = bool(separator) and bool(word(kind)) and kind in SINKS.names()
+    if not is_known or (kind in {"sqlite", "jsonl"} and not where.removeprefix("//")):
+        others = [name for name in SINKS.names() if name not in OWN["sink"]]
+        brought = "".join(f", {name}:" for name in others)
         raise ConfigurationError(
-            f"no sink is known as {_shown(url)}: use sqlite:contacts.db, jsonl:people.jsonl or quo:"
+            f"no sink is known as {_shown(url)}: use sqlite:contacts.db, jsonl:people.jsonl or quo:{brought}"
         )
-    if kind == "jsonl":
-        from syncfsm.sinks.jsonl import JsonlSink  # noqa: PLC0415 - a sink is loaded when it is used
-
-        return JsonlSink(path)
-    from syncfsm.sinks.sqlite import SqliteSink  # noqa: PLC0415 - likewise
-
-    return SqliteSink(path, clock=clock)
+    return SINKS.use(kind, lambda factory: factory.open(where, clock=clock))
 
 
 def _shown(url: str) -> str:

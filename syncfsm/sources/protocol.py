@@ -42,18 +42,24 @@ class Page(Value, frozen=True):
         as_of: The instant they reflect, UTC.
         is_total: Whether rows that share a sort key come in the same order at each request. Where they do
             not, paging asks for all of them again with every page.
+        total: How many rows the source says there are in all; `None` if it does not say.
+        next_token: Where pages have cursors, the one of the next page; `None` on the last. Text without any
+            secret: it is written into the log.
     """
 
     records: tuple[Record, ...]
     as_of: datetime
     is_total: bool = True
+    total: int | None = None
+    next_token: str | None = None
 
 
 class Source(Protocol):
     """Where records come from.
 
-    A source may say besides, where it can, `changed_by`: the name of what says when a record last changed,
-    and `kind`: what its items call their source, if that is not its `name`.
+    A source that does not have every order says which it has: `orders`, the preferred one first. It may say
+    besides, where it can, `changed_by`: the name of what says when a record last changed, and `kind`: what
+    its items call their source, if that is not its `name`.
     """
 
     @property
@@ -68,7 +74,10 @@ class Source(Protocol):
 
     @property
     def options(self) -> Options:
-        """The rules of its pages (`termination`, `confirm_end`, `limit_max`) and the default limits."""
+        """The rules of its pages and the default limits.
+
+        `pagination`, `termination`, `confirm_end` and `limit_max` are rules: see `Options`.
+        """
         ...
 
     async def check(self) -> dict[str, str] | Failure:
@@ -78,8 +87,15 @@ class Source(Protocol):
     async def fetch(self, request: PageRequest) -> Page | Failure:
         """Return the rows for one request.
 
+        Where pages are read ahead, it is called again before earlier calls have returned, and may be
+        cancelled.
+
         With `request.record_ids`, return those records that are still there, in any order, and no others;
         `offset` and `order` then say nothing, but that keys are those of the order.
+
+        By numbered pages, it is the page `request.number` of `request.limit` rows. By cursors, it is the page
+        of `request.token`, and the first one where that is `None`; a token that leads nowhere is a failure,
+        never an end.
 
         With `request.since`, return only records created since then, or changed since then by the attribute
         `request.changed_by`, which is then the sort key too. A source that cannot tell returns all of them:

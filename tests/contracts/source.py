@@ -1,4 +1,8 @@
-"""What every source must do. A source's test module subclasses this and says how to open one."""
+"""What every source must do. A source's test module subclasses a contract and says how to open one.
+
+`SourceContract` is for sources that page by offset, `NumberedContract` for pages with numbers, and
+`CursorContract` for pages that name the next one; what they have in common is in `AnySourceContract`.
+"""
 
 from __future__ import annotations
 
@@ -9,30 +13,40 @@ import pytest
 from syncfsm.events import Order
 from syncfsm.failure import Failure
 from syncfsm.pages import PageRequest
-from syncfsm.sources.protocol import Page, Source
+from syncfsm.sources.protocol import Page, Record, Source
 
 ORDERS: tuple[Order, ...] = ("newest", "oldest", "id")
 
 
 def fetch(source: Source, offset: int, limit: int, order: Order = "newest") -> Page:
-    page = asyncio.run(
-        source.fetch(PageRequest(cursor=offset or None, offset=offset, limit=limit, order=order))
-    )
-    assert isinstance(page, Page), page
-    return page
+    return ask(source, PageRequest(cursor=offset or None, offset=offset, limit=limit, order=order))
+
+
+def fetch_after(source: Source, token: str | None, limit: int, order: Order = "id") -> Page:
+    return ask(source, PageRequest(cursor=None, offset=0, limit=limit, order=order, token=token))
 
 
 def fetch_listed(source: Source, *record_ids: str) -> Page:
     """Ask for records by their ids, from a place in the list that is not for the source to heed."""
     count = len(record_ids)
-    request = PageRequest(cursor=20, offset=20, limit=count, order="id", record_ids=record_ids)
+    return ask(source, PageRequest(cursor=20, offset=20, limit=count, order="id", record_ids=record_ids))
+
+
+def ask(source: Source, request: PageRequest) -> Page:
     page = asyncio.run(source.fetch(request))
     assert isinstance(page, Page), page
     return page
 
 
-class SourceContract:
-    """Subclass it with a fixture `source` (of 30 records)."""
+class AnySourceContract:
+    """What any source does, however it pages."""
+
+    def first(self, source: Source, order: Order, limit: int) -> Page:
+        return fetch(source, 0, limit, order)
+
+    def whole(self, source: Source, order: Order) -> tuple[Record, ...]:
+        """Return all 30 records."""
+        return self.first(source, order, 100).records
 
     def test_a_check_tells_what_it_saw(self, source: Source) -> None:
         found = asyncio.run(source.check())
@@ -41,39 +55,42 @@ class SourceContract:
 
     @pytest.mark.parametrize("order", ORDERS)
     def test_records_come_in_the_order_asked_for(self, source: Source, order: Order) -> None:
-        keys = [record.key for record in fetch(source, 0, 100, order).records]
+        if order not in getattr(source, "orders", ORDERS):
+            return
+        keys = [record.key for record in self.whole(source, order)]
         assert len(keys) == 30
         assert keys == sorted(keys, reverse=order == "newest")
 
-    @pytest.mark.parametrize("order", ORDERS)
-    def test_pages_are_slices_of_the_whole(self, source: Source, order: Order) -> None:
-        whole = fetch(source, 0, 100, order).records
-        assert fetch(source, 7, 11, order).records == whole[7:18]
-        assert fetch(source, 25, 11, order).records == whole[25:]
-
     def test_every_record_has_an_id_of_its_own_and_its_bytes(self, source: Source) -> None:
-        records = fetch(source, 0, 100).records
+        records = self.whole(source, self.order_of(source))
         assert len({record.id for record in records}) == 30
         assert all(record.raw.startswith(b"{") and not record.problem for record in records)
 
-    def test_past_the_end_there_is_nothing(self, source: Source) -> None:
-        assert fetch(source, 1000, 10).records == ()
-
     def test_records_asked_for_by_id_come_and_no_others(self, source: Source) -> None:
-        records = {record.id: record for record in fetch(source, 0, 100, "id").records}
+        records = {record.id: record.raw for record in self.whole(source, self.order_of(source))}
         wanted = sorted(records)[3:25:4]
         page = fetch_listed(source, *reversed(wanted))
         assert len(page.records) == len(wanted)
-        assert {record.id: record for record in page.records} == {id_: records[id_] for id_ in wanted}
+        assert {record.id: record.raw for record in page.records} == {id_: records[id_] for id_ in wanted}
 
     def test_of_records_asked_for_by_id_one_that_is_not_there_does_not_come(self, source: Source) -> None:
-        first = fetch(source, 0, 1).records[0].id
+        first = self.whole(source, self.order_of(source))[0].id
         gone = "00000000-0000-4000-8000-000000000000"
         assert [record.id for record in fetch_listed(source, gone, first).records] == [first]
         assert fetch_listed(source, gone).records == ()
 
     def test_a_page_is_as_of_a_moment_with_a_time_zone(self, source: Source) -> None:
-        assert fetch(source, 0, 1).as_of.tzinfo is not None
+        assert self.first(source, self.order_of(source), 1).as_of.tzinfo is not None
+
+    def test_two_pages_can_be_asked_for_at_once(self, source: Source) -> None:
+        async def both() -> list[Page | Failure]:
+            request = PageRequest(cursor=None, offset=0, limit=10, order=self.order_of(source))
+            return await asyncio.gather(source.fetch(request), source.fetch(request))
+
+        one, two = asyncio.run(both())
+        assert isinstance(one, Page)
+        assert isinstance(two, Page)
+        assert one.records == two.records
 
     def test_closing_twice_is_harmless(self, source: Source) -> None:
         async def close_twice() -> None:
@@ -81,3 +98,86 @@ class SourceContract:
             await source.aclose()
 
         asyncio.run(close_twice())
+
+    def order_of(self, source: Source) -> Order:
+        """Return the order that a source prefers."""
+        order: Order = getattr(source, "orders", ORDERS)[0]
+        return order
+
+
+class SourceContract(AnySourceContract):
+    """Subclass it with a fixture `source` (of 30 records) that pages by offset."""
+
+    def test_it_says_that_it_pages_by_offset(self, source: Source) -> None:
+        assert source.options.pagination == "offset"
+
+    @pytest.mark.parametrize("order", ORDERS)
+    def test_pages_are_slices_of_the_whole(self, source: Source, order: Order) -> None:
+        whole = fetch(source, 0, 100, order).records
+        assert fetch(source, 7, 11, order).records == whole[7:18]
+        assert fetch(source, 25, 11, order).records == whole[25:]
+
+    def test_past_the_end_there_is_nothing(self, source: Source) -> None:
+        assert fetch(source, 1000, 10).records == ()
+
+
+class NumberedContract(AnySourceContract):
+    """Subclass it with a fixture `source` (of 30 records) whose pages have numbers and any size to 100."""
+
+    def test_it_says_that_its_pages_have_numbers(self, source: Source) -> None:
+        assert source.options.pagination == "page"
+
+    @pytest.mark.parametrize("size", [1, 7, 10, 29, 30, 31])
+    def test_pages_of_any_size_are_slices_of_the_whole(self, source: Source, size: int) -> None:
+        order = self.order_of(source)
+        whole = self.whole(source, order)
+        for offset in range(0, 31, size):
+            assert fetch(source, offset, size, order).records == whole[offset : offset + size]
+
+    def test_every_page_says_how_many_records_there_are(self, source: Source) -> None:
+        assert fetch(source, 20, 10, self.order_of(source)).total == 30
+        assert fetch(source, 100, 10, self.order_of(source)).total == 30
+
+    def test_past_the_end_there_is_nothing(self, source: Source) -> None:
+        assert fetch(source, 1000, 10, self.order_of(source)).records == ()
+
+
+class CursorContract(AnySourceContract):
+    """Subclass it with a fixture `source` (of 30 records) whose pages name the next one."""
+
+    def first(self, source: Source, order: Order, limit: int) -> Page:
+        return fetch_after(source, None, limit, order)
+
+    def whole(self, source: Source, order: Order, limit: int = 100) -> tuple[Record, ...]:
+        return tuple(record for page in self.pages(source, order, limit) for record in page.records)
+
+    def pages(self, source: Source, order: Order, limit: int) -> list[Page]:
+        pages = [fetch_after(source, None, limit, order)]
+        while pages[-1].next_token is not None:
+            assert len(pages) < 100
+            pages.append(fetch_after(source, pages[-1].next_token, limit, order))
+        return pages
+
+    def test_it_says_that_its_pages_name_the_next_one(self, source: Source) -> None:
+        assert source.options.pagination == "cursor"
+
+    @pytest.mark.parametrize("limit", [1, 7, 10, 29, 30, 31])
+    def test_following_the_cursors_brings_the_whole_however_large_the_pages(
+        self, source: Source, limit: int
+    ) -> None:
+        order = self.order_of(source)
+        assert self.whole(source, order, limit) == self.whole(source, order)
+        assert all(len(page.records) <= limit for page in self.pages(source, order, limit))
+
+    def test_a_cursor_leads_to_the_same_page_each_time(self, source: Source) -> None:
+        token = self.first(source, self.order_of(source), 7).next_token
+        assert token is not None
+        order = self.order_of(source)
+        assert fetch_after(source, token, 7, order).records == fetch_after(source, token, 7, order).records
+
+    def test_a_cursor_that_leads_nowhere_is_a_failure_and_no_end(self, source: Source) -> None:
+        token = self.first(source, self.order_of(source), 7).next_token
+        assert token is not None
+        broken = token.replace("=", "=nowhere-", 1)
+        request = PageRequest(cursor=None, offset=0, limit=7, order=self.order_of(source), token=broken)
+        assert isinstance(asyncio.run(source.fetch(request)), Failure)

@@ -1,0 +1,83 @@
+"""What opens a source by its name: the door through which `syncfsm sync --source NAME` comes.
+
+A package offers one by an entry point of the group `syncfsm.sources`; docs/sources.md shows a whole one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, get_args, runtime_checkable
+
+from syncfsm.contact import Contact
+from syncfsm.events import Order, Pagination, Value
+from syncfsm.plugins import Registry, unfit_words
+from syncfsm.sources.protocol import Source, Transform
+
+
+class SourceSettings(Value, frozen=True):
+    """What somebody asked for.
+
+    Attributes:
+        key: What the factory's `key_variable` holds; empty if that is not set.
+        base_url: Where the API is; `None` for where it usually is.
+        object: Which records; `None` for those that it is usually asked for.
+        companies: Whether to look up the names of companies, where that takes requests of its own.
+        changed_by: What says when a record last changed, for ongoing syncs; `None` if they are to bring new
+            records only. A source that can, shows it as its `changed_by`.
+    """
+
+    key: str = ""
+    base_url: str | None = None
+    object: str | None = None
+    companies: bool = True
+    changed_by: str | None = None
+
+
+@runtime_checkable
+class SourceFactory(Protocol):
+    """Opens sources of one kind."""
+
+    name: str
+    """What it is asked for by, and what the names of its sources begin with."""
+
+    description: str
+    """One line that says what it reads."""
+
+    key_variable: str
+    """The variable of the environment that holds its key; empty if it needs none. Let it end in `_API_KEY`:
+    such keys are refused among the arguments of commands."""
+
+    pagination: Pagination
+    """How its pages are asked for."""
+
+    orders: tuple[Order, ...]
+    """The orders that it has, the preferred one first."""
+
+    def open(self, settings: SourceSettings) -> Source:
+        """Open a source; nothing is asked of it yet.
+
+        Raises:
+            ConfigurationError: A setting is missing or cannot work.
+        """
+        ...
+
+    def transform(self, source: Any, settings: SourceSettings) -> Transform[Contact]:
+        """Return what makes contacts of the records of a source that `open` returned."""
+        ...
+
+
+_NEEDED = ("name", "description", "key_variable", "pagination", "orders", "open", "transform")
+
+
+def _unfit(factory: Any) -> str:
+    words = unfit_words(factory, SourceFactory, _NEEDED)
+    if words:
+        return words
+    if factory.pagination not in get_args(Pagination):
+        return f"has the pagination {factory.pagination!r}, and not one of {', '.join(get_args(Pagination))}"
+    if not factory.orders or not set(factory.orders) <= set(get_args(Order)):
+        return f"has the orders {factory.orders!r}, and not some of {', '.join(get_args(Order))}"
+    return ""
+
+
+SOURCES: Registry[SourceFactory] = Registry("source", _unfit)
+"""The sources that are installed."""

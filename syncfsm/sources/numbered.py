@@ -1,0 +1,192 @@
+"""A JSON API whose pages have numbers, and which says how many records there are.
+
+    GET /people?page=3&per_page=50  →  {"people": [...], "total": 1234}
+
+Such APIs are alike but for their names, so the names are data: `NumberedApi`. Pages are asked for in changing
+sizes (`windows.py` says why), so the API must take any size up to its limit and keep its rows in the order
+asked for. An API that cuts a page shorter than it was asked for would shift every page after it, so that is a
+failure, not an end.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from syncfsm.clock import Clock, SystemClock
+from syncfsm.errors import ConfigurationError
+from syncfsm.events import Options, Order, Value
+from syncfsm.failure import Failure, FailureKind
+from syncfsm.pages import PageRequest
+from syncfsm.sources.attio_wire import normal_timestamp
+from syncfsm.sources.protocol import Page, Record
+
+if TYPE_CHECKING:
+    import httpx
+
+    from syncfsm.http import Reply
+
+
+_DIGITS = 20
+
+
+class NumberedApi(Value, frozen=True):
+    """What an API calls things.
+
+    Attributes:
+        service: The API's name, for messages.
+        kind: What contacts and logs call it.
+        path: Where its records are; one record is at `path/ID`.
+        rows: The field of an answer that has the records.
+        total: The field that says how many there are in all.
+        page: The parameter for a page's number, counted from 1.
+        size: The parameter for the records in a page.
+        id: The field of a record that has its id: text or a number.
+        created_at: The field that has its creation: a timestamp, which never changes.
+        orders: The parameters that ask for an order, for each order that the API has. Ties in `created_at`
+            must come by ascending id.
+        limit_max: The most records in a page.
+        reads_per_s: The most requests in any one second.
+    """
+
+    service: str
+    kind: str
+    path: str
+    rows: str
+    orders: dict[Order, dict[str, str]]
+    total: str = "total"
+    page: str = "page"
+    size: str = "per_page"
+    id: str = "id"
+    created_at: str = "created_at"
+    limit_max: int = 100
+    reads_per_s: int = 10
+
+
+class NumberedSource:
+    """The records of a JSON API whose pages have numbers.
+
+    Args:
+        api: What the API calls things.
+        api_key: Sent as a bearer token.
+        base_url: Where the API is.
+        clock: For the rate limit, and for the instant that a page is of.
+        transport: Where requests go; the network if `None`.
+        options: The limits of its syncs.
+
+    Raises:
+        ConfigurationError: The key or the URL cannot be used.
+    """
+
+    def __init__(
+        self,
+        api: NumberedApi,
+        api_key: str,
+        *,
+        base_url: str,
+        clock: Clock | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        options: Options | None = None,
+    ) -> None:
+        from syncfsm.http import HttpClient  # noqa: PLC0415 - a client is loaded when it is used
+
+        if not api_key.strip():
+            raise ConfigurationError(f"there is no key for {api.service}")
+        self._names = api
+        self._clock = clock or SystemClock()
+        self._api = HttpClient(
+            api.service,
+            base_url,
+            f"Bearer {api_key.strip()}",
+            clock=self._clock,
+            transport=transport,
+            per_s=api.reads_per_s,
+        )
+        self.object = api.rows
+        self.orders = tuple(api.orders)
+        self.options = options or Options(pagination="page", limit_max=api.limit_max)
+        self.name = f"{api.kind}:{base_url.rstrip('/')}"
+
+    async def check(self) -> dict[str, str] | Failure:
+        """Check the key and the names, by asking for one record."""
+        page = await self.fetch(PageRequest(cursor=None, offset=0, limit=1, order=self.orders[0]))
+        return page if isinstance(page, Failure) else {"object": self.object}
+
+    async def fetch(self, request: PageRequest) -> Page | Failure:
+        """Return the rows for one request. See `Source.fetch`."""
+        as_of = self._clock.now()  # before it is asked: the page is of no earlier instant
+        if request.record_ids:
+            return await self._listed(request, as_of)
+        names = self._names
+        asked = {names.page: request.number, names.size: request.limit, **names.orders[request.order]}
+        reply = await self._api.request("GET", f"{names.path}?{urlencode(asked)}")
+        return reply if isinstance(reply, Failure) else self._page(request, reply, as_of)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._api.aclose()
+
+    def _page(self, request: PageRequest, reply: Reply, as_of: datetime) -> Page | Failure:
+        names = self._names
+        fields = _decoded(reply.body, dict[str, msgspec.Raw])
+        rows = _decoded(fields.get(names.rows, b""), list[msgspec.Raw]) if fields else None
+        total = _decoded(fields.get(names.total, b""), int) if fields else None
+        if rows is None or total is None:
+            return _not_promised(names, f"answered without {names.rows!r} or {names.total!r}")
+        there = max(0, min(request.limit, total - request.offset))
+        if len(rows) < there or len(rows) > request.limit:
+            words = (
+                f"gave {len(rows)} records where it has {there}; does it take no more in a page than that?"
+            )
+            return _not_promised(names, words)
+        return Page(records=tuple(self._record(row, request.order) for row in rows), as_of=as_of, total=total)
+
+    async def _listed(self, request: PageRequest, as_of: datetime) -> Page | Failure:
+        """Return records by their ids, one request for each."""
+        records = []
+        for record_id in request.record_ids:
+            path = f"{self._names.path}/{quote(record_id, safe='')}"
+            reply = await self._api.request("GET", path)
+            if not isinstance(reply, Failure):
+                records.append(self._record(reply.body, request.order))
+            elif reply.kind is not FailureKind.NOT_FOUND:
+                return reply
+        return Page(records=tuple(records), as_of=as_of)
+
+    def _record(self, row: Any, order: Order) -> Record:
+        raw = bytes(row)
+        fields = _decoded(raw, dict[str, msgspec.Raw]) or {}
+        record_id, place = _id(fields.get(self._names.id, b""))
+        created_at = _decoded(fields.get(self._names.created_at, b""), str) or ""
+        if not record_id:
+            return Record(id="", key="", raw=raw, problem=f"has no {self._names.id!r}")
+        if order == "id":
+            return Record(id=record_id, key=place, raw=raw)
+        try:
+            return Record(id=record_id, key=normal_timestamp(created_at), raw=raw)
+        except ValueError:
+            problem = f"{self._names.created_at!r} is not a timestamp"
+            return Record(id=record_id, key="", raw=raw, problem=problem)
+
+
+def _decoded(body: Any, type_: Any) -> Any:
+    """Return a part of an answer, or `None` if it is anything else."""
+    try:
+        return msgspec.json.decode(body, type=type_)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _id(body: Any) -> tuple[str, str]:
+    """Return an id and its place in the order of ids; numbers are in order as numbers."""
+    value = _decoded(body, str | int)
+    if isinstance(value, int):
+        return str(value), f"{value:0{_DIGITS}}"
+    return value or "", value or ""
+
+
+def _not_promised(names: NumberedApi, words: str) -> Failure:
+    return Failure(kind=FailureKind.MALFORMED, message=f"{names.service} {words}.")

@@ -1,0 +1,239 @@
+"""The AxisCare source: the contract against the fake, and which next pages are not followed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import httpx
+import msgspec
+import pytest
+
+from simulator.axiscare import FakeAxisCare, number_of
+from simulator.clock import EPOCH
+from simulator.world import World
+from syncfsm.contact import Contact
+from syncfsm.engine import Engine
+from syncfsm.errors import ConfigurationError
+from syncfsm.failure import Failure, FailureKind
+from syncfsm.log import EventLog, open_log
+from syncfsm.machine import State
+from syncfsm.pages import PageRequest
+from syncfsm.process import Process
+from syncfsm.sinks.sqlite import SqliteSink
+from syncfsm.sources.axiscare import AxisCareClients, AxisCareSource
+from syncfsm.sources.protocol import Page, Record
+from tests.contracts.source import CursorContract
+from tests.fakes import DictSink, TestClock, to_items
+
+KEY = "a-secret-key-of-an-agency"
+BASE_URL = "https://agency.axiscare.test"
+FIRST = PageRequest(cursor=None, offset=0, limit=10, order="id")
+
+
+def source_over(transport: httpx.AsyncBaseTransport, base_url: str = BASE_URL) -> AxisCareSource:
+    return AxisCareSource(KEY, base_url=base_url, clock=TestClock(), transport=transport)
+
+
+def answering(answer: Callable[[httpx.Request], httpx.Response]) -> AxisCareSource:
+    return source_over(httpx.MockTransport(answer))
+
+
+def page_of(clients: list[dict[str, object]], next_page: str | None, errors: object = None) -> httpx.Response:
+    return httpx.Response(
+        200, json={"results": {"clients": clients, "nextPage": next_page}, "errors": errors}
+    )
+
+
+def fetched(response: httpx.Response, request: PageRequest = FIRST) -> Page | Failure:
+    return asyncio.run(answering(lambda _: response).fetch(request))
+
+
+def failed(response: httpx.Response, request: PageRequest = FIRST) -> Failure:
+    failure = fetched(response, request)
+    assert isinstance(failure, Failure), failure
+    return failure
+
+
+class TestAxisCareSource(CursorContract):
+    @pytest.fixture
+    def source(self) -> AxisCareSource:
+        return source_over(httpx.ASGITransport(FakeAxisCare(World(1, people=30, now=EPOCH))))
+
+
+def synced(
+    source: AxisCareSource, log: EventLog, sink: DictSink | None = None, page_size: int = 20
+) -> tuple[Process, DictSink]:
+    sink = sink or DictSink()
+    engine = Engine(log, source, sink, to_items, clock=TestClock(), read_ahead=4)
+    return asyncio.run(engine.sync(page_size=page_size, order="id")), sink
+
+
+def test_every_client_is_synced_though_pages_end_early_among_other_people() -> None:
+    world = World(1, people=300, now=EPOCH)
+    fake = FakeAxisCare(world, others_every=3)
+    clients = {number_of(id_) for id_ in world.entities("people") if number_of(id_) % 3}
+    with open_log(":memory:") as log:
+        process, sink = synced(source_over(httpx.ASGITransport(fake)), log)
+    assert process.state is State.COMPLETED
+    assert set(sink.items) == {f"client-{number}" for number in clients}
+    assert process.progress.pages == 15
+
+
+def test_a_next_page_is_asked_for_as_it_was_named_with_the_key_and_the_version() -> None:
+    asked: list[httpx.Request] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return page_of([], None)
+
+    url = f"{BASE_URL}/api/clients?startAfterId=17&limit=10&x=a%20b"
+    asyncio.run(answering(respond).fetch(msgspec.structs.replace(FIRST, token=url)))
+    assert str(asked[0].url) == url
+    assert asked[0].headers["Authorization"] == f"Bearer {KEY}"
+    assert asked[0].headers["X-AxisCare-Api-Version"] == "2023-10-01"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://elsewhere.test/api/clients?startAfterId=1",
+        "http://agency.axiscare.test/api/clients?startAfterId=1",
+        "https://agency.axiscare.test:8443/api/clients?startAfterId=1",
+        "https://agency.axiscare.test@elsewhere.test/api/clients",
+        "//elsewhere.test/api/clients",
+        "/api/clients?startAfterId=1",
+        "https://[elsewhere/api/clients",
+        f"{BASE_URL}/api/clients?key={KEY}",
+        f"{BASE_URL}/api/clients?startAfterId={'1' * 3000}",
+        f"{BASE_URL}/api/clients?name=Zoë",
+        f"{BASE_URL}/api/clients\n?startAfterId=1",
+    ],
+)
+def test_a_next_page_that_leads_elsewhere_or_holds_the_key_is_not_followed(url: str) -> None:
+    asked: list[str] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        return page_of([{"id": 1}], url)
+
+    with open_log(":memory:") as log:
+        process, sink = synced(answering(respond), log)
+        rows = "".join(row.data for row in log.rows())
+    assert process.failure is not None
+    assert (process.failure.reason, process.is_resumable) == ("misdirected", True)
+    assert set(asked) == {"agency.axiscare.test"}
+    assert sink.items == {}
+    assert KEY not in rows
+    assert "elsewhere" not in rows
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_next_page_that_is_gone_is_a_failure_that_says_what_to_do(status: int) -> None:
+    failure = failed(
+        httpx.Response(status), msgspec.structs.replace(FIRST, token=f"{BASE_URL}/api/clients?x=1")
+    )
+    assert not failure.is_retryable
+    assert "the next page that it named is not there any more" in failure.message
+    assert "not there any more" not in failed(httpx.Response(status)).message
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        page_of([{"id": 1}], None, errors=[{"message": "Ada could not be read"}]),
+        httpx.Response(200, json={"results": {"clients": [{"id": 1}]}, "errors": None}),
+        httpx.Response(200, json={"results": None, "errors": None}),
+        httpx.Response(200, content=b"<html>"),
+    ],
+)
+def test_an_answer_that_may_be_no_whole_page_is_tried_again_and_never_an_end(
+    response: httpx.Response,
+) -> None:
+    failure = failed(response)
+    assert failure.kind is FailureKind.MALFORMED
+    assert "Ada" not in failure.message
+
+
+def test_a_client_without_a_number_is_rejected_and_the_others_come() -> None:
+    page = fetched(page_of([{"id": 1}, {"name": "x"}, {"id": 3}], None))
+    assert isinstance(page, Page)
+    assert [record.id for record in page.records] == ["client-1", "", "client-3"]
+    assert "id" in page.records[1].problem
+
+
+def test_numbers_are_in_order_as_numbers() -> None:
+    page = fetched(page_of([{"id": 9}, {"id": 10}, {"id": 100}], None))
+    assert isinstance(page, Page)
+    keys = [record.key for record in page.records]
+    assert keys == sorted(keys)
+
+
+def test_it_goes_on_after_a_crash_where_the_last_cursor_led() -> None:
+    world = World(1, people=100, now=EPOCH)
+    source = source_over(httpx.ASGITransport(FakeAxisCare(world)))
+    with open_log(":memory:") as log:
+        engine = Engine(log, source, DictSink(), to_items, clock=TestClock())
+        process = engine.start(page_size=20, order="id")
+        for _ in range(4):
+            process = asyncio.run(engine.step(process.id))
+        assert process.paging.token is not None
+        sink = DictSink()
+        process = asyncio.run(Engine(log, source, sink, to_items, clock=TestClock()).run(process.id))
+    assert (process.state, process.progress.fetched) == (State.COMPLETED, 100)
+    assert len(sink.items) <= 60
+
+
+def test_an_order_that_it_does_not_have_is_refused_before_anything_is_asked() -> None:
+    source = answering(lambda _: httpx.Response(500))
+    with open_log(":memory:") as log, pytest.raises(ConfigurationError, match="'newest': choose id"):
+        Engine(log, source, DictSink(), to_items).start(order="newest")
+
+
+def test_without_a_key_it_says_which_variable_to_set() -> None:
+    with pytest.raises(ConfigurationError, match="AXISCARE_API_KEY"):
+        AxisCareSource(" ", base_url=BASE_URL)
+
+
+def contacts(*clients: dict[str, object]) -> tuple[tuple[Contact, ...], int]:
+    source = answering(lambda _: httpx.Response(500))
+    records = [Record(id=f"client-{c.get('id')}", key="", raw=msgspec.json.encode(c)) for c in clients]
+    ready = asyncio.run(AxisCareClients(source)(records))
+    return ready.items, len(ready.rejects)
+
+
+def test_a_client_becomes_a_contact_by_the_name_that_they_go_by() -> None:
+    full = {
+        "id": 17,
+        "firstName": "Augusta",
+        "goesBy": "Ada",
+        "lastName": "Lovelace",
+        "homePhone": "+15550100",
+        "mobilePhone": None,
+        "otherPhone": "+15550102",
+        "personalEmail": "ada@example.test",
+    }
+    (one, two), rejected = contacts(
+        full, {"id": 18, "firstName": "Mary", "goesBy": ""}, {"id": 19, "goesBy": 5}
+    )
+    assert (one.external_id, one.source, one.first_name, one.last_name) == (
+        "client-17",
+        "axiscare",
+        "Ada",
+        "Lovelace",
+    )
+    assert one.phone_numbers == ("+15550100", "+15550102")
+    assert one.emails == ("ada@example.test",)
+    assert (two.first_name, two.last_name, two.emails) == ("Mary", None, ())
+    assert rejected == 1
+
+
+def test_clients_come_into_a_real_sink() -> None:
+    world = World(1, people=60, now=EPOCH)
+    source = source_over(httpx.ASGITransport(FakeAxisCare(world)))
+    sink = SqliteSink(":memory:", clock=TestClock())
+    with open_log(":memory:") as log:
+        engine = Engine(log, source, sink, AxisCareClients(source), clock=TestClock())
+        process = asyncio.run(engine.sync(order="id"))
+    assert process.state is State.COMPLETED
+    assert sink.connection().execute("SELECT count(*) FROM contacts").fetchone() == (60,)

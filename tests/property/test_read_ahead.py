@@ -1,0 +1,125 @@
+"""The promise where pages were asked for before they were needed, and show an earlier moment."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncfsm import decide as d
+from syncfsm import events as e
+from syncfsm.foresight import foresee
+from syncfsm.machine import State
+from syncfsm.pages import PageRequest
+from tests.property.test_moving_rows import KEYS, ORDERS, SCRIPT, THOROUGH, MovingWorld, assert_the_promise
+from tests.property.test_price import Workspace
+from tests.pure import PureSync, Row, people, slice_of
+
+RULES = (e.Options(limit_max=10**6), e.Options(limit_max=25), e.Options(pagination="page", limit_max=50))
+
+
+class AheadSync(PureSync):
+    """Asks ahead for some of what is foreseen, in any order, before or after what is due."""
+
+    def __init__(
+        self,
+        answer: Callable[[PageRequest], list[Row]],
+        *,
+        count: int,
+        seed: int,
+        page_size: int,
+        order: e.Order = "newest",
+        options: e.Options | None = None,
+    ) -> None:
+        self.count = count
+        self.rng = random.Random(seed)
+        self.ahead: dict[PageRequest, list[Row]] = {}
+        self.rows_of = answer
+        super().__init__(answer, page_size=page_size, order=order, options=options)
+
+    def _fetch(self, request: PageRequest) -> d.Outcome:
+        following = foresee(self.process, self.count)
+        self.ahead = {asked: self.ahead[asked] for asked in (request, *following) if asked in self.ahead}
+        wanted = [request, *(asked for asked in following if self.rng.random() < 0.7)]
+        for asked in self.rng.sample(wanted, len(wanted)):
+            if asked not in self.ahead:
+                self.requests.append(asked)
+                self.ahead[asked] = self.rows_of(asked)
+        return d.Fetched(request=request, rows=self.ahead.pop(request), as_of=self.at, elapsed_ms=1)
+
+
+@pytest.mark.parametrize("options", RULES, ids=["offset", "offset, small limit", "page"])
+@pytest.mark.parametrize("order", ORDERS)
+@THOROUGH
+@given(
+    keys=st.lists(KEYS, max_size=60),
+    script=SCRIPT,
+    page_size=st.integers(1, 12),
+    count=st.integers(1, 8),
+    seed=st.integers(0, 2**16),
+)
+def test_nothing_is_lost_and_nothing_comes_twice_while_rows_move_and_pages_are_read_ahead(
+    *,
+    options: e.Options,
+    order: e.Order,
+    keys: list[int],
+    script: list[list[tuple[str, int]]],
+    page_size: int,
+    count: int,
+    seed: int,
+) -> None:
+    world = MovingWorld(keys, script, order)
+    sync = AheadSync(world.answer, page_size=page_size, order=order, options=options, count=count, seed=seed)
+    assert_the_promise(world, sync)
+
+
+@pytest.mark.parametrize("options", RULES, ids=["offset", "offset, small limit", "page"])
+def test_what_is_foreseen_is_what_is_asked_for_while_nothing_moves(options: e.Options) -> None:
+    sync = PureSync(slice_of(people(500)), page_size=12, options=options)
+    foreseen: tuple[PageRequest, ...] | None = None
+    while sync.turn():
+        if sync.process.pending is None and sync.process.progress.pages == 3 and foreseen is None:
+            asked, foreseen = len(sync.requests), foresee(sync.process, 20)
+    assert foreseen is not None
+    assert sync.requests[asked + 1 : asked + 21] == list(foreseen)
+
+
+def test_nothing_is_foreseen_before_the_first_page_has_come_so_that_no_page_is_older_than_the_watermark() -> (
+    None
+):
+    sync = PureSync(slice_of(people(500)))
+    while sync.process.watermark is None:
+        assert foresee(sync.process, 8) == ()
+        sync.turn()
+    assert len(foresee(sync.process, 8)) == 8
+
+
+def test_nothing_is_foreseen_by_cursors_for_single_records_and_past_a_total() -> None:
+    by_cursor = PureSync(lambda _: people(2), page_size=2, options=e.Options(pagination="cursor"))
+    by_cursor.next_token = "a"
+    listed = PureSync(
+        lambda request: [Row(id=id_, key="") for id_ in request.record_ids], record_ids=("r1",) * 9
+    )
+    with_total = PureSync(slice_of(people(25)), page_size=10)
+    with_total.total = 25
+    for sync, count in ((by_cursor, 0), (listed, 0), (with_total, 2)):
+        while sync.process.progress.pages < 1 and sync.process.pending is None:
+            sync.turn()
+        assert len(foresee(sync.process, 8)) == count
+
+
+def test_reading_ahead_costs_no_request_while_nothing_moves_but_those_past_the_end() -> None:
+    sync = AheadSync(slice_of(people(1000)), page_size=50, count=7, seed=1)
+    assert sync.run().state is State.COMPLETED
+    assert len([request for request in sync.requests if request.offset < 1000]) == 20
+
+
+def test_how_much_is_asked_for_nothing_while_rows_move_is_bounded_by_what_is_read_ahead() -> None:
+    workspace = Workspace(1, "newest", deleted=1, created=1)
+    sync = AheadSync(workspace.answer, page_size=50, count=3, seed=1)
+    assert sync.run().state is State.COMPLETED
+    assert workspace.stayed <= set(sync.delivered)
+    assert len(sync.requests) <= 4 * len(sync.delivered) / 50

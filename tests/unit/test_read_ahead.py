@@ -1,0 +1,310 @@
+"""Reading ahead in virtual time: as much at once as may be, in order, and nothing after a failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from simulator.clock import VirtualClock, run_virtual
+from syncfsm import events as e
+from syncfsm.engine import Engine
+from syncfsm.errors import ConfigurationError
+from syncfsm.failure import Failure, FailureKind
+from syncfsm.log import EventLog, open_log
+from syncfsm.machine import State
+from syncfsm.pages import PageRequest
+from syncfsm.process import Process
+from syncfsm.readahead import ReadAhead
+from syncfsm.sources.protocol import Page
+from tests.fakes import DictSink, ListSource, TestClock, to_items
+
+SLOW_S = 0.1
+LIMITED = Failure(kind=FailureKind.RATE_LIMITED, message="slow down.", retry_after_s=5.0)
+
+
+class SlowSource(ListSource):
+    """A list whose answers take a while; keeps how many were under way at once, and when each was asked.
+
+    A request waits `queue_s` before it is sent, as it does for a rate limit.
+    """
+
+    queue_s = 0.0
+
+    def __init__(self, count: int, options: e.Options | None = None) -> None:
+        super().__init__(TestClock(), count)
+        self.options = options or e.Options()
+        self.time = VirtualClock()
+        self.under_way = self.under_way_max = self.cancelled = 0
+        self.asked_at: list[float] = []
+        self.fails: dict[int, Failure] = {}  # by the number of the request
+
+    async def fetch(self, request: PageRequest) -> Page | Failure:
+        await self.time.sleep(self.queue_s)
+        self.asked_at.append(asyncio.get_running_loop().time())
+        self.under_way += 1
+        self.under_way_max = max(self.under_way_max, self.under_way)
+        failure = self.fails.pop(len(self.asked_at), None)
+        try:
+            await self.time.sleep(SLOW_S)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.under_way -= 1
+        return failure or await super().fetch(request)
+
+
+def sync(
+    source: ListSource,
+    read_ahead: int,
+    log: EventLog | None = None,
+    sink: DictSink | None = None,
+    **more: Any,
+) -> tuple[Process, float]:
+    """Return the last state of a sync, and how long it took in its own time."""
+
+    async def run() -> tuple[Process, float]:
+        engine = Engine(
+            log or open_log(":memory:"),
+            source,
+            sink or DictSink(),
+            to_items,
+            clock=VirtualClock(),
+            read_ahead=read_ahead,
+            **more,
+        )
+        process = await engine.sync(page_size=50)
+        assert len(asyncio.all_tasks()) == 1, "nothing is left under way"
+        return process, asyncio.get_running_loop().time()
+
+    return run_virtual(run())
+
+
+def said(log: EventLog) -> list[bytes]:
+    """Return the events without ids of processes and times."""
+    timeless = {"as_of": 0, "elapsed_ms": 0, "watermark": 0}
+    events = [recorded.event for id_ in log.ids() for recorded in log.read(id_)]
+    fields = [{**msgspec.to_builtins(event), "type": type(event).__name__} for event in events]
+    return [
+        msgspec.json.encode({name: timeless.get(name, value) for name, value in event.items()})
+        for event in fields
+    ]
+
+
+@pytest.mark.parametrize("pagination", ["offset", "page"])
+def test_the_log_says_the_same_whether_one_request_is_under_way_or_sixteen(pagination: e.Pagination) -> None:
+    logs = []
+    for read_ahead in (1, 16):
+        source = SlowSource(1234, e.Options(pagination=pagination))
+        with open_log(":memory:") as log:
+            process, _ = sync(source, read_ahead, log)
+            assert (process.state, process.progress.fetched) == (State.COMPLETED, 1234)
+            logs.append(said(log))
+        assert source.under_way_max == read_ahead
+    assert logs[0] == logs[1]
+    assert len(logs[0]) > 50
+
+
+def test_eight_requests_at_once_take_about_an_eighth_of_the_time() -> None:
+    _, alone_s = sync(SlowSource(10_000), 1)
+    _, ahead_s = sync(SlowSource(10_000), 8)
+    assert alone_s == pytest.approx(200 * SLOW_S, rel=0.01)
+    assert ahead_s < alone_s / 6.5
+
+
+def test_the_first_page_is_asked_for_alone_then_more_and_more() -> None:
+    source = SlowSource(1000)
+    sync(source, 8)
+    at_once = [source.asked_at.count(at) for at in sorted(set(source.asked_at))]
+    assert at_once[0] == 1
+    assert at_once[1] == 2
+    assert source.under_way_max == 8
+
+
+def test_after_a_failure_nothing_is_asked_for_until_the_wait_is_over_and_then_less_at_once() -> None:
+    source = SlowSource(5000)
+    source.fails[30] = LIMITED
+    with open_log(":memory:") as log:
+        process, _ = sync(source, 8, log)
+        scheduled = [r for r in log.read(process.id) if isinstance(r.event, e.RetryScheduled)]
+    assert (process.state, process.progress.fetched, process.progress.retries) == (State.COMPLETED, 5000, 1)
+    retry_at = (scheduled[0].event.retry_at - process.started_at).total_seconds()  # type: ignore[attr-defined]
+    failed_at = (scheduled[0].at - process.started_at).total_seconds()
+    assert [at for at in source.asked_at if failed_at < at < retry_at - 0.01] == []
+    again = [at for at in source.asked_at if at >= retry_at - 0.01]
+    assert again.count(again[0]) <= 4
+
+
+def test_a_page_that_came_before_a_failure_is_used_and_one_after_it_is_kept() -> None:
+    source = SlowSource(1000)
+    source.fails[10] = LIMITED
+    sink = DictSink()
+    process, _ = sync(source, 4, sink=sink)
+    assert (process.state, len(sink.items), sink.upserts) == (State.COMPLETED, 1000, 20)
+    assert process.progress.retries == 1
+
+
+def test_a_sync_that_stops_leaves_nothing_under_way() -> None:
+    source, sink = SlowSource(5000), DictSink()
+    refused = Failure(kind=FailureKind.UNWRITABLE, message="the disk is full.")
+
+    async def full_after_ten(items: Sequence[Any]) -> Any:
+        return refused if sink.upserts == 10 else await DictSink.upsert(sink, items)
+
+    sink.upsert = full_after_ten  # type: ignore[method-assign]
+    process, _ = sync(source, 8, sink=sink)
+    assert process.state is State.FAILED
+    assert source.under_way == 0
+    assert len(source.asked_at) < 11 + 8
+
+
+def test_while_the_sink_is_waited_for_nothing_is_asked_for() -> None:
+    source, sink = SlowSource(5000), DictSink()
+    source.queue_s = 0.05
+    locked = Failure(kind=FailureKind.LOCKED, message="it is locked.", retry_after_s=5.0)
+
+    async def locked_once(items: Sequence[Any]) -> Any:
+        if sink.upserts == 10 and sink.finished == 0:
+            sink.finished = 1
+            return locked
+        return await DictSink.upsert(sink, items)
+
+    sink.upsert = locked_once  # type: ignore[method-assign]
+    with open_log(":memory:") as log:
+        process, _ = sync(source, 8, log, sink)
+        (retry,) = (r for r in log.read(process.id) if isinstance(r.event, e.RetryScheduled))
+    assert process.state is State.COMPLETED
+    failed_at, calm_s = (retry.at - process.started_at).total_seconds(), retry.event.wait_s  # type: ignore[attr-defined]
+    assert [at for at in source.asked_at if failed_at <= at < failed_at + calm_s] == []
+
+
+def test_a_step_asks_for_its_own_page_only() -> None:
+    source = SlowSource(500)
+
+    async def steps() -> None:
+        engine = Engine(open_log(":memory:"), source, DictSink(), to_items, read_ahead=8)
+        process = engine.start()
+        for _ in range(4):
+            await engine.step(process.id)
+
+    run_virtual(steps())
+    assert source.under_way_max == 1
+    assert len(source.requests) <= 4
+
+
+@pytest.mark.parametrize("number", [0, 65])
+def test_a_number_of_requests_that_cannot_work_is_refused(number: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"read_ahead={number} cannot work"):
+        Engine(open_log(":memory:"), ListSource(TestClock(), 1), DictSink(), to_items, read_ahead=number)
+
+
+# ── one by one ───────────────────────────────────────────────────────────────────────────────
+
+
+def request(offset: int) -> PageRequest:
+    return PageRequest(cursor=offset or None, offset=offset, limit=10, order="newest")
+
+
+def following(*offsets: int) -> tuple[PageRequest, ...]:
+    return tuple(request(offset) for offset in offsets)
+
+
+async def warmed_up(source: SlowSource, requests_max: int) -> ReadAhead:
+    """Return one that may have all its requests under way, and has none."""
+    ahead = ReadAhead(source, requests_max)
+    for _ in range(requests_max):
+        await ahead.fetch(request(0))
+    source.requests.clear()
+    return ahead
+
+
+def test_what_rows_that_moved_made_stale_is_given_up_and_asked_for_less() -> None:
+    async def run() -> None:
+        source = SlowSource(1000)
+        ahead = await warmed_up(source, 8)
+        await ahead.fetch(request(0), following(*range(10, 80, 10)))
+        assert (ahead.asked, ahead.width) == (7, 8)
+        page = await ahead.fetch(request(7), following(17, 27))
+        assert isinstance(page, Page)
+        assert page.records[0].id == "r00007"
+        assert (ahead.unused, ahead.width) == (7, 4)
+
+    run_virtual(run())
+
+
+def test_nothing_is_asked_for_past_a_page_that_came_short() -> None:
+    async def run() -> None:
+        source = SlowSource(25)
+        ahead = await warmed_up(source, 3)
+        await ahead.fetch(request(0), following(10, 20))
+        await asyncio.sleep(1)
+        await ahead.fetch(request(10), following(20, 30, 40))
+        await asyncio.sleep(1)
+        assert max(asked.offset for asked in source.requests) == 20
+
+    run_virtual(run())
+
+
+def test_a_failure_is_handed_over_even_if_its_page_is_not_needed_any_more() -> None:
+    async def run() -> None:
+        source = SlowSource(1000)
+        ahead = await warmed_up(source, 3)
+        source.fails[len(source.asked_at) + 3] = LIMITED
+        await ahead.fetch(request(0), following(10, 20))
+        await asyncio.sleep(1)
+        asked = len(source.asked_at)
+        assert isinstance(await ahead.fetch(request(10), following(30)), Page)
+        await asyncio.sleep(SLOW_S / 10)
+        assert len(source.asked_at) == asked, "a source that asked for patience is asked for nothing ahead"
+        assert await ahead.fetch(request(7), following(17)) == LIMITED
+        assert len(source.asked_at) == asked
+        assert isinstance(await ahead.fetch(request(7), following(17)), Page)
+
+    run_virtual(run())
+
+
+def test_no_more_pages_are_held_than_may_be_under_way() -> None:
+    async def run() -> None:
+        source = SlowSource(10_000)
+        ahead = await warmed_up(source, 4)
+        await ahead.fetch(request(0), following(*range(10, 500, 10)))
+        await asyncio.sleep(1)
+        assert len(source.requests) == 4
+
+    run_virtual(run())
+
+
+def test_whoever_is_cancelled_while_waiting_for_a_page_leaves_nothing_behind() -> None:
+    async def run() -> None:
+        source = SlowSource(1000)
+        ahead = await warmed_up(source, 4)
+        waiting = asyncio.create_task(ahead.fetch(request(0), following(10, 20, 30)))
+        await asyncio.sleep(SLOW_S / 2)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await ahead.drop()
+        assert (source.under_way, source.cancelled) == (0, 4)
+        assert len(asyncio.all_tasks()) == 1
+
+    run_virtual(run())
+
+
+def test_what_goes_wrong_in_a_source_ahead_of_time_comes_up_with_its_page() -> None:
+    class Broken(SlowSource):
+        async def fetch(self, request: PageRequest) -> Page | Failure:
+            if request.offset == 10:
+                raise ZeroDivisionError
+            return await super().fetch(request)
+
+    async def run() -> None:
+        ahead = await warmed_up(Broken(1000), 3)
+        await ahead.fetch(request(0), following(10, 20))
+        with pytest.raises(ZeroDivisionError):
+            await ahead.fetch(request(10), following(20))
+        assert isinstance(await ahead.fetch(request(20)), Page)
+
+    run_virtual(run())
