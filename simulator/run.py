@@ -87,8 +87,19 @@ def simulate(scenario: Scenario, seed: int, log: EventLog, *, hooks: list[Hook] 
 
 
 async def _run(stage: Stage[Contact], log: EventLog, contacts: SqliteSink, began_at: float) -> Verdict:
-    process = await stage.until_over()
-    run = Run(
+    run = run_of(stage, await stage.until_over(), log, contacts)
+    found = violations(run)
+    if stage.scenario.criteria:
+        found += violations(run, CRITERIA)
+    await contacts.aclose()
+    faults = stage.faults
+    struck = tuple(faults.struck)
+    return _verdict(run, found, faults.counts(), stage.starts, strikes=struck, began_at=began_at)
+
+
+def run_of(stage: Stage[Contact], process: Process, log: EventLog, contacts: SqliteSink) -> Run:
+    """Return what there is to know of a stage whose sync is over, to be judged."""
+    return Run(
         scenario=stage.scenario,
         process=process,
         log=log,
@@ -105,13 +116,6 @@ async def _run(stage: Stage[Contact], log: EventLog, contacts: SqliteSink, began
         chance=random.Random(f"{stage.scenario.seed}:tampering"),
         surprise=stage.surprise,
     )
-    found = violations(run)
-    if stage.scenario.criteria:
-        found += violations(run, CRITERIA)
-    await contacts.aclose()
-    faults = stage.faults
-    struck = tuple(faults.struck)
-    return _verdict(run, found, faults.counts(), stage.starts, strikes=struck, began_at=began_at)
 
 
 def strays(scenario: Scenario, path: Iterable[Recorded]) -> Parting | None:
