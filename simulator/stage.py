@@ -66,7 +66,11 @@ class Stage(Generic[T]):
         timeline: Every request made and every event recorded, in true order.
         starts: How many engines it took.
         surprise: The error with which an engine failed in a way that nobody foresaw; it ends the run.
+        source_name: What the source is called, and the object that is synced: another API has others.
     """
+
+    source_name = SOURCE
+    object = "people"
 
     def __init__(
         self,
@@ -152,7 +156,7 @@ class Stage(Generic[T]):
 
     def _latest(self) -> Process | None:
         """Return the latest process that began on this stage."""
-        latest = self._log.latest(SOURCE, "people", self._sink.name, mode=self._mode)
+        latest = self._log.latest(self.source_name, self.object, self._sink.name, mode=self._mode)
         return latest if latest and latest.id not in self._earlier else None
 
     # ── what happens beside the engine ───────────────────────────────────────────────────────
@@ -168,12 +172,12 @@ class Stage(Generic[T]):
             self.faults.calm()
 
     def _peek(self) -> str | None:
-        process = self._log.active(SOURCE, "people")
+        process = self._log.active(self.source_name, self.object)
         return process.paging.peek if process else None
 
     async def _another_step(self, _visit: Visit | None = None) -> None:
         """Let another worker take a step of the active process, with nothing going wrong for it."""
-        process = self._log.active(SOURCE, "people")
+        process = self._log.active(self.source_name, self.object)
         if process is None:
             return
         engine = self._engine(self._network(no_faults()), self._sink, no_faults())
@@ -185,7 +189,7 @@ class Stage(Generic[T]):
             await engine.source.aclose()
 
     async def _cancel(self, _visit: Visit) -> None:
-        process = self._log.active(SOURCE, "people")
+        process = self._log.active(self.source_name, self.object)
         if process is None:
             return
         try:

@@ -70,7 +70,8 @@ def show(*, words: tuple[str, ...], as_json: bool) -> None:
     """  # noqa: D301 - \b keeps click from wrapping the example
     root, file = click.get_current_context().find_root(), current()
     for table in file.values:
-        if command_at(root, table) is not None and isinstance(file.get((table,)), dict):
+        is_table = table != SOURCES_TABLE and isinstance(file.get((table,)), dict)
+        if is_table and command_at(root, table) is not None:
             values_for(_context(root, table), file)
     name, flags = _parted(root, words)
     settings = dict(_settings(_context(root, name), flags, file))

@@ -11,8 +11,9 @@ import click
 from msgspec import to_builtins
 
 from syncfsm.cli.apart import check_sink_file
+from syncfsm.cli.options import sync_options
 from syncfsm.cli.output import FAILED, Command, print_json
-from syncfsm.cli.running import limits, make_engine, off_words, order_asked, sync_options
+from syncfsm.cli.running import limits, make_engine, off_words, order_asked
 from syncfsm.cli.settings import switched_off
 from syncfsm.cli.sync import beginning, beginning_options
 from syncfsm.describe import duration, plural, time_words

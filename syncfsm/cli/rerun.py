@@ -11,8 +11,9 @@ import click
 
 from syncfsm.cli.apart import check_sink_file
 from syncfsm.cli.naming import LIMIT
+from syncfsm.cli.options import LIMITS_HELP
 from syncfsm.cli.output import Command, json_option
-from syncfsm.cli.running import LIMITS_HELP, Show, report
+from syncfsm.cli.running import Show, report
 from syncfsm.errors import ConfigurationError
 from syncfsm.events import Options
 from syncfsm.limits import with_limits

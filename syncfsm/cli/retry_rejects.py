@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from syncfsm.cli.apart import check_sink_file
+from syncfsm.cli.options import sync_options
 from syncfsm.cli.output import Resumable, print_json
 from syncfsm.cli.rejects import count_without_id
-from syncfsm.cli.running import leave_if_off, limits, report, run, sync_options
+from syncfsm.cli.running import leave_if_off, limits, report, run
 from syncfsm.contact import Contact
 from syncfsm.describe import plural
 from syncfsm.engine import Engine

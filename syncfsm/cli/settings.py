@@ -139,7 +139,8 @@ def values_for(ctx: click.Context, file: ConfigFile) -> dict[str, Any]:
 
 def tables_of(command: click.Command, path: Keys) -> list[Keys]:
     """Return the tables that speak to a command; a later one wins. The empty one is the top of the file."""
-    return [(), (" ".join(path),)] if is_shared(command) else [(" ".join(path),)]
+    own = () if path == (SOURCES_TABLE,) else ((" ".join(path),),)  # that one says which are switched off
+    return [(), *own] if is_shared(command) else [*own]
 
 
 def check_names(ctx: click.Context, file: ConfigFile) -> None:

@@ -10,17 +10,9 @@ from typing import Any, TypeVar, get_args
 import click
 
 from syncfsm.cli.apart import check_sink_file
+from syncfsm.cli.options import changed_by_option, order_option, sync_options
 from syncfsm.cli.output import Resumable
-from syncfsm.cli.running import (
-    changed_by_option,
-    leave_if_off,
-    limits,
-    order_asked,
-    order_option,
-    report,
-    run,
-    sync_options,
-)
+from syncfsm.cli.running import leave_if_off, limits, order_asked, report, run
 from syncfsm.contact import Contact
 from syncfsm.engine import Engine
 from syncfsm.errors import ConfigurationError

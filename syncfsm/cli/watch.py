@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from syncfsm.cli.forget import duration
+from syncfsm.cli.options import changed_by_option, order_option, service_options
 from syncfsm.cli.output import Command
-from syncfsm.cli.running import changed_by_option, leave_if_off, order_asked, order_option, service_options
+from syncfsm.cli.running import leave_if_off, order_asked
 from syncfsm.cli.serving import engines, limits_asked, say_over, say_trouble
 from syncfsm.log import open_log
 from syncfsm.watching import Watcher

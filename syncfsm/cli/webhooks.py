@@ -13,8 +13,9 @@ from typing import Any
 import click
 
 from syncfsm.cli.listening import HOST, listen, served
+from syncfsm.cli.options import service_options
 from syncfsm.cli.output import FAILED, INTERRUPTED, Command
-from syncfsm.cli.running import leave_if_off, make_source, service_options
+from syncfsm.cli.running import leave_if_off, make_source
 from syncfsm.cli.serving import engines, limits_asked, say_over, say_trouble
 from syncfsm.contact import Contact
 from syncfsm.errors import ConfigurationError

@@ -112,7 +112,7 @@ def test_the_file_and_the_variables_run_a_sync_by_themselves(serve: Serve, cli: 
     assert (json.loads(out)["pages"], json.loads(out)["fetched"]) == (3, 45)
     (started, *_) = cli.json("log", "show", "sync.db")["events"]
     assert started["event"]["options"]["attempts_max"] == 3
-    assert server.queries == {"people": 3}
+    assert server.queries["people"] in {3, 4}  # read-ahead may ask once beyond the end
     del cli.env["SYNCFSM_PAGE_SIZE"]
     assert json.loads(cli("sync", "--page-size", 45)[0])["pages"] == 1
 
@@ -194,14 +194,14 @@ def test_another_commands_table_hinders_no_sync_but_config_show_finds_what_is_wr
 @pytest.mark.parametrize(
     ("text", "variable"),
     [
-        ('api-key = "abc"', "ATTIO_API_KEY or QUO_API_KEY or QUO_PARTNER_KEY"),
+        ('api-key = "abc"', "ATTIO_API_KEY or AXISCARE_API_KEY or QUO_API_KEY or QUO_PARTNER_KEY"),
         ('attio_key = "abc"', "ATTIO_API_KEY"),
         ('[sources.attio]\ntoken = "abc"', "ATTIO_API_KEY"),
         ('[serve]\napi-key = "abc"', "SYNCFSM_SERVE_API_KEY"),
         ('[sync]\nATTIO_API_KEY = "abc"', "ATTIO_API_KEY"),
         ('quo-api-key = "abc"', "QUO_API_KEY"),
         ('partner_key = "abc"', "QUO_PARTNER_KEY"),
-        ('secret = "abc"', "ATTIO_API_KEY or QUO_API_KEY or QUO_PARTNER_KEY"),
+        ('secret = "abc"', "ATTIO_API_KEY or AXISCARE_API_KEY or QUO_API_KEY or QUO_PARTNER_KEY"),
     ],
 )
 def test_a_key_may_not_stand_in_the_file_and_its_variable_is_named(text: str, variable: str) -> None:

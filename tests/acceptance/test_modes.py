@@ -195,7 +195,7 @@ def test_without_a_secret_or_with_a_wrong_key_it_does_not_begin(
     _, err = cli("webhooks", "--port", "0", *where, status=1)
     assert "Attio does not accept the key" in err
     _, err = cli("webhooks", "--port", "0", "--object", SECRET, *where, status=2)
-    assert "an argument holds the value of ATTIO_WEBHOOK_SECRET" in err
+    assert "an argument holds the key of ATTIO_WEBHOOK_SECRET" in err
 
 
 def test_a_port_that_is_taken_is_said(cli: Cli, serve: Callable[..., Server]) -> None:

@@ -113,7 +113,7 @@ def test_a_sink_of_another_package_takes_everybody(cli: Cli, site: Path, acme_ur
     cli("sync", "--source", "acme", "--base-url", acme_url, "--sink", "lines:people")
     assert len((cli.folder / "people.jsonl").read_text().splitlines()) == PEOPLE
     _, err = cli("sync", "--source", "acme", "--base-url", acme_url, "--sink", "line:people", status=2)
-    assert "or quo:, lines:" in err
+    assert "choose from sqlite, jsonl, quo, lines" in err
 
 
 BROKEN = {

@@ -20,8 +20,8 @@ from syncfsm.failure import Failure
 from syncfsm.log import open_log
 from syncfsm.log.rehearsal import RehearsedLog
 from syncfsm.machine import State
+from syncfsm.modes import Modes
 from syncfsm.preflight import preflight
-from syncfsm.processes import Processes
 from syncfsm.sinks import open_sink
 from syncfsm.sinks.protocol import NOT_THERE, Inspectable
 from tests.contracts.sink import ADA, upsert
@@ -37,7 +37,7 @@ def killed_after(code: str) -> None:
     program = f"""
 import os, signal
 from syncfsm.log import open_log
-from syncfsm.processes import Processes
+from syncfsm.modes import Modes
 from syncfsm.sinks import open_sink
 from tests.contracts.sink import ADA, NOBODY, upsert
 from tests.fakes import DictSink, ListSource, TestClock
@@ -126,17 +126,15 @@ def test_a_database_without_the_table_is_one_that_a_sync_makes_it_in(tmp_path: P
 # ── logs ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def processes(log: RehearsedLog, sink: DictSink | None = None) -> Processes:
-    return Processes(log, ListSource(TestClock(), 10), sink or DictSink())
+def processes(log: RehearsedLog, sink: DictSink | None = None) -> Modes:
+    return Modes(log, ListSource(TestClock(), 10), sink or DictSink())
 
 
 @pytest.fixture
 def killed(tmp_path: Path) -> Path:
     """The log of a sync whose process was killed, with what SQLite keeps beside it."""
     path = tmp_path / "sync.db"
-    killed_after(
-        f"Processes(log := open_log({str(path)!r}), ListSource(TestClock(), 10), DictSink()).start()"
-    )
+    killed_after(f"Modes(log := open_log({str(path)!r}), ListSource(TestClock(), 10), DictSink()).start()")
     assert (tmp_path / "sync.db-shm").exists()
     return path
 
@@ -162,7 +160,7 @@ def test_a_second_active_sync_is_refused_in_the_words_of_the_log(tmp_path: Path,
     with RehearsedLog(killed) as log, pytest.raises(ActiveSync) as rehearsed:
         processes(log, other).start()
     with open_log(killed) as real, pytest.raises(ActiveSync) as refused:
-        Processes(real, ListSource(TestClock(), 10), other).start()
+        Modes(real, ListSource(TestClock(), 10), other).start()
     assert str(rehearsed.value) == str(refused.value)
     assert rehearsed.value.process_id == refused.value.process_id
 
@@ -232,7 +230,13 @@ def test_the_first_page_of_a_source_that_cannot_peek_says_at_least_so_many(tmp_p
     with RehearsedLog(tmp_path / "sync.db") as log:
         engine = Engine(log, ListSource(TestClock(), 60), DictSink(), to_items, clock=TestClock())
         found = asyncio.run(
-            preflight(engine, lambda engine: engine.take_up(), page_size=50, order="newest", options=options)
+            preflight(
+                engine,
+                lambda engine: engine.take_up(options=options),
+                page_size=50,
+                order="newest",
+                options=options,
+            )
         )
     assert found.first_page is not None
     assert (found.first_page.rows, found.first_page.has_more) == (50, True)
