@@ -222,25 +222,15 @@ def _print(process: Process, log_path: str) -> None:
     )
     if process.failure is not None:
         click.echo(f"error: {process.failure.error}", err=True)
-        click.echo(f"  {_what_next(process)}", err=True)
+        for words in _what_next(process, log_path):
+            click.echo(f"  {words}", err=True)
     look = "log rejects" if progress.rejected and process.failure is None else "explain"
     click.echo(f"  next: syncfsm {look} {quote(log_path)} {process.id}")
 
 
-_LASTING = {
-    "not_found": "name another with --object",
-    "foreign": "name another file with --sink",
-    "bad_request": "see what it asks for",
-}
-"""Reasons that are in the command itself: the same one would fail again."""
+def _what_next(process: Process, log_path: str) -> Iterator[str]:
+    """Yield what to do after a failure, in the words of `explain`, which has the commands too."""
+    from syncfsm.explain.advice import Log, steps  # noqa: PLC0415 - loaded when it is used
 
-
-def _what_next(process: Process) -> str:
-    if process.source.startswith("captured:"):
-        return "a re-run begins anew each time: mend what is wrong and run the same command again"
-    if not process.is_resumable:
-        return "going on would not help: mend the cause and run again, which starts anew"
-    reason = process.failure.reason if process.failure else ""
-    if reason in _LASTING:
-        return f"nothing is lost, but the same command would fail again: {_LASTING[reason]}"
-    return "nothing is lost: once that is mended, run the same command again to go on where it stopped"
+    for step in steps(process, Log(path=log_path)):
+        yield step.words

@@ -118,5 +118,5 @@ def _account(
         first=troubles.first,
         ending=ending,
         rejects=troubles.rejects,
-        steps=steps(process, ending, log, silent_s),
+        steps=steps(process, log, silent_s),
     )

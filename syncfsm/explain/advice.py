@@ -6,7 +6,6 @@ from shlex import join
 
 from syncfsm import events as e
 from syncfsm.errors import ConfigurationError
-from syncfsm.explain.trouble import Ending
 from syncfsm.limits import LIMITS, advised
 from syncfsm.machine import State
 from syncfsm.process import Process
@@ -15,6 +14,7 @@ from syncfsm.sinks.quo.api import KEY_VARIABLE as QUO_KEY_VARIABLE
 from syncfsm.sinks.quo.api import PARTNER_KEY_VARIABLE as QUO_PARTNER_KEY_VARIABLE
 from syncfsm.sources import attio, axiscare
 from syncfsm.sources.factory import SOURCES, SourceFactory
+from syncfsm.state import FailureReason
 
 SIMULATED = ".simulated"
 """Ends the host of every API that only a simulation knows."""
@@ -51,6 +51,7 @@ _BY_REASON: dict[str, tuple[str, tuple[str, ...]]] = {
     "misdirected": (f"See where the base URL should lead, or tell the source's makers, {_MENDED}.", ()),
     "cursor_repeats": ("Start anew; if it happens again, tell whoever makes the source.", ()),
     "unwritable": (f"Let the sink be written again (free space, permissions), {_MENDED}.", ()),
+    "foreign": ("Name another sink: a new sync into it then begins.", ("--sink", "sqlite:FILE")),
     "unordered": ("Start anew in the order in which the source keeps its rows.", ("--order", "id")),
     "ties": ("Start anew in an order in which no rows tie.", ("--order", "id")),
 }
@@ -67,21 +68,20 @@ _CALMER = {
 }
 
 
-def steps(process: Process, ending: Ending | None, log: Log, silent_s: float | None) -> tuple[Step, ...]:
+def steps(process: Process, log: Log, silent_s: float | None = None) -> tuple[Step, ...]:
     """Return what to do next, in this order.
 
     Args:
         process: The last state.
-        ending: What ended it, if it has failed.
         log: Where it is.
         silent_s: Seconds since its last event, if known.
     """
     unlike = _no_sync_of_ours(process, log)
     if unlike is not None:
         return () if process.state is State.COMPLETED else (unlike,)
-    if ending is not None:
-        return _after_failure(process, ending, log)
     match process.state:
+        case State.FAILED if process.failure is not None:
+            return _after_failure(process, process.failure, log)
         case State.COMPLETED:
             return _after_completion(process, log)
         case State.CANCELLED:
@@ -108,8 +108,8 @@ def _no_sync_of_ours(process: Process, log: Log) -> Step | None:
     return None
 
 
-def _after_failure(process: Process, ending: Ending, log: Log) -> tuple[Step, ...]:
-    reason, error = ending.place.cause, ending.place.error
+def _after_failure(process: Process, failure: FailureReason, log: Log) -> tuple[Step, ...]:
+    reason, error = failure.reason, failure.error
     raised = tuple(word for setting in advised(error) for word in ("--set", setting))
     if reason == "reject_ratio_max":
         look = join(("syncfsm", "log", "rejects", log.path, process.id))

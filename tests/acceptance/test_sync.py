@@ -193,13 +193,13 @@ def test_what_is_asked_for_and_not_heeded_or_cancelled_is_said(serve: Serve, cli
 def test_a_failure_that_the_same_command_would_meet_again_says_what_to_change(serve: Serve, cli: Cli) -> None:
     server = serve(1)
     _, err = cli(*cli.sync_args(server.url), "--object", "persons", status=1)
-    assert "the same command would fail again: name another with --object" in err
+    assert "Name an object that the source has" in err
     with sqlite3.connect(cli.folder / "contacts.db") as connection:
         connection.execute("CREATE TABLE contacts (id INTEGER PRIMARY KEY)")
     connection.close()
     _, err = cli(*cli.sync_args(server.url), status=1)
     assert "another program's: it has a table `contacts` of another shape; name another file." in err
-    assert "the same command would fail again: name another file with --sink" in err
+    assert "Name another sink: a new sync into it then begins." in err
     assert cli.sync(server.url, "--sink", "sqlite:mine.db")["created"] == 1
 
 

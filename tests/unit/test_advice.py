@@ -1,0 +1,48 @@
+"""What to do after a failure is known for every kind of failure, whoever asks."""
+
+from __future__ import annotations
+
+import pytest
+
+from syncfsm import events as e
+from syncfsm.explain.advice import Log, steps
+from syncfsm.failure import RETRYABLE, FailureKind
+from syncfsm.process import Process, fold
+from tests.pure import EPOCH
+
+STARTED = e.SyncStarted(
+    source="attio",
+    object="people",
+    sink="sqlite:contacts.db",
+    mode="initial",
+    page_size=50,
+    order="newest",
+    options=e.Options(),
+)
+
+
+def failed(reason: str) -> Process:
+    """A process that failed in its checks."""
+    over = e.SyncFailed(action="check", reason=reason, error="It went wrong.", resumable=True, cursor=None)
+    recorded = [
+        e.Recorded(stream="p", version=n, at=EPOCH, event=event) for n, event in ((1, STARTED), (2, over))
+    ]
+    process = fold(None, recorded)
+    assert process is not None
+    return process
+
+
+LASTING = sorted(set(FailureKind) - RETRYABLE)
+
+
+@pytest.mark.parametrize("kind", LASTING)
+def test_each_failure_that_waiting_cannot_cure_has_advice_of_its_own(kind: FailureKind) -> None:
+    (step, *_) = steps(failed(kind), Log(path="sync.db"))
+    assert not step.words.startswith("Mend the cause")
+    assert step.command
+    assert step.command.startswith("syncfsm sync --source attio ")
+
+
+def test_one_that_nobody_knows_is_to_be_mended_and_gone_on_with() -> None:
+    (step,) = steps(failed("of_another_time"), Log(path="sync.db"))
+    assert step.words == "Mend the cause, then go on where it stopped; nothing is lost."
