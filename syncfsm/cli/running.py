@@ -16,7 +16,14 @@ from click.core import ParameterSource
 from syncfsm.cli.metrics import metrics_served
 from syncfsm.cli.naming import LIMIT
 from syncfsm.cli.output import FAILED, json_option, print_json
-from syncfsm.cli.quo import KEY_VARIABLES, open_asked, quo_options
+from syncfsm.cli.quo import (
+    BULK_PAGE_SIZE,
+    KEY_VARIABLES,
+    PAGE_SIZE,
+    PageSize,
+    open_asked,
+    quo_options,
+)
 from syncfsm.cli.settings import switched_off
 from syncfsm.contact import Contact
 from syncfsm.describe import counts_words, left_out_words, plural
@@ -51,7 +58,12 @@ _OPTIONS = (
         help="The file for what happens: the event log.",
     ),
     click.option(
-        "--page-size", default=50, show_default=True, type=click.IntRange(min=1), help="Records a page."
+        "--page-size",
+        cls=PageSize,
+        default=PAGE_SIZE,
+        show_default=True,
+        type=click.IntRange(min=1),
+        help=f"Records a page; with --quo-bulk, {BULK_PAGE_SIZE} by default.",
     ),
     click.option(
         "--companies/--no-companies", default=True, show_default=True, help="Look up the names of companies."
