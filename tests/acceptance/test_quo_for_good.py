@@ -7,6 +7,7 @@ Quo's; the same people in a JSONL file say what it should be.
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -19,7 +20,9 @@ import pytest
 from tests.acceptance.conftest import Cli
 
 PEOPLE = "/v2/objects/people/records"
-EVENTS = [f"record.{what}" for what in ("created", "updated", "deleted", "merged")]
+PAGE = Path(__file__).parents[2] / "docs" / "quo.md"
+(WEBHOOK,) = re.findall(r"/v2/webhooks .* --json '(.*)'$", PAGE.read_text(), re.MULTILINE)
+"""What the page tells Attio to tell us of."""
 
 
 class Sides:
@@ -127,9 +130,7 @@ class Listener:
     """`syncfsm webhooks` into Quo, with a webhook in Attio that tells it of every change."""
 
     def __init__(self, sides: Sides) -> None:
-        subscriptions = [{"event_type": type_, "filter": None} for type_ in EVENTS]
-        wanted = {"target_url": "http://127.0.0.1:9/", "subscriptions": subscriptions}
-        webhook = sides.attio("POST", "/v2/webhooks", wanted)
+        webhook = sides.attio("POST", "/v2/webhooks", json.loads(WEBHOOK)["data"])
         sides.cli.env["ATTIO_WEBHOOK_SECRET"] = webhook["secret"]
         self.process = sides.cli.start(*sides.args("webhooks"), "--port", 0, "--settle", 0.5, "--json")
         assert self.process.stdout is not None
