@@ -13,9 +13,11 @@ from itertools import islice
 from uuid import UUID
 
 from syncfsm import decide as d
-from syncfsm.events import Event, Options, Recorded, Reject, SyncStarted, Value
+from syncfsm.events import Event, Recorded, Reject, SyncStarted
 from syncfsm.failure import Failure, FailureKind
+from syncfsm.options import Options
 from syncfsm.process import Process, fold
+from syncfsm.value import Value
 
 RATE_LIMITED = Failure(kind=FailureKind.RATE_LIMITED, message="Attio answered 429: slow down.", status=429)
 

@@ -13,8 +13,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from syncfsm.events import Mode, Options
+from syncfsm.events import Mode
 from syncfsm.failure import FailureKind
+from syncfsm.options import Options
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Wait = Annotated[float, msgspec.Meta(ge=0, le=10_000_000)]

@@ -25,11 +25,12 @@ from syncfsm.backoff import RETRY_AFTER_JITTER_S
 from syncfsm.contact import Contact
 from syncfsm.engine import Engine
 from syncfsm.errors import LogError
-from syncfsm.events import Options, Recorded, Reject
+from syncfsm.events import Recorded, Reject
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.lifecycle import Hook, cancel, commit, started
 from syncfsm.log import EventLog
 from syncfsm.machine import State
+from syncfsm.options import Options
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.sinks.protocol import UpsertResult

@@ -13,7 +13,7 @@ from typing import Self
 from msgspec.structs import replace
 
 from simulator.incident import Step
-from syncfsm.events import Order
+from syncfsm.options import Order
 from syncfsm.pages import PageRequest
 from syncfsm.sources.protocol import Record
 from syncfsm.state import Frontier

@@ -16,7 +16,7 @@ from simulator.faults import DOOR_OF, ChangeRates, Count, FaultRates, Share, Str
 from simulator.incident import Incident
 from simulator.making import TIED
 from syncfsm.errors import ConfigurationError
-from syncfsm.events import Order
+from syncfsm.options import Order
 
 BAD_DAY = FaultRates(
     rate_limited=0.03, unavailable=0.01, network=0.02, body=0.002, slow=0.02, sink=0.002, crash=0.003

@@ -23,11 +23,12 @@ from simulator.scenario import Scenario
 from simulator.world import World
 from syncfsm.engine import Engine
 from syncfsm.errors import LogError, NotActive, VersionConflict
-from syncfsm.events import Options, Recorded
+from syncfsm.events import Recorded
 from syncfsm.lifecycle import Hook, cancel
 from syncfsm.log import EventLog
 from syncfsm.machine import State
 from syncfsm.modes import SyncMode
+from syncfsm.options import Options
 from syncfsm.process import Process
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.attio import AttioSource

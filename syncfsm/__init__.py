@@ -26,11 +26,12 @@ from syncfsm.errors import (
     SyncfsmError,
     VersionConflict,
 )
-from syncfsm.events import Event, Options, Recorded, Reject
+from syncfsm.events import Event, Recorded, Reject
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.lifecycle import Hook, cancel
 from syncfsm.log import EventLog, open_log
 from syncfsm.machine import State
+from syncfsm.options import Options
 from syncfsm.process import Process, fold
 from syncfsm.sinks import open_sink
 from syncfsm.sinks.protocol import Sink, UpsertResult

@@ -11,7 +11,8 @@ import math
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from syncfsm.events import Options, Value
+from syncfsm.options import Options
+from syncfsm.value import Value
 
 JITTER = 0.5
 """The share of a wait that chance may add to it."""

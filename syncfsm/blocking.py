@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from syncfsm.engine import Engine
-from syncfsm.events import Options, Order
 from syncfsm.lifecycle import Hook
 from syncfsm.log import EventLog
 from syncfsm.modes import SyncMode
+from syncfsm.options import Options, Order
 from syncfsm.process import Process
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.protocol import Source, Transform

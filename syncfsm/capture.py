@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from syncfsm.events import Value
+from syncfsm.value import Value
 
 
 class Exchange(Value, frozen=True):

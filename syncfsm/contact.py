@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syncfsm.events import Value
+from syncfsm.value import Value
 
 
 class Contact(Value, frozen=True):

@@ -31,24 +31,25 @@ from syncfsm.machine import State
 from syncfsm.pages import PageRequest, Row, Shifted, Taken, Unasked, Unsafe
 from syncfsm.pagination import accept, plan, rule_of
 from syncfsm.process import Process
+from syncfsm.value import Value
 
 # ── actions: what to do, imperative ──────────────────────────────────────────────────────────
 
 
-class CheckSetup(e.Value, frozen=True):
+class CheckSetup(Value, frozen=True):
     """Check credentials, object and sink, so that what can't work fails within a second."""
 
     not_before: datetime | None
 
 
-class FetchPage(e.Value, frozen=True):
+class FetchPage(Value, frozen=True):
     """Ask the source for the next page."""
 
     request: PageRequest
     not_before: datetime | None
 
 
-class DeliverPage(e.Value, frozen=True):
+class DeliverPage(Value, frozen=True):
     """Give the page that was fetched to the sink. `refetch` gets it again where it is no longer held."""
 
     record_ids: tuple[str, ...]
@@ -57,7 +58,7 @@ class DeliverPage(e.Value, frozen=True):
     gone: tuple[str, ...] = ()
 
 
-class FinishSync(e.Value, frozen=True):
+class FinishSync(Value, frozen=True):
     """Let the sink delete what no page had, if it is to, and put its house in order; then all is done."""
 
     not_before: datetime | None
@@ -76,13 +77,13 @@ ACTION_NAMES: dict[type[Any], e.ActionName] = {
 # ── outcomes: what came of it ────────────────────────────────────────────────────────────────
 
 
-class Checked(e.Value, frozen=True):
+class Checked(Value, frozen=True):
     """Source and sink are in order; `found` is what the checks saw."""
 
     found: dict[str, str]
 
 
-class Fetched(e.Value, frozen=True):
+class Fetched(Value, frozen=True):
     """Rows came for a request; `as_of`, `is_total`, `total`, `next_token` as in `PageFetched`."""
 
     request: PageRequest
@@ -94,7 +95,7 @@ class Fetched(e.Value, frozen=True):
     next_token: str | None = None
 
 
-class Delivered(e.Value, frozen=True):
+class Delivered(Value, frozen=True):
     """The sink took the page, but for the rejects."""
 
     created: int
@@ -106,21 +107,21 @@ class Delivered(e.Value, frozen=True):
     deleted: int = 0
 
 
-class Finished(e.Value, frozen=True):
+class Finished(Value, frozen=True):
     """The sink is in order; `missing` and `kept` as in `SyncCompleted`."""
 
     missing: int = 0
     kept: str = ""
 
 
-class TooManyMissing(e.Value, frozen=True):
+class TooManyMissing(Value, frozen=True):
     """The sink has `known` contacts, and no page had `missing` of them: more than it may delete at once."""
 
     missing: int
     known: int
 
 
-class Failed(e.Value, frozen=True):
+class Failed(Value, frozen=True):
     """The action failed. `chance` is a number in [0, 1) for the jitter."""
 
     action: e.ActionName

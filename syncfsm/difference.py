@@ -10,14 +10,16 @@ from typing import Any
 
 from syncfsm import events as e
 from syncfsm.describe import plural, time_words
+from syncfsm.options import Options
 from syncfsm.process import Process
 from syncfsm.replay import Moment
 from syncfsm.state import FailureReason, Frontier, Paging, Progress, Retry
+from syncfsm.value import Value
 
 _APART = frozenset({"id", "version", "updated_at", "budget_from"})
 """Fields of a state that a change is not about: its name, its place and its bookkeeping."""
 
-_NESTED = (Paging, Progress, e.Options)
+_NESTED = (Paging, Progress, Options)
 """Values whose fields are compared one by one; all others are compared whole."""
 
 _ALWAYS_ANOTHER = frozenset({"as_of", "elapsed_ms", "retry_at", "wait_s", "watermark"})
@@ -31,7 +33,7 @@ _SETTINGS = (e.SyncStarted, e.FetchingBegan)
 """Events that say what was asked for, and what the checks found."""
 
 
-class Change(e.Value, frozen=True):
+class Change(Value, frozen=True):
     """One field that differs: its name, dotted where it is nested, and both values."""
 
     field: str
@@ -51,7 +53,7 @@ def event_differences(one: e.Event, two: e.Event) -> tuple[Change, ...]:
     return _differences(dict(_fields(one, _ALWAYS_ANOTHER)), dict(_fields(two, _ALWAYS_ANOTHER)))
 
 
-def _fields(value: e.Value | None, apart: frozenset[str] = _APART) -> Iterator[tuple[str, Any]]:
+def _fields(value: Value | None, apart: frozenset[str] = _APART) -> Iterator[tuple[str, Any]]:
     if value is None:
         return
     for name in value.__struct_fields__:
@@ -70,7 +72,7 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[C
     return tuple(Change(field=name, before=one, after=two) for name, one, two in found if one != two)
 
 
-class Parting(e.Value, frozen=True):
+class Parting(Value, frozen=True):
     """The first event in which two processes differ; where one has ended, what the other goes on with.
 
     Attributes:
@@ -86,7 +88,7 @@ class Parting(e.Value, frozen=True):
     differences: tuple[Change, ...]
 
 
-class Comparison(e.Value, frozen=True):
+class Comparison(Value, frozen=True):
     """Two processes, compared event by event.
 
     Attributes:
@@ -165,7 +167,7 @@ def value_words(value: Any) -> str:
     return str(value)
 
 
-def _each_field(value: e.Value) -> str:
+def _each_field(value: Value) -> str:
     return ", ".join(f"{name} {value_words(field)}" for name, field in _fields(value))
 
 
@@ -182,5 +184,5 @@ _WORDS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
     (FailureReason, lambda failure: failure.reason),
     ((tuple, frozenset), lambda ids: plural(len(ids), "id")),
     (dict, lambda value: ", ".join(f"{key} {item}" for key, item in value.items())),
-    (e.Value, _each_field),
+    (Value, _each_field),
 )

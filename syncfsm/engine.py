@@ -21,7 +21,6 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from syncfsm import decide as d
-from syncfsm import events as e
 from syncfsm import lifecycle
 from syncfsm.clock import Clock
 from syncfsm.errors import VersionConflict
@@ -29,6 +28,7 @@ from syncfsm.log.protocol import EventLog
 from syncfsm.machine import State
 from syncfsm.missing import seen
 from syncfsm.modes import Modes, SyncMode
+from syncfsm.options import Options, Order
 from syncfsm.perform import Performer
 from syncfsm.process import Process
 from syncfsm.readahead import check_read_ahead
@@ -135,8 +135,8 @@ class Engine(Modes, Generic[T]):
         *,
         mode: SyncMode = "initial",
         page_size: int = 50,
-        order: e.Order = "newest",
-        options: e.Options | None = None,
+        order: Order = "newest",
+        options: Options | None = None,
         deletes_missing: bool = False,
     ) -> Process:
         """Take up the unfinished sync or start a new one, and run it. See `take_up`, `run` and `sweep`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 
-from syncfsm.events import Value
+from syncfsm.value import Value
 
 
 class FailureKind(enum.StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from syncfsm.events import Value
+from syncfsm.value import Value
 
 RECORD_IDS_MAX = 1000
 """Records that one process takes, or those of one notice; the rest waits for the next."""

@@ -13,6 +13,7 @@ from syncfsm.errors import ConfigurationError, NotActive, VersionConflict
 from syncfsm.limits import check_limits
 from syncfsm.log.protocol import EventLog
 from syncfsm.machine import State
+from syncfsm.options import Options, Order
 from syncfsm.process import Process, fold
 from syncfsm.windows import NUMBERED_LIMIT_MIN
 
@@ -91,8 +92,8 @@ def started(
     object_: str,
     sink: str,
     page_size: int,
-    order: e.Order,
-    options: e.Options,
+    order: Order,
+    options: Options,
     mode: e.Mode = "initial",
     parent: str | None = None,
     record_ids: tuple[str, ...] = (),
@@ -126,7 +127,7 @@ def started(
 
 
 def resumed(
-    process: Process, *, page_size: int | None, options: e.Options | None, by: str, why: str
+    process: Process, *, page_size: int | None, options: Options | None, by: str, why: str
 ) -> e.SyncResumed:
     """Return the event that lets a failed process go on, with another page size or limits if given.
 
@@ -174,7 +175,7 @@ def cancel(
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-def _check(page_size: int, options: e.Options) -> None:
+def _check(page_size: int, options: Options) -> None:
     check_limits(options)
     _check_pagination(options)
     is_peeked = options.termination == "peek" and options.pagination != "cursor"
@@ -187,7 +188,7 @@ def _check(page_size: int, options: e.Options) -> None:
         )
 
 
-def _check_pagination(options: e.Options) -> None:
+def _check_pagination(options: Options) -> None:
     if options.pagination != "offset" and options.termination == "short_page":
         raise ConfigurationError(
             f"termination='short_page' goes with offsets, not with {options.pagination}s"

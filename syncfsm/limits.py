@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from syncfsm.errors import ConfigurationError
-from syncfsm.events import Options
+from syncfsm.options import Options
 
 _YEAR_S = 365 * 24 * 3600.0
 _COUNT_MAX = 1_000_000_000

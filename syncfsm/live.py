@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
 
-from syncfsm.events import Value
 from syncfsm.process import Process
+from syncfsm.value import Value
 
 PACE_S = 10.0
 """How far back a pace looks."""

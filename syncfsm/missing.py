@@ -13,12 +13,13 @@ from syncfsm import events as e
 from syncfsm.log.protocol import EventLog
 from syncfsm.process import Process
 from syncfsm.sources.protocol import Source
+from syncfsm.value import Value
 
 UNDELETABLE = "the source has it no more, and the sink cannot delete"
 """Why a record that is gone is rejected where the sink has no `delete`."""
 
 
-class Seen(e.Value, frozen=True):
+class Seen(Value, frozen=True):
     """Which records came. `doubt` says why that may not be all of them; empty if it is."""
 
     record_ids: frozenset[str]

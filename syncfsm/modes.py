@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from syncfsm import events as e
 from syncfsm.errors import ActiveSync, ConfigurationError
 from syncfsm.machine import State
 from syncfsm.missing import other_side
+from syncfsm.options import Options, Order
 from syncfsm.process import Process
 from syncfsm.processes import Processes
 from syncfsm.rejects import last_with_rejects, open_ids, rejects_of
@@ -29,8 +29,8 @@ class Modes(Processes):
         self,
         *,
         page_size: int = 50,
-        order: e.Order = "newest",
-        options: e.Options | None = None,
+        order: Order = "newest",
+        options: Options | None = None,
         deletes_missing: bool = False,
     ) -> Process:
         """Record the start of a new sync of all records; `run` or `step` then does it.
@@ -67,8 +67,8 @@ class Modes(Processes):
         *,
         mode: SyncMode = "initial",
         page_size: int = 50,
-        order: e.Order = "newest",
-        options: e.Options | None = None,
+        order: Order = "newest",
+        options: Options | None = None,
         deletes_missing: bool = False,
     ) -> Process:
         """Return the process to go on with: the active one, the failed one resumed, or a new one.
@@ -147,7 +147,7 @@ class Modes(Processes):
         changed_by: str | None = getattr(self.source, "changed_by", None)
         return changed_by
 
-    def _start_ongoing(self, watermark: datetime, *, options: e.Options | None, **wanted: Any) -> Process:
+    def _start_ongoing(self, watermark: datetime, *, options: Options | None, **wanted: Any) -> Process:
         """Record the start of a sync of what is new since the watermark, or a little longer."""
         options = options or self.source.options
         since = watermark - timedelta(seconds=options.overlap_s)
@@ -184,7 +184,7 @@ class Modes(Processes):
         return count
 
     def take_up_webhooks(
-        self, *, page_size: int = 50, options: e.Options | None = None, until: datetime | None = None
+        self, *, page_size: int = 50, options: Options | None = None, until: datetime | None = None
     ) -> Process | None:
         """Return the process that sees to what waits in the inbox, or `None` if nothing does; `run` does it.
 
@@ -218,7 +218,7 @@ class Modes(Processes):
         )
 
     def retry_rejects(
-        self, process_id: str | None = None, *, page_size: int = 50, options: e.Options | None = None
+        self, process_id: str | None = None, *, page_size: int = 50, options: Options | None = None
     ) -> Process | None:
         """Return a process that sends rejected records again, or `None` if there are none; `run` does it.
 

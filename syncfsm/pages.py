@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from syncfsm.events import FrontierMark, Order, Pagination, Reject, Value
+from syncfsm.events import FrontierMark, Reject
+from syncfsm.options import Order, Pagination
+from syncfsm.value import Value
 
 
 class Row(Protocol):

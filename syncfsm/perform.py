@@ -21,18 +21,26 @@ from syncfsm.missing import Seen, undeletable
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.readahead import ReadAhead
-from syncfsm.sinks.protocol import Sink, deleting, listing
+from syncfsm.sinks.protocol import Sink, UpsertResult, deleting, listing
 from syncfsm.sources.protocol import Record, Source, Transform
+from syncfsm.value import Value
 
 T = TypeVar("T")
 
 
-class Deletion(e.Value, frozen=True):
+class Deletion(Value, frozen=True):
     """What became of records that are gone; the counts add up to them."""
 
     deleted: int = 0
     unchanged: int = 0
     rejects: tuple[e.Reject, ...] = ()
+
+
+class _Upserted(Value, frozen=True):
+    """What became of the records of the page that is held; its deletions may be still to do."""
+
+    rejects: tuple[e.Reject, ...]
+    result: UpsertResult
 
 
 class Performer(Generic[T]):
@@ -63,6 +71,7 @@ class Performer(Generic[T]):
         self._read_ahead = read_ahead
         self._pages = ReadAhead(source, read_ahead)
         self._held: tuple[e.PageFetched, tuple[Record, ...]] | None = None
+        self._upserted: _Upserted | None = None
 
     async def perform(self, process: Process, action: d.Action, *, reads_ahead: bool = False) -> d.Outcome:
         """Perform an action; what the world does wrong is an outcome too.
@@ -120,27 +129,34 @@ class Performer(Generic[T]):
 
     async def _deliver(self, records: tuple[Record, ...], gone: tuple[str, ...]) -> d.Outcome:
         began = self._clock.now()
-        ready = await self._transform(records)
-        if isinstance(ready, Failure):
-            return self._failed("deliver", ready)
-        assert len(ready.items) + len(ready.rejects) == len(records), "the transform lost a record"
-        result = await self._sink.upsert(ready.items)
-        if isinstance(result, Failure):
-            return self._failed("deliver", result)
-        written = result.created + result.updated + result.unchanged
-        assert written + len(result.rejects) == len(ready.items), "the sink's counts do not add up"
+        done = self._upserted or await self._upsert(records)
+        if isinstance(done, Failure):
+            return self._failed("deliver", done)
+        self._upserted = done  # where the deletion fails, the next try need only delete, and counts both
         deletion = await self._delete(gone)
         if isinstance(deletion, Failure):
             return self._failed("deliver", deletion)
         return d.Delivered(
-            created=result.created,
-            updated=result.updated,
-            unchanged=result.unchanged + deletion.unchanged,
-            rejects=(*ready.rejects, *result.rejects, *deletion.rejects),
-            left_out=result.left_out,
+            created=done.result.created,
+            updated=done.result.updated,
+            unchanged=done.result.unchanged + deletion.unchanged,
+            rejects=(*done.rejects, *done.result.rejects, *deletion.rejects),
+            left_out=done.result.left_out,
             elapsed_ms=self._elapsed_ms(began),
             deleted=deletion.deleted,
         )
+
+    async def _upsert(self, records: tuple[Record, ...]) -> _Upserted | Failure:
+        ready = await self._transform(records)
+        if isinstance(ready, Failure):
+            return ready
+        assert len(ready.items) + len(ready.rejects) == len(records), "the transform lost a record"
+        result = await self._sink.upsert(ready.items)
+        if isinstance(result, Failure):
+            return result
+        written = result.created + result.updated + result.unchanged
+        assert written + len(result.rejects) == len(ready.items), "the sink's counts do not add up"
+        return _Upserted(rejects=ready.rejects, result=result)
 
     async def _delete(self, record_ids: tuple[str, ...]) -> Deletion | Failure:
         """Delete what is gone; a sink that cannot delete rejects it."""
@@ -191,12 +207,14 @@ class Performer(Generic[T]):
     def hold(self, process: Process, outcome: d.Outcome) -> None:
         """Keep the records of the page that was fetched until it is delivered."""
         if process.pending is None or not process.is_active:
-            self._held = None  # what a refetch found may have ended the sync; `pending` is then an older page
+            # What a refetch found may have ended the sync; `pending` is then an older page.
+            self._held = self._upserted = None
         elif isinstance(outcome, d.Fetched):
             # Of rows with one id the first was taken, so it is the one to keep.
             sound = [row for row in outcome.rows if isinstance(row, Record) and not row.problem]
             by_id = {record.id: record for record in reversed(sound)}
             self._held = (process.pending, tuple(by_id[id_] for id_ in process.pending.record_ids))
+            self._upserted = None
 
     def _held_records(self, process: Process) -> tuple[Record, ...] | None:
         """Return the records of the pending page, or `None` after a crash or on another worker."""

@@ -15,7 +15,7 @@ from traceback import extract_tb
 from typing import Any, Generic, Literal, TypeVar
 
 from syncfsm.errors import ConfigurationError, SyncfsmError
-from syncfsm.events import Value
+from syncfsm.value import Value
 
 T = TypeVar("T")
 R = TypeVar("R")

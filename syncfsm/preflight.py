@@ -21,15 +21,17 @@ from syncfsm.lifecycle import started
 from syncfsm.log.protocol import EventLog
 from syncfsm.machine import State
 from syncfsm.modes import SyncMode
+from syncfsm.options import Options, Order
 from syncfsm.process import Process, fold
 from syncfsm.sinks.protocol import Inspectable, Sink
 from syncfsm.sources.protocol import Source
+from syncfsm.value import Value
 
 RECENT_MAX = 100
 """How many processes that are over are looked at for the last one completed."""
 
 
-class Problem(e.Value, frozen=True):
+class Problem(Value, frozen=True):
     """What would go wrong, in the words of the sync.
 
     Attributes:
@@ -41,21 +43,21 @@ class Problem(e.Value, frozen=True):
     is_passing: bool
 
 
-class Looked(e.Value, frozen=True):
+class Looked(Value, frozen=True):
     """What was found on one side, and what is wrong there; null if nothing is."""
 
     found: dict[str, str]
     problem: Problem | None = None
 
 
-class FirstPage(e.Value, frozen=True):
+class FirstPage(Value, frozen=True):
     """The rows that the source gives for the first page, and whether there are more."""
 
     rows: int
     has_more: bool
 
 
-class Completed(e.Value, frozen=True):
+class Completed(Value, frozen=True):
     """The last sync completed into this sink. `watermark` says what it has seen."""
 
     process: str
@@ -63,7 +65,7 @@ class Completed(e.Value, frozen=True):
     watermark: datetime | None
 
 
-class Preflight(e.Value, frozen=True):
+class Preflight(Value, frozen=True):
     """What a sync would find and do.
 
     Attributes:
@@ -93,8 +95,8 @@ async def preflight(
     begin: Callable[[Engine[Any]], Process],
     *,
     page_size: int,
-    order: e.Order,
-    options: e.Options | None = None,
+    order: Order,
+    options: Options | None = None,
 ) -> Preflight:
     """Check everything that a sync checks before its first page, and the first page.
 

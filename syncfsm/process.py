@@ -16,10 +16,12 @@ from msgspec.structs import replace
 from syncfsm import events as e
 from syncfsm.errors import InvalidTransition
 from syncfsm.machine import ACTIVE, State, destinations, legal_triggers
+from syncfsm.options import Options, Order
 from syncfsm.state import FailureReason, Frontier, Paging, Progress, Retry
+from syncfsm.value import Value
 
 
-class Process(e.Value, frozen=True):
+class Process(Value, frozen=True):
     """One sync, as its events left it.
 
     Attributes:
@@ -43,8 +45,8 @@ class Process(e.Value, frozen=True):
     sink: str
     mode: e.Mode
     page_size: int
-    order: e.Order
-    options: e.Options
+    order: Order
+    options: Options
     parent: str | None
     record_ids: tuple[str, ...]
     started_at: datetime

@@ -17,6 +17,7 @@ from syncfsm.capture import Recordable, Recorder
 from syncfsm.clock import Clock, SystemClock
 from syncfsm.errors import ConfigurationError
 from syncfsm.log.protocol import EventLog
+from syncfsm.options import Options, Order
 from syncfsm.process import Process
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.protocol import Source
@@ -78,7 +79,7 @@ class Processes:
 
     # ── beginning, going on, ending ──────────────────────────────────────────────────────────
 
-    def start_like(self, started: e.SyncStarted, options: e.Options) -> Process:
+    def start_like(self, started: e.SyncStarted, options: Options) -> Process:
         """Record the start of a process that asks for what another asked for; see `rerun`. None deletes."""
         return self._start(
             mode=started.mode,
@@ -91,7 +92,7 @@ class Processes:
             changed_by=started.changed_by,
         )
 
-    def _start(self, *, options: e.Options | None, notices: Sequence[int] = (), **wanted: Any) -> Process:
+    def _start(self, *, options: Options | None, notices: Sequence[int] = (), **wanted: Any) -> Process:
         if not wanted.get("record_ids"):  # which come in any order
             _check_order(self.source, wanted["order"])
         started = lifecycle.started(
@@ -108,7 +109,7 @@ class Processes:
         process_id: str,
         *,
         page_size: int | None = None,
-        options: e.Options | None = None,
+        options: Options | None = None,
         by: str = "engine",
         why: str = "",
     ) -> Process:
@@ -123,7 +124,7 @@ class Processes:
         resumed = lifecycle.resumed(process, page_size=page_size, options=options, by=by, why=why)
         return self._commit(process, process.id, (resumed,))
 
-    def _go_on(self, process: Process, page_size: int, options: e.Options | None) -> Process:
+    def _go_on(self, process: Process, page_size: int, options: Options | None) -> Process:
         """Return an unfinished process, resumed if it has failed, with what has changed."""
         changed = options if options != process.options else None
         if not process.is_active:
@@ -170,8 +171,8 @@ class Processes:
         )
 
 
-def _check_order(source: Source, order: e.Order) -> None:
-    orders: Sequence[e.Order] = getattr(source, "orders", get_args(e.Order))
+def _check_order(source: Source, order: Order) -> None:
+    orders: Sequence[Order] = getattr(source, "orders", get_args(Order))
     if order not in orders:
         raise ConfigurationError(
             f"{source.name} cannot give its records in the order {order!r}: choose {' or '.join(orders)}"

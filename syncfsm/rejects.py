@@ -12,9 +12,10 @@ from syncfsm import events as e
 from syncfsm.log.protocol import EventLog
 from syncfsm.machine import State
 from syncfsm.process import Process
+from syncfsm.value import Value
 
 
-class Rejected(e.Value, frozen=True):
+class Rejected(Value, frozen=True):
     """One reject of a sync.
 
     Attributes:

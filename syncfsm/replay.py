@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from syncfsm import events as e
 from syncfsm.decide import Action, next_action
 from syncfsm.errors import ConfigurationError, ProcessNotFound
-from syncfsm.events import EVENT_TYPES, Recorded, Value
+from syncfsm.events import EVENT_TYPES, Recorded
 from syncfsm.machine import State
 from syncfsm.process import Process, apply
+from syncfsm.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

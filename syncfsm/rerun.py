@@ -18,6 +18,7 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure
 from syncfsm.lifecycle import Hook
 from syncfsm.log.protocol import EventLog
+from syncfsm.options import Options
 from syncfsm.process import Process
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.attio import AttioSource
@@ -37,7 +38,7 @@ async def rerun(
     sink: Sink[T],
     transform: Callable[[AttioSource], Transform[T]],
     *,
-    options: e.Options | None = None,
+    options: Options | None = None,
     clock: Clock | None = None,
     hooks: Sequence[Hook] = (),
 ) -> Process:

@@ -7,16 +7,17 @@ from datetime import datetime
 from msgspec import field
 
 from syncfsm import events as e
+from syncfsm.value import Value
 
 
-class Frontier(e.Value, frozen=True):
+class Frontier(Value, frozen=True):
     """How far the rows are taken: the sort key of the last one, and the ids taken that share it."""
 
     key: str
     ids: frozenset[str]
 
 
-class Paging(e.Value, frozen=True):
+class Paging(Value, frozen=True):
     """Where the next page begins, and how.
 
     Attributes:
@@ -51,7 +52,7 @@ class Paging(e.Value, frozen=True):
         return (self.offset or None) if self.has_more else None
 
 
-class Retry(e.Value, frozen=True):
+class Retry(Value, frozen=True):
     """The last failure since a page was delivered, and when to try again."""
 
     action: e.ActionName
@@ -61,7 +62,7 @@ class Retry(e.Value, frozen=True):
     retry_at: datetime
 
 
-class FailureReason(e.Value, frozen=True):
+class FailureReason(Value, frozen=True):
     """Why a FAILED process gave up."""
 
     action: e.ActionName
@@ -70,7 +71,7 @@ class FailureReason(e.Value, frozen=True):
     resumable: bool
 
 
-class Progress(e.Value, frozen=True):
+class Progress(Value, frozen=True):
     """The totals, which grow with each page delivered. `total` is what the source said there is in all."""
 
     pages: int = 0

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from syncfsm import events as e
 from syncfsm.clock import Clock, SystemClock
 from syncfsm.engine import Engine
 from syncfsm.errors import ActiveSync, LogUnwritable, SyncfsmError, VersionConflict
+from syncfsm.options import Options, Order
 from syncfsm.process import Process
 
 T = TypeVar("T")
@@ -37,8 +37,8 @@ class Watcher(Generic[T]):
         *,
         every_s: float,
         page_size: int = 50,
-        order: e.Order = "newest",
-        options: e.Options | None = None,
+        order: Order = "newest",
+        options: Options | None = None,
         clock: Clock | None = None,
         on_turn: Callable[[Process], None] = lambda _process: None,
         on_trouble: Callable[[SyncfsmError], None] = lambda _error: None,

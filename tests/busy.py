@@ -13,6 +13,7 @@ from syncfsm import events as e
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.lifecycle import commit
 from syncfsm.log import EventLog, open_log
+from syncfsm.options import Options
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from tests.pure import EPOCH, Answer, PureSync, people
@@ -84,7 +85,7 @@ def _failed_and_resumed(log: EventLog) -> None:
     failed = e.SyncFailed(
         action="check", reason="unauthorized", error="the key is wrong.", resumable=True, cursor=None
     )
-    resumed = e.SyncResumed(by="ops", why="a new key", to="INITIALIZING", options=e.Options(attempts_max=3))
+    resumed = e.SyncResumed(by="ops", why="a new key", to="INITIALIZING", options=Options(attempts_max=3))
     began = e.FetchingBegan(found={"workspace": "northwind", "sink": "list"})
     commit(log, None, "e1f2", (started, failed, resumed, began), at=EPOCH)
 
@@ -102,5 +103,5 @@ def _started(source: str) -> e.SyncStarted:
         mode="initial",
         page_size=50,
         order="newest",
-        options=e.Options(),
+        options=Options(),
     )

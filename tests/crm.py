@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 
 from syncfsm.engine import Engine
-from syncfsm.events import Options
 from syncfsm.failure import Failure
 from syncfsm.log import EventLog
 from syncfsm.machine import State
+from syncfsm.options import Options
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.sinks.protocol import UpsertResult

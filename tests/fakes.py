@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from syncfsm.events import Options, Reject
+from syncfsm.events import Reject
 from syncfsm.failure import Failure, FailureKind
+from syncfsm.options import Options
 from syncfsm.pages import PageRequest
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sources.protocol import Page, Record, Transformed

@@ -8,6 +8,7 @@ from datetime import timedelta
 from syncfsm import events as e
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.log import EventLog
+from syncfsm.options import Options
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process, fold
 from tests.pure import EPOCH, Answer, PureSync, people, slice_of
@@ -55,7 +56,7 @@ def write_long(log: EventLog, events_min: int) -> Process:
             return Failure(kind=FailureKind.RATE_LIMITED, message="slow down.", retry_after_s=1.0)
         return answer_from_rows(request)
 
-    sync = PureSync(answer, page_size=2, options=e.Options(limit_max=10**6, waiting_s_max=10**6))
+    sync = PureSync(answer, page_size=2, options=Options(limit_max=10**6, waiting_s_max=10**6))
     sync.run(actions_max=2 * events_min)
     return store(log, sync.recorded)
 
@@ -69,7 +70,7 @@ def started(**changes: object) -> e.SyncStarted:
         "mode": "initial",
         "page_size": 2,
         "order": "newest",
-        "options": e.Options(),
+        "options": Options(),
     }
     return e.SyncStarted(**{**fields, **changes})  # type: ignore[arg-type]
 

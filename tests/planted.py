@@ -17,8 +17,8 @@ from simulator.faults import ChangeRates, FaultRates, Faults, Strike
 from simulator.network import Crash, FaultyTransport
 from simulator.world import World
 from syncfsm.engine import Engine
-from syncfsm.events import Options
 from syncfsm.log import open_log
+from syncfsm.options import Options
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.attio import AttioSource
 from syncfsm.sources.attio_people import AttioPeople

@@ -10,6 +10,7 @@ import msgspec
 from syncfsm import decide as d
 from syncfsm import events as e
 from syncfsm.failure import Failure
+from syncfsm.options import Options, Order
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process, fold
 
@@ -33,8 +34,8 @@ class PureSync:
         answer: Callable[[PageRequest], Answer],
         *,
         page_size: int = 50,
-        order: e.Order = "newest",
-        options: e.Options | None = None,
+        order: Order = "newest",
+        options: Options | None = None,
         record_ids: tuple[str, ...] = (),
         is_total: bool = True,
     ) -> None:
@@ -53,7 +54,7 @@ class PureSync:
             mode="rejects" if record_ids else "initial",
             page_size=page_size,
             order=order,
-            options=options or e.Options(limit_max=10**6),
+            options=options or Options(limit_max=10**6),
             parent="p0" if record_ids else None,
             record_ids=record_ids,
         )

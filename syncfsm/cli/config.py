@@ -120,6 +120,7 @@ def _settings(context: click.Context, flags: list[str], file: ConfigFile) -> Ite
         value = option.get_default(context) if source is ParameterSource.DEFAULT else found
         is_set = source is not ParameterSource.DEFAULT
         value = option.type_cast_value(context, value) if is_set else value
+        context.params[option.name or ""] = value  # another's default may depend on it
         yield name, {"value": _shown(name, value), **_origin(context, name, option, source, file)}
 
 

@@ -13,11 +13,11 @@ from syncfsm.cli.output import Command, json_option, print_json
 from syncfsm.describe import action_words, event_words, plural
 from syncfsm.difference import Change, Comparison, Parting, compare, value_words
 from syncfsm.errors import ProcessNotFound
-from syncfsm.events import Value
 from syncfsm.log import open_log
 from syncfsm.log.check import ensure_chained
 from syncfsm.replay import Moment, find, moments
 from syncfsm.summary import summary
+from syncfsm.value import Value
 
 
 class _Reference(Value, frozen=True):

@@ -9,9 +9,9 @@ import click
 
 from syncfsm.cli.naming import LIMIT
 from syncfsm.cli.output import json_option
-from syncfsm.cli.quo import quo_options
-from syncfsm.events import Order
+from syncfsm.cli.quo import BULK_PAGE_SIZE, PAGE_SIZE, PageSize, quo_options
 from syncfsm.limits import LIMITS
+from syncfsm.options import Order
 from syncfsm.readahead import READ_AHEAD, READ_AHEAD_MAX
 from syncfsm.sources.attio import BASE_URL
 
@@ -52,7 +52,12 @@ _OPTIONS = (
         help="The file for what happens: the event log.",
     ),
     click.option(
-        "--page-size", default=50, show_default=True, type=click.IntRange(min=1), help="Records a page."
+        "--page-size",
+        cls=PageSize,
+        default=PAGE_SIZE,
+        show_default=True,
+        type=click.IntRange(min=1),
+        help=f"Records a page; with --quo-bulk, {BULK_PAGE_SIZE} by default.",
     ),
     click.option(
         "--companies/--no-companies", default=True, show_default=True, help="Look up the names of companies."

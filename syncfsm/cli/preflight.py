@@ -18,11 +18,12 @@ from syncfsm.cli.settings import switched_off
 from syncfsm.cli.sync import beginning, beginning_options
 from syncfsm.describe import duration, plural, time_words
 from syncfsm.errors import LogUnwritable
-from syncfsm.events import Options, Value
 from syncfsm.limits import LIMITS
 from syncfsm.log.rehearsal import RehearsedLog
+from syncfsm.options import Options
 from syncfsm.preflight import FirstPage, Looked, Preflight, preflight
 from syncfsm.process import Process
+from syncfsm.value import Value
 
 
 class _Seen(Value, frozen=True):

@@ -15,9 +15,9 @@ from syncfsm.cli.options import LIMITS_HELP
 from syncfsm.cli.output import Command, json_option
 from syncfsm.cli.running import Show, report
 from syncfsm.errors import ConfigurationError
-from syncfsm.events import Options
 from syncfsm.limits import with_limits
 from syncfsm.log import EventLog, open_log
+from syncfsm.options import Options
 from syncfsm.process import Process
 from syncfsm.replay import find
 from syncfsm.sinks import open_sink

@@ -21,11 +21,12 @@ from syncfsm.contact import Contact
 from syncfsm.describe import counts_words, done_words, left_out_words, plural
 from syncfsm.engine import Engine
 from syncfsm.errors import ConfigurationError
-from syncfsm.events import Options, Order, Recorded
+from syncfsm.events import Recorded
 from syncfsm.lifecycle import Hook
 from syncfsm.limits import with_limits
 from syncfsm.log import EventLog
 from syncfsm.machine import State
+from syncfsm.options import Options, Order
 from syncfsm.process import Process
 from syncfsm.sinks.factory import SINKS
 from syncfsm.sources.factory import SOURCES, SourceSettings

@@ -16,10 +16,10 @@ from syncfsm.contact import Contact
 from syncfsm.describe import counts_words, plural
 from syncfsm.engine import Engine
 from syncfsm.errors import SyncfsmError
-from syncfsm.events import Options
 from syncfsm.limits import with_limits
 from syncfsm.log import EventLog
 from syncfsm.machine import State
+from syncfsm.options import Options
 from syncfsm.process import Process
 from syncfsm.summary import summary
 

@@ -37,8 +37,8 @@ from syncfsm.cli.naming import (
     variables_of,
 )
 from syncfsm.errors import ConfigurationError
-from syncfsm.events import Options
 from syncfsm.limits import with_limits
+from syncfsm.options import Options
 from syncfsm.sources.factory import SOURCES
 
 _FILE = "syncfsm.settings.file"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from syncfsm import events as e
 from syncfsm.describe import action_words, event_words
 from syncfsm.errors import ProcessNotFound
 from syncfsm.explain.advice import Log, Step, steps
@@ -14,12 +13,13 @@ from syncfsm.explain.trouble import Ending, Place, RejectGroup, Troubles
 from syncfsm.machine import State
 from syncfsm.process import Process
 from syncfsm.replay import Moment, moments
+from syncfsm.value import Value
 
 if TYPE_CHECKING:
     from syncfsm.log.protocol import EventLog
 
 
-class Account(e.Value, frozen=True):
+class Account(Value, frozen=True):
     """What became of a process.
 
     Attributes:

@@ -15,6 +15,7 @@ from syncfsm.sinks.quo.api import PARTNER_KEY_VARIABLE as QUO_PARTNER_KEY_VARIAB
 from syncfsm.sources import attio, axiscare
 from syncfsm.sources.factory import SOURCES, SourceFactory
 from syncfsm.state import FailureReason
+from syncfsm.value import Value
 
 SIMULATED = ".simulated"
 """Ends the host of every API that only a simulation knows."""
@@ -26,14 +27,14 @@ SILENT_S = 60.0
 """An active process without an event for so long, and nothing to wait for, has probably lost its worker."""
 
 
-class Log(e.Value, frozen=True):
+class Log(Value, frozen=True):
     """The log as the commands are to name it, and whether what came is kept in it."""
 
     path: str
     is_captured: bool = False
 
 
-class Step(e.Value, frozen=True):
+class Step(Value, frozen=True):
     """One thing to do: in words, and the command for it where there is one."""
 
     words: str

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from syncfsm import events as e
 from syncfsm.replay import Moment
+from syncfsm.value import Value
 
 ATTEMPT_S_MAX = 300.0
 """No event says how long a check or a failed attempt took; more than some timeouts, and nobody was on it."""
 
 
-class Spent(e.Value, frozen=True):
+class Spent(Value, frozen=True):
     """The time from the first event to the last, in seconds; the parts add up to `total_s`.
 
     Attributes:

@@ -9,12 +9,13 @@ from syncfsm import events as e
 from syncfsm.decide import DeliverPage, FetchPage
 from syncfsm.process import Process
 from syncfsm.replay import Moment
+from syncfsm.value import Value
 
 REJECTS_SHOWN_MAX = 3
 """Ids that are named for each reason; `syncfsm log rejects` names all."""
 
 
-class Place(e.Value, frozen=True):
+class Place(Value, frozen=True):
     """Where in the process something went wrong.
 
     Attributes:
@@ -38,7 +39,7 @@ class Place(e.Value, frozen=True):
     cause: str
 
 
-class Ending(e.Value, frozen=True):
+class Ending(Value, frozen=True):
     """The failure that ended a process: the last event, and the first of the failures that led to it.
 
     Attributes:
@@ -54,7 +55,7 @@ class Ending(e.Value, frozen=True):
     is_resumable: bool
 
 
-class RejectGroup(e.Value, frozen=True):
+class RejectGroup(Value, frozen=True):
     """Records that were rejected for one reason: how many, and the first of them."""
 
     reason: str

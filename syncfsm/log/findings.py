@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from syncfsm.describe import plural
-from syncfsm.events import Value
 from syncfsm.log.protocol import StoredEvent
+from syncfsm.value import Value
 
 
 class Finding(Value, frozen=True):

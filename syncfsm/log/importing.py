@@ -12,11 +12,11 @@ import msgspec
 
 from syncfsm.describe import plural
 from syncfsm.errors import ActiveSync, CorruptLog, LogError, SyncfsmError
-from syncfsm.events import Value
 from syncfsm.log.codec import chain, from_row
 from syncfsm.log.protocol import EventLog, StoredEvent
 from syncfsm.log.transfer import FORMAT, FORMAT_VERSION, AnyLine, EndLine, EventLine, HeaderLine, stored
 from syncfsm.process import Process, apply
+from syncfsm.value import Value
 
 
 class Imported(Value, frozen=True):

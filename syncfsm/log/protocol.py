@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Protocol, Self
 
 from syncfsm.capture import Captured, Exchange, Forgotten
-from syncfsm.events import Mode, Recorded, Value
+from syncfsm.events import Mode, Recorded
 from syncfsm.inbox import Notice, Waiting
 from syncfsm.process import Process
+from syncfsm.value import Value
 
 
 class StoredEvent(Value, frozen=True):

@@ -20,14 +20,16 @@ from syncfsm.decide import add_to_digest
 from syncfsm.failure import FailureKind
 from syncfsm.log.codec import from_row, to_rows
 from syncfsm.log.protocol import StoredEvent
+from syncfsm.options import Options
 from syncfsm.process import Process, apply
+from syncfsm.value import Value
 
 KEY_BYTES = 32
 
 _KINDS = frozenset({"attio", "axiscare", "jsonl", "postgres", "quo", "sqlite"})
 _OBJECTS = frozenset({"companies", "deals", "people", "users", "workspaces"})  # those of every workspace
 _CAUSES = frozenset(kind.value for kind in FailureKind)
-_REASONS = _CAUSES | {"cursor_repeats", "ties", "unasked", "unordered"} | set(e.Options.__struct_fields__)
+_REASONS = _CAUSES | {"cursor_repeats", "ties", "unasked", "unordered"} | set(Options.__struct_fields__)
 _ACTORS = frozenset({"cli", "engine"})
 _FOUND = frozenset({"object", "sink", "workspace"})
 
@@ -88,8 +90,8 @@ _tokens = dict.fromkeys(("token", "next_token"), _pseudonym("cursor"))
 _reason = _known(_REASONS, "redacted")
 _actor = _known(_ACTORS, "redacted")
 
-TABLE: dict[type[e.Value], dict[str, Rule]] = {
-    e.Options: {"pagination": keep, "termination": keep},
+TABLE: dict[type[Value], dict[str, Rule]] = {
+    Options: {"pagination": keep, "termination": keep},
     e.FrontierMark: {"key": _sort_key, "ids": _record},
     e.Reject: {"record_id": _record, "reason": _text},
     e.Totals: {},
@@ -104,8 +106,13 @@ TABLE: dict[type[e.Value], dict[str, Rule]] = {
         "changed_by": _pseudonym("attribute"),
     },
     e.FetchingBegan: {"found": _text},
-    e.PageFetched: {"record_ids": _record, "peek": _record, "ids_digest": _computed, "gone": _record},
-    e.PageFetched: {"record_ids": _record, "peek": _record, "ids_digest": _computed, **_tokens},
+    e.PageFetched: {
+        "record_ids": _record,
+        "peek": _record,
+        "ids_digest": _computed,
+        "gone": _record,
+        **_tokens,
+    },
     e.PageDelivered: {"left_out": _number},
     e.RecordRejected: {"record_id": _record, "reason": _text},
     e.RetryScheduled: {"action": keep, "cause": _cause, "error": _text},
@@ -182,7 +189,7 @@ def _field(pseudonyms: Pseudonyms, rules: dict[str, Rule], name: str, value: Any
     match value:
         case str():
             return rules[name](pseudonyms, value)  # a KeyError here is a field nobody decided about
-        case e.Value():
+        case Value():
             return _struct(pseudonyms, value)
         case tuple():
             return tuple(_field(pseudonyms, rules, name, item) for item in value)

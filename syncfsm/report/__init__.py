@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from syncfsm.errors import ConfigurationError, ProcessNotFound
-from syncfsm.events import Value
 from syncfsm.explain import explain, sections
 from syncfsm.log.check import ensure_chained
 from syncfsm.log.protocol import EventLog
@@ -16,6 +15,7 @@ from syncfsm.replay import find, moments
 from syncfsm.report.columns import columns
 from syncfsm.report.overview import ROWS_MAX, overview, with_room
 from syncfsm.report.page import GENERATOR, Shown, page
+from syncfsm.value import Value
 
 __all__ = ["EVENTS_MAX", "GENERATOR", "Report", "render"]
 

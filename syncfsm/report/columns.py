@@ -13,9 +13,9 @@ from typing import Any
 
 from syncfsm import events as e
 from syncfsm.describe import action_words, event_words
-from syncfsm.events import Value
 from syncfsm.replay import Moment
 from syncfsm.summary import summary
+from syncfsm.value import Value
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OF_THE_EVENT = ("version", "updated_at")  # fields that the event itself tells, anew at each version

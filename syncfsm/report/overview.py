@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from syncfsm.events import Value
 from syncfsm.process import Process
 from syncfsm.summary import summary
+from syncfsm.value import Value
 
 ROWS_MAX = 10_000
 """The most processes that an overview lists: the last to begin."""

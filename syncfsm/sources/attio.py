@@ -20,8 +20,8 @@ import msgspec
 from syncfsm.capture import Exchange, Recorder
 from syncfsm.clock import Clock, SystemClock
 from syncfsm.errors import ConfigurationError
-from syncfsm.events import Options, Order
 from syncfsm.failure import Failure, FailureKind
+from syncfsm.options import Options, Order
 from syncfsm.outside import uuid, word
 from syncfsm.pages import PageRequest
 from syncfsm.sources.attio_wire import Found, Objects, Token, decode_rows, to_company_name, to_record

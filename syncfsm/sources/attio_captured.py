@@ -14,11 +14,11 @@ import msgspec
 
 from syncfsm import events as e
 from syncfsm.capture import Captured, Exchange
-from syncfsm.events import Value
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.http import Reply
 from syncfsm.sources.attio import request_text
 from syncfsm.sources.attio_wire import decode_rows, id_of
+from syncfsm.value import Value
 
 _NEVER = 2**63 - 1
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from syncfsm.events import Order
+from syncfsm.options import Order
 from syncfsm.sources.protocol import Record
 
 

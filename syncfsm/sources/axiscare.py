@@ -19,8 +19,9 @@ import msgspec
 from syncfsm.clock import Clock, SystemClock
 from syncfsm.contact import Contact
 from syncfsm.errors import ConfigurationError
-from syncfsm.events import Options, Order, Reject
+from syncfsm.events import Reject
 from syncfsm.failure import Failure, FailureKind
+from syncfsm.options import Options, Order
 from syncfsm.outside import REDACTED, holds
 from syncfsm.pages import PageRequest
 from syncfsm.sources.protocol import Page, Record, Transformed

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any, Protocol, get_args, runtime_checkable
 
 from syncfsm.contact import Contact
-from syncfsm.events import Order, Pagination, Value
+from syncfsm.options import Order, Pagination
 from syncfsm.plugins import Registry, unfit_words
 from syncfsm.sources.protocol import Source, Transform
+from syncfsm.value import Value
 
 
 class SourceSettings(Value, frozen=True):

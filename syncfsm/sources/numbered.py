@@ -18,11 +18,12 @@ import msgspec
 
 from syncfsm.clock import Clock, SystemClock
 from syncfsm.errors import ConfigurationError
-from syncfsm.events import Options, Order, Value
 from syncfsm.failure import Failure, FailureKind
+from syncfsm.options import Options, Order
 from syncfsm.pages import PageRequest
 from syncfsm.sources.attio_wire import normal_timestamp
 from syncfsm.sources.protocol import Page, Record
+from syncfsm.value import Value
 
 if TYPE_CHECKING:
     import httpx

@@ -6,7 +6,7 @@ from typing import Any
 
 from syncfsm.contact import Contact
 from syncfsm.errors import ConfigurationError
-from syncfsm.events import Order, Pagination
+from syncfsm.options import Order, Pagination
 from syncfsm.sources import attio, axiscare
 from syncfsm.sources.attio_people import AttioPeople
 from syncfsm.sources.factory import SourceFactory, SourceSettings

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
-from syncfsm.events import Options, Reject, Value
+from syncfsm.events import Reject
 from syncfsm.failure import Failure
+from syncfsm.options import Options
 from syncfsm.pages import PageRequest
+from syncfsm.value import Value
 
 T = TypeVar("T")
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from syncfsm import events as e
 from syncfsm.process import Process
+from syncfsm.value import Value
 
 Kind = Literal["counter", "histogram", "gauge"]
 Identity = Literal["source", "object", "sink"]
@@ -23,7 +24,7 @@ _REQUEST_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0
 _WAIT_S = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 
 
-class Metric(e.Value, frozen=True):
+class Metric(Value, frozen=True):
     """One metric.
 
     Attributes:
@@ -43,7 +44,7 @@ class Metric(e.Value, frozen=True):
     buckets: tuple[float, ...] = ()
 
 
-class Measurement(e.Value, frozen=True):
+class Measurement(Value, frozen=True):
     """A value for a metric: what to add to a counter, to set a gauge to, to put into a histogram."""
 
     metric: Metric

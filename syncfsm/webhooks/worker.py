@@ -13,9 +13,9 @@ from typing import Generic, TypeVar
 from syncfsm.clock import Clock, SystemClock
 from syncfsm.engine import Engine
 from syncfsm.errors import ActiveSync, LogUnwritable, SyncfsmError, VersionConflict
-from syncfsm.events import Options
 from syncfsm.inbox import KEPT
 from syncfsm.machine import State
+from syncfsm.options import Options
 from syncfsm.process import Process
 
 T = TypeVar("T")

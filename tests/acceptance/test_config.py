@@ -66,6 +66,23 @@ def test_a_flag_wins_over_the_environment_that_over_the_file_and_that_over_the_d
     assert setting("page-size", "retry-rejects") == (30, "environment", "SYNCFSM_PAGE_SIZE")
 
 
+@pytest.mark.parametrize("command", SHARING)
+def test_pages_are_larger_by_default_where_contacts_go_into_quo_in_bulk_whatever_says_so(
+    monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    assert setting("page-size", command, "--quo-bulk") == (499, "default", None)
+    assert setting("page-size", command, "--page-size", 20, "--quo-bulk") == (20, "flag", "--page-size")
+    write("quo-bulk = true")
+    assert setting("page-size", command) == (499, "default", None)
+    write("quo-bulk = true\npage-size = 20")
+    assert setting("page-size", command)[:2] == (20, "file")
+    write("")
+    monkeypatch.setenv("SYNCFSM_QUO_BULK", "yes")
+    assert setting("page-size", command) == (499, "default", None)
+    monkeypatch.setenv("SYNCFSM_QUO_BULK", "no")
+    assert setting("page-size", command) == (50, "default", None)
+
+
 def test_what_stands_at_the_top_is_said_to_no_command_that_has_no_source() -> None:
     write('log = "precious.db"\n["log follow"]\ninterval = 3\n')
     assert setting("log")[0] == "precious.db"

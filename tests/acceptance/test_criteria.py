@@ -65,7 +65,7 @@ SINKS = {
     "sqlite": Into(5000, lambda _: ("--sink", "sqlite:contacts.db"), in_table),
     "quo": Into(
         998,  # ten requests a second are real ones here; all 5,000 below, in virtual time
-        lambda server: ("--sink", f"quo:{server.url}", "--quo-bulk", "--page-size", "499"),
+        lambda server: ("--sink", f"quo:{server.url}", "--quo-bulk"),
         in_quo,
     ),
 }

@@ -65,6 +65,8 @@ async def _everything(quo: Quo, published: Published) -> None:
     changed = [replace(contact, role="Countess", emails=(), phone_numbers=()) for contact in contacts]
     await quo.sink().upsert([*changed[:3], replace(ADA, external_id="bad", source_url="no url")])
     await quo.sink().upsert([replace(ADA, external_id="p9", emails=("a@x.example", "b@x.example"))])
+    assert await quo.sink().known("attio") == {f"p{index}" for index in range(25)} | {"n1"}
+    assert await quo.sink().delete("attio", ["n1", *(f"p{index}" for index in range(10, 25))]) == 16
     headers = {"Authorization": KEY}
     async with httpx.AsyncClient(
         transport=published, base_url="http://quo.simulated", headers=headers

@@ -16,6 +16,7 @@ from syncfsm.lifecycle import cancel, commit
 from syncfsm.log import EventLog, StoredEvent, open_log
 from syncfsm.log.codec import from_row
 from syncfsm.log.verify import verify
+from syncfsm.options import Options
 from syncfsm.process import Process, fold
 from tests.pure import EPOCH, PureSync, people, slice_of
 
@@ -26,7 +27,7 @@ STARTED = e.SyncStarted(
     mode="initial",
     page_size=50,
     order="newest",
-    options=e.Options(),
+    options=Options(),
 )
 RETRY = e.SyncStarted(
     source="attio",
@@ -35,7 +36,7 @@ RETRY = e.SyncStarted(
     mode="rejects",
     page_size=50,
     order="id",
-    options=e.Options(),
+    options=Options(),
     parent="p1",
     record_ids=("r1", "r2"),
 )

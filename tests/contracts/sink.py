@@ -135,7 +135,7 @@ class SinkContract:
 
     def test_contacts_of_another_source_are_not_deleted(self, sink, stored) -> None:
         upsert(sink, ADA)
-        assert delete(sink, "other", "a1") == 0
+        assert delete(sink, "hubspot", "a1") == 0
         run(sink.finish())
         assert stored() == {ADA}
 
@@ -148,9 +148,9 @@ class SinkContract:
 
     def test_a_sink_knows_what_it_has_of_each_source(self, sink, stored) -> None:
         assert known(sink, "attio") == set()
-        upsert(sink, ADA, NOBODY, replace(ADA, external_id="o1", source="other"))
+        upsert(sink, ADA, NOBODY, replace(ADA, external_id="o1", source="hubspot"))
         delete(sink, "attio", "n1")
-        assert (known(sink, "attio"), known(sink, "other")) == ({"a1"}, {"o1"})
+        assert (known(sink, "attio"), known(sink, "hubspot")) == ({"a1"}, {"o1"})
 
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     @given(steps=st.lists(PAGES | st.sets(st.sampled_from("abcdef")), max_size=8))

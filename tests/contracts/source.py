@@ -10,8 +10,8 @@ import asyncio
 
 import pytest
 
-from syncfsm.events import Order
 from syncfsm.failure import Failure
+from syncfsm.options import Order
 from syncfsm.pages import PageRequest
 from syncfsm.sources.protocol import Page, Record, Source
 

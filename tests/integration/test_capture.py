@@ -21,10 +21,10 @@ from simulator.world import World
 from syncfsm.contact import Contact
 from syncfsm.engine import Engine
 from syncfsm.errors import ConfigurationError, LogUnwritable
-from syncfsm.events import Options
 from syncfsm.failure import Failure
 from syncfsm.log import EventLog, open_log
 from syncfsm.machine import State
+from syncfsm.options import Options
 from syncfsm.process import Process
 from syncfsm.rejects import _deliveries, rejects_of
 from syncfsm.rerun import rerun

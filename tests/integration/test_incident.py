@@ -17,10 +17,10 @@ from simulator.scenario import Scenario, from_toml, to_toml
 from syncfsm.cli import main
 from syncfsm.engine import Engine
 from syncfsm.errors import NotReproducible
-from syncfsm.events import Options
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.log import EventLog, open_log
 from syncfsm.machine import State
+from syncfsm.options import Options
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.replay import moments

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from syncfsm import events as e
 from syncfsm.engine import Engine
 from syncfsm.errors import ActiveSync, LogError, LogUnwritable
 from syncfsm.failure import Failure
@@ -21,6 +20,7 @@ from syncfsm.log import open_log
 from syncfsm.log.rehearsal import RehearsedLog
 from syncfsm.machine import State
 from syncfsm.modes import Modes
+from syncfsm.options import Options
 from syncfsm.preflight import preflight
 from syncfsm.sinks import open_sink
 from syncfsm.sinks.protocol import NOT_THERE, Inspectable
@@ -226,7 +226,7 @@ def test_a_sink_that_cannot_be_looked_at_is_not_touched(tmp_path: Path) -> None:
 
 
 def test_the_first_page_of_a_source_that_cannot_peek_says_at_least_so_many(tmp_path: Path) -> None:
-    options = e.Options(termination="short_page")
+    options = Options(termination="short_page")
     with RehearsedLog(tmp_path / "sync.db") as log:
         engine = Engine(log, ListSource(TestClock(), 60), DictSink(), to_items, clock=TestClock())
         found = asyncio.run(

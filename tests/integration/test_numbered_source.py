@@ -13,10 +13,11 @@ from simulator.numbered import API, FakeNumbered
 from simulator.world import World
 from syncfsm.engine import Engine
 from syncfsm.errors import ConfigurationError
-from syncfsm.events import Options, PageFetched
+from syncfsm.events import PageFetched
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.log import open_log
 from syncfsm.machine import State
+from syncfsm.options import Options
 from syncfsm.pages import PageRequest
 from syncfsm.sources.numbered import NumberedSource
 from syncfsm.sources.protocol import Page

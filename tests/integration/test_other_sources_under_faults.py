@@ -27,8 +27,9 @@ from simulator.world import World
 from syncfsm.clock import Clock
 from syncfsm.contact import Contact
 from syncfsm.engine import Engine
-from syncfsm.events import Order, RecordRejected
+from syncfsm.events import RecordRejected
 from syncfsm.log import EventLog, open_log
+from syncfsm.options import Order
 from syncfsm.readahead import READ_AHEAD
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sinks.sqlite import SqliteSink

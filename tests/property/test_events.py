@@ -14,13 +14,14 @@ from syncfsm import events as e
 from syncfsm.errors import CorruptLog
 from syncfsm.log import codec
 from syncfsm.log.codec import chain, from_columns, from_row, to_rows
+from syncfsm.options import Options
 
 MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 for type_, strategy in ((datetime, MOMENTS), (float, st.floats(0, 1e6)), (int, st.integers(-(2**40), 2**40))):
     st.register_type_strategy(type_, strategy)
 
 # The types are aliases and nested structs; Hypothesis builds each from its annotations.
-NESTED = {cls: st.builds(cls) for cls in (e.FrontierMark, e.Reject, e.Totals, e.Options)}
+NESTED = {cls: st.builds(cls) for cls in (e.FrontierMark, e.Reject, e.Totals, Options)}
 for cls, strategy in NESTED.items():
     st.register_type_strategy(cls, strategy)
 

@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncfsm import events as e
 from syncfsm.machine import State
+from syncfsm.options import Options, Order
 from syncfsm.pages import PageRequest
 from tests.pure import PureSync, Row, people, slice_of
 
 KEYS = st.integers(0, 30)  # few keys, so that many rows tie
 THOROUGH = settings(max_examples=3 * settings().max_examples, deadline=None)
-ORDERS: tuple[e.Order, ...] = ("newest", "oldest", "id")
+ORDERS: tuple[Order, ...] = ("newest", "oldest", "id")
 
 
 class MovingWorld:
     """Rows kept in the order asked for; changed by a script, a few changes before each answer."""
 
-    def __init__(self, keys: list[int], script: list[list[tuple[str, int]]], order: e.Order) -> None:
+    def __init__(self, keys: list[int], script: list[list[tuple[str, int]]], order: Order) -> None:
         self.order = order
         self.rows: list[tuple[tuple[int, str], Row]] = []
         self.script = iter(script)
@@ -62,7 +62,7 @@ SCRIPT = st.lists(st.lists(CHANGE, max_size=8), max_size=40)
 @THOROUGH
 @given(keys=st.lists(KEYS, max_size=60), script=SCRIPT, page_size=st.integers(1, 12))
 def test_nothing_is_lost_and_nothing_comes_twice_while_rows_move(
-    order: e.Order, keys: list[int], script: list[list[tuple[str, int]]], page_size: int
+    order: Order, keys: list[int], script: list[list[tuple[str, int]]], page_size: int
 ) -> None:
     world = MovingWorld(keys, script, order)
     assert_the_promise(world, PureSync(world.answer, page_size=page_size, order=order))
@@ -79,8 +79,8 @@ def test_the_promise_holds_for_the_plain_rule_and_for_small_limits(
     keys: list[int], script: list[list[tuple[str, int]]], page_size: int, limit_max: int
 ) -> None:
     for options in (
-        e.Options(termination="short_page", limit_max=10**6),
-        e.Options(limit_max=max(limit_max, page_size + 1)),
+        Options(termination="short_page", limit_max=10**6),
+        Options(limit_max=max(limit_max, page_size + 1)),
     ):
         world = MovingWorld(keys, script, "newest")
         assert_the_promise(world, PureSync(world.answer, page_size=page_size, options=options))
@@ -97,7 +97,7 @@ def test_a_source_that_caps_the_limit_silently_loses_nobody_when_the_end_is_conf
     keys: list[int], script: list[list[tuple[str, int]]], page_size: int, cap: int
 ) -> None:
     world = MovingWorld(keys, script, "newest")
-    options = e.Options(confirm_end=True, limit_max=10**6)
+    options = Options(confirm_end=True, limit_max=10**6)
     sync = PureSync(lambda request: world.answer(request)[:cap], page_size=page_size, options=options)
     assert sync.run().state is State.COMPLETED
     assert world.untouched <= set(sync.delivered)
@@ -107,7 +107,7 @@ def test_a_source_that_caps_the_limit_silently_loses_nobody_when_the_end_is_conf
 def test_rows_that_have_no_place_cannot_keep_a_sync_for_ever() -> None:
     """More of them than a page, beside each other, hide what comes after them."""
     rows = [Row(id=f"n{index:02}", key="", problem="no key") for index in range(30)] + people(30)
-    options = e.Options(limit_max=10**6, reject_ratio_max=1.0, stalled_rows_max=200)
+    options = Options(limit_max=10**6, reject_ratio_max=1.0, stalled_rows_max=200)
     process = PureSync(slice_of(rows), page_size=10, options=options).run()
     assert process.state is State.FAILED
     assert process.failure is not None

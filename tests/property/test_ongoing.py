@@ -14,6 +14,7 @@ from syncfsm import events as e
 from syncfsm.log import open_log
 from syncfsm.log.check import check
 from syncfsm.log.verify import verify
+from syncfsm.options import Options, Order
 from syncfsm.sources.protocol import Record
 from tests.crm import Book, Crm, Desk, Died
 from tests.property.test_crash_and_resume import Died as LogDied
@@ -94,7 +95,7 @@ def sync_until_it_is_over(desk: Desk, **asked: Any) -> e.SyncStarted:
 )
 def test_what_was_there_before_the_last_sync_began_is_in_the_sink(  # noqa: PLR0917 - as Hypothesis names them
     changed_by: str | None,
-    order: e.Order,
+    order: Order,
     phases: list[tuple[list[tuple[str, int]], list[list[tuple[str, int]]]]],
     people: int,
     page_size: int,
@@ -138,7 +139,7 @@ def test_without_the_overlap_somebody_who_was_seen_late_is_lost() -> None:
     """What the property above would find if an ongoing sync began at the watermark itself."""
     with open_log(":memory:") as log:
         desk = Desk(log)
-        desk.crm.options = e.Options(overlap_s=0)
+        desk.crm.options = Options(overlap_s=0)
         desk.sync()
         desk.crm.create(lag_s=60)
         desk.sync(mode="ongoing")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncfsm import events as e
 from syncfsm.machine import State
+from syncfsm.options import Options, Order
 from syncfsm.pages import PageRequest
 from syncfsm.windows import NUMBERED_LIMIT_MIN
 from tests.property.test_moving_rows import KEYS, ORDERS, SCRIPT, THOROUGH, MovingWorld, assert_the_promise
@@ -19,8 +19,8 @@ from tests.property.test_shuffled_ties import ALWAYS, ShuffledWorld, worlds
 from tests.pure import PureSync, Row, people, slice_of
 
 
-def numbered(limit_max: int = 100) -> e.Options:
-    return e.Options(pagination="page", limit_max=limit_max)
+def numbered(limit_max: int = 100) -> Options:
+    return Options(pagination="page", limit_max=limit_max)
 
 
 class NumberedWorld(MovingWorld):
@@ -40,7 +40,7 @@ class NumberedWorld(MovingWorld):
     limit_max=st.integers(NUMBERED_LIMIT_MIN, 60),
 )
 def test_pages_with_numbers_lose_nobody_and_bring_nobody_twice_while_rows_move(
-    order: e.Order, keys: list[int], script: list[list[tuple[str, int]]], page_size: int, limit_max: int
+    order: Order, keys: list[int], script: list[list[tuple[str, int]]], page_size: int, limit_max: int
 ) -> None:
     world = NumberedWorld(keys, script, order)
     sync = PureSync(world.answer, page_size=page_size, order=order, options=numbered(limit_max))
@@ -112,7 +112,7 @@ class CursorWorld(MovingWorld):
             rows, sync.next_token = self.page(request)
             return rows
 
-        options = e.Options(pagination="cursor")
+        options = Options(pagination="cursor")
         sync = PureSync(answer, page_size=page_size, order="id", options=options)
         return sync
 
@@ -143,7 +143,7 @@ def cursor_sync(pages: dict[str | None, tuple[list[Row], str | None]], **options
         rows, sync.next_token = pages[request.token]
         return rows
 
-    wanted = e.Options(pagination="cursor", **options)  # type: ignore[arg-type]
+    wanted = Options(pagination="cursor", **options)  # type: ignore[arg-type]
     sync = PureSync(answer, page_size=2, order="id", options=wanted)
     return sync
 

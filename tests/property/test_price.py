@@ -19,16 +19,16 @@ from hypothesis import strategies as st
 from simulator.attio import FakeAttio
 from simulator.clock import EPOCH
 from simulator.world import World
-from syncfsm import events as e
 from syncfsm.engine import Engine
 from syncfsm.log import open_log
 from syncfsm.machine import State
+from syncfsm.options import Order
 from syncfsm.pages import PageRequest
 from syncfsm.sources.attio import AttioSource
 from tests.fakes import DictSink, TestClock, to_items
 from tests.pure import PureSync, Row, people, slice_of
 
-ORDERS: tuple[e.Order, ...] = ("newest", "oldest", "id")
+ORDERS: tuple[Order, ...] = ("newest", "oldest", "id")
 PEOPLE = 2000
 PAGE_SIZE = 50
 SEEDS = range(100)
@@ -37,7 +37,7 @@ SEEDS = range(100)
 class Workspace:
     """People in the order asked for; before each answer some go, anywhere, and some are created."""
 
-    def __init__(self, seed: int, order: e.Order, deleted: int, created: int) -> None:
+    def __init__(self, seed: int, order: Order, deleted: int, created: int) -> None:
         self.rng = random.Random(seed)
         self.order = order
         self.deleted = deleted
@@ -71,7 +71,7 @@ def pages(count: int) -> int:
     return max(1, -(-count // PAGE_SIZE))
 
 
-def price_of(seed: int, order: e.Order, deleted: int, created: int) -> float:
+def price_of(seed: int, order: Order, deleted: int, created: int) -> float:
     """Return the requests per page of one sync, after checking that it kept the promise."""
     workspace = Workspace(seed, order, deleted, created)
     sync = PureSync(workspace.answer, page_size=PAGE_SIZE, order=order)
@@ -93,7 +93,7 @@ def test_while_nothing_moves_a_sync_takes_as_many_requests_as_pages(count: int) 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(("deleted", "created", "most"), [(3, 1, 1.25), (30, 0, 2.0)])
 def test_while_rows_move_a_page_costs_little_more_than_one_request(
-    order: e.Order, deleted: int, created: int, most: float
+    order: Order, deleted: int, created: int, most: float
 ) -> None:
     prices = {seed: price_of(seed, order, deleted, created) for seed in SEEDS}
     worst = max(SEEDS, key=lambda seed: prices[seed])

@@ -17,6 +17,7 @@ from simulator.faults import ChangeRates, FaultRates
 from simulator.quo.door import QuoDoor
 from simulator.scenario import Scenario
 from simulator.stage import Stage
+from syncfsm.cli.quo import BULK_PAGE_SIZE, PAGE_SIZE
 from syncfsm.contact import Contact
 from syncfsm.events import Recorded
 from syncfsm.failure import Failure
@@ -99,7 +100,7 @@ def most_in_a_second(arrivals: list[datetime]) -> int:
 
 @pytest.mark.parametrize(
     ("is_bulk", "page_size", "requests_max", "seconds_max"),
-    [(True, 499, 370, 60.0), (False, 50, 5010, 5010 / 10 * 1.1)],
+    [(True, BULK_PAGE_SIZE, 370, 60.0), (False, PAGE_SIZE, 5010, 5010 / 10 * 1.1)],
 )
 def test_5000_people_come_at_the_rate_that_quo_allows_and_a_second_run_writes_nothing(
     is_bulk: bool, page_size: int, requests_max: int, seconds_max: float

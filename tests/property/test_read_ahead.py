@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncfsm import decide as d
-from syncfsm import events as e
 from syncfsm.foresight import foresee
 from syncfsm.machine import State
+from syncfsm.options import Options, Order
 from syncfsm.pages import PageRequest
 from tests.property.test_moving_rows import KEYS, ORDERS, SCRIPT, THOROUGH, MovingWorld, assert_the_promise
 from tests.property.test_price import Workspace
 from tests.pure import PureSync, Row, people, slice_of
 
-RULES = (e.Options(limit_max=10**6), e.Options(limit_max=25), e.Options(pagination="page", limit_max=50))
+RULES = (Options(limit_max=10**6), Options(limit_max=25), Options(pagination="page", limit_max=50))
 
 
 class AheadSync(PureSync):
@@ -31,8 +31,8 @@ class AheadSync(PureSync):
         count: int,
         seed: int,
         page_size: int,
-        order: e.Order = "newest",
-        options: e.Options | None = None,
+        order: Order = "newest",
+        options: Options | None = None,
     ) -> None:
         self.count = count
         self.rng = random.Random(seed)
@@ -63,8 +63,8 @@ class AheadSync(PureSync):
 )
 def test_nothing_is_lost_and_nothing_comes_twice_while_rows_move_and_pages_are_read_ahead(
     *,
-    options: e.Options,
-    order: e.Order,
+    options: Options,
+    order: Order,
     keys: list[int],
     script: list[list[tuple[str, int]]],
     page_size: int,
@@ -77,7 +77,7 @@ def test_nothing_is_lost_and_nothing_comes_twice_while_rows_move_and_pages_are_r
 
 
 @pytest.mark.parametrize("options", RULES, ids=["offset", "offset, small limit", "page"])
-def test_what_is_foreseen_is_what_is_asked_for_while_nothing_moves(options: e.Options) -> None:
+def test_what_is_foreseen_is_what_is_asked_for_while_nothing_moves(options: Options) -> None:
     sync = PureSync(slice_of(people(500)), page_size=12, options=options)
     foreseen: tuple[PageRequest, ...] | None = None
     while sync.turn():
@@ -98,7 +98,7 @@ def test_nothing_is_foreseen_before_the_first_page_has_come_so_that_no_page_is_o
 
 
 def test_nothing_is_foreseen_by_cursors_for_single_records_and_past_a_total() -> None:
-    by_cursor = PureSync(lambda _: people(2), page_size=2, options=e.Options(pagination="cursor"))
+    by_cursor = PureSync(lambda _: people(2), page_size=2, options=Options(pagination="cursor"))
     by_cursor.next_token = "a"
     listed = PureSync(
         lambda request: [Row(id=id_, key="") for id_ in request.record_ids], record_ids=("r1",) * 9

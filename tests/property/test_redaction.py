@@ -18,8 +18,10 @@ from syncfsm.log.exporting import Export
 from syncfsm.log.importing import import_lines
 from syncfsm.log.redact import KEY_BYTES, TABLE, Redaction, keep
 from syncfsm.log.verify import verify
+from syncfsm.options import Options
 from syncfsm.process import Process, fold
 from syncfsm.replay import Moment, moments
+from syncfsm.value import Value
 from tests.busy import a_busy_log
 from tests.pure import EPOCH
 
@@ -125,7 +127,7 @@ class Planter:
                 return tuple(self.plant(item) for item in value)
             case dict():
                 return {self.text(key): self.text(item) for key, item in value.items()}
-            case e.Value():
+            case Value():
                 kept = literals_of(type(value))
                 fields = {name: getattr(value, name) for name in value.__struct_fields__}
                 new = {name: item if name in kept else self.plant(item) for name, item in fields.items()}
@@ -251,7 +253,7 @@ def test_kinds_and_causes_stay_since_they_name_nobody() -> None:
             mode="initial",
             page_size=50,
             order="newest",
-            options=e.Options(),
+            options=Options(),
         )
         failed = e.SyncFailed(
             action="check", reason="unauthorized", error="ada@acme.example", resumable=True, cursor=None

@@ -13,9 +13,9 @@ from simulator.incident import Incident, Step, rules_of
 from simulator.path import parting
 from simulator.run import Verdict, simulate
 from simulator.scenario import Scenario, from_toml, load_scenario, named_scenarios, to_toml
-from syncfsm.events import Options
 from syncfsm.failure import FailureKind
 from syncfsm.log import EventLog, open_log
+from syncfsm.options import Options
 from syncfsm.replay import moments
 
 HOSTILE = load_scenario("hostile")

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from simulator.attio import FakeAttio
 from simulator.clock import EPOCH
 from simulator.world import World
-from syncfsm import events as e
 from syncfsm.engine import Engine
 from syncfsm.log import open_log
 from syncfsm.machine import State
+from syncfsm.options import Options, Order, Termination
 from syncfsm.pages import PageRequest
 from syncfsm.sources.attio import AttioSource
 from tests.fakes import DictSink, TestClock, to_items
@@ -26,7 +26,7 @@ KEYS = st.lists(st.integers(0, 6), max_size=80)  # so few that every page cuts t
 CHANGE = st.tuples(st.sampled_from(["insert", "delete", "delete"]), st.integers(0, 200))
 SCRIPT = st.lists(st.lists(CHANGE, max_size=8), max_size=40)
 ALWAYS = range(1_000_000)
-TIED_ORDERS: tuple[e.Order, ...] = ("newest", "oldest")
+TIED_ORDERS: tuple[Order, ...] = ("newest", "oldest")
 
 
 class ShuffledWorld:
@@ -39,7 +39,7 @@ class ShuffledWorld:
         self,
         keys: list[int],
         script: list[list[tuple[str, int]]],
-        order: e.Order,
+        order: Order,
         seed: int,
         shuffled: range = ALWAYS,
     ) -> None:
@@ -54,7 +54,7 @@ class ShuffledWorld:
             self._insert(key)
         self.stayed = {row.id for row in self.rows}
 
-    def sync(self, **settings: int | e.Options) -> PureSync:
+    def sync(self, **settings: int | Options) -> PureSync:
         """Return a sync of this world that is told of each answer whether its ties are in order."""
 
         def answer(request: PageRequest) -> list[Row]:
@@ -117,9 +117,9 @@ def test_one_page_without_an_order_makes_the_rest_of_the_sync_careful() -> None:
     termination=st.sampled_from(["peek", "short_page"]),
 )
 def test_ties_too_many_for_one_request_fail_the_sync_for_good_and_all_else_completes(
-    world: ShuffledWorld, page_size: int, limit_max: int, termination: e.Termination
+    world: ShuffledWorld, page_size: int, limit_max: int, termination: Termination
 ) -> None:
-    options = e.Options(termination=termination, limit_max=max(limit_max, page_size + 1))
+    options = Options(termination=termination, limit_max=max(limit_max, page_size + 1))
     sync = world.sync(page_size=page_size, options=options)
     process = sync.run()
     assert len(sync.delivered) == len(set(sync.delivered))
@@ -132,7 +132,7 @@ def test_ties_too_many_for_one_request_fail_the_sync_for_good_and_all_else_compl
 
 def test_a_group_of_ties_that_no_request_reaches_past_says_to_start_anew_by_id() -> None:
     world = ShuffledWorld([3] * 30, [], "newest", seed=1)
-    process = world.sync(page_size=10, options=e.Options(limit_max=20)).run()
+    process = world.sync(page_size=10, options=Options(limit_max=20)).run()
     assert process.failure is not None
     assert (process.failure.reason, process.is_resumable) == ("ties", False)
     assert "of one key are too many for one request (limit_max 20)" in process.failure.error
@@ -141,28 +141,28 @@ def test_a_group_of_ties_that_no_request_reaches_past_says_to_start_anew_by_id()
 
 def test_a_group_of_ties_that_just_fits_a_request_is_read_to_its_end() -> None:
     world = ShuffledWorld([5] + [3] * 18 + [1] * 3, [], "newest", seed=1)
-    sync = world.sync(page_size=10, options=e.Options(limit_max=20))
+    sync = world.sync(page_size=10, options=Options(limit_max=20))
     assert sync.run().state is State.COMPLETED
     assert set(sync.delivered) == world.stayed
 
 
 def test_an_end_that_cannot_be_confirmed_among_shuffled_ties_fails_the_sync() -> None:
     world = ShuffledWorld([1, 2, 3], [], "newest", seed=1)
-    process = world.sync(page_size=10, options=e.Options(confirm_end=True)).run()
+    process = world.sync(page_size=10, options=Options(confirm_end=True)).run()
     assert process.failure is not None
     assert (process.failure.reason, process.is_resumable) == ("ties", False)
 
 
 def test_shuffled_ties_cost_no_request_while_nothing_moves() -> None:
     world = ShuffledWorld([number // 20 for number in range(400)], [], "newest", seed=1)
-    sync = world.sync(page_size=50, options=e.Options(limit_max=500))
+    sync = world.sync(page_size=50, options=Options(limit_max=500))
     assert sync.run().state is State.COMPLETED
     assert len(sync.requests) == 8
 
 
 @pytest.mark.parametrize("order", TIED_ORDERS)
 @pytest.mark.parametrize("seed", range(3))
-def test_attio_without_its_second_sort_loses_nobody(seed: int, order: e.Order) -> None:
+def test_attio_without_its_second_sort_loses_nobody(seed: int, order: Order) -> None:
     clock = TestClock()
     world = World(seed, people=600, now=EPOCH)
     fake = FakeAttio(world, clock, ties="shuffled")

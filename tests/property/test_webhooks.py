@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncfsm.errors import ActiveSync, SyncfsmError
-from syncfsm.events import Options
 from syncfsm.inbox import Notice
 from syncfsm.log import open_log
 from syncfsm.log.check import check
 from syncfsm.log.verify import verify
 from syncfsm.machine import State
+from syncfsm.options import Options
 from syncfsm.process import Process
 from syncfsm.webhooks import WebhookWorker
 from tests.crm import Book, Desk, Died

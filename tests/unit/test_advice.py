@@ -7,6 +7,7 @@ import pytest
 from syncfsm import events as e
 from syncfsm.explain.advice import Log, steps
 from syncfsm.failure import RETRYABLE, FailureKind
+from syncfsm.options import Options
 from syncfsm.process import Process, fold
 from tests.pure import EPOCH
 
@@ -17,7 +18,7 @@ STARTED = e.SyncStarted(
     mode="initial",
     page_size=50,
     order="newest",
-    options=e.Options(),
+    options=Options(),
 )
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncfsm.backoff import GiveUp, later, parse_retry_after, spent_budget, wait_s
-from syncfsm.events import Options
+from syncfsm.options import Options
 
 NOW = datetime(2026, 5, 23, 14, 42, 0, tzinfo=UTC)
 OPTIONS = Options()

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from syncfsm import decide as d
 from syncfsm import events as e
+from syncfsm.options import Options
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.state import Progress, Retry
@@ -106,7 +107,7 @@ def test_a_page_past_the_limit_of_stalled_rows_fails_the_sync(stalled_rows: int,
     process = replace(
         process,
         paging=replace(process.paging, stalled_rows=stalled_rows),
-        options=e.Options(stalled_rows_max=500),
+        options=Options(stalled_rows_max=500),
     )
     (event,) = d.decide(process, fetched(process, people(7)[:3], offset=0))
     assert isinstance(event, e.SyncFailed) is fails
@@ -135,7 +136,7 @@ def test_as_many_steps_back_as_the_limit_allows_and_no_more(step_backs: int, *, 
     process = replace(
         process,
         paging=replace(process.paging, step_backs=step_backs),
-        options=e.Options(step_backs_max=5),
+        options=Options(step_backs_max=5),
     )
     (event,) = d.decide(process, fetched(process, people(7)[5:], offset=3))
     assert isinstance(event, e.SyncFailed) is fails
@@ -201,7 +202,7 @@ def with_rejects(*, before: int, fetched_before: int, page: int, malformed: int 
         pending=replace(process.pending, record_ids=ids, malformed=(REJECT,) * malformed),
         progress=Progress(fetched=1000 + fetched_before, rejected=100 + before),
         budget_from=Progress(fetched=1000, rejected=100),
-        options=e.Options(reject_min=2, reject_ratio_max=0.25),
+        options=Options(reject_min=2, reject_ratio_max=0.25),
     )
 
 

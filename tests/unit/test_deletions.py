@@ -11,14 +11,16 @@ import pytest
 from syncfsm.decide import next_action
 from syncfsm.describe import action_words, event_words
 from syncfsm.errors import ConfigurationError
-from syncfsm.events import Event, Options, RecordRejected, SyncCompleted
+from syncfsm.events import Event, RecordRejected, SyncCompleted
 from syncfsm.explain import explain, lines
+from syncfsm.failure import Failure, FailureKind
 from syncfsm.inbox import Notice
 from syncfsm.log import open_log
 from syncfsm.log.check import check
 from syncfsm.log.verify import verify
 from syncfsm.machine import State
 from syncfsm.missing import UNDELETABLE
+from syncfsm.options import Options
 from syncfsm.process import Process
 from syncfsm.sources.protocol import Record
 from syncfsm.summary import summary
@@ -137,6 +139,25 @@ def test_a_deletion_that_a_crash_cut_short_is_done_again(desk: Desk, when: str) 
 
 
 # ── what a whole sync missed ─────────────────────────────────────────────────────────────────
+
+
+def test_where_a_deletion_fails_the_page_is_counted_as_if_it_had_gone_through_at_once(desk: Desk) -> None:
+    desk.sync()
+    new, (deleted,) = desk.crm.create(), gone(desk, 1)
+    failures = [Failure(kind=FailureKind.UNAVAILABLE, message="It is ill.")] * 2
+    book, delete, upserts = sink_of(desk), sink_of(desk).delete, sink_of(desk).upserts
+
+    async def ill(source: str, record_ids: list[str]) -> int | Failure:
+        return failures.pop() if failures else await delete(source, record_ids)
+
+    book.delete = ill  # type: ignore[method-assign]
+    progress = told(desk, new, deleted).progress
+    assert (progress.retries, progress.created, progress.deleted, progress.unchanged) == (2, 1, 1, 0)
+    assert book.upserts == upserts + 1
+    assert desk.texts == desk.world
+    book.delete = delete  # type: ignore[method-assign]
+    desk.crm.change(new)
+    assert told(desk, new).progress.updated == 1, "what was remembered of a page is of that page only"
 
 
 def test_nothing_is_deleted_unless_that_is_asked_for(desk: Desk) -> None:

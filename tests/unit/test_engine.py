@@ -12,11 +12,12 @@ from msgspec.structs import replace
 
 from syncfsm.engine import Engine
 from syncfsm.errors import ActiveSync, ConfigurationError, NotActive, VersionConflict
-from syncfsm.events import Event, Options, PageFetched, RetryScheduled
+from syncfsm.events import Event, PageFetched, RetryScheduled
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.lifecycle import cancel
 from syncfsm.log import EventLog, open_log
 from syncfsm.machine import State
+from syncfsm.options import Options
 from syncfsm.process import Process
 from tests.fakes import DOWN, WRONG_KEY, DictSink, Item, ListSource, TestClock, to_items
 

@@ -10,6 +10,7 @@ from syncfsm import decide as d
 from syncfsm import events as e
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.giving_up import unasked
+from syncfsm.options import Options
 from syncfsm.pages import Unasked
 from syncfsm.process import Process
 from syncfsm.state import Paging, Progress, Retry
@@ -18,7 +19,7 @@ from tests.pure import EPOCH, PureSync, people, slice_of
 DOWN = Failure(kind=FailureKind.UNAVAILABLE, message="it is down.", status=503)
 LIMITED = Failure(kind=FailureKind.RATE_LIMITED, message="slow down.", status=429, retry_after_s=7.0)
 WRONG_KEY = Failure(kind=FailureKind.UNAUTHORIZED, message="the key is wrong.", status=401)
-OPTIONS = e.Options(attempts_max=4, backoff_s_base=1.0, waiting_s_max=60.0)
+OPTIONS = Options(attempts_max=4, backoff_s_base=1.0, waiting_s_max=60.0)
 
 
 def fetching(*, attempt: int = 0, waited_s: float = 0.0) -> Process:

@@ -10,12 +10,13 @@ from msgspec.structs import replace
 
 from syncfsm.describe import event_words
 from syncfsm.errors import ActiveSync, ConfigurationError
-from syncfsm.events import Options, SyncStarted
+from syncfsm.events import SyncStarted
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.log import open_log
 from syncfsm.log.check import check
 from syncfsm.log.verify import verify
 from syncfsm.machine import State
+from syncfsm.options import Options
 from syncfsm.process import Process
 from tests.crm import Desk
 from tests.fakes import WRONG_KEY

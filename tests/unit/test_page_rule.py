@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from syncfsm.events import FrontierMark, Options, Order, Reject
+from syncfsm.events import FrontierMark, Reject
+from syncfsm.options import Options, Order
 from syncfsm.pages import PageRequest, Rule, Shifted, Taken, Unsafe
 from syncfsm.pagination import accept, plan, rule_of
 from syncfsm.state import Frontier, Paging

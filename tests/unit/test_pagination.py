@@ -7,6 +7,7 @@ import pytest
 from syncfsm import events as e
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.machine import State
+from syncfsm.options import Options
 from syncfsm.pages import PageRequest
 from tests.pure import PureSync, Row, listed_of, people, slice_of
 
@@ -23,7 +24,7 @@ def test_at_every_page_boundary_all_people_come_once_and_no_request_is_wasted(co
 def test_a_short_page_ends_the_plain_rule_and_an_exact_multiple_costs_one_request(
     count: int, requests: int
 ) -> None:
-    sync = PureSync(slice_of(people(count)), page_size=50, options=e.Options(termination="short_page"))
+    sync = PureSync(slice_of(people(count)), page_size=50, options=Options(termination="short_page"))
     assert sync.run().state is State.COMPLETED
     assert sync.delivered == [row.id for row in people(count)]
     assert len(sync.requests) == requests
@@ -35,7 +36,7 @@ def test_a_silent_cap_does_not_pass_for_the_end_where_the_end_is_confirmed() -> 
     sync = PureSync(
         lambda request: rows[request.offset : request.offset + min(20, request.limit)],
         page_size=50,
-        options=e.Options(confirm_end=True),
+        options=Options(confirm_end=True),
     )
     assert sync.run().state is State.COMPLETED
     assert sync.delivered == [row.id for row in rows]
@@ -105,7 +106,7 @@ def test_a_margin_never_leaves_less_than_half_of_the_limit_for_new_rows() -> Non
         del rows[:15]
         return rows[request.offset : request.offset + request.limit]
 
-    sync = PureSync(answer, page_size=20, options=e.Options(limit_max=21))
+    sync = PureSync(answer, page_size=20, options=Options(limit_max=21))
     assert sync.run().state is State.COMPLETED
     assert all(request.limit <= 21 for request in sync.requests)
     margins = [record.event.margin for record in sync.recorded if isinstance(record.event, e.PageFetched)]
@@ -120,7 +121,7 @@ def test_rows_that_move_faster_than_they_can_be_read_fail_the_sync_resumable() -
             return [Row(id=f"new{len(sync.requests)}", key="00000")]
         return rows[: request.limit]
 
-    sync = PureSync(answer, page_size=10, options=e.Options(step_backs_max=0))
+    sync = PureSync(answer, page_size=10, options=Options(step_backs_max=0))
     process = sync.run()
     assert process.failure is not None
     assert (process.failure.reason, process.is_resumable) == ("step_backs_max", True)
@@ -208,7 +209,7 @@ def test_a_source_that_answers_with_other_records_than_those_listed_fails_the_re
 
 def test_a_source_that_ignores_the_offset_fails_the_sync_instead_of_asking_for_ever() -> None:
     rows = people(100)
-    options = e.Options(stalled_rows_max=500)
+    options = Options(stalled_rows_max=500)
     sync = PureSync(lambda request: rows[: request.limit], page_size=10, options=options)
     process = sync.run()
     assert process.failure is not None

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from syncfsm import events as e
 from syncfsm.errors import InvalidTransition
 from syncfsm.machine import State
+from syncfsm.options import Options
 from syncfsm.process import Process, apply
 from syncfsm.state import FailureReason, Frontier, Paging, Progress, Retry
 from tests.pure import EPOCH, PureSync, people, slice_of
@@ -22,7 +23,7 @@ STARTED = e.SyncStarted(
     mode="initial",
     page_size=20,
     order="oldest",
-    options=e.Options(attempts_max=3),
+    options=Options(attempts_max=3),
     parent="p0",
 )
 FAILED = e.SyncFailed(action="deliver", reason="unwritable", error="disk full.", resumable=True, cursor=3)
@@ -85,7 +86,7 @@ def test_a_start_leaves_what_was_asked_for() -> None:
         mode="initial",
         page_size=20,
         order="oldest",
-        options=e.Options(attempts_max=3),
+        options=Options(attempts_max=3),
         parent="p0",
         record_ids=(),
         started_at=EPOCH,
@@ -246,6 +247,6 @@ def test_the_pace_is_people_over_the_time_from_first_event_to_last() -> None:
 def test_a_resume_keeps_the_limits_or_takes_those_it_is_given() -> None:
     failed = then(after(1), e.SyncFailed(action="fetch", reason="x", error="x", resumable=True, cursor=None))
     kept = then(failed, e.SyncResumed(by="ada", why="", to="FETCHING"))
-    raised = e.Options(attempts_max=9)
+    raised = Options(attempts_max=9)
     given = then(failed, e.SyncResumed(by="ada", why="", to="FETCHING", options=raised))
     assert (kept.options, given.options) == (failed.options, raised)

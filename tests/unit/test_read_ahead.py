@@ -16,6 +16,7 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.log import EventLog, open_log
 from syncfsm.machine import State
+from syncfsm.options import Options, Pagination
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.readahead import ReadAhead
@@ -34,9 +35,9 @@ class SlowSource(ListSource):
 
     queue_s = 0.0
 
-    def __init__(self, count: int, options: e.Options | None = None) -> None:
+    def __init__(self, count: int, options: Options | None = None) -> None:
         super().__init__(TestClock(), count)
-        self.options = options or e.Options()
+        self.options = options or Options()
         self.time = VirtualClock()
         self.under_way = self.under_way_max = self.cancelled = 0
         self.asked_at: list[float] = []
@@ -96,10 +97,10 @@ def said(log: EventLog) -> list[bytes]:
 
 
 @pytest.mark.parametrize("pagination", ["offset", "page"])
-def test_the_log_says_the_same_whether_one_request_is_under_way_or_sixteen(pagination: e.Pagination) -> None:
+def test_the_log_says_the_same_whether_one_request_is_under_way_or_sixteen(pagination: Pagination) -> None:
     logs = []
     for read_ahead in (1, 16):
-        source = SlowSource(1234, e.Options(pagination=pagination))
+        source = SlowSource(1234, Options(pagination=pagination))
         with open_log(":memory:") as log:
             process, _ = sync(source, read_ahead, log)
             assert (process.state, process.progress.fetched) == (State.COMPLETED, 1234)

@@ -9,11 +9,12 @@ import pytest
 from msgspec.structs import replace
 
 from syncfsm.errors import ActiveSync, ConfigurationError, ProcessNotFound
-from syncfsm.events import Options, SyncStarted
+from syncfsm.events import SyncStarted
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.log import open_log
 from syncfsm.log.verify import verify
 from syncfsm.machine import State
+from syncfsm.options import Options
 from syncfsm.process import Process
 from syncfsm.rejects import last_with_rejects, rejects_of
 from tests.fakes import WRONG_KEY

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from syncfsm.events import FrontierMark, Options
+from syncfsm.events import FrontierMark
 from syncfsm.machine import State
+from syncfsm.options import Options
 from syncfsm.pages import PageRequest, Rule, Shifted, Taken, Unsafe
 from syncfsm.pagination import accept, plan, rule_of
 from syncfsm.state import Frontier, Paging

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from syncfsm.errors import ConfigurationError, LogUnwritable, SyncfsmError
-from syncfsm.events import Options
 from syncfsm.log import open_log
 from syncfsm.machine import State
+from syncfsm.options import Options
 from syncfsm.process import Process
 from syncfsm.watching import BUSY_S, Watcher
 from tests.crm import Desk

@@ -40,6 +40,8 @@ RESULTS_MAX = 50
 BULK_MAX = 50
 PAGES_MAX = 50
 """Pages of one look-up of 20 ids before it is taken for endless."""
+ALL_PAGES_MAX = 10_000
+"""Pages of all contacts of a source, half a million of them, before they are taken for endless."""
 
 CONTACTS = "/v1/contacts"
 
@@ -97,19 +99,12 @@ class QuoApi:
     async def look_up(self, source: str, external_ids: Sequence[str]) -> list[Stored] | Failure:
         """Return the contacts of a source with these external ids, at most 20; unknown ids are absent."""
         assert len(external_ids) <= EXTERNAL_IDS_MAX, "more of them break the server's parser"
-        wanted = [("sources", source), *(("externalIds", id_) for id_ in external_ids)]
-        found: list[Stored] = []
-        token: str | None = None
-        for _ in range(PAGES_MAX):
-            page = [("pageToken", token)] if token else []
-            listing = await self._list(*wanted, ("maxResults", str(RESULTS_MAX)), *page)
-            if isinstance(listing, Failure):
-                return listing
-            found += listing.data
-            token = listing.next_page_token
-            if not token:
-                return found
-        return Failure(kind=FailureKind.MALFORMED, message=f"Quo gave {PAGES_MAX} pages for one look-up.")
+        ids = [("externalIds", id_) for id_ in external_ids]
+        return await self._pages([("sources", source), *ids], PAGES_MAX)
+
+    async def list_all(self, source: str) -> list[Stored] | Failure:
+        """Return all contacts of a source, by pages of 50, one after the other: each names the next."""
+        return await self._pages([("sources", source)], ALL_PAGES_MAX)
 
     async def create(self, contact: Contact) -> Reply | Failure:
         """Create a contact. Status 409: there is one with its source and external id."""
@@ -118,6 +113,10 @@ class QuoApi:
     async def patch(self, contact_id: str, body: Mapping[str, Any]) -> Reply | Failure:
         """Change a contact."""
         return await self._request("PATCH", f"{CONTACTS}/{quote(contact_id, safe='')}", body)
+
+    async def delete(self, contact_id: str) -> Reply | Failure:
+        """Delete a contact for good. Status 404: there is none with this id, or no longer."""
+        return await self._request("DELETE", f"{CONTACTS}/{quote(contact_id, safe='')}")
 
     async def create_in_bulk(self, contacts: Sequence[Contact]) -> Reply | Failure:
         """Have contacts created later, at most 50; which ones were, only a look-up tells."""
@@ -129,6 +128,25 @@ class QuoApi:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+    async def _pages(self, query: Sequence[tuple[str, str]], pages_max: int) -> list[Stored] | Failure:
+        """Return the contacts of all pages of a listing; one that never ends is a failure."""
+        found: list[Stored] = []
+        token, tokens = "", {""}
+        for _ in range(pages_max):
+            page = [("pageToken", token)] if token else []
+            listing = await self._list(*query, ("maxResults", str(RESULTS_MAX)), *page)
+            if isinstance(listing, Failure):
+                return listing
+            found += listing.data
+            token = listing.next_page_token or ""
+            if not token:
+                return found
+            if token in tokens:
+                return Failure(kind=FailureKind.MALFORMED, message="Quo gave a page of contacts twice.")
+            tokens.add(token)
+        words = f"Quo gave {pages_max:,} pages of contacts, and no last one."
+        return Failure(kind=FailureKind.MALFORMED, message=words)
 
     async def _list(self, *query: tuple[str, str]) -> Listing | Failure:
         reply = await self._request("GET", f"{CONTACTS}?{urlencode(query)}")

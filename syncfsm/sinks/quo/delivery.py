@@ -31,6 +31,9 @@ Written = Literal["created", "updated"]
 SEEN_AFTER_S = (1.0, 1.0, 2.0, 4.0, 8.0, 16.0)
 """When to look for contacts that Quo has taken and does not show yet: after 1 s, 2, 4, 8, 16 and 32 s."""
 
+SEEN_AFTER_S_MAX = sum(SEEN_AFTER_S)
+"""What Quo does not show by then, it does not have."""
+
 REFUSALS = frozenset({400, 409, 413, 422})
 """Statuses that say that one contact is at fault."""
 
@@ -222,17 +225,18 @@ class Delivery:
             self._ledger.sent.update(keys)
             return None
 
-        return await each(_batches(self._absent, BULK_MAX), send) or await self._look_until_seen(sent)
+        return await each(batches(self._absent, BULK_MAX), send) or await self._look_until_seen(sent)
 
 
 def _chunks(keys: Iterable[Key]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield sources with as many of their external ids as one look-up takes."""
     for source, group in groupby(sorted(keys), key=lambda key: key[0]):
-        for chunk in _batches((external_id for _, external_id in group), EXTERNAL_IDS_MAX):
+        for chunk in batches((external_id for _, external_id in group), EXTERNAL_IDS_MAX):
             yield source, chunk
 
 
-def _batches(values: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
+def batches(values: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
+    """Yield the values, so many at a time."""
     left = iter(values)
     while batch := tuple(islice(left, size)):
         yield batch

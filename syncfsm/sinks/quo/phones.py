@@ -7,7 +7,7 @@ in that form; the rest is read by the package `phonenumbers`, an extra that only
 from __future__ import annotations
 
 from syncfsm.errors import ConfigurationError
-from syncfsm.events import Value
+from syncfsm.value import Value
 
 
 class PhoneNumber(Value, frozen=True):

@@ -2,13 +2,15 @@
 
 A page is looked up 20 contacts a request, and what is new or changed is written, several requests at once,
 at no more than Quo's 10 requests a second. Where Quo has no contact of the source yet, nothing is looked up
-before it is written. With a partner's key, new contacts go 50 a request.
+before it is written. With a partner's key, new contacts go 50 a request. Whose records are gone are deleted
+if the engine asks for it; which contacts there are of a source, Quo tells page by page.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -25,9 +27,10 @@ from syncfsm.sinks.quo.api import (
     REQUESTS_PER_S,
     QuoApi,
 )
-from syncfsm.sinks.quo.delivery import Delivery, Ledger
+from syncfsm.sinks.quo.delivery import SEEN_AFTER_S_MAX, Delivery, Ledger
 from syncfsm.sinks.quo.mapping import QuoPage, source_problem, to_page
 from syncfsm.sinks.quo.phones import PhoneReader
+from syncfsm.sinks.quo.removal import Removal, Removed
 
 if TYPE_CHECKING:
     import httpx
@@ -86,6 +89,8 @@ class QuoSink:
         self._connect = connect
         self._api: QuoApi | None = connect()
         self._ledger = Ledger()
+        self._removed = Removed()
+        self._expect_late()
         self._empty_sources: frozenset[str] = frozenset()
 
     async def check(self) -> dict[str, str] | Failure:
@@ -93,6 +98,8 @@ class QuoSink:
         problem = source_problem(self._source)
         if problem:
             return Failure(kind=FailureKind.BAD_REQUEST, message=f"{problem}: choose another.")
+        self._removed = Removed()
+        self._expect_late()
         has_any = await self._opened().has_any(self._source)
         if isinstance(has_any, Failure):
             return has_any
@@ -111,6 +118,7 @@ class QuoSink:
         """
         page = to_page(items, self._phones, require_phone=self._require_phone)
         empty, self._empty_sources = self._empty_sources, frozenset()
+        self._removed.forget(page.wanted)
         delivery = Delivery(
             self._opened(),
             self._clock,
@@ -120,10 +128,33 @@ class QuoSink:
             is_bulk=self._is_bulk,
         )
         failure = await delivery.run()
+        self._expect_late()
         if failure is not None:
             return failure  # from here on everything is looked up, since some of it may be there
         self._empty_sources = empty
         return self._result(items, page, delivery)
+
+    async def delete(self, source: str, record_ids: Sequence[str]) -> int | Failure:
+        """Delete contacts for good, every one that has the source and one of the ids.
+
+        A failure says that some may be deleted and some not: the same ids again delete the rest, and count
+        what the tries before did. What Quo does not show is looked for, up to 32 s after the last contact
+        was created, for it may be there all the same.
+        """
+        removal = Removal(self._opened(), self._clock, self._removed, source, late_until=self._late_until)
+        return await removal.run(record_ids)
+
+    async def known(self, source: str) -> frozenset[str] | Failure:
+        """Return the external ids of the contacts of a source that Quo shows.
+
+        Those whose deletion was begun and is not counted yet are among them, so that who deletes what is
+        missing is told of all that was deleted, over all tries. One without an external id is not ours.
+        """
+        contacts = await self._opened().list_all(source)
+        if isinstance(contacts, Failure):
+            return contacts
+        shown = {stored.external_id for stored in contacts if stored.source == source}
+        return frozenset(id_ for id_ in shown if id_) | self._removed.uncounted(source)
 
     async def finish(self) -> Failure | None:
         """Nothing is left to do: each page is in Quo when its upsert returns."""
@@ -136,6 +167,10 @@ class QuoSink:
         if self._api is not None:
             await self._api.aclose()
             self._api = None
+
+    def _expect_late(self) -> None:
+        """Quo may have been given contacts just now, by us or who was here before, and not show them yet."""
+        self._late_until = self._clock.now() + timedelta(seconds=SEEN_AFTER_S_MAX)
 
     def _opened(self) -> QuoApi:
         if self._api is None:
