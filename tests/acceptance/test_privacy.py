@@ -136,7 +136,7 @@ def test_a_secret_in_an_option_is_refused_and_not_shown(cli: Cli, option: tuple[
     for json in ((), ("--json",)):
         out, err = cli(*cli.sync_args("http://127.0.0.1:9"), *option, *json, status=2)
         assert "hunter2" not in out + err
-        assert "leave" in err or "no sink is known as 'mysql:…'" in err
+        assert "leave" in err or "no sink is known as 'mysql':" in err
     for path in cli.folder.iterdir():
         assert KEY.encode() not in path.read_bytes()
         assert KEY not in path.name

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from simulator.scenario import load_scenario
 from simulator.sweep import sweep
-from syncfsm import http, pagination
+from syncfsm import http, pagination, rows
 from syncfsm.capture import Exchange
 from syncfsm.errors import VersionConflict
 from syncfsm.events import Recorded
@@ -55,7 +55,7 @@ def without_the_frontiers_ties(patch: Patch) -> None:
     def seen(row: Row, frontier: Frontier | None, rule: Rule) -> bool:
         return frontier is not None and not rule.is_before(frontier.key, row.key)
 
-    patch.setattr(pagination, "_is_seen", seen)
+    patch.setattr(rows, "is_seen", seen)
 
 
 def without_the_idempotent_sink(patch: Patch) -> None:
@@ -109,7 +109,7 @@ def without_the_wait(patch: Patch) -> None:
 
 def without_the_order_check(patch: Patch) -> None:
     """Rows are believed to come in the order asked for."""
-    patch.setattr(pagination, "_first_disorder", lambda _placed, _rule: None)
+    patch.setattr(pagination, "first_disorder", lambda _rows, _rule: None)
 
 
 def without_the_confirmed_end(patch: Patch) -> None:
