@@ -123,7 +123,10 @@ def test_no_variable_means_two_things() -> None:
 
 def test_the_file_and_the_variables_run_a_sync_by_themselves(serve: Serve, cli: Cli) -> None:
     server = serve(45)
-    write(f'{SHARED}base-url = "{server.url}"\nset = ["attempts_max=3"]\ncompanies = false\njson = true\nread-ahead = 1\n')
+    write(
+        f'{SHARED}base-url = "{server.url}"\nset = ["attempts_max=3"]\ncompanies = false\njson = true\n'
+        "read-ahead = 1\n"
+    )
     cli.env["SYNCFSM_PAGE_SIZE"] = "20"
     out, _ = cli("sync")
     assert (json.loads(out)["pages"], json.loads(out)["fetched"]) == (3, 45)
