@@ -124,7 +124,8 @@ class ReadAhead:
         self.unused += len(tasks)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:  # or no event loop is needed: whoever drives the engine by hand has none
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _failed(self) -> Failure | None:
         """Return the first failure among what has come."""
