@@ -11,7 +11,6 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,7 +25,7 @@ from syncfsm.errors import LogError
 from syncfsm.log import open_log
 from syncfsm.log.verify import verify
 from syncfsm.machine import State
-from tests.acceptance.conftest import Cli, Server
+from tests.acceptance.conftest import Cli, Server, Started
 
 PEOPLE = 300
 PAGE_SIZE = 10
@@ -51,12 +50,12 @@ class DeadlyServer(Server):
     """A fake Attio that kills who asks it, when told to."""
 
     def __init__(self) -> None:
-        self._victim: Queue[subprocess.Popen[str]] = Queue()
+        self._victim: Queue[Started] = Queue()
         self._death: Death | None = None
         self._answers = 0
         super().__init__(PEOPLE)
 
-    def kill(self, process: subprocess.Popen[str], death: Death) -> int:
+    def kill(self, process: Started, death: Death) -> int:
         """Let a process run into its death; return how it ended, which may be well."""
         self._victim.put(process)
         if death.answers == 0:

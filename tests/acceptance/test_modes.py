@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
-import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.acceptance.conftest import Cli
+from tests.acceptance.conftest import Cli, Started
 from tests.acceptance.server import Server
 from tests.webhooks import SECRET, body_of, signed
 
@@ -132,7 +131,7 @@ class Listener:
         return err
 
 
-def kill(process: subprocess.Popen[str]) -> None:
+def kill(process: Started) -> None:
     process.kill()
     process.communicate()
 
