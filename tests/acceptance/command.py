@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.acceptance.forks import Forked, ForkServer
+from tests.effort import IS_THOROUGH
 
 KEY = "planted-secret-key-0123456789"
 
@@ -30,7 +31,7 @@ class Cli:
 
     def start(self, *args: object) -> Started:
         command = [*map(str, args)]
-        if "REAL_STARTS" in self.env or pythons(self.env) != pythons(os.environ):
+        if IS_THOROUGH or pythons(self.env) != pythons(os.environ):
             return self._start_python(command)
         return self._forks.start(command, folder=self.folder, env=self.env, sigint=self.sigint)
 

@@ -4,7 +4,7 @@ Python takes half a second of work to load what `syncfsm sync` needs, and the co
 thousand commands made that most of what the whole suite took. Here each is still a process of its own, with
 its own folder, environment, pipes and signals, and ends as any other does: killed, interrupted or through.
 What a fork cannot show, that it starts at all and loads what it needs, the tests of the docs and of the help
-show, and with REAL_STARTS=1 (make thorough) every test.
+show, and with THOROUGH=1 (make thorough) every test.
 
 The server is this module as a program. Forking is safe there since it has no other thread. For each command
 it forks a keeper, which forks the command, tells its process id, waits for it, and tells how it ended.
