@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,12 @@ class Cli:
     def sync_args(self, url: str) -> tuple[str, ...]:
         where = ("--base-url", url, "--sink", "sqlite:contacts.db", "--log", "sync.db")
         return ("sync", "--source", "attio", *where)
+
+
+def contacts_in(path: Path, columns: str = "*") -> list[tuple[Any, ...]]:
+    """Return what a SQLite sink has, by its people's ids."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(f"SELECT {columns} FROM contacts ORDER BY external_id").fetchall()
 
 
 def pythons(env: Mapping[str, str]) -> dict[str, str]:

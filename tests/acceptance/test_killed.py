@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,6 +24,7 @@ from syncfsm.errors import LogError
 from syncfsm.log import open_log
 from syncfsm.log.verify import verify
 from syncfsm.machine import State
+from tests.acceptance.command import contacts_in
 from tests.acceptance.conftest import Cli, Server, Started
 
 PEOPLE = 300
@@ -110,10 +110,7 @@ def is_completed(folder: Path) -> bool:
 
 
 def contact_ids(folder: Path) -> list[str]:
-    connection = sqlite3.connect(folder / "contacts.db")
-    ids = [row[0] for row in connection.execute("SELECT external_id FROM contacts ORDER BY external_id")]
-    connection.close()
-    return ids
+    return [external_id for (external_id,) in contacts_in(folder / "contacts.db", "external_id")]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

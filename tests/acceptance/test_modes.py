@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.acceptance.command import contacts_in
 from tests.acceptance.conftest import Cli, Started
 from tests.acceptance.server import Server
 from tests.webhooks import SECRET, body_of, signed
@@ -20,10 +20,10 @@ from tests.webhooks import SECRET, body_of, signed
 
 def contacts(folder: Path) -> dict[str, bool]:
     """Return the contacts, and whether each is marked as deleted."""
-    connection = sqlite3.connect(folder / "contacts.db")
-    rows = connection.execute("SELECT external_id, deleted_at IS NOT NULL FROM contacts").fetchall()
-    connection.close()
-    return {external_id: bool(is_deleted) for external_id, is_deleted in rows}
+    return {
+        external_id: deleted_at is not None
+        for external_id, deleted_at in contacts_in(folder / "contacts.db", "external_id, deleted_at")
+    }
 
 
 def now() -> datetime:
