@@ -8,7 +8,7 @@ SOAK_SEED ?= $(shell date +%s)
 
 EVENTS ?= 50000
 
-.PHONY: demo test bench conformance conformance-quo mutants simulate soak lint docs screenshot check clean
+.PHONY: demo test thorough bench conformance conformance-quo mutants simulate soak lint docs screenshot check clean
 
 demo: .venv/sim ## a simulated sync of 5,000 people with faults, its replay, and its picture in demo.html
 	$(BIN)/syncfsm simulate --people 5000 --log demo.db
@@ -17,8 +17,11 @@ demo: .venv/sim ## a simulated sync of 5,000 people with faults, its replay, and
 	$(BIN)/syncfsm explain demo.db
 	$(BIN)/syncfsm report demo.db -o demo.html
 
-test: .venv/dev ## all tests
+test: .venv/dev ## all tests, some minutes
 	$(BIN)/python -m pytest -q -n 2
+
+thorough: .venv/dev ## the same tests with many more examples, seeds and people, and commands started anew
+	THOROUGH=1 $(BIN)/python -m pytest -q -n 2
 
 # A seed for each commit, so that every commit explores new ground; 1 where there is no git.
 SEED ?= $(shell hash=$$(git rev-parse --short=7 HEAD 2>/dev/null) && printf '%d' 0x$$hash || echo 1)

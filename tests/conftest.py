@@ -1,8 +1,13 @@
-"""How many examples Hypothesis tries: its own number, or few of them for the many runs of `make mutants`."""
+"""How many examples Hypothesis tries, and which worker runs what."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import HealthCheck, Phase, settings
+
+from tests.effort import IS_THOROUGH
 
 settings.register_profile(
     "mutants",
@@ -13,3 +18,14 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.generate],  # a mutant is dead at the first example against it
     suppress_health_check=list(HealthCheck),  # slow is not dead
 )
+settings.register_profile("thorough", max_examples=500)
+if IS_THOROUGH:
+    settings.load_profile("thorough")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
+    """Keep the tests of a file together, for what they share; let a worker that has none left take others."""
+    from xdist.scheduler import WorkStealingScheduling  # noqa: PLC0415 - there is an xdist if it asks
+
+    return WorkStealingScheduling(config, log) if config.option.dist == "load" else None

@@ -24,11 +24,13 @@ class Server:
     It can be told to hold its answers. `queries` counts those of each object by its slug.
     """
 
-    def __init__(self, people: int, *, companies: int | None = None, **settings: Any) -> None:
+    def __init__(
+        self, people: int, *, companies: int | None = None, quo_requests_per_s: int = 10, **settings: Any
+    ) -> None:
         self.world = World(1, people=people, now=EPOCH, companies=companies)
         self.queries: Counter[str] = Counter()
         self.fake = FakeAttio(self.world, SystemClock(), **settings)
-        self.quo = FakeQuo(SystemClock())
+        self.quo = FakeQuo(SystemClock(), requests_per_s=quo_requests_per_s)
         self.is_holding = threading.Event()
         self._release = threading.Event()
         self._queries_left: int | None = None

@@ -115,14 +115,6 @@ def test_the_hooks_of_the_telemetry_page_hear_of_a_sync_and_stop_nothing(at_home
         assert "sync" in {span.name for span in spans.get_finished_spans()}
 
 
-def test_the_hooks_of_the_telemetry_page_pass_a_strict_type_check(tmp_path: Path) -> None:
-    for number, code in enumerate(blocks("docs/telemetry.md", "python")):
-        (tmp_path / f"block_{number}.py").write_text(code)
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), "."]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.stdout.startswith("Success"), done.stdout
-
-
 def test_the_transform_of_the_embedding_page_works() -> None:
     ids_only = run_block(blocks("docs/embedding.md", "python")[2])["ids_only"]
     record = syncfsm.Record(id="r1", key="k", raw=b'{"web_url": "https://x.example"}')
@@ -223,8 +215,11 @@ def test_the_commands_of_the_page_on_logs_save_a_damaged_log(cli: Cli, serve: Se
 
 
 def _shortened(command: list[str]) -> list[str]:
-    """Let a sweep that would take minutes take seconds, and metrics be served at any port."""
-    long = {"--seeds": "2", "--minutes": "0.01", "--metrics": "0"}
+    """Let a sweep that would take minutes take seconds, and metrics be served at any port.
+
+    A simulation of 5,000 people has them in `make demo`.
+    """
+    long = {"--people": "1000", "--seeds": "2", "--minutes": "0.01", "--metrics": "0"}
     before = [None, *command]
     return [long.get(option or "", word) for option, word in zip(before, command, strict=False)]
 
@@ -277,7 +272,7 @@ def test_what_the_quickstart_shows_is_what_is_printed(cli: Cli, serve: Serve) ->
 def test_the_tests_of_the_testing_page_pass(tmp_path: Path) -> None:
     sink = blocks("docs/embedding.md", "python")[1]
     (tmp_path / "test_mine.py").write_text("\n".join([sink, *blocks("docs/testing.md", "python")]))
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-seed", "1"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "2 passed" in done.stdout, done.stdout
 
@@ -290,6 +285,8 @@ def embed(log: syncfsm.EventLog, source: syncfsm.AttioSource) -> None:
     syncfsm.Engine(log, source, ListSink(), people, hooks=[print_pages])
     wanted: syncfsm.Transform[dict[str, str]] = ids_only
 """
+    for number, code in enumerate(blocks("docs/telemetry.md", "python")):
+        (tmp_path / f"telemetry_{number}.py").write_text(code)
     (tmp_path / "readme.py").write_text(blocks("README.md", "python")[0])
     (tmp_path / "engine.py").write_text(blocks("docs/embedding.md", "python")[0])
     (tmp_path / "parts.py").write_text(f"{sink}\n{transform}\n{hook}\n{use}")

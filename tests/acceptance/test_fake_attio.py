@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from simulator.attio.deliveries import signature
-from tests.acceptance.conftest import Cli, Server
+from tests.acceptance.conftest import Cli, Server, Started
 from tests.acceptance.test_docs import blocks
 
 PAGE = "docs/fake-attio.md"
@@ -27,7 +27,7 @@ ANSWER_S = 30
 @pytest.fixture
 def served(cli: Cli) -> Iterator[Callable[..., str]]:
     """Start `syncfsm serve` with some options and return its URL."""
-    processes: list[subprocess.Popen[str]] = []
+    processes: list[Started] = []
 
     def start(*options: str) -> str:
         processes.append(cli.start("serve", "--port", "0", "--people", "20", *options))

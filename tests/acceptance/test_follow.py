@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 
 from syncfsm.log import EventLog, open_log
 from syncfsm.process import Process
-from tests.acceptance.conftest import Cli, Server
+from tests.acceptance.conftest import Cli, Server, Started
 from tests.contracts.event_log import BEGAN, CANCELLED, STARTED, add
 
 Serve = Callable[..., Server]
@@ -27,11 +26,11 @@ def log(cli: Cli) -> Iterator[EventLog]:
 
 
 @pytest.fixture
-def follow(cli: Cli) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def follow(cli: Cli) -> Iterator[Callable[..., Started]]:
     """Start `log follow`; what still runs at the end is killed."""
-    begun: list[subprocess.Popen[str]] = []
+    begun: list[Started] = []
 
-    def start(*args: object) -> subprocess.Popen[str]:
+    def start(*args: object) -> Started:
         begun.append(cli.start("log", "follow", "sync.db", *QUICK, *args))
         return begun[-1]
 
@@ -41,7 +40,7 @@ def follow(cli: Cli) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
-def line(process: subprocess.Popen[str]) -> str:
+def line(process: Started) -> str:
     assert process.stdout is not None
     return process.stdout.readline()
 

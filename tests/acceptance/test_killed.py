@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import sqlite3
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,7 +24,8 @@ from syncfsm.errors import LogError
 from syncfsm.log import open_log
 from syncfsm.log.verify import verify
 from syncfsm.machine import State
-from tests.acceptance.conftest import Cli, Server
+from tests.acceptance.command import contacts_in
+from tests.acceptance.conftest import Cli, Server, Started
 
 PEOPLE = 300
 PAGE_SIZE = 10
@@ -51,12 +50,12 @@ class DeadlyServer(Server):
     """A fake Attio that kills who asks it, when told to."""
 
     def __init__(self) -> None:
-        self._victim: Queue[subprocess.Popen[str]] = Queue()
+        self._victim: Queue[Started] = Queue()
         self._death: Death | None = None
         self._answers = 0
         super().__init__(PEOPLE)
 
-    def kill(self, process: subprocess.Popen[str], death: Death) -> int:
+    def kill(self, process: Started, death: Death) -> int:
         """Let a process run into its death; return how it ended, which may be well."""
         self._victim.put(process)
         if death.answers == 0:
@@ -111,10 +110,7 @@ def is_completed(folder: Path) -> bool:
 
 
 def contact_ids(folder: Path) -> list[str]:
-    connection = sqlite3.connect(folder / "contacts.db")
-    ids = [row[0] for row in connection.execute("SELECT external_id FROM contacts ORDER BY external_id")]
-    connection.close()
-    return ids
+    return [external_id for (external_id,) in contacts_in(folder / "contacts.db", "external_id")]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

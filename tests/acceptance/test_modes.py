@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sqlite3
-import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,17 +12,18 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.acceptance.conftest import Cli
+from tests.acceptance.command import contacts_in
+from tests.acceptance.conftest import Cli, Started
 from tests.acceptance.server import Server
 from tests.webhooks import SECRET, body_of, signed
 
 
 def contacts(folder: Path) -> dict[str, bool]:
     """Return the contacts, and whether each is marked as deleted."""
-    connection = sqlite3.connect(folder / "contacts.db")
-    rows = connection.execute("SELECT external_id, deleted_at IS NOT NULL FROM contacts").fetchall()
-    connection.close()
-    return {external_id: bool(is_deleted) for external_id, is_deleted in rows}
+    return {
+        external_id: deleted_at is not None
+        for external_id, deleted_at in contacts_in(folder / "contacts.db", "external_id, deleted_at")
+    }
 
 
 def now() -> datetime:
@@ -132,7 +131,7 @@ class Listener:
         return err
 
 
-def kill(process: subprocess.Popen[str]) -> None:
+def kill(process: Started) -> None:
     process.kill()
     process.communicate()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from click.testing import CliRunner
 from syncfsm.cli import main
 from syncfsm.log import open_log
 from tests.acceptance.careless import LASTING, MARKERS, PASSING, Careless, mark, spoil
+from tests.acceptance.command import contacts_in
 from tests.acceptance.conftest import KEY, Cli, Server
 
 Serve = Callable[..., Server]
@@ -95,10 +95,8 @@ def test_a_key_that_the_server_repeats_is_in_no_file_and_on_no_terminal(
         kept = [log.exchange(capture.id) for capture in log.captures(log.ids()[0])]
     assert bool(kept) is bool(capture)
     assert not any(KEY in f"{exchange.request} {exchange.as_of} {exchange.body!r}" for exchange in kept)
-    connection = sqlite3.connect(cli.folder / "contacts.db")
-    urls = connection.execute("SELECT DISTINCT substr(source_url, 1, 13) FROM contacts").fetchall()
-    connection.close()
-    assert urls == [("[redacted]://",)]
+    urls = contacts_in(cli.folder / "contacts.db", "source_url")
+    assert {url[:13] for (url,) in urls} == {"[redacted]://"}
 
 
 def test_a_sync_that_is_killed_leaves_neither_key_nor_person_in_the_files_beside_the_log(
@@ -144,11 +142,9 @@ def test_a_secret_in_an_option_is_refused_and_not_shown(cli: Cli, option: tuple[
 
 
 def contacts(path: Path) -> list[tuple[str, ...]]:
-    connection = sqlite3.connect(path)
-    columns = "external_id, first_name, last_name, company, role, phone_numbers, emails, source_url"
-    rows = connection.execute(f"SELECT {columns} FROM contacts ORDER BY external_id").fetchall()
-    connection.close()
-    return rows
+    return contacts_in(
+        path, "external_id, first_name, last_name, company, role, phone_numbers, emails, source_url"
+    )
 
 
 def test_a_captured_sync_runs_again_without_key_or_network_and_is_forgotten(server: Server, cli: Cli) -> None:

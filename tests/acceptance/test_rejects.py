@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 import signal
-import sqlite3
 from collections.abc import Callable
 
 import pytest
 
 from simulator.entity import Entity
+from tests.acceptance.command import contacts_in
 from tests.acceptance.conftest import Cli, Server
 
 Serve = Callable[..., Server]
@@ -31,10 +31,7 @@ def mend(*people: Entity) -> None:
 
 
 def roles(cli: Cli) -> dict[str, str | None]:
-    connection = sqlite3.connect(cli.folder / "contacts.db")
-    rows = dict(connection.execute("SELECT external_id, role FROM contacts"))
-    connection.close()
-    return rows
+    return dict(contacts_in(cli.folder / "contacts.db", "external_id, role"))
 
 
 def next_command(out: str) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.command import contacts_in
 from tests.acceptance.conftest import Cli, Server
 
 Serve = Callable[..., Server]
@@ -96,9 +97,7 @@ def test_a_redacted_export_names_nobody_and_can_be_looked_into(log: Path, cli: C
     summary = cli.json("log", "export", "sync.db", "--redact", "-o", "shown.jsonl")
     assert summary["left_out"] == summary["findings"] == []
     text = (cli.folder / "shown.jsonl").read_text()
-    connection = sqlite3.connect(cli.folder / "contacts.db")
-    people = [external_id for (external_id,) in connection.execute("SELECT external_id FROM contacts")]
-    connection.close()
+    people = [external_id for (external_id,) in contacts_in(cli.folder / "contacts.db", "external_id")]
     assert people
     assert not [person for person in people if person in text]
     assert "127.0.0.1" not in text

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -26,6 +27,12 @@ from tests.pure import PureSync, people, slice_of
 Serve = Callable[..., Server]
 
 
+def take_terminal() -> None:
+    """Let Ctrl-C on the terminal be heard, also where a background job of a shell was told to ignore it."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """`syncfsm` on a terminal of its own, which is also the one that Ctrl-C comes from."""
 
@@ -42,7 +49,7 @@ class Terminal:
             stdout=self._other_end,
             stderr=self._other_end,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - it does no more
+            preexec_fn=take_terminal,  # noqa: PLW1509 - it does no more than that
         )
 
     def until(self, words: str) -> str:

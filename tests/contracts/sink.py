@@ -15,6 +15,7 @@ from syncfsm.contact import Contact
 from syncfsm.failure import Failure
 from syncfsm.sinks import Sink, UpsertResult
 from syncfsm.sinks.protocol import deleting, listing
+from tests.effort import tries
 
 T = TypeVar("T")
 
@@ -152,7 +153,7 @@ class SinkContract:
         delete(sink, "attio", "n1")
         assert (known(sink, "attio"), known(sink, "hubspot")) == ({"a1"}, {"o1"})
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=tries(20, 200), deadline=None, suppress_health_check=list(HealthCheck))
     @given(steps=st.lists(PAGES | st.sets(st.sampled_from("abcdef")), max_size=8))
     def test_any_pages_and_deletions_leave_what_came_last(self, fresh, steps) -> None:
         sink, stored = fresh()
@@ -170,7 +171,7 @@ class SinkContract:
         assert stored() == set(expected.values())
         run(sink.aclose())
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=tries(20, 200), deadline=None, suppress_health_check=list(HealthCheck))
     @given(
         pages=st.lists(
             st.lists(CONTACTS, max_size=6, unique_by=lambda c: (c.external_id, c.source)), max_size=6

@@ -25,6 +25,7 @@ from syncfsm.process import Process
 from syncfsm.telemetry.measures import ACTIVE, METRICS, Measures
 from syncfsm.telemetry.opentelemetry import OpenTelemetryMetrics, metric_name
 from syncfsm.telemetry.prometheus import PrometheusMetrics
+from tests.effort import tries
 from tests.pure import PureSync, people, slice_of
 
 BAD_DAY = Scenario(
@@ -84,7 +85,7 @@ def simulated(scenario: Scenario, seed: int, *hooks: Any) -> tuple[Verdict, list
         return verdict, rows, [event for process_id in log.ids() for event in log.read(process_id)]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=tries(8, 50), deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_the_counters_of_a_bad_day_are_the_totals_of_the_process(seed: int) -> None:
     registry = Registry()

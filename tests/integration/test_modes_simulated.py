@@ -29,6 +29,7 @@ from syncfsm.log import open_log
 from syncfsm.machine import State
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.attio_people import AttioPeople
+from tests.effort import tries
 
 ROUNDS = 3
 OVERLAP = timedelta(seconds=300)
@@ -147,6 +148,6 @@ def test_no_change_is_lost_between_syncs_while_rows_move(seed: int) -> None:
 
 
 @pytest.mark.parametrize("updated_at", [False, True])
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(tries(8, 40)))
 def test_nothing_is_lost_between_syncs_whatever_goes_wrong(seed: int, updated_at: bool) -> None:
     played("hostile", seed, updated_at=updated_at)

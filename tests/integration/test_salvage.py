@@ -26,6 +26,7 @@ from syncfsm.log.verify import verify
 from tests.busy import a_busy_log
 from tests.cells import places_of_events
 from tests.contracts.event_log import BEGAN, STARTED, add
+from tests.effort import tries
 
 PAGE_BYTES = 4096
 
@@ -162,7 +163,7 @@ def test_what_was_left_out_is_told_by_process_and_version(sound: Path, tmp_path:
 
 
 @settings(
-    max_examples=50,
+    max_examples=tries(25, 200),
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -16,11 +16,12 @@ from syncfsm.log import open_log
 from syncfsm.log.check import check
 from syncfsm.machine import State
 from syncfsm.replay import moments
+from tests.effort import tries
 
 SEEDS = st.integers(1, 10_000)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(10, 100), deadline=None)
 @given(SEEDS)
 def test_every_process_is_explained_and_its_time_accounted_for(seed: int) -> None:
     with open_log(":memory:") as log:
@@ -37,7 +38,7 @@ def test_every_process_is_explained_and_its_time_accounted_for(seed: int) -> Non
             assert account.process.state.value in "\n".join(lines(account))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=tries(8, 50), deadline=None)
 @given(SEEDS)
 def test_the_changes_of_all_steps_together_lead_from_nothing_to_the_last_state(seed: int) -> None:
     with open_log(":memory:") as log:
@@ -52,7 +53,7 @@ def test_the_changes_of_all_steps_together_lead_from_nothing_to_the_last_state(s
     assert {field: value for field, value in known.items() if value is not None} == whole
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=tries(8, 50), deadline=None)
 @given(SEEDS, st.data())
 def test_a_process_parts_from_an_altered_one_where_it_was_altered(seed: int, data: st.DataObject) -> None:
     with open_log(":memory:") as log:

@@ -18,6 +18,7 @@ from syncfsm.log.sqlite import SqliteLog
 from syncfsm.log.verify import verify
 from syncfsm.machine import State
 from syncfsm.process import Process, fold
+from tests.effort import tries
 from tests.fakes import DOWN, DictSink, Item, ListSource, TestClock, to_items
 
 LIMITED = Failure(kind=FailureKind.RATE_LIMITED, message="slow down.", status=429, retry_after_s=2.0)
@@ -109,7 +110,7 @@ def totals(process: Process) -> tuple[object, ...]:
     return process.state, process.progress.totals, process.progress.ids_digest
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(50, 500), deadline=None)
 @given(
     count=st.integers(0, 40),
     page_size=st.integers(1, 12),
@@ -137,7 +138,7 @@ def test_run_steps_and_crashes_at_any_append_end_alike(
         assert len(three.ids()) == 1
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(50, 500), deadline=None)
 @given(count=st.integers(0, 60), page_size=st.integers(1, 12), script=FAILURES)
 def test_rate_limits_anywhere_cost_waits_and_nothing_else(
     count: int, page_size: int, script: list[Failure | None]

@@ -26,6 +26,7 @@ from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sources.protocol import Page
+from tests.effort import tries
 from tests.fakes import WRONG_KEY, DictSink, Item, ListSource, TestClock, to_items
 
 
@@ -78,7 +79,7 @@ def two_connections() -> Iterator[tuple[EventLog, EventLog]]:
 SIZES = st.integers(1, 15)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(50, 500), deadline=None)
 @given(
     count=st.integers(0, 40),
     page_size=SIZES,
@@ -115,7 +116,7 @@ def fail_after(world: World, log: EventLog, process: Process, events: int) -> Pr
     return process
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(25, 200), deadline=None)
 @given(count=st.integers(1, 40), page_size=SIZES, after=st.integers(1, 60))
 def test_a_cancellation_from_another_connection_takes_effect_before_the_next_page_is_fetched(
     count: int, page_size: int, after: int
@@ -196,7 +197,7 @@ def run_interleaved(runs: list[Coroutine[Any, Any, Process]], turns: list[int]) 
     return [outcomes[index] for index in range(len(runs))]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(30, 300), deadline=None)
 @given(
     count=st.integers(1, 30),
     page_size=SIZES,

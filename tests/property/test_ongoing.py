@@ -85,7 +85,7 @@ def sync_until_it_is_over(desk: Desk, **asked: Any) -> e.SyncStarted:
     ("order", "changed_by"),
     [("newest", None), ("oldest", None), ("id", None), ("newest", "edited"), ("id", "edited")],
 )
-@settings(max_examples=max(20, settings().max_examples // 2), deadline=None)
+@settings(max_examples=max(20, settings().max_examples // 4), deadline=None)
 @given(
     phases=PHASES,
     people=st.integers(0, 12),

@@ -25,13 +25,14 @@ from syncfsm.machine import State
 from syncfsm.options import Order
 from syncfsm.pages import PageRequest
 from syncfsm.sources.attio import AttioSource
+from tests.effort import tries
 from tests.fakes import DictSink, TestClock, to_items
 from tests.pure import PureSync, Row, people, slice_of
 
 ORDERS: tuple[Order, ...] = ("newest", "oldest", "id")
 PEOPLE = 2000
 PAGE_SIZE = 50
-SEEDS = range(100)
+SEEDS = range(tries(25, 100))
 
 
 class Workspace:

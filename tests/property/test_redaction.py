@@ -23,6 +23,7 @@ from syncfsm.process import Process, fold
 from syncfsm.replay import Moment, moments
 from syncfsm.value import Value
 from tests.busy import a_busy_log
+from tests.effort import tries
 from tests.pure import EPOCH
 
 KEYS = st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES)
@@ -172,7 +173,7 @@ def _with_all_there_can_be(event: e.Event) -> e.Event:
 NO_SHRINKING = (Phase.explicit, Phase.generate)  # a log of 95 events says enough, and shrinks for minutes
 
 
-@settings(max_examples=20, deadline=None, phases=NO_SHRINKING)
+@settings(max_examples=tries(10, 100), deadline=None, phases=NO_SHRINKING)
 @given(before=st.text(max_size=5), after=st.text(max_size=5), key=KEYS)
 def test_of_what_is_planted_wherever_a_text_can_be_nothing_is_left(
     busy: EventLog, before: str, after: str, key: bytes

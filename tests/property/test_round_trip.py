@@ -17,6 +17,7 @@ from syncfsm.failure import FailureKind
 from syncfsm.log import EventLog, open_log
 from syncfsm.options import Options
 from syncfsm.replay import moments
+from tests.effort import tries
 
 HOSTILE = load_scenario("hostile")
 
@@ -40,7 +41,7 @@ def round_trips(scenario: Scenario, seed: int) -> list[Verdict]:
         return [played(log, process_id) for process_id in log.ids()]
 
 
-@pytest.mark.parametrize("first", range(1, 49, 8))
+@pytest.mark.parametrize("first", range(1, tries(25, 97), 8))
 def test_every_process_of_the_hostile_swarm_takes_its_path_again(first: int) -> None:
     verdicts = [verdict for seed in range(first, first + 8) for verdict in round_trips(HOSTILE, seed)]
     assert len(verdicts) >= 8
@@ -127,7 +128,7 @@ def moves(chance: random.Random, action: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("first", range(0, 80, 40))
+@pytest.mark.parametrize("first", range(0, tries(40, 400), 40))
 def test_an_incident_with_anything_in_it_takes_its_path_again(first: int) -> None:
     ends = set()
     for seed in range(first, first + 40):

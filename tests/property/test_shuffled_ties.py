@@ -18,6 +18,7 @@ from syncfsm.machine import State
 from syncfsm.options import Options, Order, Termination
 from syncfsm.pages import PageRequest
 from syncfsm.sources.attio import AttioSource
+from tests.effort import tries
 from tests.fakes import DictSink, TestClock, to_items
 from tests.property.test_price import MovingTransport
 from tests.pure import PureSync, Row
@@ -87,7 +88,7 @@ def worlds(shuffled: st.SearchStrategy[range]) -> st.SearchStrategy[ShuffledWorl
     return st.builds(ShuffledWorld, KEYS, SCRIPT, order=orders, seed=seeds, shuffled=shuffled)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=tries(150, 1500), deadline=None)
 @given(
     world=worlds(st.sampled_from([ALWAYS, range(1, 100), range(5, 100), range(1), range(2, 4)])),
     page_size=st.integers(1, 12),
@@ -109,7 +110,7 @@ def test_one_page_without_an_order_makes_the_rest_of_the_sync_careful() -> None:
         assert set(sync.delivered) == world.stayed, f"seed {seed}"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=tries(150, 1500), deadline=None)
 @given(
     world=worlds(st.just(ALWAYS)),
     page_size=st.integers(2, 12),

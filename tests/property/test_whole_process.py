@@ -15,6 +15,7 @@ from syncfsm.log import open_log
 from syncfsm.log.verify import verify
 from syncfsm.machine import State
 from syncfsm.process import Process, fold
+from tests.effort import tries
 from tests.fakes import DOWN, WRONG_KEY, DictSink, Item, ListSource, TestClock, to_items
 
 PEOPLE = 23
@@ -155,4 +156,4 @@ class WholeProcess(RuleBasedStateMachine):
 
 
 TestWholeProcess = WholeProcess.TestCase
-TestWholeProcess.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestWholeProcess.settings = settings(max_examples=tries(30, 300), stateful_step_count=40, deadline=None)

@@ -16,6 +16,7 @@ from simulator.attio.query import Query
 from simulator.clock import EPOCH
 from simulator.entity import Entity
 from simulator.world import World
+from tests.effort import tries
 
 NEWEST = [{"direction": "desc", "attribute": "created_at"}, {"direction": "asc", "attribute": "record_id"}]
 OLDEST = [{"direction": "asc", "attribute": "created_at"}]
@@ -78,7 +79,7 @@ CHANGES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60, 500), deadline=None)
 @given(CHANGES)
 def test_an_order_follows_the_world(changes: list[tuple[str, int]]) -> None:
     world = World(4, people=10, companies=1, now=EPOCH)
@@ -300,7 +301,7 @@ BODIES = st.dictionaries(st.sampled_from(["filter", "sorts", "limit", "offset"])
 SMALL = World(3, people=10, companies=1, now=EPOCH)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(200, 1000), deadline=None)
 @given(BODIES)
 def test_whatever_json_is_sent_the_answer_is_rows_or_a_400(body: dict[str, Any]) -> None:
     with suppress(ApiError):  # which `refused` shows to be a 400
