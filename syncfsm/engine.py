@@ -81,7 +81,7 @@ class Engine(Modes, Generic[T]):
             transform,
             clock=self.clock,
             rng=self._rng,
-            seen=partial(seen, log),
+            seen=partial(seen, log, source),
             read_ahead=1 if capture else read_ahead,
         )
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from syncfsm.errors import ActiveSync, ConfigurationError
 from syncfsm.machine import State
-from syncfsm.missing import other_side
+from syncfsm.missing import mixed, other_side
 from syncfsm.options import Options, Order
 from syncfsm.process import Process
 from syncfsm.processes import Processes
@@ -57,10 +57,7 @@ class Modes(Processes):
             )
         other = other_side(self.log, self.source, self.sink.name)
         if other is not None:
-            raise ConfigurationError(
-                f"{self.sink.name} has {other.object} of {other.source} too (process {other.id}), which this "
-                "source does not have and would delete: give each a sink of its own, or delete nothing"
-            )
+            raise ConfigurationError(f"{mixed(other)}, or delete nothing")
 
     def take_up(
         self,

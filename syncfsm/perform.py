@@ -180,13 +180,14 @@ class Performer(Generic[T]):
 
     async def _delete_missing(self, process: Process) -> d.Outcome:
         """Delete what the sink has of the source and no page had, unless that is in doubt or too much."""
-        sink, seen = listing(self._sink), self._seen(process)
+        sink = listing(self._sink)
         assert sink is not None, "a sync that deletes what is missing only begins with a sink that can"
-        if seen.doubt:
-            return d.Finished(kept=seen.doubt)
         known = await sink.known(self._kind)
         if isinstance(known, Failure):
             return self._failed("finish", known)
+        seen = self._seen(process)  # after that: whoever brings something meanwhile has told the log before
+        if seen.doubt:
+            return d.Finished(kept=seen.doubt)
         missing = sorted(known - seen.record_ids)
         if len(missing) > process.options.missing_ratio_max * len(known):
             return d.TooManyMissing(missing=len(missing), known=len(known))

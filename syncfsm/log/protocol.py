@@ -19,6 +19,14 @@ from syncfsm.process import Process
 from syncfsm.value import Value
 
 
+class Side(Value, frozen=True):
+    """What a process brings where: all that processes of one source object and one sink have in common."""
+
+    source: str
+    object: str
+    sink: str
+
+
 class StoredEvent(Value, frozen=True):
     """One event as it is stored: text and numbers, nothing decoded."""
 
@@ -212,6 +220,10 @@ class EventLog(Auditable, Protocol):
 
     def active(self, source: str, object_: str) -> Process | None:
         """Return the active process of this source object, if any."""
+        ...
+
+    def sides(self, mode: Mode | None = None) -> list[Side]:
+        """Return what was ever brought where, each once: by processes of this mode, or of any if `None`."""
         ...
 
     def last_sync_time(self, source: str, object_: str, sink: str) -> datetime | None:

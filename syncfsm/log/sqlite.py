@@ -30,7 +30,7 @@ from syncfsm.log.codec import (
     to_rows,
 )
 from syncfsm.log.connect import connect
-from syncfsm.log.protocol import StoredEvent
+from syncfsm.log.protocol import Side, StoredEvent
 from syncfsm.log.sqlite_audit import SqliteAudit
 from syncfsm.log.tables import (
     COLUMNS,
@@ -212,6 +212,15 @@ class SqliteLog(SqliteAudit):
         """
         found = self._one(sql, (source, object_))
         return self.load(found[0]) if found else None
+
+    def sides(self, mode: Mode | None = None) -> list[Side]:
+        """See `EventLog.sides`."""
+        sql = "SELECT DISTINCT source, object, sink FROM processes WHERE mode = coalesce(?, mode)"
+        with self._translated():
+            return [
+                Side(source=source, object=object_, sink=sink)
+                for source, object_, sink in self._connection.execute(sql, (mode,))
+            ]
 
     def last_sync_time(self, source: str, object_: str, sink: str) -> datetime | None:
         """See `EventLog.last_sync_time`."""

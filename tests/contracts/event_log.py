@@ -15,6 +15,7 @@ from syncfsm.inbox import RECORD_IDS_MAX, Notice
 from syncfsm.lifecycle import cancel, commit
 from syncfsm.log import EventLog, StoredEvent, open_log
 from syncfsm.log.codec import from_row
+from syncfsm.log.protocol import Side
 from syncfsm.log.verify import verify
 from syncfsm.options import Options
 from syncfsm.process import Process, fold
@@ -170,6 +171,14 @@ class EventLogContract:
         assert log.latest("model", "people", "list") == sync.process
         assert log.last_sync_time("model", "people", "list") == sync.process.watermark
         assert log.last_sync_time("model", "people", "other") is None
+
+    def test_what_was_brought_where_is_told_once_each(self, log: EventLog) -> None:
+        assert log.sides() == []
+        for process_id, started in (("p1", STARTED), ("p2", RETRY), ("p3", replace(STARTED, sink="b"))):
+            add(log, add(log, None, started, process_id=process_id), CANCELLED, process_id=process_id)
+        ours = Side(source="attio", object="people", sink="list")
+        assert set(log.sides()) == {ours, replace(ours, sink="b")}
+        assert log.sides("rejects") == [ours]
 
     def test_the_latest_process_is_the_one_that_began_last_whatever_the_clock_said(
         self, log: EventLog

@@ -10,6 +10,7 @@ import pytest
 
 from syncfsm.decide import next_action
 from syncfsm.describe import action_words, event_words
+from syncfsm.engine import Engine
 from syncfsm.errors import ConfigurationError
 from syncfsm.events import Event, RecordRejected, SyncCompleted
 from syncfsm.explain import explain, lines
@@ -24,8 +25,8 @@ from syncfsm.options import Options
 from syncfsm.process import Process
 from syncfsm.sources.protocol import Record
 from syncfsm.summary import summary
-from tests.crm import Book, Desk, Died
-from tests.fakes import WRONG_KEY, DictSink
+from tests.crm import Book, Crm, Desk, Died
+from tests.fakes import WRONG_KEY, DictSink, to_items
 
 
 @pytest.fixture
@@ -286,6 +287,36 @@ def test_a_sink_that_has_records_of_another_object_is_refused(desk: Desk) -> Non
     desk.crm.object = "companies"
     with pytest.raises(ConfigurationError, match="dict has people of crm too"):
         desk.sync(deletes_missing=True)
+
+
+def test_a_sink_that_another_object_has_come_into_since_is_left_as_it_is(desk: Desk) -> None:
+    """It was looked at when the sync began; what counts is what is in it when something is deleted."""
+    begun = desk.engine().start(deletes_missing=True)
+    companies = Crm(desk.clock)
+    companies.object = "companies"
+    company = f"c{companies.create()}"
+    companies.people = {company: companies.people.popitem()[1]}
+    engine = Engine(desk.log, companies, desk.sink, to_items, clock=desk.clock, rng=desk.rng)
+    asyncio.run(engine.sync())
+    process = desk.run(begun)
+    (completed,) = events(desk, process, SyncCompleted)
+    assert isinstance(completed, SyncCompleted)
+    assert (process.state, completed.missing) == (State.COMPLETED, 0)
+    assert "dict has companies of crm too" in completed.kept
+    assert company in desk.sink.items
+
+
+def test_whom_another_sync_delivered_just_before_is_not_missing_where_queries_lag_behind(desk: Desk) -> None:
+    desk.sync()
+    desk.clock.at += timedelta(hours=1)
+    new = desk.crm.create()
+    told(desk, new)
+    desk.clock.at += timedelta(seconds=2)
+    wanted = desk.crm._wanted
+    desk.crm._wanted = lambda request: [id_ for id_ in wanted(request) if id_ != new]  # type: ignore[method-assign]
+    assert desk.sync(deletes_missing=True).progress.missing == 0
+    desk.clock.at += timedelta(minutes=6)
+    assert desk.sync(deletes_missing=True).progress.missing == 1
 
 
 def test_one_that_began_without_cannot_go_on_with_it(desk: Desk) -> None:
