@@ -85,7 +85,7 @@ class Modes(Processes):
                 a key that changes; the options are not those of an active process, which keeps its own; or
                 it began without `deletes_missing`.
         """
-        if mode == "ongoing" and self._changed_by and order == "oldest":
+        if mode == "ongoing" and self.changed_by and order == "oldest":
             raise ConfigurationError(
                 "records that change move ahead of a sync that goes from the oldest change to the newest, "
                 "which might never end: choose order newest, or id"
@@ -137,20 +137,13 @@ class Modes(Processes):
         assert watermark is not None, "an ongoing sync began at a watermark"
         assert failed.since is not None, "likewise"
         is_last = watermark - timedelta(seconds=failed.options.overlap_s) <= failed.since
-        return is_last and failed.changed_by == self._changed_by
-
-    @property
-    def _changed_by(self) -> str | None:
-        changed_by: str | None = getattr(self.source, "changed_by", None)
-        return changed_by
+        return is_last and failed.changed_by == self.changed_by
 
     def _start_ongoing(self, watermark: datetime, *, options: Options | None, **wanted: Any) -> Process:
         """Record the start of a sync of what is new since the watermark, or a little longer."""
         options = options or self.source.options
         since = watermark - timedelta(seconds=options.overlap_s)
-        return self._start(
-            mode="ongoing", since=since, changed_by=self._changed_by, options=options, **wanted
-        )
+        return self._start(mode="ongoing", since=since, changed_by=self.changed_by, options=options, **wanted)
 
     def start_sweep(self, process: Process) -> Process | None:
         """Record the start of one more ongoing sync, where a completed one may have missed something.

@@ -120,7 +120,8 @@ class Performer(Generic[T]):
         return d.Fetched(
             request=request,
             rows=page.records,
-            as_of=page.as_of,
+            # Not later than it is: a watermark ahead of us would leave out whoever comes until then.
+            as_of=min(page.as_of, self._clock.now()),
             elapsed_ms=self._elapsed_ms(began),
             is_total=page.is_total,
             total=page.total,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any
 
 from syncfsm import decide as d
 from syncfsm import events as e
@@ -18,17 +18,11 @@ from syncfsm.engine import Engine
 from syncfsm.errors import ActiveSync, ConfigurationError
 from syncfsm.failure import Failure
 from syncfsm.lifecycle import started
-from syncfsm.log.protocol import EventLog
-from syncfsm.machine import State
-from syncfsm.modes import SyncMode
 from syncfsm.options import Options, Order
 from syncfsm.process import Process, fold
 from syncfsm.sinks.protocol import Inspectable, Sink
 from syncfsm.sources.protocol import Source
 from syncfsm.value import Value
-
-RECENT_MAX = 100
-"""How many processes that are over are looked at for the last one completed."""
 
 
 class Problem(Value, frozen=True):
@@ -131,7 +125,7 @@ async def preflight(
         first_page=first_page,
         process=process,
         refusal=refusal,
-        last_completed=_last_completed(engine.log, engine),
+        last_completed=_last_completed(engine),
     )
 
 
@@ -186,9 +180,6 @@ class _Rehearsed:
         return Problem(words=event.error, is_passing=isinstance(event, e.RetryScheduled))
 
 
-def _last_completed(log: EventLog, engine: Engine[Any]) -> Completed | None:
-    for process in log.recent(over_max=RECENT_MAX):
-        is_sync = process.mode in get_args(SyncMode) and process.state is State.COMPLETED
-        if is_sync and engine.is_ours(process):
-            return Completed(process=process.id, at=process.updated_at, watermark=process.watermark)
-    return None
+def _last_completed(engine: Engine[Any]) -> Completed | None:
+    last = engine.log.last_completed(engine.source.name, engine.source.object, engine.sink.name)
+    return Completed(process=last.id, at=last.updated_at, watermark=last.watermark) if last else None

@@ -226,8 +226,25 @@ class EventLog(Auditable, Protocol):
         """Return what was ever brought where, each once: by processes of this mode, or of any if `None`."""
         ...
 
-    def last_sync_time(self, source: str, object_: str, sink: str) -> datetime | None:
-        """Return the watermark of the last completed sync of this source object into this sink."""
+    def last_sync_time(
+        self, source: str, object_: str, sink: str, *, changed_by: str | None = None
+    ) -> datetime | None:
+        """Return where an ongoing sync of this source object into this sink takes up, if it can.
+
+        That is the latest watermark since the last initial sync that was completed, its own included. Of
+        ongoing ones only those count that asked in the same way: who asked for what was created since has
+        not seen what changed. So a new initial sync mends whatever a wrong clock has made of a watermark.
+
+        Args:
+            source: The name of the source.
+            object_: The kind of its records.
+            sink: The name of the sink.
+            changed_by: The attribute that says when a record last changed; `None` where it asks by creation.
+        """
+        ...
+
+    def last_completed(self, source: str, object_: str, sink: str) -> Process | None:
+        """Return the initial or ongoing sync of this source object into this sink completed last, if any."""
         ...
 
     def receive(self, notice: Notice) -> bool:

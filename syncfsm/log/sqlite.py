@@ -35,6 +35,7 @@ from syncfsm.log.sqlite_audit import SqliteAudit
 from syncfsm.log.tables import (
     COLUMNS,
     INSERT_EVENT,
+    LAST_WATERMARK,
     UPSERT_PROCESS,
     event_values,
     process_values,
@@ -222,14 +223,23 @@ class SqliteLog(SqliteAudit):
                 for source, object_, sink in self._connection.execute(sql, (mode,))
             ]
 
-    def last_sync_time(self, source: str, object_: str, sink: str) -> datetime | None:
+    def last_sync_time(
+        self, source: str, object_: str, sink: str, *, changed_by: str | None = None
+    ) -> datetime | None:
         """See `EventLog.last_sync_time`."""
-        sql = """
-            SELECT max(watermark) FROM processes
-            WHERE source = ? AND object = ? AND sink = ? AND state = 'COMPLETED'
-        """
-        (text,) = self._one(sql, (source, object_, sink)) or (None,)
+        (text,) = self._one(LAST_WATERMARK, (source, object_, sink, changed_by)) or (None,)
         return parse_time(text) if text else None
+
+    def last_completed(self, source: str, object_: str, sink: str) -> Process | None:
+        """See `EventLog.last_completed`."""
+        sql = """
+            SELECT id FROM processes
+            WHERE source = ? AND object = ? AND sink = ?
+                AND state = 'COMPLETED' AND mode IN ('initial', 'ongoing')
+            ORDER BY updated_at DESC LIMIT 1
+        """
+        found = self._one(sql, (source, object_, sink))
+        return self.load(found[0]) if found else None
 
     def receive(self, notice: Notice) -> bool:
         """See `EventLog.receive`."""

@@ -171,6 +171,16 @@ class EventLogContract:
         assert log.latest("model", "people", "list") == sync.process
         assert log.last_sync_time("model", "people", "list") == sync.process.watermark
         assert log.last_sync_time("model", "people", "other") is None
+        assert log.last_completed("model", "people", "list") == sync.process
+        assert log.last_completed("model", "people", "other") is None
+
+    def test_the_last_sync_is_found_however_many_of_webhooks_came_after_it(self, log: EventLog) -> None:
+        sync = _done(3)
+        copy_of(sync, log)
+        told = replace(TOLD, source="model")
+        for number in range(101):
+            add(log, None, told, BEGAN, RETRY_DONE, process_id=f"w{number}")
+        assert log.last_completed("model", "people", "list") == sync.process
 
     def test_what_was_brought_where_is_told_once_each(self, log: EventLog) -> None:
         assert log.sides() == []
