@@ -7,7 +7,7 @@ which it would fail, are the same here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from syncfsm.process import Process, fold
 from syncfsm.sinks.protocol import Inspectable, Sink
 from syncfsm.sources.protocol import Source
 from syncfsm.value import Value
+from syncfsm.workspace import moved
 
 
 class Problem(Value, frozen=True):
@@ -117,7 +118,8 @@ async def preflight(
     except (ActiveSync, ConfigurationError) as error:
         process, refusal = None, str(error)
     rehearsed = _Rehearsed(engine.clock, process if process and process.version == 1 else plain)
-    source, first_page = await rehearsed.look_at_source(engine.source)
+    before = engine.log.last_found(engine.source.name, engine.sink.name) or {}
+    source, first_page = await rehearsed.look_at_source(engine.source, before)
     sink = await rehearsed.look_at_sink(engine.sink)
     return Preflight(
         source=source,
@@ -143,11 +145,16 @@ class _Rehearsed:
         assert after is not None, "an event leads to a state"
         return after
 
-    async def look_at_source(self, source: Source) -> tuple[Looked, FirstPage | None]:
+    async def look_at_source(
+        self, source: Source, before: Mapping[str, str]
+    ) -> tuple[Looked, FirstPage | None]:
         """Check the source and ask it for the first page: one request more than its checks."""
         found = await source.check()
         if isinstance(found, Failure):
             return Looked(found={}, problem=self._problem(self._process, "check", found)), None
+        failure = moved(source.name, self._process.sink, found=found, before=before)
+        if failure is not None:
+            return Looked(found=found, problem=self._problem(self._process, "check", failure)), None
         process = self._after(self._process, e.FetchingBegan(found=found))
         action = d.next_action(process)
         assert isinstance(action, d.FetchPage), "a sync begins with its first page"

@@ -226,6 +226,10 @@ class EventLog(Auditable, Protocol):
         """Return what was ever brought where, each once: by processes of this mode, or of any if `None`."""
         ...
 
+    def last_found(self, source: str, sink: str) -> dict[str, str] | None:
+        """Return what the checks saw when a process last began to fetch from this source into this sink."""
+        ...
+
     def last_sync_time(
         self, source: str, object_: str, sink: str, *, changed_by: str | None = None
     ) -> datetime | None:

@@ -121,7 +121,11 @@ class AttioSource:
         reply = await self._request("GET", f"/v2/objects/{quote(self.object, safe='')}")
         if isinstance(reply, Failure):
             return await self._which_objects(reply) if reply.kind is FailureKind.NOT_FOUND else reply
-        return {"workspace": word(token.workspace_slug) or uuid(token.workspace_id), "object": self.object}
+        return {
+            "workspace": word(token.workspace_slug) or uuid(token.workspace_id),
+            "workspace_id": uuid(token.workspace_id),
+            "object": self.object,
+        }
 
     async def fetch(self, request: PageRequest) -> Page | Failure:
         """Return the rows for one request. See `Source.fetch`."""
