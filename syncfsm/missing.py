@@ -15,6 +15,7 @@ from datetime import timedelta
 from syncfsm import events as e
 from syncfsm.log.protocol import EventLog, Side
 from syncfsm.process import Process
+from syncfsm.sinks.places import is_same
 from syncfsm.sources.protocol import Source
 from syncfsm.value import Value
 
@@ -99,9 +100,9 @@ def _counts_from(other: Process, process: Process, began: int) -> float:
 def other_side(log: EventLog, source: Source, sink: str) -> Side | None:
     """Return what else was brought into a sink, by the log, of what the items may call the same source."""
     kind = getattr(source, "kind", source.name)
-    ours = Side(source=source.name, object=source.object, sink=sink)
     for side in log.sides():
-        if side.sink == sink and side != ours and side.source.partition(":")[0] == kind:
+        is_ours = (side.source, side.object) == (source.name, source.object)
+        if is_same(side.sink, sink) and not is_ours and side.source.partition(":")[0] == kind:
             return side
     return None
 

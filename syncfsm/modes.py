@@ -16,6 +16,7 @@ from syncfsm.options import Options, Order
 from syncfsm.process import Process
 from syncfsm.processes import Processes
 from syncfsm.rejects import last_with_rejects, open_ids, rejects_of
+from syncfsm.sinks.places import is_same
 from syncfsm.sinks.protocol import listing
 
 SyncMode = Literal["initial", "ongoing"]
@@ -24,6 +25,8 @@ SyncMode = Literal["initial", "ongoing"]
 
 class Modes(Processes):
     """What is begun for one source object and one sink, by one log. See `Engine`."""
+
+    _has_webhooks = False
 
     def start(
         self,
@@ -190,8 +193,9 @@ class Modes(Processes):
 
         Raises:
             ActiveSync: Another sync of the source object is active. What waits, waits on.
-            ConfigurationError: The page size or a limit cannot work.
+            ConfigurationError: The page size or a limit cannot work, or the webhooks go to another sink.
         """
+        self._check_only_sink()
         unfinished = self.unfinished("webhook")
         if unfinished is not None:
             return self._go_on(unfinished, page_size, None if unfinished.is_active else options)
@@ -206,6 +210,18 @@ class Modes(Processes):
             record_ids=waiting.record_ids,
             notices=waiting.notices,
         )
+
+    def _check_only_sink(self) -> None:
+        """Refuse a second sink: a notice is seen to once, and each would get what the other left."""
+        if self._has_webhooks:
+            return
+        sink = self.log.webhook_sink(self.source.name, self.source.object)
+        if sink is not None and not is_same(sink, self.sink.name):
+            raise ConfigurationError(
+                f"the webhooks of {self.source.name} {self.source.object} in this log go to {sink}: give "
+                f"{self.sink.name} a log of its own, and webhooks of its own"
+            )
+        self._has_webhooks = sink is not None
 
     def retry_rejects(
         self, process_id: str | None = None, *, page_size: int = 50, options: Options | None = None

@@ -35,7 +35,7 @@ def watch(*, every: str, log_path: str, as_json: bool, **asked: Any) -> None:
     """  # noqa: D301 - \b keeps click from wrapping the example
     leave_if_off(asked["source"], as_json=as_json)
     every_s = duration(every).total_seconds()
-    with open_log(log_path) as log, engines(log, **asked) as make_engine:
+    with open_log(log_path) as log, engines(log, log_path=log_path, **asked) as make_engine:
         watcher = Watcher(
             make_engine,
             every_s=every_s,

@@ -53,7 +53,7 @@ def webhooks(*, log_path: str, as_json: bool, port: int, host: str, settle_s: fl
     """  # noqa: D301 - \b keeps click from wrapping the example
     leave_if_off(asked["source"], as_json=as_json)
     secrets = _secrets()
-    with open_log(log_path) as log, engines(log, **asked) as make_engine:
+    with open_log(log_path) as log, engines(log, log_path=log_path, **asked) as make_engine:
         worker = WebhookWorker(
             make_engine,
             page_size=asked["page_size"],

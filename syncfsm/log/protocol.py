@@ -222,8 +222,12 @@ class EventLog(Auditable, Protocol):
         """Return the active process of this source object, if any."""
         ...
 
-    def sides(self, mode: Mode | None = None) -> list[Side]:
-        """Return what was ever brought where, each once: by processes of this mode, or of any if `None`."""
+    def sides(self) -> list[Side]:
+        """Return what was ever brought where, each once."""
+        ...
+
+    def webhook_sink(self, source: str, object_: str) -> str | None:
+        """Return the sink that the webhooks of this source object go to: the first that took any."""
         ...
 
     def last_found(self, source: str, sink: str) -> dict[str, str] | None:

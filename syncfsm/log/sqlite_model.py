@@ -50,14 +50,23 @@ class SqliteModel(SqliteAudit):
         found = self._one(sql, (source, object_))
         return self.load(found[0]) if found else None
 
-    def sides(self, mode: Mode | None = None) -> list[Side]:
+    def sides(self) -> list[Side]:
         """See `EventLog.sides`."""
-        sql = "SELECT DISTINCT source, object, sink FROM processes WHERE mode = coalesce(?, mode)"
+        sql = "SELECT DISTINCT source, object, sink FROM processes"
         with self._translated():
             return [
                 Side(source=source, object=object_, sink=sink)
-                for source, object_, sink in self._connection.execute(sql, (mode,))
+                for source, object_, sink in self._connection.execute(sql)
             ]
+
+    def webhook_sink(self, source: str, object_: str) -> str | None:
+        """See `EventLog.webhook_sink`."""
+        sql = """
+            SELECT sink FROM processes JOIN events ON stream = id AND events.version = 1
+            WHERE source = ? AND object = ? AND mode = 'webhook' ORDER BY position LIMIT 1
+        """
+        found = self._one(sql, (source, object_))
+        return str(found[0]) if found else None
 
     def last_found(self, source: str, sink: str) -> dict[str, str] | None:
         """See `EventLog.last_found`."""

@@ -19,6 +19,7 @@ import msgspec
 
 from syncfsm.contact import Contact
 from syncfsm.failure import Failure, FailureKind
+from syncfsm.sinks.places import file_name
 from syncfsm.sinks.protocol import NOT_THERE, UpsertResult
 
 _Key = tuple[str, str]
@@ -55,7 +56,7 @@ class JsonlSink:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.name = f"jsonl:{self.path}"
+        self.name = f"jsonl:{file_name(self.path)}"
         self._opened: BinaryIO | None = None
         self._digests: dict[_Key, bytes] = {}
         self._has_stale_lines = False

@@ -188,7 +188,16 @@ class EventLogContract:
             add(log, add(log, None, started, process_id=process_id), CANCELLED, process_id=process_id)
         ours = Side(source="attio", object="people", sink="list")
         assert set(log.sides()) == {ours, replace(ours, sink="b")}
-        assert log.sides("rejects") == [ours]
+        assert log.webhook_sink("attio", "people") is None
+        for process_id, sink in (("w1", "list"), ("w2", "b")):
+            add(
+                log,
+                add(log, None, replace(TOLD, sink=sink), process_id=process_id),
+                CANCELLED,
+                process_id=process_id,
+            )
+        assert log.webhook_sink("attio", "people") == "list"
+        assert log.webhook_sink("attio", "companies") is None
 
     def test_the_latest_process_is_the_one_that_began_last_whatever_the_clock_said(
         self, log: EventLog

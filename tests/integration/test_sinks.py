@@ -15,6 +15,7 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.sinks import open_sink
 from syncfsm.sinks.jsonl import JsonlSink
+from syncfsm.sinks.places import is_same
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.sqlite import SqliteSink
 from tests.contracts.sink import ADA, NOBODY, SinkContract, run, upsert
@@ -232,6 +233,21 @@ def test_a_file_with_other_lines_is_refused_and_left_as_it_was(tmp_path: Path) -
         assert isinstance(failure, Failure)
         assert "holds a line that is no contact" in failure.message
     assert path.read_text() == '{"note": "remember the milk"}\n'
+
+
+@pytest.mark.parametrize("kind", [SqliteSink, JsonlSink])
+def test_a_file_has_one_name_however_it_is_written(
+    kind: type[SqliteSink | JsonlSink], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link.db").symlink_to("c.db")
+    written = ("c.db", "./c.db", "link.db", f"{tmp_path}/x/../c.db")
+    (name,) = {kind(path).name for path in written}
+    assert name.endswith(":c.db")
+    elsewhere = kind("../c.db").name
+    assert elsewhere.endswith(f":{tmp_path.parent}/c.db")
+    assert is_same(name, name.replace("c.db", "./c.db"))
+    assert not is_same(name, elsewhere)
 
 
 @pytest.mark.parametrize("url", ["", "sqlite:", "jsonl", "mysql:x", "contacts.db"])

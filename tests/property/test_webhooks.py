@@ -6,10 +6,11 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncfsm.errors import ActiveSync, SyncfsmError
+from syncfsm.errors import ActiveSync, ConfigurationError, SyncfsmError
 from syncfsm.inbox import Notice
 from syncfsm.log import open_log
 from syncfsm.log.check import check
@@ -122,6 +123,17 @@ def test_what_waits_together_is_asked_for_together_and_each_once() -> None:
         assert asyncio.run(worker_of(desk, on_over=over.append).turn()) == 0.0
         assert [process.progress.fetched for process in over] == [7]
         assert [len(request.record_ids) for request in desk.crm.requests] == [3, 3, 1]
+
+
+def test_a_second_sink_is_refused_for_it_would_get_what_the_first_one_left() -> None:
+    with open_log(":memory:") as log:
+        desk = Desk(log)
+        tell(desk, "1", desk.crm.create())
+        work_until_nothing_waits(desk)
+        desk.sink = Book()
+        desk.sink.name = "other"
+        with pytest.raises(ConfigurationError, match="in this log go to dict: give other a log of its own"):
+            desk.engine().take_up_webhooks()
 
 
 def test_a_change_is_left_to_settle() -> None:
