@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from syncfsm.errors import ActiveSync, ConfigurationError
+from syncfsm.inbox import Waiting
 from syncfsm.machine import State
 from syncfsm.missing import mixed, other_side
 from syncfsm.options import Options, Order
@@ -181,9 +182,10 @@ class Modes(Processes):
     ) -> Process | None:
         """Return the process that sees to what waits in the inbox, or `None` if nothing does; `run` does it.
 
-        It is the unfinished one, resumed if it has failed, or a new one that takes what waits. Of two
-        workers, or two crashes, none can take it from the other: it is taken in the transaction in which the
-        process begins.
+        It is the active one; or a new one that takes what waits; or where nothing new does, one that has
+        failed, resumed, the one that failed longest ago: so none that always fails is in the way of others.
+        Of two workers, or two crashes, none can take anything from the other: it is taken in the transaction
+        in which the process begins.
 
         Args:
             page_size: Records in a page.
@@ -196,10 +198,14 @@ class Modes(Processes):
             ConfigurationError: The page size or a limit cannot work, or the webhooks go to another sink.
         """
         self._check_only_sink()
-        unfinished = self.unfinished("webhook")
-        if unfinished is not None:
-            return self._go_on(unfinished, page_size, None if unfinished.is_active else options)
-        waiting = self.log.waiting(self.source.name, self.source.object, until=until)
+        active = self.active()
+        if active is not None and active.mode == "webhook" and self.is_ours(active):
+            return self._go_on(active, page_size, None)
+        ours = (self.source.name, self.source.object)
+        waiting = self.log.waiting(*ours, until=until, now=self.clock.now())
+        failed = self._failed_webhooks(waiting)
+        if failed is not None:
+            return self._go_on(failed, page_size, options)
         if not waiting.record_ids:
             return None
         return self._start(
@@ -210,6 +216,13 @@ class Modes(Processes):
             record_ids=waiting.record_ids,
             notices=waiting.notices,
         )
+
+    def _failed_webhooks(self, waiting: Waiting) -> Process | None:
+        """Return the process to resume, if what waits is what one failed at, or if nothing waits."""
+        if waiting.failed is None:
+            return None if waiting.record_ids else self.unfinished("webhook")
+        failed = self.log.load(waiting.failed)
+        return failed if failed.is_resumable else None
 
     def _check_only_sink(self) -> None:
         """Refuse a second sink: a notice is seen to once, and each would get what the other left."""

@@ -266,16 +266,20 @@ class EventLog(Auditable, Protocol):
         """
         ...
 
-    def waiting(self, source: str, object_: str, *, until: datetime | None = None) -> Waiting:
+    def waiting(
+        self, source: str, object_: str, *, until: datetime | None = None, now: datetime | None = None
+    ) -> Waiting:
         """Return what waits in the inbox for a process of this source object, the oldest first.
 
-        That is what no process took, and what one took that then was cancelled, or failed: at most
-        `inbox.RECORD_IDS_MAX` records, unless a single notice tells of more.
+        That is what no process took, or one that was cancelled; where there is none of these, what one took
+        that has failed, the one that failed longest ago. At most `inbox.RECORD_IDS_MAX` records, unless a
+        single notice tells of more.
 
         Args:
             source: The name of the source.
             object_: The kind of its records.
             until: When it was received at the latest.
+            now: What was received later than this, by a clock that was ahead, waits for `until` no longer.
         """
         ...
 

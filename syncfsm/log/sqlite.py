@@ -185,10 +185,12 @@ class SqliteLog(SqliteModel):
         with self._translated():
             return inbox.insert(self._connection, notice)
 
-    def waiting(self, source: str, object_: str, *, until: datetime | None = None) -> Waiting:
+    def waiting(
+        self, source: str, object_: str, *, until: datetime | None = None, now: datetime | None = None
+    ) -> Waiting:
         """See `EventLog.waiting`."""
         with self._translated():
-            return inbox.waiting(self._connection, source, object_, until)
+            return inbox.waiting(self._connection, source, object_, until, now)
 
     def clear_inbox(self, before: datetime) -> int:
         """See `EventLog.clear_inbox`."""

@@ -205,6 +205,7 @@ def test_all_records_that_a_message_tells_of_are_taken_each_once() -> None:
 )
 def test_no_body_whatever_makes_it_fail_otherwise(body: bytes) -> None:
     try:
+        assert read(body, OBJECT) == ()
     except Malformed as error:
         assert str(error) == "the body is not a message of a webhook"  # noqa: PT017 - of all errors, this one
 
