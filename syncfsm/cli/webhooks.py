@@ -14,7 +14,7 @@ import click
 
 from syncfsm.cli.listening import HOST, listen, served
 from syncfsm.cli.options import service_options
-from syncfsm.cli.output import FAILED, INTERRUPTED, Command
+from syncfsm.cli.output import FAILED, INTERRUPTED, Resumable
 from syncfsm.cli.running import leave_if_off, make_source
 from syncfsm.cli.serving import engines, limits_asked, say_over, say_trouble
 from syncfsm.contact import Contact
@@ -27,7 +27,7 @@ from syncfsm.webhooks import WebhookReceiver, WebhookWorker
 SECRET_VARIABLE = "ATTIO_WEBHOOK_SECRET"  # noqa: S105 - its name, not its value
 
 
-@click.command(cls=Command)
+@click.command(cls=Resumable)
 @click.option(
     "--port", default=8788, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."
 )

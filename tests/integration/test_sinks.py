@@ -225,6 +225,33 @@ def test_finishing_leaves_one_line_for_each_contact(tmp_path: Path) -> None:
     run(sink.aclose())
 
 
+def test_two_sinks_on_one_file_do_not_write_over_each_other(tmp_path: Path) -> None:
+    first, second = (JsonlSink(tmp_path / "people.jsonl") for _ in range(2))
+    upsert(first, ADA)
+    failure = run(second.upsert([NOBODY]))
+    assert isinstance(failure, Failure)
+    assert (failure.kind, failure.is_retryable) == (FailureKind.LOCKED, True)
+    upsert(first, replace(ADA, role="two"))
+    run(first.finish())
+    run(first.aclose())
+    upsert(second, NOBODY)
+    run(second.finish())
+    run(second.aclose())
+    assert in_jsonl(tmp_path / "people.jsonl") == {replace(ADA, role="two"), NOBODY}
+
+
+def test_finishing_keeps_what_the_file_has_though_another_program_wrote_it(tmp_path: Path) -> None:
+    path = tmp_path / "people.jsonl"
+    sink = JsonlSink(path)
+    upsert(sink, ADA)
+    with path.open("ab") as other:
+        other.write(msgspec.json.encode(NOBODY) + b"\n")
+    upsert(sink, replace(ADA, role="two"))
+    run(sink.finish())
+    run(sink.aclose())
+    assert in_jsonl(path) == {replace(ADA, role="two"), NOBODY}
+
+
 def test_a_file_with_other_lines_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "notes.jsonl"
     path.write_text('{"note": "remember the milk"}\n')

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from syncfsm.cli.config_file import held_key
 from syncfsm.cli.serving import engines
 from syncfsm.cli.sync import beginning
 from syncfsm.errors import ActiveSync, ConfigurationError
@@ -41,3 +42,12 @@ def test_no_service_takes_its_own_log_for_a_sink(tmp_path: Path) -> None:
         engines(log, verbose=False, **asked),  # type: ignore[arg-type]
     ):
         pass
+
+
+@pytest.mark.parametrize("secret", ["first-secret-0123456789", "second-secret-0123456789"])
+def test_of_several_secrets_in_one_variable_each_is_known(
+    monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    monkeypatch.setenv("ATTIO_WEBHOOK_SECRET", "first-secret-0123456789, second-secret-0123456789")
+    assert held_key(f"https://example.com/?secret={secret}") == "ATTIO_WEBHOOK_SECRET"
+    assert held_key("https://example.com/,") is None
