@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from syncfsm import events as e
-from syncfsm.log.protocol import EventLog, Side
+from syncfsm.log.protocol import EventLog
 from syncfsm.process import Process
 from syncfsm.sinks.places import is_same
 from syncfsm.sources.protocol import Source
+from syncfsm.state import Side
 from syncfsm.value import Value
 
 UNDELETABLE = "the source has it no more, and the sink cannot delete"

@@ -87,7 +87,10 @@ class Processes:
     # ── beginning, going on, ending ──────────────────────────────────────────────────────────
 
     def start_like(self, started: e.SyncStarted, options: Options) -> Process:
-        """Record the start of a process that asks for what another asked for; see `rerun`. None deletes."""
+        """Record the start of a process that asks for what another asked for; see `rerun`.
+
+        It deletes nothing as missing; whoever a webhook told of and is gone, it deletes as the other did.
+        """
         return self._start(
             mode=started.mode,
             page_size=started.page_size,

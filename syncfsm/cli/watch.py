@@ -17,7 +17,6 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.log import open_log
 from syncfsm.watching import Watcher
 
-
 EVERY_S_MIN = 1.0
 """More often, a source that has nothing new would be asked without a pause."""
 

@@ -14,7 +14,7 @@ import click
 
 from syncfsm.cli.listening import HOST, listen, served
 from syncfsm.cli.options import service_options
-from syncfsm.cli.output import FAILED, INTERRUPTED, Resumable
+from syncfsm.cli.output import FAILED, Resumable
 from syncfsm.cli.running import leave_if_off, make_source
 from syncfsm.cli.serving import engines, limits_asked, say_over, say_trouble
 from syncfsm.contact import Contact
@@ -46,7 +46,7 @@ def webhooks(*, log_path: str, as_json: bool, port: int, host: str, settle_s: fl
 
     The webhook's secret comes from the variable ATTIO_WEBHOOK_SECRET; several have commas between them. Attio
     sends to https only, so a proxy must stand before this. The first line on stdout is where it listens, then
-    comes a line for each sync. Ctrl-C ends it; what is in the inbox then waits for the next time.
+    comes a line for each sync. Ctrl-C or SIGTERM ends it; what is in the inbox then waits for the next time.
 
     \b
     syncfsm webhooks --source attio --sink sqlite:contacts.db --log sync.db
@@ -63,9 +63,9 @@ def webhooks(*, log_path: str, as_json: bool, port: int, host: str, settle_s: fl
             on_trouble=say_trouble,
         )
         receiver = partial(WebhookReceiver, log, secrets)
-        with listen(host, port) as listener, suppress(KeyboardInterrupt):
+        with listen(host, port) as listener:
             asyncio.run(_serve(receiver, worker, listener, asked))
-    sys.exit(INTERRUPTED)
+    raise KeyboardInterrupt  # it never ends by itself, and says by whom it was ended as other commands do
 
 
 async def _serve(

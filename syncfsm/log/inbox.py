@@ -25,6 +25,11 @@ _WAITING = """
 """
 """Null comes first: what no process has tried, before what has failed longest ago."""
 
+WAITING_COUNT = """
+    SELECT count(*) FROM inbox
+    WHERE process IS NULL OR process IN (SELECT id FROM processes WHERE state IN ('CANCELLED', 'FAILED'))
+"""
+
 _CLEAR = """
     DELETE FROM inbox WHERE received_at < ?
         AND process IN (SELECT id FROM processes WHERE state = 'COMPLETED')

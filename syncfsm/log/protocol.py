@@ -16,15 +16,8 @@ from syncfsm.capture import Captured, Exchange, Forgotten
 from syncfsm.events import Mode, Recorded
 from syncfsm.inbox import Notice, Waiting
 from syncfsm.process import Process
+from syncfsm.state import Side
 from syncfsm.value import Value
-
-
-class Side(Value, frozen=True):
-    """What a process brings where: all that processes of one source object and one sink have in common."""
-
-    source: str
-    object: str
-    sink: str
 
 
 class StoredEvent(Value, frozen=True):
@@ -78,6 +71,14 @@ class Auditable(Protocol):
 
     def damages(self) -> list[str]:
         """Return what the store itself says is wrong with it, apart from its events. Raises nothing."""
+        ...
+
+    def notices_waiting(self) -> int | None:
+        """Return how many notices of webhooks wait in the inbox, for whatever source; null if unknown.
+
+        Raises:
+            LogError: They cannot be read.
+        """
         ...
 
     def projection(self) -> dict[str, int]:

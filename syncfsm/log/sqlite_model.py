@@ -9,10 +9,10 @@ from datetime import datetime
 
 from syncfsm.events import Mode
 from syncfsm.log.codec import parse_time
-from syncfsm.log.protocol import Side
 from syncfsm.log.sqlite_audit import SqliteAudit
 from syncfsm.log.tables import LAST_WATERMARK
 from syncfsm.process import Process
+from syncfsm.state import Side
 
 
 class SqliteModel(SqliteAudit):

@@ -128,13 +128,21 @@ class Listener:
         answer: dict[str, Any] = json.loads(self.process.stdout.readline())
         return answer
 
-    def stop(self) -> str:
-        self.process.send_signal(signal.SIGINT)
+    def stop(self, sign: signal.Signals = signal.SIGINT, status: int = 130) -> str:
+        self.process.send_signal(sign)
         _, err = self.process.communicate(timeout=60)
         assert "Traceback" not in err
         assert SECRET not in err
-        assert self.process.returncode == 130
+        assert self.process.returncode == status
         return err
+
+
+def test_webhooks_end_by_sigterm_in_good_order(cli: Cli, serve: Callable[..., Server]) -> None:
+    server = serve(2)
+    listener = Listener(cli, server)
+    assert listener.send("record.updated", min(server.world.entities("people")), "1") == 200
+    assert listener.over()["state"] == "COMPLETED"
+    assert "1 stored" in listener.stop(signal.SIGTERM, 143)
 
 
 def kill(process: subprocess.Popen[str]) -> None:

@@ -15,10 +15,10 @@ from syncfsm.inbox import RECORD_IDS_MAX, Notice
 from syncfsm.lifecycle import cancel, commit
 from syncfsm.log import EventLog, StoredEvent, open_log
 from syncfsm.log.codec import from_row
-from syncfsm.log.protocol import Side
 from syncfsm.log.verify import verify
 from syncfsm.options import Options
 from syncfsm.process import Process, fold
+from syncfsm.state import Side
 from tests.pure import EPOCH, PureSync, people, slice_of
 
 STARTED = e.SyncStarted(
