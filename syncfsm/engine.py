@@ -81,7 +81,9 @@ class Engine(Modes, Generic[T]):
             transform,
             clock=self.clock,
             rng=self._rng,
-            seen=partial(seen, log),
+            seen=partial(seen, log, source),
+            before=partial(lifecycle.found_before, log),
+            check_untouched=partial(lifecycle.check_untouched, log),
             read_ahead=1 if capture else read_ahead,
         )
 

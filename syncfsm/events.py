@@ -102,7 +102,7 @@ class PageFetched(Event, frozen=True):
         next_cursor: Where it begins; null at the end.
         margin: Rows before the cursor that the next request asks for again.
         shift: Rows before the cursor that had gone away (negative: had come) since the last page.
-        as_of: The instant the source says the page reflects.
+        as_of: The instant the source says the page reflects; when it came, where that is earlier.
         ids_digest: Digest of all ids taken so far, whatever the order and the page size.
         elapsed_ms: How long the request took.
         is_total: Whether rows that share a sort key come in a fixed order.

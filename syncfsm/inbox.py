@@ -32,7 +32,11 @@ class Notice(Value, frozen=True):
 
 
 class Waiting(Value, frozen=True):
-    """What waits in the inbox: the numbers of the notices, and the records they tell of, each once."""
+    """What waits in the inbox: the numbers of the notices, and the records they tell of, each once.
+
+    `failed` is the process that had taken them and failed; null for those that none has tried.
+    """
 
     notices: tuple[int, ...] = ()
     record_ids: tuple[str, ...] = ()
+    failed: str | None = None

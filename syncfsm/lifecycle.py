@@ -86,6 +86,11 @@ def check_untouched(log: EventLog, process: Process) -> None:
         )
 
 
+def found_before(log: EventLog, process: Process) -> Mapping[str, str]:
+    """Return what a check found when a process, or the last one like it, began to fetch; it must hold."""
+    return process.found or log.last_found(process.source, process.sink) or {}
+
+
 def started(
     *,
     source: str,

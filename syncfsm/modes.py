@@ -10,12 +10,14 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from syncfsm.errors import ActiveSync, ConfigurationError
+from syncfsm.inbox import Waiting
 from syncfsm.machine import State
-from syncfsm.missing import other_side
+from syncfsm.missing import mixed, other_side
 from syncfsm.options import Options, Order
 from syncfsm.process import Process
 from syncfsm.processes import Processes
 from syncfsm.rejects import last_with_rejects, open_ids, rejects_of
+from syncfsm.sinks.places import is_same
 from syncfsm.sinks.protocol import listing
 
 SyncMode = Literal["initial", "ongoing"]
@@ -24,6 +26,8 @@ SyncMode = Literal["initial", "ongoing"]
 
 class Modes(Processes):
     """What is begun for one source object and one sink, by one log. See `Engine`."""
+
+    _has_webhooks = False
 
     def start(
         self,
@@ -57,10 +61,7 @@ class Modes(Processes):
             )
         other = other_side(self.log, self.source, self.sink.name)
         if other is not None:
-            raise ConfigurationError(
-                f"{self.sink.name} has {other.object} of {other.source} too (process {other.id}), which this "
-                "source does not have and would delete: give each a sink of its own, or delete nothing"
-            )
+            raise ConfigurationError(f"{mixed(other)}, or delete nothing")
 
     def take_up(
         self,
@@ -88,7 +89,7 @@ class Modes(Processes):
                 a key that changes; the options are not those of an active process, which keeps its own; or
                 it began without `deletes_missing`.
         """
-        if mode == "ongoing" and self._changed_by and order == "oldest":
+        if mode == "ongoing" and self.changed_by and order == "oldest":
             raise ConfigurationError(
                 "records that change move ahead of a sync that goes from the oldest change to the newest, "
                 "which might never end: choose order newest, or id"
@@ -140,20 +141,13 @@ class Modes(Processes):
         assert watermark is not None, "an ongoing sync began at a watermark"
         assert failed.since is not None, "likewise"
         is_last = watermark - timedelta(seconds=failed.options.overlap_s) <= failed.since
-        return is_last and failed.changed_by == self._changed_by
-
-    @property
-    def _changed_by(self) -> str | None:
-        changed_by: str | None = getattr(self.source, "changed_by", None)
-        return changed_by
+        return is_last and failed.changed_by == self.changed_by
 
     def _start_ongoing(self, watermark: datetime, *, options: Options | None, **wanted: Any) -> Process:
         """Record the start of a sync of what is new since the watermark, or a little longer."""
         options = options or self.source.options
         since = watermark - timedelta(seconds=options.overlap_s)
-        return self._start(
-            mode="ongoing", since=since, changed_by=self._changed_by, options=options, **wanted
-        )
+        return self._start(mode="ongoing", since=since, changed_by=self.changed_by, options=options, **wanted)
 
     def start_sweep(self, process: Process) -> Process | None:
         """Record the start of one more ongoing sync, where a completed one may have missed something.
@@ -188,9 +182,10 @@ class Modes(Processes):
     ) -> Process | None:
         """Return the process that sees to what waits in the inbox, or `None` if nothing does; `run` does it.
 
-        It is the unfinished one, resumed if it has failed, or a new one that takes what waits. Of two
-        workers, or two crashes, none can take it from the other: it is taken in the transaction in which the
-        process begins.
+        It is the active one; or a new one that takes what waits; or where nothing new does, one that has
+        failed, resumed, the one that failed longest ago: so none that always fails is in the way of others.
+        Of two workers, or two crashes, none can take anything from the other: it is taken in the transaction
+        in which the process begins.
 
         Args:
             page_size: Records in a page.
@@ -200,12 +195,17 @@ class Modes(Processes):
 
         Raises:
             ActiveSync: Another sync of the source object is active. What waits, waits on.
-            ConfigurationError: The page size or a limit cannot work.
+            ConfigurationError: The page size or a limit cannot work, or the webhooks go to another sink.
         """
-        unfinished = self.unfinished("webhook")
-        if unfinished is not None:
-            return self._go_on(unfinished, page_size, None if unfinished.is_active else options)
-        waiting = self.log.waiting(self.source.name, self.source.object, until=until)
+        self._check_only_sink()
+        active = self.active()
+        if active is not None and active.mode == "webhook" and self.is_ours(active):
+            return self._go_on(active, page_size, None)
+        ours = (self.source.name, self.source.object)
+        waiting = self.log.waiting(*ours, until=until, now=self.clock.now())
+        failed = self._failed_webhooks(waiting)
+        if failed is not None:
+            return self._go_on(failed, page_size, options)
         if not waiting.record_ids:
             return None
         return self._start(
@@ -216,6 +216,25 @@ class Modes(Processes):
             record_ids=waiting.record_ids,
             notices=waiting.notices,
         )
+
+    def _failed_webhooks(self, waiting: Waiting) -> Process | None:
+        """Return the process to resume, if what waits is what one failed at, or if nothing waits."""
+        if waiting.failed is None:
+            return None if waiting.record_ids else self.unfinished("webhook")
+        failed = self.log.load(waiting.failed)
+        return failed if failed.is_resumable else None
+
+    def _check_only_sink(self) -> None:
+        """Refuse a second sink: a notice is seen to once, and each would get what the other left."""
+        if self._has_webhooks:
+            return
+        sink = self.log.webhook_sink(self.source.name, self.source.object)
+        if sink is not None and not is_same(sink, self.sink.name):
+            raise ConfigurationError(
+                f"the webhooks of {self.source.name} {self.source.object} in this log go to {sink}: give "
+                f"{self.sink.name} a log of its own, and webhooks of its own"
+            )
+        self._has_webhooks = sink is not None
 
     def retry_rejects(
         self, process_id: str | None = None, *, page_size: int = 50, options: Options | None = None

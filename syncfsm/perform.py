@@ -8,7 +8,7 @@ again; the state machine does not know the difference. What was to be deleted is
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar, assert_never
 
@@ -21,9 +21,10 @@ from syncfsm.missing import Seen, undeletable
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.readahead import ReadAhead
-from syncfsm.sinks.protocol import Sink, UpsertResult, deleting, listing
+from syncfsm.sinks.protocol import Listing, Sink, UpsertResult, deleting, listing
 from syncfsm.sources.protocol import Record, Source, Transform
 from syncfsm.value import Value
+from syncfsm.workspace import moved
 
 T = TypeVar("T")
 
@@ -46,8 +47,16 @@ class _Upserted(Value, frozen=True):
 class Performer(Generic[T]):
     """Does to one source and one sink what the actions say.
 
-    `seen` tells what a process saw of the source; `read_ahead` is how many requests may be under way at once,
-    where pages are read ahead.
+    Args:
+        source: Where the records come from.
+        sink: Where the items go.
+        transform: Makes the items.
+        clock: Time.
+        rng: Chance, for jitter.
+        seen: Tells what a process saw of the source.
+        before: Tells what a check found before, of a process or of the last one like it.
+        check_untouched: Raises if somebody else moved a process on.
+        read_ahead: How many requests may be under way at once, where pages are read ahead.
     """
 
     def __init__(
@@ -59,6 +68,8 @@ class Performer(Generic[T]):
         clock: Clock,
         rng: random.Random,
         seen: Callable[[Process], Seen],
+        before: Callable[[Process], Mapping[str, str]],
+        check_untouched: Callable[[Process], None],
         read_ahead: int = 1,
     ) -> None:
         self._source = source
@@ -67,6 +78,10 @@ class Performer(Generic[T]):
         self._clock = clock
         self._rng = rng
         self._seen = seen
+        self._before = before
+        self._check_untouched = check_untouched
+        self._checked: str | None = None
+        self._missing: dict[str, frozenset[str]] = {}
         self._kind: str = getattr(source, "kind", source.name)
         self._read_ahead = read_ahead
         self._pages = ReadAhead(source, read_ahead)
@@ -78,10 +93,17 @@ class Performer(Generic[T]):
 
         With `reads_ahead`, pages that will be needed soon may be asked for as well: call `pause` before
         waiting, and `drop` at the end.
+
+        Raises:
+            VersionConflict: Somebody else moved the process on, so that nothing more is written for it.
         """
+        if self._checked != process.id and not isinstance(action, d.CheckSetup):
+            failure = await self._check_source(process)
+            if isinstance(failure, Failure):
+                return self._failed(d.ACTION_NAMES[type(action)], failure)
         match action:
             case d.CheckSetup():
-                return await self._check()
+                return await self._check(process)
             case d.FetchPage():
                 following = foresee(process, self._read_ahead - 1) if reads_ahead else ()
                 return await self._fetch(action.request, following)
@@ -89,20 +111,28 @@ class Performer(Generic[T]):
                 records = self._held_records(process)
                 if records is None:
                     return await self._fetch(action.refetch)
-                return await self._deliver(records, action.gone)
+                return await self._deliver(process, records, action.gone)
             case d.FinishSync():
                 return await self._finish(process, action)
             case _:
                 assert_never(action)
 
-    async def _check(self) -> d.Outcome:
-        found: dict[str, str] = {}
-        for side in (self._source, self._sink):
-            seen = await side.check()
-            if isinstance(seen, Failure):
-                return self._failed("check", seen)
-            found |= seen
-        return d.Checked(found=found)
+    async def _check(self, process: Process) -> d.Outcome:
+        found = await self._check_source(process)
+        if isinstance(found, Failure):
+            return self._failed("check", found)
+        there = await self._sink.check()
+        return self._failed("check", there) if isinstance(there, Failure) else d.Checked(found=found | there)
+
+    async def _check_source(self, process: Process) -> dict[str, str] | Failure:
+        """Check the source, once for each process that is begun or gone on with: its key may be another."""
+        found = await self._source.check()
+        if isinstance(found, Failure):
+            return found
+        failure = moved(process.source, process.sink, found=found, before=self._before(process))
+        if failure is None:
+            self._checked = process.id
+        return failure or found
 
     async def pause(self) -> None:
         """Let nothing be asked for until the next page is."""
@@ -120,20 +150,23 @@ class Performer(Generic[T]):
         return d.Fetched(
             request=request,
             rows=page.records,
-            as_of=page.as_of,
+            # Not later than it is: a watermark ahead of us would leave out whoever comes until then.
+            as_of=min(page.as_of, self._clock.now()),
             elapsed_ms=self._elapsed_ms(began),
             is_total=page.is_total,
             total=page.total,
             next_token=page.next_token,
         )
 
-    async def _deliver(self, records: tuple[Record, ...], gone: tuple[str, ...]) -> d.Outcome:
+    async def _deliver(
+        self, process: Process, records: tuple[Record, ...], gone: tuple[str, ...]
+    ) -> d.Outcome:
         began = self._clock.now()
-        done = self._upserted or await self._upsert(records)
+        done = self._upserted or await self._upsert(process, records)
         if isinstance(done, Failure):
             return self._failed("deliver", done)
         self._upserted = done  # where the deletion fails, the next try need only delete, and counts both
-        deletion = await self._delete(gone)
+        deletion = await self._delete(process, gone)
         if isinstance(deletion, Failure):
             return self._failed("deliver", deletion)
         return d.Delivered(
@@ -146,11 +179,12 @@ class Performer(Generic[T]):
             deleted=deletion.deleted,
         )
 
-    async def _upsert(self, records: tuple[Record, ...]) -> _Upserted | Failure:
+    async def _upsert(self, process: Process, records: tuple[Record, ...]) -> _Upserted | Failure:
         ready = await self._transform(records)
         if isinstance(ready, Failure):
             return ready
         assert len(ready.items) + len(ready.rejects) == len(records), "the transform lost a record"
+        self._check_untouched(process)  # a transform takes its time, and old data must not come after new
         result = await self._sink.upsert(ready.items)
         if isinstance(result, Failure):
             return result
@@ -158,13 +192,14 @@ class Performer(Generic[T]):
         assert written + len(result.rejects) == len(ready.items), "the sink's counts do not add up"
         return _Upserted(rejects=ready.rejects, result=result)
 
-    async def _delete(self, record_ids: tuple[str, ...]) -> Deletion | Failure:
+    async def _delete(self, process: Process, record_ids: tuple[str, ...]) -> Deletion | Failure:
         """Delete what is gone; a sink that cannot delete rejects it."""
         sink = deleting(self._sink)
         if not record_ids:
             return Deletion()
         if sink is None:
             return Deletion(rejects=undeletable(record_ids))
+        self._check_untouched(process)
         deleted = await sink.delete(self._kind, record_ids)
         if isinstance(deleted, Failure):
             return deleted
@@ -180,20 +215,30 @@ class Performer(Generic[T]):
 
     async def _delete_missing(self, process: Process) -> d.Outcome:
         """Delete what the sink has of the source and no page had, unless that is in doubt or too much."""
-        sink, seen = listing(self._sink), self._seen(process)
+        sink = listing(self._sink)
         assert sink is not None, "a sync that deletes what is missing only begins with a sink that can"
-        if seen.doubt:
-            return d.Finished(kept=seen.doubt)
         known = await sink.known(self._kind)
         if isinstance(known, Failure):
             return self._failed("finish", known)
+        seen = self._seen(process)  # after that: whoever brings something meanwhile has told the log before
+        if seen.doubt:
+            return d.Finished(kept=seen.doubt)
         missing = sorted(known - seen.record_ids)
         if len(missing) > process.options.missing_ratio_max * len(known):
             return d.TooManyMissing(missing=len(missing), known=len(known))
+        return await self._delete_all(process, sink, missing)
+
+    async def _delete_all(self, process: Process, sink: Listing, missing: Sequence[str]) -> d.Outcome:
+        """Delete what is missing; what was deleted at an earlier try, and so is known no more, counts too."""
+        all_missing = self._missing.get(process.id, frozenset()).union(missing)
+        self._missing = {process.id: all_missing}
+        self._check_untouched(process)
         deleted = await sink.delete(self._kind, missing) if missing else 0
-        if isinstance(deleted, Failure):
-            return self._failed("finish", deleted)
-        return d.Finished(missing=deleted)
+        return (
+            self._failed("finish", deleted)
+            if isinstance(deleted, Failure)
+            else d.Finished(missing=len(all_missing))
+        )
 
     def _failed(self, action: e.ActionName, failure: Failure) -> d.Failed:
         return d.Failed(action=action, failure=failure, at=self._clock.now(), chance=self._rng.random())

@@ -7,9 +7,9 @@ which it would fail, are the same here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any
 
 from syncfsm import decide as d
 from syncfsm import events as e
@@ -18,17 +18,12 @@ from syncfsm.engine import Engine
 from syncfsm.errors import ActiveSync, ConfigurationError
 from syncfsm.failure import Failure
 from syncfsm.lifecycle import started
-from syncfsm.log.protocol import EventLog
-from syncfsm.machine import State
-from syncfsm.modes import SyncMode
 from syncfsm.options import Options, Order
 from syncfsm.process import Process, fold
 from syncfsm.sinks.protocol import Inspectable, Sink
 from syncfsm.sources.protocol import Source
 from syncfsm.value import Value
-
-RECENT_MAX = 100
-"""How many processes that are over are looked at for the last one completed."""
+from syncfsm.workspace import moved
 
 
 class Problem(Value, frozen=True):
@@ -123,7 +118,8 @@ async def preflight(
     except (ActiveSync, ConfigurationError) as error:
         process, refusal = None, str(error)
     rehearsed = _Rehearsed(engine.clock, process if process and process.version == 1 else plain)
-    source, first_page = await rehearsed.look_at_source(engine.source)
+    before = engine.log.last_found(engine.source.name, engine.sink.name) or {}
+    source, first_page = await rehearsed.look_at_source(engine.source, before)
     sink = await rehearsed.look_at_sink(engine.sink)
     return Preflight(
         source=source,
@@ -131,7 +127,7 @@ async def preflight(
         first_page=first_page,
         process=process,
         refusal=refusal,
-        last_completed=_last_completed(engine.log, engine),
+        last_completed=_last_completed(engine),
     )
 
 
@@ -149,11 +145,16 @@ class _Rehearsed:
         assert after is not None, "an event leads to a state"
         return after
 
-    async def look_at_source(self, source: Source) -> tuple[Looked, FirstPage | None]:
+    async def look_at_source(
+        self, source: Source, before: Mapping[str, str]
+    ) -> tuple[Looked, FirstPage | None]:
         """Check the source and ask it for the first page: one request more than its checks."""
         found = await source.check()
         if isinstance(found, Failure):
             return Looked(found={}, problem=self._problem(self._process, "check", found)), None
+        failure = moved(source.name, self._process.sink, found=found, before=before)
+        if failure is not None:
+            return Looked(found=found, problem=self._problem(self._process, "check", failure)), None
         process = self._after(self._process, e.FetchingBegan(found=found))
         action = d.next_action(process)
         assert isinstance(action, d.FetchPage), "a sync begins with its first page"
@@ -186,9 +187,6 @@ class _Rehearsed:
         return Problem(words=event.error, is_passing=isinstance(event, e.RetryScheduled))
 
 
-def _last_completed(log: EventLog, engine: Engine[Any]) -> Completed | None:
-    for process in log.recent(over_max=RECENT_MAX):
-        is_sync = process.mode in get_args(SyncMode) and process.state is State.COMPLETED
-        if is_sync and engine.is_ours(process):
-            return Completed(process=process.id, at=process.updated_at, watermark=process.watermark)
-    return None
+def _last_completed(engine: Engine[Any]) -> Completed | None:
+    last = engine.log.last_completed(engine.source.name, engine.source.object, engine.sink.name)
+    return Completed(process=last.id, at=last.updated_at, watermark=last.watermark) if last else None

@@ -69,8 +69,15 @@ class Processes:
         return retry if retry and parent.id in {retry.id, retry.parent} else None
 
     def last_sync_time(self) -> datetime | None:
-        """Return the watermark of the last sync completed into this sink: what it has seen, it has."""
-        return self.log.last_sync_time(self.source.name, self.source.object, self.sink.name)
+        """Return the watermark at which an ongoing sync takes up: what was there by then, the sink has."""
+        ours = (self.source.name, self.source.object, self.sink.name)
+        return self.log.last_sync_time(*ours, changed_by=self.changed_by)
+
+    @property
+    def changed_by(self) -> str | None:
+        """The attribute by which the source can ask for what changed, if it can."""
+        changed_by: str | None = getattr(self.source, "changed_by", None)
+        return changed_by
 
     def is_ours(self, process: Process) -> bool:
         """Whether a process is one of this source object and sink."""
@@ -80,7 +87,10 @@ class Processes:
     # ── beginning, going on, ending ──────────────────────────────────────────────────────────
 
     def start_like(self, started: e.SyncStarted, options: Options) -> Process:
-        """Record the start of a process that asks for what another asked for; see `rerun`. None deletes."""
+        """Record the start of a process that asks for what another asked for; see `rerun`.
+
+        It deletes nothing as missing; whoever a webhook told of and is gone, it deletes as the other did.
+        """
         return self._start(
             mode=started.mode,
             page_size=started.page_size,

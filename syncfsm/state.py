@@ -113,3 +113,11 @@ class Progress(Value, frozen=True):
             rejected=self.rejected,
             deleted=self.deleted,
         )
+
+
+class Side(Value, frozen=True):
+    """What a process brings where: all that processes of one source object and one sink have in common."""
+
+    source: str
+    object: str
+    sink: str

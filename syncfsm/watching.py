@@ -63,7 +63,7 @@ class Watcher(Generic[T]):
             turns += 1
             began = self._clock.now()
             await self.turn()
-            took_s = (self._clock.now() - began).total_seconds()
+            took_s = max(0.0, (self._clock.now() - began).total_seconds())  # less where it was set back
             await self._clock.sleep(max(0.0, self._every_s - took_s))
 
     async def turn(self) -> Process | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from syncfsm.engine import Engine
 from syncfsm.failure import Failure
@@ -18,7 +19,7 @@ from syncfsm.options import Options
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.sinks.protocol import UpsertResult
-from syncfsm.sources.protocol import Page, Record
+from syncfsm.sources.protocol import Page, Record, Transform, Transformed
 from tests.fakes import DictSink, Item, TestClock, to_items
 
 
@@ -48,6 +49,8 @@ class Crm:
         self.requests: list[PageRequest] = []
         self.failures: list[Failure] = []
         self.born = 0
+        self.checks = 0
+        self.workspace = "test"
 
     def create(self, lag_s: float = 0.0) -> str:
         """Add somebody now, who says to have been created a while ago."""
@@ -66,7 +69,8 @@ class Crm:
         del self.people[record_id]
 
     async def check(self) -> dict[str, str] | Failure:
-        return {"workspace": "test"}
+        self.checks += 1
+        return {"workspace": self.workspace}
 
     async def fetch(self, request: PageRequest) -> Page | Failure:
         self.before_answer()
@@ -118,13 +122,17 @@ class Book(DictSink):
 
     async def delete(self, source: str, record_ids: Any) -> int | Failure:
         self.around("before delete")
-        gone = [record_id for record_id in record_ids if self.items.pop(record_id, None) is not None]
+        ours = [record_id for record_id in record_ids if self._is_of(source, record_id)]
+        gone = [record_id for record_id in ours if self.items.pop(record_id, None) is not None]
         self.deletions += gone
         self.around("after delete")
         return len(gone)
 
     async def known(self, source: str) -> frozenset[str] | Failure:
-        return frozenset(self.items)
+        return frozenset(record_id for record_id in self.items if self._is_of(source, record_id))
+
+    def _is_of(self, source: str, record_id: str) -> bool:
+        return record_id in self.items and self.items[record_id].source == source
 
 
 class Desk:
@@ -138,7 +146,19 @@ class Desk:
         self.rng = random.Random(1)
 
     def engine(self) -> Engine[Item]:
-        return Engine(self.log, self.crm, self.sink, to_items, clock=self.clock, rng=self.rng)
+        return self.engine_of(self.crm)
+
+    def engine_of(self, crm: Crm, transform: Transform[Item] = to_items) -> Engine[Item]:
+        """Return an engine that brings another object, or in another way, into the same sink."""
+
+        async def to_own(records: Sequence[Record]) -> Transformed[Item] | Failure:
+            ready = await transform(records)
+            if isinstance(ready, Failure):
+                return ready
+            kind = getattr(crm, "kind", crm.name)
+            return replace(ready, items=tuple(replace(item, source=kind) for item in ready.items))
+
+        return Engine(self.log, crm, self.sink, to_own, clock=self.clock, rng=self.rng)
 
     def sync(self, **asked: Any) -> Process:
         return asyncio.run(self.engine().sync(**asked))

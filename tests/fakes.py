@@ -39,6 +39,7 @@ class TestClock:
 class Item(msgspec.Struct, frozen=True):
     external_id: str
     text: str
+    source: str = ""
 
 
 async def to_items(records: Sequence[Record]) -> Transformed[Item]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from syncfsm.errors import ConfigurationError
-
-_FILE_SINKS = ("sqlite", "jsonl")
+from syncfsm.sinks.places import FILE_SINKS
 
 
 def check_sink_file(sink_url: str, *log_paths: str) -> None:
@@ -17,7 +16,7 @@ def check_sink_file(sink_url: str, *log_paths: str) -> None:
     """
     kind, _, name = sink_url.partition(":")
     path = Path(name.removeprefix("//"))
-    if kind not in _FILE_SINKS or not name or name == ":memory:":
+    if kind not in FILE_SINKS or not name or name == ":memory:":
         return
     if path.exists() and not path.is_file():
         raise ConfigurationError(f"the sink {path} is no regular file: name another")

@@ -128,7 +128,10 @@ def looks_secret(name: str) -> bool:
 
 def held_key(text: str) -> str | None:
     """Return the variable whose key a text holds, if there is one."""
-    keys = ((name, key) for name, key in os.environ.items() if is_key_variable(name))
+    given = ((name, text) for name, text in os.environ.items() if is_key_variable(name))
+    keys = (
+        (name, key) for name, keys in given for key in map(str.strip, keys.split(","))
+    )  # of webhooks, there are several
     return next((name for name, key in keys if holds(text, key)), None)
 
 

@@ -47,7 +47,8 @@ def export(*, log_path: str, process: str | None, output: str, redact: bool, as_
 
     PROCESS may be a unique prefix; left out, all processes are exported. A damaged log is read as far as it
     can be: of each process, the events up to the first that is lost. What is left out is told on stderr, and
-    the exit status is then 3. With --json, a summary is printed; the export then needs a FILE.
+    the exit status is then 3; so are notices of webhooks that wait. With --json, a summary is printed; the
+    export then needs a FILE.
 
     \b
     syncfsm log export sync.db -o sync.jsonl
@@ -66,7 +67,7 @@ def export(*, log_path: str, process: str | None, output: str, redact: bool, as_
         print_json(_as_json(done, log_path, output))
     else:
         _print(done, log_path)
-    sys.exit(0 if done.is_whole else BROKEN)
+    sys.exit(0 if done.is_whole and not done.notices_left_out else BROKEN)
 
 
 def _meant(log: Auditable, prefix: str | None) -> str | None:
@@ -100,6 +101,7 @@ def _as_json(done: Export, log_path: str, output: str) -> dict[str, Any]:
         "output": output,
         "processes": done.processes,
         "events": done.events,
+        "notices_left_out": done.notices_left_out,
         "left_out": [_left_out(extent) for extent in done.left_out()],
         "findings": to_builtins(done.findings()),
     }
@@ -118,6 +120,17 @@ def _print(done: Export, log_path: str) -> None:
     for extent in done.left_out():
         lost = versions(extent.sound + 1, extent.stored)
         click.echo(f"left out: {lost} of process {extent.process}", err=True)
+    if done.notices_left_out:
+        click.echo(f"left out: {_notices_words(done.notices_left_out, log_path)}", err=True)
     print_findings([finding for finding in findings if finding.loses_events], err=True)
     if any(not finding.loses_events for finding in findings):
         click.echo(f"more is wrong that costs no events: see `syncfsm log verify {log_path}`", err=True)
+
+
+def _notices_words(count: int, log_path: str) -> str:
+    """Say what waits in the inbox, and what to do about it."""
+    return (
+        f"{plural(count, 'notice')} of webhooks that {'wait' if count > 1 else 'waits'} in the inbox of "
+        f"{log_path}: let `syncfsm webhooks` see to what waits, then export again; or run an initial sync by "
+        "the new log"
+    )

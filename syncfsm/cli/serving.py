@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 import click
 import msgspec
 
+from syncfsm.cli.apart import check_sink_file
 from syncfsm.cli.metrics import metrics_served
 from syncfsm.cli.running import Show, make_engine, make_source, secrets_given
 from syncfsm.contact import Contact
@@ -26,16 +28,21 @@ from syncfsm.summary import summary
 
 @contextmanager
 def engines(
-    log: EventLog, *, verbose: bool, metrics: str | None, **asked: Any
+    log: EventLog, *, log_path: str, verbose: bool, metrics: str | None, **asked: Any
 ) -> Iterator[Callable[[], Engine[Contact]]]:
-    """Yield what makes the engine of each sync; what the options cannot make is said before the first."""
+    """Yield what makes the engine of each sync; what the options cannot make is said before the first.
+
+    Raises:
+        ConfigurationError: The sink's file is the log, or no engine can be made.
+    """
+    check_sink_file(asked["sink_url"], log_path)
+    asyncio.run(make_engine(log, [], **asked).aclose())
     with metrics_served(metrics) as hooks:
         show = Show(secrets_given(**asked), verbose=verbose, is_live=False)
 
         def make() -> Engine[Contact]:
             return make_engine(log, [show, *hooks], **asked)
 
-        make()
         yield make
 
 

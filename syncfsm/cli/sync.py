@@ -125,7 +125,7 @@ def _start_anew(
         raise ConfigurationError("--fresh is for all records: leave it out, or leave out --mode ongoing")
     options = limits(engine, None, settings)
     active = engine.active()
-    if active is not None:
+    if active is not None and engine.is_ours(active):  # another sink's is not ours to stop
         engine.cancel(active.id, by="cli", why="started anew with --fresh")
         say(f"cancelled process {active.id}, which was active: --fresh starts anew")
     return engine.start(options=options, **wanted)

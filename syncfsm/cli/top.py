@@ -18,6 +18,7 @@ from syncfsm.live import Pace, Sight, sight, span_words
 from syncfsm.log.protocol import EventLog
 from syncfsm.log.watch import Watch, is_passing
 from syncfsm.machine import State
+from syncfsm.process import Process
 from syncfsm.summary import summary
 
 if TYPE_CHECKING:
@@ -98,12 +99,7 @@ class _View:
         self._pace.forget_others(processes)
         now = self._now()
         return [
-            sight(
-                process,
-                now,
-                pace=self._pace,
-                last_sync_at=log.last_sync_time(process.source, process.object, process.sink),
-            )
+            sight(process, now, pace=self._pace, last_sync_at=_last_sync_at(log, process))
             for process in processes
         ]
 
@@ -125,6 +121,12 @@ class _View:
         trouble = self._watch.trouble
         table.caption = f"{self._log_path}: {trouble or _count(sights)}"
         return table
+
+
+def _last_sync_at(log: EventLog, process: Process) -> datetime | None:
+    """Return what the sink of a process has seen, by the last sync that was completed into it."""
+    last = log.last_completed(process.source, process.object, process.sink)
+    return last.watermark if last else None
 
 
 def _as_json(seen: Sight) -> dict[str, Any]:

@@ -10,14 +10,18 @@ import click
 
 from syncfsm.cli.forget import duration
 from syncfsm.cli.options import changed_by_option, order_option, service_options
-from syncfsm.cli.output import Command
+from syncfsm.cli.output import Resumable
 from syncfsm.cli.running import leave_if_off, order_asked
 from syncfsm.cli.serving import engines, limits_asked, say_over, say_trouble
+from syncfsm.errors import ConfigurationError
 from syncfsm.log import open_log
 from syncfsm.watching import Watcher
 
+EVERY_S_MIN = 1.0
+"""More often, a source that has nothing new would be asked without a pause."""
 
-@click.command(cls=Command)
+
+@click.command(cls=Resumable)
 @click.option(
     "--every", required=True, metavar="TIME", help="30s, 5m or 1h, from one sync's beginning to the next's."
 )
@@ -27,15 +31,17 @@ from syncfsm.watching import Watcher
 def watch(*, every: str, log_path: str, as_json: bool, **asked: Any) -> None:
     """Sync again and again: all records once, then every so often those that are new.
 
-    A sync that fails waits for the next turn, and then goes on where it stopped. Ctrl-C ends it, and the same
-    command goes on from there. On stdout comes a line for each sync.
+    A sync that fails waits for the next turn, and then goes on where it stopped. Ctrl-C or SIGTERM ends it,
+    and the same command goes on from there. On stdout comes a line for each sync.
 
     \b
     syncfsm watch --every 5m --source attio --sink sqlite:contacts.db --log sync.db
     """  # noqa: D301 - \b keeps click from wrapping the example
     leave_if_off(asked["source"], as_json=as_json)
     every_s = duration(every).total_seconds()
-    with open_log(log_path) as log, engines(log, **asked) as make_engine:
+    if every_s < EVERY_S_MIN:
+        raise ConfigurationError(f"--every {every} leaves no pause: give 1s or more")
+    with open_log(log_path) as log, engines(log, log_path=log_path, **asked) as make_engine:
         watcher = Watcher(
             make_engine,
             every_s=every_s,

@@ -14,7 +14,7 @@ import click
 
 from syncfsm.cli.listening import HOST, listen, served
 from syncfsm.cli.options import service_options
-from syncfsm.cli.output import FAILED, INTERRUPTED, Command
+from syncfsm.cli.output import FAILED, Resumable
 from syncfsm.cli.running import leave_if_off, make_source
 from syncfsm.cli.serving import engines, limits_asked, say_over, say_trouble
 from syncfsm.contact import Contact
@@ -27,7 +27,7 @@ from syncfsm.webhooks import WebhookReceiver, WebhookWorker
 SECRET_VARIABLE = "ATTIO_WEBHOOK_SECRET"  # noqa: S105 - its name, not its value
 
 
-@click.command(cls=Command)
+@click.command(cls=Resumable)
 @click.option(
     "--port", default=8788, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."
 )
@@ -46,14 +46,14 @@ def webhooks(*, log_path: str, as_json: bool, port: int, host: str, settle_s: fl
 
     The webhook's secret comes from the variable ATTIO_WEBHOOK_SECRET; several have commas between them. Attio
     sends to https only, so a proxy must stand before this. The first line on stdout is where it listens, then
-    comes a line for each sync. Ctrl-C ends it; what is in the inbox then waits for the next time.
+    comes a line for each sync. Ctrl-C or SIGTERM ends it; what is in the inbox then waits for the next time.
 
     \b
     syncfsm webhooks --source attio --sink sqlite:contacts.db --log sync.db
     """  # noqa: D301 - \b keeps click from wrapping the example
     leave_if_off(asked["source"], as_json=as_json)
     secrets = _secrets()
-    with open_log(log_path) as log, engines(log, **asked) as make_engine:
+    with open_log(log_path) as log, engines(log, log_path=log_path, **asked) as make_engine:
         worker = WebhookWorker(
             make_engine,
             page_size=asked["page_size"],
@@ -63,9 +63,9 @@ def webhooks(*, log_path: str, as_json: bool, port: int, host: str, settle_s: fl
             on_trouble=say_trouble,
         )
         receiver = partial(WebhookReceiver, log, secrets)
-        with listen(host, port) as listener, suppress(KeyboardInterrupt):
+        with listen(host, port) as listener:
             asyncio.run(_serve(receiver, worker, listener, asked))
-    sys.exit(INTERRUPTED)
+    raise KeyboardInterrupt  # it never ends by itself, and says by whom it was ended as other commands do
 
 
 async def _serve(

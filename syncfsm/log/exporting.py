@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from syncfsm.errors import LogError
 from syncfsm.log.audit import Audit
 from syncfsm.log.findings import Extent, Finding
 from syncfsm.log.protocol import Auditable, Scanned, StoredEvent
@@ -41,6 +42,7 @@ class Export:
         self._audit = Audit()
         self._processes: set[str] = set()
         self.events = 0
+        self.notices_left_out: int | None = 0
 
     @property
     def processes(self) -> int:
@@ -56,8 +58,16 @@ class Export:
                 for row in self._audit.take(place):
                     yield from self._line(row)
                 self._on_place(place)
+            self.notices_left_out = self._notices() if self._process_id is None else 0
             conclude(self._log, self._audit)
         yield to_bytes(EndLine(processes=self.processes, events=self.events))
+
+    def _notices(self) -> int | None:
+        """Return how many notices wait in the inbox, which has no place in an export; null if unknown."""
+        try:
+            return self._log.notices_waiting()
+        except LogError:
+            return None
 
     def _line(self, row: StoredEvent) -> Iterator[bytes]:
         if self._process_id in {None, row.stream}:

@@ -17,11 +17,17 @@ _INSERT = """
 """
 
 _WAITING = """
-    SELECT id, record_ids FROM inbox
-    WHERE source = ? AND object = ? AND received_at <= ? AND (process IS NULL OR process IN (
-        SELECT id FROM processes WHERE state IN ('CANCELLED', 'FAILED')
-    ))
-    ORDER BY id
+    SELECT inbox.id, record_ids, failed.id FROM inbox
+    LEFT JOIN processes AS failed ON failed.id = process AND failed.state = 'FAILED'
+    WHERE inbox.source = ? AND inbox.object = ? AND (received_at <= ? OR received_at > ?)
+        AND (process IS NULL OR process IN (SELECT id FROM processes WHERE state IN ('CANCELLED', 'FAILED')))
+    ORDER BY failed.updated_at, failed.id, inbox.id
+"""
+"""Null comes first: what no process has tried, before what has failed longest ago."""
+
+WAITING_COUNT = """
+    SELECT count(*) FROM inbox
+    WHERE process IS NULL OR process IN (SELECT id FROM processes WHERE state IN ('CANCELLED', 'FAILED'))
 """
 
 _CLEAR = """
@@ -55,18 +61,26 @@ def insert(connection: sqlite3.Connection, notice: Notice) -> bool:
         connection.execute(f"PRAGMA synchronous = {level}")
 
 
-def waiting(connection: sqlite3.Connection, source: str, object_: str, until: datetime | None) -> Waiting:
+def waiting(
+    connection: sqlite3.Connection,
+    source: str,
+    object_: str,
+    until: datetime | None,
+    now: datetime | None,
+) -> Waiting:
     """Return the notices that wait. See `EventLog.waiting`."""
-    latest = format_time(until) if until else _EVER
+    latest, future = (format_time(at) if at else _EVER for at in (until, now))
     notices: list[int] = []
     record_ids: dict[str, None] = {}
-    for number, encoded in connection.execute(_WAITING, (source, object_, latest)):
+    whose: str | None = None
+    for number, encoded, failed in connection.execute(_WAITING, (source, object_, latest, future)):
         more = dict.fromkeys(_ids.decode(encoded))
-        if notices and len(record_ids | more) > RECORD_IDS_MAX:
+        if notices and (failed != whose or len(record_ids | more) > RECORD_IDS_MAX):
             break
         notices.append(number)
         record_ids |= more
-    return Waiting(notices=tuple(notices), record_ids=tuple(record_ids))
+        whose = failed
+    return Waiting(notices=tuple(notices), record_ids=tuple(record_ids), failed=whose)
 
 
 def take(connection: sqlite3.Connection, stream: str, notices: Sequence[int]) -> None:

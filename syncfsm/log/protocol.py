@@ -16,6 +16,7 @@ from syncfsm.capture import Captured, Exchange, Forgotten
 from syncfsm.events import Mode, Recorded
 from syncfsm.inbox import Notice, Waiting
 from syncfsm.process import Process
+from syncfsm.state import Side
 from syncfsm.value import Value
 
 
@@ -70,6 +71,14 @@ class Auditable(Protocol):
 
     def damages(self) -> list[str]:
         """Return what the store itself says is wrong with it, apart from its events. Raises nothing."""
+        ...
+
+    def notices_waiting(self) -> int | None:
+        """Return how many notices of webhooks wait in the inbox, for whatever source; null if unknown.
+
+        Raises:
+            LogError: They cannot be read.
+        """
         ...
 
     def projection(self) -> dict[str, int]:
@@ -214,8 +223,37 @@ class EventLog(Auditable, Protocol):
         """Return the active process of this source object, if any."""
         ...
 
-    def last_sync_time(self, source: str, object_: str, sink: str) -> datetime | None:
-        """Return the watermark of the last completed sync of this source object into this sink."""
+    def sides(self) -> list[Side]:
+        """Return what was ever brought where, each once."""
+        ...
+
+    def webhook_sink(self, source: str, object_: str) -> str | None:
+        """Return the sink that the webhooks of this source object go to: the first that took any."""
+        ...
+
+    def last_found(self, source: str, sink: str) -> dict[str, str] | None:
+        """Return what the checks saw when a process last began to fetch from this source into this sink."""
+        ...
+
+    def last_sync_time(
+        self, source: str, object_: str, sink: str, *, changed_by: str | None = None
+    ) -> datetime | None:
+        """Return where an ongoing sync of this source object into this sink takes up, if it can.
+
+        That is the latest watermark since the last initial sync that was completed, its own included. Of
+        ongoing ones only those count that asked in the same way: who asked for what was created since has
+        not seen what changed. So a new initial sync mends whatever a wrong clock has made of a watermark.
+
+        Args:
+            source: The name of the source.
+            object_: The kind of its records.
+            sink: The name of the sink.
+            changed_by: The attribute that says when a record last changed; `None` where it asks by creation.
+        """
+        ...
+
+    def last_completed(self, source: str, object_: str, sink: str) -> Process | None:
+        """Return the initial or ongoing sync of this source object into this sink completed last, if any."""
         ...
 
     def receive(self, notice: Notice) -> bool:
@@ -229,16 +267,20 @@ class EventLog(Auditable, Protocol):
         """
         ...
 
-    def waiting(self, source: str, object_: str, *, until: datetime | None = None) -> Waiting:
+    def waiting(
+        self, source: str, object_: str, *, until: datetime | None = None, now: datetime | None = None
+    ) -> Waiting:
         """Return what waits in the inbox for a process of this source object, the oldest first.
 
-        That is what no process took, and what one took that then was cancelled, or failed: at most
-        `inbox.RECORD_IDS_MAX` records, unless a single notice tells of more.
+        That is what no process took, or one that was cancelled; where there is none of these, what one took
+        that has failed, the one that failed longest ago. At most `inbox.RECORD_IDS_MAX` records, unless a
+        single notice tells of more.
 
         Args:
             source: The name of the source.
             object_: The kind of its records.
             until: When it was received at the latest.
+            now: What was received later than this, by a clock that was ahead, waits for `until` no longer.
         """
         ...
 

@@ -70,6 +70,10 @@ class Remains:
         with file_image(self._path, self._page_bytes) as image:
             return [shortfall(image) or self._why]
 
+    def notices_waiting(self) -> int | None:
+        """See `Auditable.notices_waiting`."""
+        return None
+
     def projection(self) -> dict[str, int]:
         """See `Auditable.projection`."""
         with file_image(self._path, self._page_bytes) as image:

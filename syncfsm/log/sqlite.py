@@ -26,12 +26,11 @@ from syncfsm.log.codec import (
     from_columns,
     from_row,
     from_snapshot,
-    parse_time,
     to_rows,
 )
 from syncfsm.log.connect import connect
 from syncfsm.log.protocol import StoredEvent
-from syncfsm.log.sqlite_audit import SqliteAudit
+from syncfsm.log.sqlite_model import SqliteModel
 from syncfsm.log.tables import (
     COLUMNS,
     INSERT_EVENT,
@@ -50,7 +49,7 @@ _KINDS: dict[Mode, str] = {
 }
 
 
-class SqliteLog(SqliteAudit):
+class SqliteLog(SqliteModel):
     """An `EventLog` in one SQLite file. See `open_log`; `traceless` reads without touching a byte."""
 
     def __init__(
@@ -151,19 +150,6 @@ class SqliteLog(SqliteAudit):
         sql = f"SELECT {COLUMNS} FROM events {where} ORDER BY {by} DESC LIMIT ?"  # noqa: S608 - likewise
         return [*self._recorded(sql, (*values, count))][::-1]
 
-    def recent(self, *, over_max: int) -> list[Process]:
-        """See `EventLog.recent`."""
-        active = (
-            "SELECT id FROM processes WHERE state IN ('INITIALIZING', 'FETCHING') ORDER BY started_at, id"
-        )
-        over = """
-            SELECT id FROM processes WHERE state NOT IN ('INITIALIZING', 'FETCHING')
-            ORDER BY updated_at DESC, id LIMIT ?
-        """
-        with self._translated():
-            ids = [*self._connection.execute(active), *self._connection.execute(over, (over_max,))]
-        return [self.load(process_id) for (process_id,) in ids]
-
     def load(self, process_id: str) -> Process:
         """See `EventLog.load`."""
         found = self._one("SELECT snapshot, snapshot_schema FROM processes WHERE id = ?", (process_id,))
@@ -194,43 +180,17 @@ class SqliteLog(SqliteAudit):
                 with self._conflicts(process.id, process.version, process):
                     self._connection.execute(UPSERT_PROCESS, process_values(process))
 
-    def latest(self, source: str, object_: str, sink: str, *, mode: Mode = "initial") -> Process | None:
-        """See `EventLog.latest`."""
-        sql = """
-            SELECT id FROM processes JOIN events ON stream = id AND events.version = 1
-            WHERE source = ? AND object = ? AND sink = ? AND mode = ?
-            ORDER BY position DESC LIMIT 1
-        """
-        found = self._one(sql, (source, object_, sink, mode))
-        return self.load(found[0]) if found else None
-
-    def active(self, source: str, object_: str) -> Process | None:
-        """See `EventLog.active`."""
-        sql = """
-            SELECT id FROM processes
-            WHERE source = ? AND object = ? AND state IN ('INITIALIZING', 'FETCHING')
-        """
-        found = self._one(sql, (source, object_))
-        return self.load(found[0]) if found else None
-
-    def last_sync_time(self, source: str, object_: str, sink: str) -> datetime | None:
-        """See `EventLog.last_sync_time`."""
-        sql = """
-            SELECT max(watermark) FROM processes
-            WHERE source = ? AND object = ? AND sink = ? AND state = 'COMPLETED'
-        """
-        (text,) = self._one(sql, (source, object_, sink)) or (None,)
-        return parse_time(text) if text else None
-
     def receive(self, notice: Notice) -> bool:
         """See `EventLog.receive`."""
         with self._translated():
             return inbox.insert(self._connection, notice)
 
-    def waiting(self, source: str, object_: str, *, until: datetime | None = None) -> Waiting:
+    def waiting(
+        self, source: str, object_: str, *, until: datetime | None = None, now: datetime | None = None
+    ) -> Waiting:
         """See `EventLog.waiting`."""
         with self._translated():
-            return inbox.waiting(self._connection, source, object_, until)
+            return inbox.waiting(self._connection, source, object_, until, now)
 
     def clear_inbox(self, before: datetime) -> int:
         """See `EventLog.clear_inbox`."""

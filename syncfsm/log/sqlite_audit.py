@@ -9,6 +9,7 @@ from typing import Any
 
 from syncfsm.log.codec import SNAPSHOT_SCHEMA, from_snapshot
 from syncfsm.log.connect import translated
+from syncfsm.log.inbox import WAITING_COUNT
 from syncfsm.log.protocol import Scanned
 from syncfsm.log.remains import scan
 from syncfsm.log.sqlite_bytes import damages, image_of, one_moment
@@ -25,6 +26,11 @@ class SqliteAudit:
     def load(self, process_id: str) -> Process:
         """See `EventLog.load`."""
         raise NotImplementedError
+
+    def notices_waiting(self) -> int | None:
+        """See `Auditable.notices_waiting`."""
+        (count,) = self._one(WAITING_COUNT, ())
+        return int(count)
 
     def projection(self) -> dict[str, int]:
         """See `EventLog.projection`."""

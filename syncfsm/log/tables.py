@@ -26,6 +26,19 @@ UPSERT_PROCESS = f"""
         snapshot_schema = iif(excluded.snapshot IS NULL, snapshot_schema, excluded.snapshot_schema)
 """  # noqa: S608 - the columns are ours
 
+LAST_WATERMARK = """
+    WITH completed AS (
+        SELECT position, mode, watermark, data ->> '$.changed_by' AS changed_by
+        FROM processes JOIN events ON stream = id AND events.version = 1
+        WHERE source = ? AND object = ? AND sink = ?
+            AND state = 'COMPLETED' AND mode IN ('initial', 'ongoing')
+    )
+    SELECT max(watermark) FROM completed
+    WHERE (mode = 'initial' OR changed_by IS ?)
+        AND position >= (SELECT max(position) FROM completed WHERE mode = 'initial')
+"""
+"""By the place at which a process began, not by the time: that is what a wrong clock has made wrong."""
+
 
 def stored_event(values: tuple[Any, ...]) -> StoredEvent:
     """Return a row of `events`, its columns in the order of `COLUMNS`."""

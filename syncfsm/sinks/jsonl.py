@@ -3,7 +3,8 @@
 New and changed contacts are appended, page by page; where a contact has more than one line, the last one
 counts. One that is deleted has a last line that says so: `{"external_id":…,"source":…,"deleted":true}`.
 `finish` leaves one line for each that is not, by writing the file anew beside the old one and putting it in
-its place. A line that a crash cut short is dropped when the file is next opened.
+its place. A line that a crash cut short is dropped when the file is next opened. One process at a time
+writes: the file is held for as long as the sink is open.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import msgspec
 
 from syncfsm.contact import Contact
 from syncfsm.failure import Failure, FailureKind
+from syncfsm.sinks.held import HeldElsewhere, open_held
+from syncfsm.sinks.places import file_name
 from syncfsm.sinks.protocol import NOT_THERE, UpsertResult
 
 _Key = tuple[str, str]
@@ -55,7 +58,7 @@ class JsonlSink:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.name = f"jsonl:{self.path}"
+        self.name = f"jsonl:{file_name(self.path)}"
         self._opened: BinaryIO | None = None
         self._digests: dict[_Key, bytes] = {}
         self._has_stale_lines = False
@@ -133,7 +136,7 @@ class JsonlSink:
     def _file(self) -> BinaryIO:
         """Return the file, at its end; read through when it is first opened."""
         if self._opened is None:
-            file = self.path.open("a+b", buffering=0)
+            file = open_held(self.path)
             try:
                 end = self._index()
                 if end < file.seek(0, os.SEEK_END):
@@ -194,8 +197,9 @@ class JsonlSink:
             return
         fresh = self.path.with_name(self.path.name + ".tmp")
         with self.path.open("rb") as lines, fresh.open("wb") as out:
-            kept = {_key(_keys.decode(line)): line for line in _whole_lines(lines)}
-            out.writelines(line for key, line in kept.items() if key in self._digests)
+            contacts = ((_keys.decode(line), line) for line in _whole_lines(lines))
+            last = {_key(contact): (contact, line) for contact, line in contacts}
+            out.writelines(line for contact, line in last.values() if not contact.deleted)
             out.flush()
             os.fsync(out.fileno())
         fresh.replace(self.path)
@@ -203,6 +207,11 @@ class JsonlSink:
         self._opened = None
 
     def _failure(self, error: OSError) -> Failure:
+        if isinstance(error, HeldElsewhere):
+            return Failure(
+                kind=FailureKind.LOCKED,
+                message=f"the sink {self.name} is written by another process just now.",
+            )
         advice = _ADVICE.get(error.errno or 0) or error.strerror or type(error).__name__
         return Failure(
             kind=FailureKind.UNWRITABLE, message=f"the sink {self.name} cannot be written: {advice}."

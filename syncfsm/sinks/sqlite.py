@@ -17,6 +17,7 @@ from syncfsm.clock import Clock, SystemClock
 from syncfsm.contact import Contact
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.log.codec import format_time
+from syncfsm.sinks.places import file_name
 from syncfsm.sinks.protocol import NOT_THERE, UpsertResult
 from syncfsm.sqlite import (
     error_name,
@@ -78,7 +79,7 @@ class SqliteSink:
 
     def __init__(self, path: str | Path, *, clock: Clock | None = None, busy_timeout_s: float = 5.0) -> None:
         self.path = str(path)
-        self.name = f"sqlite:{self.path}"
+        self.name = f"sqlite:{file_name(self.path)}"
         self._clock = clock or SystemClock()
         self._busy_timeout_s = busy_timeout_s
         self._opened: Database | None = None

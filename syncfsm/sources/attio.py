@@ -10,6 +10,7 @@ limits).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -46,6 +47,8 @@ LIMIT_MAX = 500
 
 KEY_VARIABLE = "ATTIO_API_KEY"
 SCOPES = ("record_permission", "object_configuration")
+
+_BEYOND_MICROSECONDS = re.compile(r"(\.\d{6})\d+")
 
 _DIRECTIONS: Mapping[Order, str] = {"newest": "desc", "oldest": "asc"}
 """Those of the sort key. In the order of ids there are no sorts: Attio then answers in ascending record_id,
@@ -121,7 +124,11 @@ class AttioSource:
         reply = await self._request("GET", f"/v2/objects/{quote(self.object, safe='')}")
         if isinstance(reply, Failure):
             return await self._which_objects(reply) if reply.kind is FailureKind.NOT_FOUND else reply
-        return {"workspace": word(token.workspace_slug) or uuid(token.workspace_id), "object": self.object}
+        return {
+            "workspace": word(token.workspace_slug) or uuid(token.workspace_id),
+            "workspace_id": uuid(token.workspace_id),
+            "object": self.object,
+        }
 
     async def fetch(self, request: PageRequest) -> Page | Failure:
         """Return the rows for one request. See `Source.fetch`."""
@@ -221,13 +228,17 @@ class AttioSource:
 
 
 def _said_as_of(reply: Reply) -> str:
-    """Return the instant that an answer says it reflects, or nothing."""
-    said: str = reply.headers.get("x-accurate-at", "")[:26] + "Z"
+    """Return the instant that an answer says it reflects, in UTC, or nothing.
+
+    One that does not say where its clock is, is UTC. Digits of a second beyond the sixth are cut off.
+    """
+    said = _BEYOND_MICROSECONDS.sub(r"\1", reply.headers.get("x-accurate-at", "").strip())
     try:
-        datetime.fromisoformat(said)
+        at = datetime.fromisoformat(said)
     except ValueError:
         return ""
-    return said
+    at = at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def request_text(method: str, path: str, body: Any = None) -> str:

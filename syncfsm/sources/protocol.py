@@ -83,7 +83,11 @@ class Source(Protocol):
         ...
 
     async def check(self) -> dict[str, str] | Failure:
-        """Check credentials, permissions and object; return what was seen, without secrets."""
+        """Check credentials, permissions and object; return what was seen, without secrets.
+
+        What tells whose records these are is named `workspace_id`, or `workspace` where it has no id that
+        stays: no process goes on with another one than it, or the last one into its sink, began with.
+        """
         ...
 
     async def fetch(self, request: PageRequest) -> Page | Failure:

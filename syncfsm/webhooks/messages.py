@@ -50,12 +50,12 @@ def is_signed(body: bytes, signature: bytes, secrets: Iterable[str]) -> bool:
     return any(hmac.compare_digest(one, signature) for one in made)
 
 
-def read(body: bytes, object_id: str | None) -> tuple[str, ...]:
+def read(body: bytes, object_id: str) -> tuple[str, ...]:
     """Return the records that a message tells of, each once; none if it tells of something else.
 
     Args:
         body: The message.
-        object_id: The object whose records are of concern; those of all objects if `None`.
+        object_id: The object whose records are of concern.
 
     Raises:
         Malformed: It is no message, or does not name its records by UUIDs.
@@ -68,14 +68,14 @@ def read(body: bytes, object_id: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(chain.from_iterable(named)))
 
 
-def _records(event: _Event, object_id: str | None) -> list[str]:
+def _records(event: _Event, object_id: str) -> list[str]:
     """Return the records that one event names; none if it is of another object."""
     try:
         named = _ids.decode(event.id)
         duplicate = _duplicates.decode(event.duplicate_record_id)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed("an event does not name its record") from error
-    if object_id is not None and named.object_id != object_id:
+    if named.object_id != object_id:
         return []
     ids = [named.record_id, *([duplicate] if duplicate else [])]
     if not all(map(uuid, ids)):

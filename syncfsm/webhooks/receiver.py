@@ -15,6 +15,7 @@ import msgspec
 
 from syncfsm.clock import Clock, SystemClock
 from syncfsm.errors import ConfigurationError, LogError
+from syncfsm.failure import Failure
 from syncfsm.inbox import Notice
 from syncfsm.log.protocol import EventLog
 from syncfsm.webhooks.messages import Malformed, is_signed, read
@@ -52,8 +53,8 @@ class WebhookReceiver:
         secret: The webhook's secret, or several: each webhook has its own.
         source: The name of the source: `AttioSource.name`.
         object: The kind of its records.
-        object_id: The id of that object in the source (`AttioSource.object_id`), so that events of other
-            objects are left out; if `None`, all are taken, and cost a look-up each.
+        object_id: The id of that object in the source, as `AttioSource.object_id` returns it. Events of other
+            objects are left out: asked for as this object's, their records would be taken for gone.
         clock: Time; the machine's if `None`.
         body_bytes_max: The longest body.
 
@@ -62,7 +63,7 @@ class WebhookReceiver:
             `unsigned`, `malformed`, `too_large`, `unwritable`, `not_post`.
 
     Raises:
-        ConfigurationError: There is no secret.
+        ConfigurationError: There is no secret, or no id of the object.
     """
 
     def __init__(
@@ -71,14 +72,20 @@ class WebhookReceiver:
         secret: str | Sequence[str],
         *,
         source: str,
+        object_id: str | Failure,
         object: str = "people",  # noqa: A002 - as everywhere
-        object_id: str | None = None,
         clock: Clock | None = None,
         body_bytes_max: int = BODY_BYTES_MAX,
     ) -> None:
         self._secrets = (secret,) if isinstance(secret, str) else tuple(secret)
         if not self._secrets or not all(one.strip() for one in self._secrets):
             raise ConfigurationError("there is no webhook secret: without it, anybody could send anything")
+        if isinstance(object_id, Failure):
+            raise ConfigurationError(f"whose records are meant cannot be told: {object_id.message}")
+        if not object_id:
+            raise ConfigurationError(
+                "whose records are meant must be said: object_id=await source.object_id()"
+            )
         self.counts: Counter[str] = Counter()
         self._log = log
         self._source = source

@@ -23,6 +23,15 @@ T = TypeVar("T")
 CLEARED_EVERY = timedelta(hours=1)
 """How often the inbox is rid of what was seen to long ago."""
 
+SAID_EVERY = timedelta(minutes=10)
+"""How often it is said that the same sync is still in the way."""
+
+IN_A_ROW_MAX = 10
+"""Processes that follow each other at once, before others are given room."""
+
+REST_S = 6.0
+"""How long that is: longer than `watching.BUSY_S`, after which a sync that found one active looks again."""
+
 
 class WebhookWorker(Generic[T]):
     """Sees to what waits in the inbox.
@@ -38,7 +47,8 @@ class WebhookWorker(Generic[T]):
         pause_s: How long to wait after a failure.
         clock: Time; the machine's if `None`.
         on_over: Called with each process that is over.
-        on_trouble: Called with what kept a process from beginning or going on, if not another sync.
+        on_trouble: Called with what kept a process from beginning or going on. Of another sync in the way,
+            once, and again every ten minutes.
     """
 
     def __init__(
@@ -65,6 +75,8 @@ class WebhookWorker(Generic[T]):
         self._on_trouble = on_trouble
         self._engine: Engine[T] | None = None
         self._cleared_at: datetime | None = None
+        self._said: tuple[str | None, datetime] | None = None
+        self._in_a_row = 0
 
     async def run(self) -> None:
         """Take turns until the task is cancelled; a process that is under way then goes on next time.
@@ -82,15 +94,30 @@ class WebhookWorker(Generic[T]):
         """See to what waits, if anything does and nothing is in its way; return the seconds to wait then."""
         try:
             process = await self._process()
-        except ActiveSync:
+        except ActiveSync as busy:
+            self._say(busy)
             return self._poll_s
         except (LogUnwritable, VersionConflict) as trouble:
             self._on_trouble(trouble)
             return self._pause_s
+        self._said = None
         if process is None:
+            self._in_a_row = 0
             return self._poll_s
         self._on_over(process)
-        return 0.0 if process.state is State.COMPLETED else self._pause_s
+        return self._rest_s() if process.state is State.COMPLETED else self._pause_s
+
+    def _rest_s(self) -> float:
+        """Return the pause after a process, so that one after the other leaves room for other syncs."""
+        self._in_a_row = (self._in_a_row + 1) % IN_A_ROW_MAX
+        return 0.0 if self._in_a_row else REST_S
+
+    def _say(self, busy: ActiveSync) -> None:
+        """Say which sync is in the way: it may have been left behind, and then nobody goes on with it."""
+        now = self._clock.now()
+        if self._said is None or self._said[0] != busy.process_id or now - self._said[1] >= SAID_EVERY:
+            self._said = (busy.process_id, now)
+            self._on_trouble(busy)
 
     async def aclose(self) -> None:
         """Close the engine that is held, if one is."""

@@ -73,9 +73,12 @@ def test_what_does_not_go_together_is_said(
 # ── watch ────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_watch_syncs_again_and_again_until_ctrl_c(cli: Cli, serve: Callable[..., Server]) -> None:
+@pytest.mark.parametrize(("sign", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_watch_syncs_again_and_again_until_it_is_stopped(
+    cli: Cli, serve: Callable[..., Server], sign: signal.Signals, status: int
+) -> None:
     server = serve(60)
-    watch = cli.start("watch", "--every", "0s", *cli.sync_args(server.url)[1:], "--json")
+    watch = cli.start("watch", "--every", "1s", *cli.sync_args(server.url)[1:], "--json")
     assert watch.stdout is not None
     first = json.loads(watch.stdout.readline())
     new = server.world.create_person(now())
@@ -83,11 +86,11 @@ def test_watch_syncs_again_and_again_until_ctrl_c(cli: Cli, serve: Callable[...,
     while not fetched:
         following = json.loads(watch.stdout.readline())
         fetched = following["fetched"]
-    watch.send_signal(signal.SIGINT)
+    watch.send_signal(sign)
     _, err = watch.communicate(timeout=60)
     assert (first["mode"], first["created"], following["mode"]) == ("initial", 60, "ongoing")
     assert new in contacts(cli.folder)
-    assert watch.returncode == 130
+    assert watch.returncode == status
     assert "Traceback" not in err
     assert cli.sync(server.url, "--mode", "ongoing")["state"] == "COMPLETED"
 
@@ -95,6 +98,8 @@ def test_watch_syncs_again_and_again_until_ctrl_c(cli: Cli, serve: Callable[...,
 def test_a_time_that_is_none_is_refused(cli: Cli) -> None:
     _, err = cli("watch", "--every", "soon", *cli.sync_args("http://127.0.0.1:9")[1:], status=2)
     assert "'soon' is no length of time" in err
+    _, err = cli("watch", "--every", "0s", *cli.sync_args("http://127.0.0.1:9")[1:], status=2)
+    assert "--every 0s leaves no pause: give 1s or more" in err
 
 
 # ── webhooks ─────────────────────────────────────────────────────────────────────────────────
@@ -122,13 +127,21 @@ class Listener:
         answer: dict[str, Any] = json.loads(self.process.stdout.readline())
         return answer
 
-    def stop(self) -> str:
-        self.process.send_signal(signal.SIGINT)
+    def stop(self, sign: signal.Signals = signal.SIGINT, status: int = 130) -> str:
+        self.process.send_signal(sign)
         _, err = self.process.communicate(timeout=60)
         assert "Traceback" not in err
         assert SECRET not in err
-        assert self.process.returncode == 130
+        assert self.process.returncode == status
         return err
+
+
+def test_webhooks_end_by_sigterm_in_good_order(cli: Cli, serve: Callable[..., Server]) -> None:
+    server = serve(2)
+    listener = Listener(cli, server)
+    assert listener.send("record.updated", min(server.world.entities("people")), "1") == 200
+    assert listener.over()["state"] == "COMPLETED"
+    assert "1 stored" in listener.stop(signal.SIGTERM, 143)
 
 
 def kill(process: Started) -> None:

@@ -18,6 +18,7 @@ from syncfsm.log.codec import from_row
 from syncfsm.log.verify import verify
 from syncfsm.options import Options
 from syncfsm.process import Process, fold
+from syncfsm.state import Side
 from tests.pure import EPOCH, PureSync, people, slice_of
 
 STARTED = e.SyncStarted(
@@ -170,6 +171,33 @@ class EventLogContract:
         assert log.latest("model", "people", "list") == sync.process
         assert log.last_sync_time("model", "people", "list") == sync.process.watermark
         assert log.last_sync_time("model", "people", "other") is None
+        assert log.last_completed("model", "people", "list") == sync.process
+        assert log.last_completed("model", "people", "other") is None
+
+    def test_the_last_sync_is_found_however_many_of_webhooks_came_after_it(self, log: EventLog) -> None:
+        sync = _done(3)
+        copy_of(sync, log)
+        told = replace(TOLD, source="model")
+        for number in range(101):
+            add(log, None, told, BEGAN, RETRY_DONE, process_id=f"w{number}")
+        assert log.last_completed("model", "people", "list") == sync.process
+
+    def test_what_was_brought_where_is_told_once_each(self, log: EventLog) -> None:
+        assert log.sides() == []
+        for process_id, started in (("p1", STARTED), ("p2", RETRY), ("p3", replace(STARTED, sink="b"))):
+            add(log, add(log, None, started, process_id=process_id), CANCELLED, process_id=process_id)
+        ours = Side(source="attio", object="people", sink="list")
+        assert set(log.sides()) == {ours, replace(ours, sink="b")}
+        assert log.webhook_sink("attio", "people") is None
+        for process_id, sink in (("w1", "list"), ("w2", "b")):
+            add(
+                log,
+                add(log, None, replace(TOLD, sink=sink), process_id=process_id),
+                CANCELLED,
+                process_id=process_id,
+            )
+        assert log.webhook_sink("attio", "people") == "list"
+        assert log.webhook_sink("attio", "companies") is None
 
     def test_the_latest_process_is_the_one_that_began_last_whatever_the_clock_said(
         self, log: EventLog

@@ -56,6 +56,21 @@ def fetched(answer: httpx.Response | Exception) -> Page | Failure:
     return asyncio.run(answering(respond).fetch(REQUEST))
 
 
+@pytest.mark.parametrize(
+    ("said", "as_of"),
+    [
+        ("2026-05-16T12:00:00.123456+02:00", datetime(2026, 5, 16, 10, 0, 0, 123456, tzinfo=UTC)),
+        ("2026-05-16T12:00:00.123456789-01:00", datetime(2026, 5, 16, 13, 0, 0, 123456, tzinfo=UTC)),
+        ("2026-05-16T12:00:00.123Z", datetime(2026, 5, 16, 12, 0, 0, 123000, tzinfo=UTC)),
+        ("2026-05-16T12:00:00", datetime(2026, 5, 16, 12, tzinfo=UTC)),
+    ],
+)
+def test_the_moment_of_an_answer_is_read_with_its_zone(said: str, as_of: datetime) -> None:
+    page = fetched(httpx.Response(200, json={"data": []}, headers={"x-accurate-at": said}))
+    assert isinstance(page, Page)
+    assert page.as_of == as_of
+
+
 class TestAttioSource(SourceContract):
     @pytest.fixture
     def source(self) -> AttioSource:

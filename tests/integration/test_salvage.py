@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from syncfsm import events as e
 from syncfsm.errors import ActiveSync, CorruptLog, LogError
+from syncfsm.inbox import Notice
 from syncfsm.lifecycle import cancel
 from syncfsm.log import EventLog, StoredEvent, codec, open_log
 from syncfsm.log.exporting import Export, process_ids
@@ -27,6 +28,7 @@ from tests.busy import a_busy_log
 from tests.cells import places_of_events
 from tests.contracts.event_log import BEGAN, STARTED, add
 from tests.effort import tries
+from tests.pure import EPOCH
 
 PAGE_BYTES = 4096
 
@@ -388,3 +390,12 @@ def test_old_shapes_keep_their_schema_and_digest(monkeypatch: pytest.MonkeyPatch
         assert list(log.rows()) == list(source.rows())
         assert [row.schema for row in log.rows()] == [1, 1]
         assert verify(log) == (2, [])
+
+
+def test_notices_that_wait_are_counted_for_they_have_no_place_in_an_export(tmp_path: Path) -> None:
+    path = tmp_path / "sync.db"
+    with open_log(path) as log:
+        told = Notice(source="crm", object="people", key=None, record_ids=("r1",), received_at=EPOCH)
+        assert all(log.receive(told) for _ in range(2))
+    _, done = exported(path)
+    assert done.notices_left_out == 2

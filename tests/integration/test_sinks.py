@@ -15,6 +15,7 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.sinks import open_sink
 from syncfsm.sinks.jsonl import JsonlSink
+from syncfsm.sinks.places import is_same
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.sqlite import SqliteSink
 from tests.contracts.sink import ADA, NOBODY, SinkContract, run, upsert
@@ -224,6 +225,33 @@ def test_finishing_leaves_one_line_for_each_contact(tmp_path: Path) -> None:
     run(sink.aclose())
 
 
+def test_two_sinks_on_one_file_do_not_write_over_each_other(tmp_path: Path) -> None:
+    first, second = (JsonlSink(tmp_path / "people.jsonl") for _ in range(2))
+    upsert(first, ADA)
+    failure = run(second.upsert([NOBODY]))
+    assert isinstance(failure, Failure)
+    assert (failure.kind, failure.is_retryable) == (FailureKind.LOCKED, True)
+    upsert(first, replace(ADA, role="two"))
+    run(first.finish())
+    run(first.aclose())
+    upsert(second, NOBODY)
+    run(second.finish())
+    run(second.aclose())
+    assert in_jsonl(tmp_path / "people.jsonl") == {replace(ADA, role="two"), NOBODY}
+
+
+def test_finishing_keeps_what_the_file_has_though_another_program_wrote_it(tmp_path: Path) -> None:
+    path = tmp_path / "people.jsonl"
+    sink = JsonlSink(path)
+    upsert(sink, ADA)
+    with path.open("ab") as other:
+        other.write(msgspec.json.encode(NOBODY) + b"\n")
+    upsert(sink, replace(ADA, role="two"))
+    run(sink.finish())
+    run(sink.aclose())
+    assert in_jsonl(path) == {replace(ADA, role="two"), NOBODY}
+
+
 def test_a_file_with_other_lines_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "notes.jsonl"
     path.write_text('{"note": "remember the milk"}\n')
@@ -232,6 +260,21 @@ def test_a_file_with_other_lines_is_refused_and_left_as_it_was(tmp_path: Path) -
         assert isinstance(failure, Failure)
         assert "holds a line that is no contact" in failure.message
     assert path.read_text() == '{"note": "remember the milk"}\n'
+
+
+@pytest.mark.parametrize("kind", [SqliteSink, JsonlSink])
+def test_a_file_has_one_name_however_it_is_written(
+    kind: type[SqliteSink | JsonlSink], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link.db").symlink_to("c.db")
+    written = ("c.db", "./c.db", "link.db", f"{tmp_path}/x/../c.db")
+    (name,) = {kind(path).name for path in written}
+    assert name.endswith(":c.db")
+    elsewhere = kind("../c.db").name
+    assert elsewhere.endswith(f":{tmp_path.parent}/c.db")
+    assert is_same(name, name.replace("c.db", "./c.db"))
+    assert not is_same(name, elsewhere)
 
 
 @pytest.mark.parametrize("url", ["", "sqlite:", "jsonl", "mysql:x", "contacts.db"])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncfsm.errors import ActiveSync, SyncfsmError
+from syncfsm.errors import ActiveSync, ConfigurationError, SyncfsmError
+from syncfsm.failure import Failure
 from syncfsm.inbox import Notice
 from syncfsm.log import open_log
 from syncfsm.log.check import check
@@ -17,9 +20,12 @@ from syncfsm.log.verify import verify
 from syncfsm.machine import State
 from syncfsm.options import Options
 from syncfsm.process import Process
+from syncfsm.sources.protocol import Record, Transformed
+from syncfsm.watching import BUSY_S
 from syncfsm.webhooks import WebhookWorker
+from syncfsm.webhooks.worker import IN_A_ROW_MAX
 from tests.crm import Book, Desk, Died
-from tests.fakes import WRONG_KEY, TestClock
+from tests.fakes import WRONG_KEY, Item, TestClock, to_items
 from tests.property.test_crash_and_resume import Died as LogDied
 from tests.property.test_crash_and_resume import MortalLog
 from tests.property.test_ongoing import APPEND_DEATHS, DEATHS, Deaths
@@ -124,6 +130,17 @@ def test_what_waits_together_is_asked_for_together_and_each_once() -> None:
         assert [len(request.record_ids) for request in desk.crm.requests] == [3, 3, 1]
 
 
+def test_a_second_sink_is_refused_for_it_would_get_what_the_first_one_left() -> None:
+    with open_log(":memory:") as log:
+        desk = Desk(log)
+        tell(desk, "1", desk.crm.create())
+        work_until_nothing_waits(desk)
+        desk.sink = Book()
+        desk.sink.name = "other"
+        with pytest.raises(ConfigurationError, match="in this log go to dict: give other a log of its own"):
+            desk.engine().take_up_webhooks()
+
+
 def test_a_change_is_left_to_settle() -> None:
     with open_log(":memory:") as log:
         desk = Desk(log)
@@ -160,6 +177,67 @@ def test_a_failure_is_waited_out_and_then_gone_on_with() -> None:
         assert asyncio.run(worker.turn()) == 0.0
         assert [process.state for process in over] == [State.FAILED, State.COMPLETED]
         assert len(desk.log.ids()) == 1
+
+
+def test_one_that_always_fails_is_in_the_way_of_no_other() -> None:
+    with open_log(":memory:") as log:
+        desk = Desk(log)
+        bad, late, other = (desk.crm.create() for _ in range(3))
+
+        async def choosy(records: Sequence[Record]) -> Transformed[Item] | Failure:
+            return WRONG_KEY if any(record.id == bad for record in records) else await to_items(records)
+
+        over: list[Process] = []
+        worker: WebhookWorker[Item] = WebhookWorker(
+            lambda: desk.engine_of(desk.crm, choosy), clock=desk.clock, on_over=over.append
+        )
+        for key, record_id in (("1", bad), ("2", late), ("3", other)):
+            tell(desk, key, record_id)
+            desk.clock.at += timedelta(seconds=3)
+            if record_id == late:
+                desk.crm.failures = [WRONG_KEY]  # of the source, and it passes
+            asyncio.run(worker.turn())
+        assert desk.texts.keys() == {other}
+        for _ in range(4):
+            asyncio.run(worker.turn())
+        assert desk.texts.keys() == {late, other}
+        assert [process.state for process in over].count(State.FAILED) >= 3
+        assert len(log.ids()) == 3
+
+
+def test_a_sync_in_the_way_is_said_once_and_again_after_some_minutes() -> None:
+    with open_log(":memory:") as log:
+        desk = Desk(log)
+        tell(desk, "1", desk.crm.create())
+        left_behind = desk.engine().start()
+        troubles: list[SyncfsmError] = []
+        worker = worker_of(desk, on_trouble=troubles.append)
+        for _ in range(20):
+            desk.clock.at += timedelta(minutes=1)
+            asyncio.run(worker.turn())
+        assert len(troubles) == 2
+        assert left_behind.id in str(troubles[0])
+
+
+def test_one_process_after_the_other_leaves_room_for_other_syncs() -> None:
+    with open_log(":memory:") as log:
+        desk = Desk(log)
+        worker = worker_of(desk)
+        pauses_s = []
+        for number in range(2 * IN_A_ROW_MAX):
+            tell(desk, f"{number}", desk.crm.create())
+            desk.clock.at += timedelta(seconds=3)
+            pauses_s.append(asyncio.run(worker.turn()))
+        assert [index for index, pause_s in enumerate(pauses_s) if pause_s > BUSY_S] == [9, 19]
+
+
+def test_a_notice_of_a_time_to_come_is_not_waited_for() -> None:
+    with open_log(":memory:") as log:
+        desk = Desk(log)
+        tell(desk, "1", desk.crm.create())
+        desk.clock.at -= timedelta(hours=6)
+        asyncio.run(worker_of(desk).turn())
+        assert desk.texts == desk.world
 
 
 def test_a_process_that_is_active_keeps_its_limits_and_the_next_has_those_asked_for() -> None:

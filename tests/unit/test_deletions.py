@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import pytest
 
 from syncfsm.decide import next_action
 from syncfsm.describe import action_words, event_words
-from syncfsm.errors import ConfigurationError
+from syncfsm.errors import ConfigurationError, VersionConflict
 from syncfsm.events import Event, RecordRejected, SyncCompleted
 from syncfsm.explain import explain, lines
 from syncfsm.failure import Failure, FailureKind
@@ -22,10 +22,10 @@ from syncfsm.machine import State
 from syncfsm.missing import UNDELETABLE
 from syncfsm.options import Options
 from syncfsm.process import Process
-from syncfsm.sources.protocol import Record
+from syncfsm.sources.protocol import Record, Transformed
 from syncfsm.summary import summary
-from tests.crm import Book, Desk, Died
-from tests.fakes import WRONG_KEY, DictSink
+from tests.crm import Book, Crm, Desk, Died
+from tests.fakes import DOWN, WRONG_KEY, DictSink, Item, to_items
 
 
 @pytest.fixture
@@ -43,10 +43,14 @@ def sink_of(desk: Desk) -> Book:
     return desk.sink
 
 
-def told(desk: Desk, *record_ids: str) -> Process:
-    """Return the process that saw to a notice of these records."""
+def tell(desk: Desk, *record_ids: str) -> None:
     at = desk.clock.now()
     desk.log.receive(Notice(source="crm", object="people", key=None, record_ids=record_ids, received_at=at))
+
+
+def told(desk: Desk, *record_ids: str) -> Process:
+    """Return the process that saw to a notice of these records."""
+    tell(desk, *record_ids)
     process = desk.engine().take_up_webhooks(page_size=2)
     assert process is not None
     return desk.run(process)
@@ -136,6 +140,32 @@ def test_a_deletion_that_a_crash_cut_short_is_done_again(desk: Desk, when: str) 
     assert desk.run(process).state is State.COMPLETED
     assert desk.texts == desk.world
     assert sorted(sink_of(desk).deletions) == deleted
+
+
+def test_a_worker_that_was_overtaken_writes_no_old_data_behind_the_other(desk: Desk) -> None:
+    """Its transform takes its time; meanwhile another worker delivers, and then sees to a deletion."""
+    desk.sync()
+    record_id = min(desk.crm.people)
+    desk.crm.change(record_id)
+    tell(desk, record_id)
+
+    async def overtaken(records: Sequence[Record]) -> Transformed[Item] | Failure:
+        other = desk.engine()
+        await other.run(slow.id)
+        desk.crm.delete(record_id)
+        tell(desk, record_id)
+        following = other.take_up_webhooks()
+        assert following is not None
+        await other.run(following.id)
+        return await to_items(records)
+
+    engine = desk.engine_of(desk.crm, overtaken)
+    taken = engine.take_up_webhooks()
+    assert taken is not None
+    slow = taken
+    with pytest.raises(VersionConflict):
+        asyncio.run(engine.run(slow.id))
+    assert desk.texts == desk.world
 
 
 # ── what a whole sync missed ─────────────────────────────────────────────────────────────────
@@ -286,6 +316,58 @@ def test_a_sink_that_has_records_of_another_object_is_refused(desk: Desk) -> Non
     desk.crm.object = "companies"
     with pytest.raises(ConfigurationError, match="dict has people of crm too"):
         desk.sync(deletes_missing=True)
+
+
+def test_a_sink_that_another_object_has_come_into_since_is_left_as_it_is(desk: Desk) -> None:
+    """It was looked at when the sync began; what counts is what is in it when something is deleted."""
+    begun = desk.engine().start(deletes_missing=True)
+    companies = Crm(desk.clock)
+    companies.object = "companies"
+    company = f"c{companies.create()}"
+    companies.people = {company: companies.people.popitem()[1]}
+    asyncio.run(desk.engine_of(companies).sync())
+    process = desk.run(begun)
+    (completed,) = events(desk, process, SyncCompleted)
+    assert isinstance(completed, SyncCompleted)
+    assert (process.state, completed.missing) == (State.COMPLETED, 0)
+    assert "dict has companies of crm too" in completed.kept
+    assert company in desk.sink.items
+
+
+def test_items_of_another_source_are_never_missing(desk: Desk) -> None:
+    desk.sink.items["x1"] = Item(external_id="x1", text="from elsewhere", source="other")
+    desk.sync()
+    gone(desk, 1)
+    assert desk.sync(deletes_missing=True).progress.missing == 1
+    assert "x1" in desk.sink.items
+
+
+def test_what_was_deleted_before_the_end_failed_is_counted_once_the_end_is_tried_again(desk: Desk) -> None:
+    desk.sync()
+    gone(desk, 3)
+    failures = [DOWN, DOWN]
+
+    async def finish() -> Failure | None:
+        return failures.pop() if failures else None
+
+    desk.sink.finish = finish  # type: ignore[method-assign]
+    process = desk.sync(deletes_missing=True)
+    assert (process.progress.retries, process.progress.missing) == (2, 3)
+    gone(desk, 2)
+    assert desk.sync(deletes_missing=True).progress.missing == 2
+
+
+def test_whom_another_sync_delivered_just_before_is_not_missing_where_queries_lag_behind(desk: Desk) -> None:
+    desk.sync()
+    desk.clock.at += timedelta(hours=1)
+    new = desk.crm.create()
+    told(desk, new)
+    desk.clock.at += timedelta(seconds=2)
+    wanted = desk.crm._wanted
+    desk.crm._wanted = lambda request: [id_ for id_ in wanted(request) if id_ != new]  # type: ignore[method-assign]
+    assert desk.sync(deletes_missing=True).progress.missing == 0
+    desk.clock.at += timedelta(minutes=6)
+    assert desk.sync(deletes_missing=True).progress.missing == 1
 
 
 def test_one_that_began_without_cannot_go_on_with_it(desk: Desk) -> None:

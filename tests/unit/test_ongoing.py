@@ -151,6 +151,53 @@ def test_without_that_what_changed_does_not_come(desk: Desk) -> None:
     assert desk.sync(mode="ongoing").progress.fetched == 0
 
 
+def test_asked_for_what_changed_it_begins_where_that_was_last_asked_for(desk: Desk) -> None:
+    """An ongoing sync of who is new has seen nobody change: its watermark says nothing of changes."""
+    desk.sync()
+    hours_later(desk)
+    changed, new = min(desk.crm.people), desk.crm.create()
+    desk.crm.change(changed)
+    hours_later(desk)
+    by_creation = desk.sync(mode="ongoing")
+    hours_later(desk)
+    desk.crm.changed_by = "edited"
+    desk.sync(mode="ongoing")
+    assert desk.texts == desk.world
+    hours_later(desk)
+    desk.crm.change(new)
+    desk.crm.changed_by = None
+    process = desk.sync(mode="ongoing")
+    assert by_creation.watermark is not None
+    assert process.since == by_creation.watermark - timedelta(seconds=300)
+
+
+def test_a_watermark_that_a_clock_ahead_has_made_is_mended_by_a_sync_of_all_records(desk: Desk) -> None:
+    desk.clock.at += timedelta(days=1)
+    desk.sync()
+    desk.clock.at -= timedelta(days=1)
+    whole = desk.sync()
+    assert desk.engine().last_sync_time() == whole.watermark
+    hours_later(desk)
+    new = desk.crm.create()
+    desk.sync(mode="ongoing")
+    assert new in desk.sink.items
+
+
+def test_a_source_that_says_its_pages_are_of_a_time_to_come_is_not_believed(desk: Desk) -> None:
+    fetch = desk.crm.fetch
+
+    async def ahead(request):
+        page = await fetch(request)
+        return replace(page, as_of=page.as_of + timedelta(days=1))
+
+    desk.crm.fetch = ahead  # type: ignore[method-assign]
+    desk.sync()
+    hours_later(desk)
+    desk.crm.create()
+    desk.sync(mode="ongoing")
+    assert desk.texts == desk.world
+
+
 def test_a_record_that_moves_away_from_its_page_comes_with_the_sweep(changing: Desk) -> None:
     """Of six that changed, the fourth changes again when the first page has come: it is now before it."""
     desk = changing

@@ -75,6 +75,15 @@ def test_a_turn_that_takes_long_is_followed_at_once(desk: Watched) -> None:
     assert gaps_s(desk) == [400]
 
 
+def test_a_clock_that_is_set_back_makes_no_pause_longer(desk: Watched) -> None:
+    def set_back() -> None:
+        desk.clock.at -= timedelta(hours=6)
+
+    desk.crm.before_answer = set_back
+    desk.watch(1)
+    assert desk.clock.slept_s == 300.0
+
+
 def test_a_failure_waits_for_the_next_turn_which_goes_on_with_it(desk: Watched) -> None:
     desk.crm.failures = [WRONG_KEY]
     desk.watch(2)

@@ -16,7 +16,7 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.log import EventLog, open_log
 from syncfsm.webhooks import WebhookReceiver
 from syncfsm.webhooks.messages import Malformed, is_signed, read
-from tests.fakes import TestClock
+from tests.fakes import WRONG_KEY, TestClock
 from tests.webhooks import ADA, EDITH, GRACE, OBJECT, SECRET, body_of, event, send, signature, signed
 
 CREATED = body_of(event("record.created", ADA))
@@ -35,6 +35,12 @@ def app(log: EventLog) -> WebhookReceiver:
 
 def receiver(log: EventLog, secret: Any = SECRET, **settings: Any) -> WebhookReceiver:
     return WebhookReceiver(log, secret, source="attio", object_id=OBJECT, clock=TestClock(), **settings)
+
+
+@pytest.mark.parametrize("object_id", ["", WRONG_KEY])
+def test_whose_records_are_meant_has_to_be_known(log: EventLog, object_id: Any) -> None:
+    with pytest.raises(ConfigurationError, match="whose records are meant"):
+        WebhookReceiver(log, SECRET, source="attio", object_id=object_id)
 
 
 def waiting(log: EventLog) -> tuple[str, ...]:
@@ -191,7 +197,6 @@ def test_all_records_that_a_message_tells_of_are_taken_each_once() -> None:
         event("record.deleted", EDITH),
     )
     assert read(body, OBJECT) == (ADA, GRACE, EDITH)
-    assert read(body, None) == (ADA, GRACE, EDITH)
     assert read(body, ADA) == ()
 
 
@@ -200,7 +205,7 @@ def test_all_records_that_a_message_tells_of_are_taken_each_once() -> None:
 )
 def test_no_body_whatever_makes_it_fail_otherwise(body: bytes) -> None:
     try:
-        assert read(body, None) == ()
+        assert read(body, OBJECT) == ()
     except Malformed as error:
         assert str(error) == "the body is not a message of a webhook"  # noqa: PT017 - of all errors, this one
 

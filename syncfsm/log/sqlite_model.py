@@ -1,0 +1,96 @@
+"""What a SQLite log is asked of its processes: which there are, what they brought where, how far they got.
+
+It is answered from the read model `processes`, which changes with the events, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from syncfsm.events import Mode
+from syncfsm.log.codec import parse_time
+from syncfsm.log.sqlite_audit import SqliteAudit
+from syncfsm.log.tables import LAST_WATERMARK
+from syncfsm.process import Process
+from syncfsm.state import Side
+
+
+class SqliteModel(SqliteAudit):
+    """The questions of `EventLog` that the read model answers. See `SqliteLog`."""
+
+    def recent(self, *, over_max: int) -> list[Process]:
+        """See `EventLog.recent`."""
+        active = (
+            "SELECT id FROM processes WHERE state IN ('INITIALIZING', 'FETCHING') ORDER BY started_at, id"
+        )
+        over = """
+            SELECT id FROM processes WHERE state NOT IN ('INITIALIZING', 'FETCHING')
+            ORDER BY updated_at DESC, id LIMIT ?
+        """
+        with self._translated():
+            ids = [*self._connection.execute(active), *self._connection.execute(over, (over_max,))]
+        return [self.load(process_id) for (process_id,) in ids]
+
+    def latest(self, source: str, object_: str, sink: str, *, mode: Mode = "initial") -> Process | None:
+        """See `EventLog.latest`."""
+        sql = """
+            SELECT id FROM processes JOIN events ON stream = id AND events.version = 1
+            WHERE source = ? AND object = ? AND sink = ? AND mode = ?
+            ORDER BY position DESC LIMIT 1
+        """
+        found = self._one(sql, (source, object_, sink, mode))
+        return self.load(found[0]) if found else None
+
+    def active(self, source: str, object_: str) -> Process | None:
+        """See `EventLog.active`."""
+        sql = """
+            SELECT id FROM processes
+            WHERE source = ? AND object = ? AND state IN ('INITIALIZING', 'FETCHING')
+        """
+        found = self._one(sql, (source, object_))
+        return self.load(found[0]) if found else None
+
+    def sides(self) -> list[Side]:
+        """See `EventLog.sides`."""
+        sql = "SELECT DISTINCT source, object, sink FROM processes"
+        with self._translated():
+            return [
+                Side(source=source, object=object_, sink=sink)
+                for source, object_, sink in self._connection.execute(sql)
+            ]
+
+    def webhook_sink(self, source: str, object_: str) -> str | None:
+        """See `EventLog.webhook_sink`."""
+        sql = """
+            SELECT sink FROM processes JOIN events ON stream = id AND events.version = 1
+            WHERE source = ? AND object = ? AND mode = 'webhook' ORDER BY position LIMIT 1
+        """
+        found = self._one(sql, (source, object_))
+        return str(found[0]) if found else None
+
+    def last_found(self, source: str, sink: str) -> dict[str, str] | None:
+        """See `EventLog.last_found`."""
+        sql = """
+            SELECT stream FROM events JOIN processes ON id = stream
+            WHERE type = 'FetchingBegan' AND source = ? AND sink = ? ORDER BY position DESC LIMIT 1
+        """
+        row = self._one(sql, (source, sink))
+        return self.load(row[0]).found if row else None
+
+    def last_sync_time(
+        self, source: str, object_: str, sink: str, *, changed_by: str | None = None
+    ) -> datetime | None:
+        """See `EventLog.last_sync_time`."""
+        (text,) = self._one(LAST_WATERMARK, (source, object_, sink, changed_by)) or (None,)
+        return parse_time(text) if text else None
+
+    def last_completed(self, source: str, object_: str, sink: str) -> Process | None:
+        """See `EventLog.last_completed`."""
+        sql = """
+            SELECT id FROM processes
+            WHERE source = ? AND object = ? AND sink = ?
+                AND state = 'COMPLETED' AND mode IN ('initial', 'ongoing')
+            ORDER BY updated_at DESC LIMIT 1
+        """
+        found = self._one(sql, (source, object_, sink))
+        return self.load(found[0]) if found else None
