@@ -1,9 +1,9 @@
 """Pages by cursors: each page says by which one the next is asked for. No I/O.
 
-What a cursor looks like is the source's business: a number, a token, a whole URL. It is followed as it came,
-one page at a time, until there is none; that alone is the end, however few rows a page has. It must mark a
-place in the order, as "after this id" does, and not count rows: then nothing that moves can hide a record,
-and there is nothing to peek at and nowhere to step back to.
+What a cursor looks like is the source's business: a number, a token, anything short. It is followed as it
+came, one page at a time, until there is none; that alone is the end, however few rows a page has. It must
+mark a place in the order, as "after this id" does, and not count rows: then nothing that moves can hide a
+record, and there is nothing to peek at and nowhere to step back to.
 
 Rows taken before are dropped, as in `pagination.py`, by the frontier: so a cursor that leads back, or a page
 that comes again with another size, delivers nobody twice.

@@ -80,18 +80,31 @@ def test_every_client_is_synced_though_pages_end_early_among_other_people() -> N
     assert process.progress.pages == 15
 
 
-def test_a_next_page_is_asked_for_as_it_was_named_with_the_key_and_the_version() -> None:
+def asked_after(token: str | None) -> tuple[list[httpx.Request], Page | Failure]:
     asked: list[httpx.Request] = []
 
     def respond(request: httpx.Request) -> httpx.Response:
         asked.append(request)
         return page_of([], None)
 
-    url = f"{BASE_URL}/api/clients?startAfterId=17&limit=10&x=a%20b"
-    asyncio.run(answering(respond).fetch(msgspec.structs.replace(FIRST, token=url)))
-    assert str(asked[0].url) == url
-    assert asked[0].headers["Authorization"] == f"Bearer {KEY}"
-    assert asked[0].headers["X-AxisCare-Api-Version"] == "2023-10-01"
+    return asked, asyncio.run(answering(respond).fetch(msgspec.structs.replace(FIRST, token=token)))
+
+
+def test_a_next_page_is_asked_for_by_its_client_with_the_key_the_version_and_todays_page_size() -> None:
+    ((request,), _) = asked_after("17")
+    assert str(request.url) == f"{BASE_URL}/api/clients?startAfterId=17&limit=10"
+    assert request.headers["Authorization"] == f"Bearer {KEY}"
+    assert request.headers["X-AxisCare-Api-Version"] == "2023-10-01"
+
+
+@pytest.mark.parametrize(
+    "token", ["https://elsewhere.test/x", "//elsewhere.test", "17&limit=9", "", "-1", "\u0661", "9" * 21]
+)
+def test_whatever_a_log_says_the_key_goes_to_no_other_place(token: str) -> None:
+    asked, failure = asked_after(token)
+    assert asked == []
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.CURSOR_LOST
 
 
 @pytest.mark.parametrize(
@@ -100,17 +113,27 @@ def test_a_next_page_is_asked_for_as_it_was_named_with_the_key_and_the_version()
         "https://elsewhere.test/api/clients?startAfterId=1",
         "http://agency.axiscare.test/api/clients?startAfterId=1",
         "https://agency.axiscare.test:8443/api/clients?startAfterId=1",
-        "https://agency.axiscare.test@elsewhere.test/api/clients",
-        "//elsewhere.test/api/clients",
+        "https://agency.axiscare.test@elsewhere.test/api/clients?startAfterId=1",
+        "https://ada:pass@agency.axiscare.test/api/clients?startAfterId=1",
+        "//elsewhere.test/api/clients?startAfterId=1",
         "/api/clients?startAfterId=1",
         "https://[elsewhere/api/clients",
-        f"{BASE_URL}/api/clients?key={KEY}",
+        f" {BASE_URL}/api/clients?startAfterId=1",
+        f"{BASE_URL}/api/caregivers?startAfterId=1",
+        f"{BASE_URL}/api/clients",
+        f"{BASE_URL}/api/clients?startAfterId=1#elsewhere",
+        f"{BASE_URL}/api/clients?startAfterId=1&startAfterId=2",
+        f"{BASE_URL}/api/clients?startAfterId={KEY}",
+        f"{BASE_URL}/api/clients?startAfterId=1&key={KEY}",
+        f"{BASE_URL}/api/clients?startAfterId=1&key={KEY.replace('-', '%2d')}",
+        f"{BASE_URL}/api/clients?startAfterId=1&key=short",
+        f"{BASE_URL}/api/clients?startAfterId=1&mail=elsewhere@example.test",
         f"{BASE_URL}/api/clients?startAfterId={'1' * 3000}",
-        f"{BASE_URL}/api/clients?name=Zoë",
+        f"{BASE_URL}/api/clients?startAfterId=1&name=Zoë",
         f"{BASE_URL}/api/clients\n?startAfterId=1",
     ],
 )
-def test_a_next_page_that_leads_elsewhere_or_holds_the_key_is_not_followed(url: str) -> None:
+def test_a_next_page_that_leads_elsewhere_or_says_more_than_a_place_is_not_followed(url: str) -> None:
     asked: list[str] = []
 
     def respond(request: httpx.Request) -> httpx.Response:
@@ -125,17 +148,32 @@ def test_a_next_page_that_leads_elsewhere_or_holds_the_key_is_not_followed(url: 
     assert set(asked) == {"agency.axiscare.test"}
     assert sink.items == {}
     assert KEY not in rows
+    assert KEY.replace("-", "%2d") not in rows
     assert "elsewhere" not in rows
 
 
+@pytest.mark.parametrize(
+    ("base_url", "url"),
+    [
+        ("https://AGENCY.axiscare.test", "https://agency.axiscare.test/api/clients?startAfterId=7&limit=10"),
+        ("https://agency.axiscare.test:443", f"{BASE_URL}/api/clients?limit=10&startAfterId=7"),
+        ("https://agency.axiscare.test/", "https://Agency.AxisCare.test:443/api/clients?startAfterId=7"),
+    ],
+)
+def test_one_host_is_known_however_it_is_written(base_url: str, url: str) -> None:
+    transport = httpx.MockTransport(lambda _: page_of([{"id": 1}], url))
+    page = asyncio.run(source_over(transport, base_url).fetch(FIRST))
+    assert isinstance(page, Page), page
+    assert page.next_token == "7"
+
+
 @pytest.mark.parametrize("status", [400, 404])
-def test_a_next_page_that_is_gone_is_a_failure_that_says_what_to_do(status: int) -> None:
-    failure = failed(
-        httpx.Response(status), msgspec.structs.replace(FIRST, token=f"{BASE_URL}/api/clients?x=1")
-    )
-    assert not failure.is_retryable
-    assert "the next page that it named is not there any more" in failure.message
-    assert "not there any more" not in failed(httpx.Response(status)).message
+def test_a_next_page_that_is_refused_is_a_place_that_is_lost_and_no_end(status: int) -> None:
+    failure = failed(httpx.Response(status), msgspec.structs.replace(FIRST, token="7"))
+    assert (failure.kind, failure.status) == (FailureKind.CURSOR_LOST, status)
+    assert failure.message.startswith(f"AxisCare answered {status}: ")
+    assert failure.message.endswith("the next page that it named is lost.")
+    assert failed(httpx.Response(status)).kind is not FailureKind.CURSOR_LOST
 
 
 @pytest.mark.parametrize(
