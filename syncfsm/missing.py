@@ -71,11 +71,10 @@ def _since_its_start(log: EventLog, process: Process) -> Iterator[e.Recorded]:
 
 def other_side(log: EventLog, source: Source, sink: str) -> Process | None:
     """Return a process that brought other records into a sink, of what the items may call the same source."""
-    kind = getattr(source, "kind", source.name)
     for process_id in log.ids():
         process = log.load(process_id)
         is_ours = (process.source, process.object) == (source.name, source.object)
-        if process.sink == sink and not is_ours and process.source.partition(":")[0] == kind:
+        if process.sink == sink and not is_ours and process.source.partition(":")[0] == source.kind:
             return process
     return None
 

@@ -67,7 +67,6 @@ class Performer(Generic[T]):
         self._clock = clock
         self._rng = rng
         self._seen = seen
-        self._kind: str = getattr(source, "kind", source.name)
         self._read_ahead = read_ahead
         self._pages = ReadAhead(source, read_ahead)
         self._held: tuple[e.PageFetched, tuple[Record, ...]] | None = None
@@ -165,7 +164,7 @@ class Performer(Generic[T]):
             return Deletion()
         if sink is None:
             return Deletion(rejects=undeletable(record_ids))
-        deleted = await sink.delete(self._kind, record_ids)
+        deleted = await sink.delete(self._source.kind, record_ids)
         if isinstance(deleted, Failure):
             return deleted
         assert 0 <= deleted <= len(record_ids), "the sink deleted more than it was asked to"
@@ -184,13 +183,16 @@ class Performer(Generic[T]):
         assert sink is not None, "a sync that deletes what is missing only begins with a sink that can"
         if seen.doubt:
             return d.Finished(kept=seen.doubt)
-        known = await sink.known(self._kind)
+        known = await sink.known(self._source.kind)
         if isinstance(known, Failure):
             return self._failed("finish", known)
+        progress = process.progress
+        if not known and progress.created + progress.updated + progress.unchanged:
+            return d.Finished(kept=f"the sink has nothing that calls its source {self._source.kind!r}")
         missing = sorted(known - seen.record_ids)
         if len(missing) > process.options.missing_ratio_max * len(known):
             return d.TooManyMissing(missing=len(missing), known=len(known))
-        deleted = await sink.delete(self._kind, missing) if missing else 0
+        deleted = await sink.delete(self._source.kind, missing) if missing else 0
         if isinstance(deleted, Failure):
             return self._failed("finish", deleted)
         return d.Finished(missing=deleted)

@@ -95,7 +95,7 @@ async def preflight(
     begin: Callable[[Engine[Any]], Process],
     *,
     page_size: int,
-    order: Order,
+    order: Order | None = None,
     options: Options | None = None,
 ) -> Preflight:
     """Check everything that a sync checks before its first page, and the first page.
@@ -104,7 +104,7 @@ async def preflight(
         engine: With a `RehearsedLog` as its log; it is not closed.
         begin: How the sync would begin, such as `Engine.take_up` with its arguments.
         page_size: Records in a page.
-        order: Which come first.
+        order: Which come first; as the source prefers if `None`.
         options: Rules and limits; the source's own if `None`.
 
     Raises:
@@ -115,7 +115,7 @@ async def preflight(
         object_=engine.source.object,
         sink=engine.sink.name,
         page_size=page_size,
-        order=order,
+        order=engine.order_or_preferred(order),
         options=options or engine.source.options,
     )
     try:

@@ -114,7 +114,7 @@ def make_source(
         changed_by=changed_by,
     )
     opened = SOURCES.use(source, lambda factory: factory.open(settings))
-    if changed_by and getattr(opened, "changed_by", None) != changed_by:
+    if changed_by and opened.changed_by != changed_by:
         raise ConfigurationError(f"the source {source} cannot ask for what changed: leave out --changed-by")
     return _Asked(opened, SOURCES.use(source, lambda factory: factory.transform(opened, settings)))
 

@@ -24,6 +24,7 @@ from syncfsm.contact import Contact
 from syncfsm.errors import ConfigurationError
 from syncfsm.events import Reject
 from syncfsm.failure import Failure, FailureKind
+from syncfsm.limits import own_rules
 from syncfsm.options import Options, Order
 from syncfsm.pages import PageRequest
 from syncfsm.sources.protocol import Page, Record, Transformed
@@ -87,6 +88,8 @@ class AxisCareSource:
     object = "clients"
     kind = KIND
     orders: tuple[Order, ...] = ("id",)
+    heeds_since = False
+    changed_by = None
 
     def __init__(
         self,
@@ -112,7 +115,7 @@ class AxisCareSource:
             per_s=reads_per_s,
         )
         self._clients_at = _place(f"{base_url.rstrip('/')}{PATH}")
-        self.options = options or Options(pagination="cursor", limit_max=LIMIT_MAX)
+        self.options = own_rules(options, Options(pagination="cursor", limit_max=LIMIT_MAX))
         self.name = f"{KIND}:{base_url.rstrip('/')}"
 
     async def check(self) -> dict[str, str] | Failure:

@@ -19,6 +19,7 @@ import msgspec
 from syncfsm.clock import Clock, SystemClock
 from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure, FailureKind
+from syncfsm.limits import own_rules
 from syncfsm.options import Options, Order
 from syncfsm.pages import PageRequest
 from syncfsm.sources.attio_wire import normal_timestamp
@@ -82,6 +83,9 @@ class NumberedSource:
         ConfigurationError: The key or the URL cannot be used.
     """
 
+    heeds_since = False
+    changed_by = None
+
     def __init__(
         self,
         api: NumberedApi,
@@ -107,8 +111,9 @@ class NumberedSource:
             per_s=api.reads_per_s,
         )
         self.object = api.rows
+        self.kind = api.kind
         self.orders = tuple(api.orders)
-        self.options = options or Options(pagination="page", limit_max=api.limit_max)
+        self.options = own_rules(options, Options(pagination="page", limit_max=api.limit_max))
         self.name = f"{api.kind}:{base_url.rstrip('/')}"
 
     async def check(self) -> dict[str, str] | Failure:

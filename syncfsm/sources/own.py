@@ -18,7 +18,7 @@ class _Attio:
     description = "Attio: the people of a workspace, or the records of another of its objects."
     key_variable = attio.KEY_VARIABLE
     pagination: Pagination = "offset"
-    orders: tuple[Order, ...] = ("newest", "oldest", "id")
+    orders: tuple[Order, ...] = attio.AttioSource.orders
 
     def open(self, settings: SourceSettings) -> Source:
         """Open the object of a workspace."""

@@ -18,6 +18,7 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.log import EventLog, open_log
 from syncfsm.machine import State
+from syncfsm.options import Options
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.sinks.sqlite import SqliteSink
@@ -59,6 +60,10 @@ class TestAxisCareSource(CursorContract):
     @pytest.fixture
     def source(self) -> AxisCareSource:
         return source_over(httpx.ASGITransport(FakeAxisCare(World(1, people=30, now=EPOCH))))
+
+    @pytest.fixture
+    def transform(self, source: AxisCareSource) -> AxisCareClients:
+        return AxisCareClients(source)
 
 
 def synced(
@@ -228,6 +233,31 @@ def test_an_order_that_it_does_not_have_is_refused_before_anything_is_asked() ->
         Engine(log, source, DictSink(), to_items).start(order="newest")
 
 
+def test_what_is_new_cannot_be_asked_for_and_no_sync_says_that_it_was() -> None:
+    source = source_over(httpx.ASGITransport(FakeAxisCare(World(1, people=30, now=EPOCH))))
+    with open_log(":memory:") as log:
+        engine = Engine(log, source, DictSink(), to_items)
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match="cannot be asked for what is new: every sync of it"):
+                engine.take_up(mode="ongoing")
+            asyncio.run(engine.sync())
+
+
+def test_limits_can_be_chosen_and_the_way_of_its_pages_cannot() -> None:
+    source = source_over(httpx.ASGITransport(FakeAxisCare(World(1, people=60, now=EPOCH), others_every=5)))
+    with open_log(":memory:") as log:
+        engine = Engine(log, source, DictSink(), to_items, clock=TestClock())
+        with pytest.raises(
+            ConfigurationError, match="say pagination='offset', and the rule here is 'cursor'"
+        ):
+            engine.start(options=Options(attempts_max=20))
+        lenient = msgspec.structs.replace(source.options, attempts_max=20)
+        process = asyncio.run(engine.sync(options=lenient, page_size=10))
+    assert (process.state, process.options.attempts_max) == (State.COMPLETED, 20)
+    with pytest.raises(ConfigurationError, match=r"pages by pagination='cursor'.*open it without options"):
+        AxisCareSource(KEY, base_url=BASE_URL, options=Options(attempts_max=20))
+
+
 def test_without_a_key_it_says_which_variable_to_set() -> None:
     with pytest.raises(ConfigurationError, match="AXISCARE_API_KEY"):
         AxisCareSource(" ", base_url=BASE_URL)
@@ -272,6 +302,6 @@ def test_clients_come_into_a_real_sink() -> None:
     sink = SqliteSink(":memory:", clock=TestClock())
     with open_log(":memory:") as log:
         engine = Engine(log, source, sink, AxisCareClients(source), clock=TestClock())
-        process = asyncio.run(engine.sync(order="id"))
+        process = asyncio.run(engine.sync())
     assert process.state is State.COMPLETED
     assert sink.connection().execute("SELECT count(*) FROM contacts").fetchone() == (60,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import httpx
 import msgspec
@@ -11,6 +12,7 @@ import pytest
 from simulator.clock import EPOCH
 from simulator.numbered import API, FakeNumbered
 from simulator.world import World
+from syncfsm.contact import Contact
 from syncfsm.engine import Engine
 from syncfsm.errors import ConfigurationError
 from syncfsm.events import PageFetched
@@ -20,7 +22,7 @@ from syncfsm.machine import State
 from syncfsm.options import Options
 from syncfsm.pages import PageRequest
 from syncfsm.sources.numbered import NumberedSource
-from syncfsm.sources.protocol import Page
+from syncfsm.sources.protocol import Page, Record, Transform, Transformed
 from tests.contracts.source import NumberedContract
 from tests.fakes import DictSink, TestClock, to_items
 
@@ -46,6 +48,16 @@ class TestNumberedSource(NumberedContract):
     @pytest.fixture
     def source(self) -> NumberedSource:
         return source_over(httpx.ASGITransport(FakeNumbered(World(1, people=30, now=EPOCH))))
+
+    @pytest.fixture
+    def transform(self) -> Transform[Contact]:
+        return to_contacts
+
+
+async def to_contacts(records: Sequence[Record]) -> Transformed[Contact]:
+    return Transformed(
+        items=tuple(Contact(external_id=record.id, source=API.kind) for record in records),
+    )
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest", "id"])
@@ -142,14 +154,19 @@ def test_ids_that_are_numbers_are_in_order_as_numbers() -> None:
     ("options", "words"),
     [
         (Options(pagination="page", limit_max=19), "limit_max=19 cannot work"),
-        (Options(pagination="page", termination="short_page"), "goes with offsets"),
-        (Options(pagination="cursor", termination="short_page"), "goes with offsets"),
+        (Options(pagination="page", limit_max=90, termination="short_page"), "goes with offsets"),
     ],
 )
 def test_rules_that_could_lose_people_are_refused_at_the_start(options: Options, words: str) -> None:
     source = source_over(httpx.MockTransport(lambda _: httpx.Response(500)), options=options)
     with open_log(":memory:") as log, pytest.raises(ConfigurationError, match=words):
         Engine(log, source, DictSink(), to_items).start(page_size=10)
+
+
+@pytest.mark.parametrize("options", [Options(attempts_max=20), Options(pagination="page", limit_max=101)])
+def test_options_that_do_not_fit_the_api_are_refused_with_those_that_would(options: Options) -> None:
+    with pytest.raises(ConfigurationError, match="gives limit_max=100"):
+        source_over(httpx.MockTransport(lambda _: httpx.Response(500)), options=options)
 
 
 def test_without_a_key_it_says_so() -> None:
