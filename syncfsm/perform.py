@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Generic, TypeVar, assert_never
 
 from syncfsm import decide as d
@@ -20,9 +19,9 @@ from syncfsm.foresight import foresee
 from syncfsm.missing import Seen, undeletable
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process
-from syncfsm.readahead import ReadAhead
+from syncfsm.readahead import ReadAhead, elapsed_ms
 from syncfsm.sinks.protocol import Sink, UpsertResult, deleting, listing
-from syncfsm.sources.protocol import Record, Source, Transform
+from syncfsm.sources.protocol import Page, Record, Source, Transform
 from syncfsm.value import Value
 
 T = TypeVar("T")
@@ -41,6 +40,19 @@ class _Upserted(Value, frozen=True):
 
     rejects: tuple[e.Reject, ...]
     result: UpsertResult
+
+
+def fetched(request: PageRequest, page: Page, elapsed_ms: int) -> d.Fetched:
+    """Return the outcome of a request that was answered with a page, all of it."""
+    return d.Fetched(
+        request=request,
+        rows=page.records,
+        as_of=page.as_of,
+        elapsed_ms=elapsed_ms,
+        is_total=page.is_total,
+        total=page.total,
+        next_token=page.next_token,
+    )
 
 
 class Performer(Generic[T]):
@@ -68,7 +80,7 @@ class Performer(Generic[T]):
         self._rng = rng
         self._seen = seen
         self._read_ahead = read_ahead
-        self._pages = ReadAhead(source, read_ahead)
+        self._pages = ReadAhead(source, read_ahead, clock)
         self._held: tuple[e.PageFetched, tuple[Record, ...]] | None = None
         self._upserted: _Upserted | None = None
 
@@ -112,19 +124,10 @@ class Performer(Generic[T]):
         await self._pages.drop()
 
     async def _fetch(self, request: PageRequest, following: Sequence[PageRequest] = ()) -> d.Outcome:
-        began = self._clock.now()
-        page = await self._pages.fetch(request, following)
-        if isinstance(page, Failure):
-            return self._failed("fetch", page)
-        return d.Fetched(
-            request=request,
-            rows=page.records,
-            as_of=page.as_of,
-            elapsed_ms=self._elapsed_ms(began),
-            is_total=page.is_total,
-            total=page.total,
-            next_token=page.next_token,
-        )
+        answer = await self._pages.fetch(request, following)
+        if isinstance(answer.page, Failure):
+            return self._failed("fetch", answer.page)
+        return fetched(request, answer.page, answer.elapsed_ms)
 
     async def _deliver(self, records: tuple[Record, ...], gone: tuple[str, ...]) -> d.Outcome:
         began = self._clock.now()
@@ -141,7 +144,7 @@ class Performer(Generic[T]):
             unchanged=done.result.unchanged + deletion.unchanged,
             rejects=(*done.rejects, *done.result.rejects, *deletion.rejects),
             left_out=done.result.left_out,
-            elapsed_ms=self._elapsed_ms(began),
+            elapsed_ms=elapsed_ms(began, self._clock.now()),
             deleted=deletion.deleted,
         )
 
@@ -199,10 +202,6 @@ class Performer(Generic[T]):
 
     def _failed(self, action: e.ActionName, failure: Failure) -> d.Failed:
         return d.Failed(action=action, failure=failure, at=self._clock.now(), chance=self._rng.random())
-
-    def _elapsed_ms(self, began: datetime) -> int:
-        """Return the time since `began`; 0 if the clock was set back."""
-        return max(0, round((self._clock.now() - began).total_seconds() * 1000))
 
     # ── the page between its fetch and its delivery ──────────────────────────────────────────
 

@@ -22,6 +22,7 @@ from syncfsm.log.protocol import EventLog
 from syncfsm.machine import State
 from syncfsm.modes import SyncMode
 from syncfsm.options import Options, Order
+from syncfsm.perform import fetched
 from syncfsm.process import Process, fold
 from syncfsm.sinks.protocol import Inspectable, Sink
 from syncfsm.sources.protocol import Source
@@ -160,10 +161,7 @@ class _Rehearsed:
         page = await source.fetch(action.request)
         if isinstance(page, Failure):
             return Looked(found=found, problem=self._problem(process, "fetch", page)), None
-        fetched = d.Fetched(
-            request=action.request, rows=page.records, as_of=page.as_of, elapsed_ms=0, is_total=page.is_total
-        )
-        (event,) = d.decide(process, fetched)
+        (event,) = d.decide(process, fetched(action.request, page, elapsed_ms=0))
         if isinstance(event, e.PageFetched):
             return Looked(found=found), FirstPage(rows=event.count, has_more=event.has_more)
         assert isinstance(event, e.SyncFailed), "a first page is anchored"

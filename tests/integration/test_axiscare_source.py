@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import httpx
 import msgspec
@@ -17,9 +18,11 @@ from syncfsm.engine import Engine
 from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.log import EventLog, open_log
+from syncfsm.log.rehearsal import RehearsedLog
 from syncfsm.machine import State
 from syncfsm.options import Options
 from syncfsm.pages import PageRequest
+from syncfsm.preflight import FirstPage, preflight
 from syncfsm.process import Process
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.axiscare import AxisCareClients, AxisCareSource
@@ -256,6 +259,19 @@ def test_limits_can_be_chosen_and_the_way_of_its_pages_cannot() -> None:
     assert (process.state, process.options.attempts_max) == (State.COMPLETED, 20)
     with pytest.raises(ConfigurationError, match=r"pages by pagination='cursor'.*open it without options"):
         AxisCareSource(KEY, base_url=BASE_URL, options=Options(attempts_max=20))
+
+
+def test_a_look_before_the_first_sync_sees_that_there_are_more_pages() -> None:
+    source = source_over(httpx.ASGITransport(FakeAxisCare(World(1, people=60, now=EPOCH))))
+
+    async def look(page_size: int) -> FirstPage | None:
+        with RehearsedLog(":memory:") as log:
+            engine = Engine(log, source, DictSink(), to_items)
+            begin = partial(Engine.take_up, page_size=page_size)
+            return (await preflight(engine, begin, page_size=page_size)).first_page
+
+    assert asyncio.run(look(50)) == FirstPage(rows=50, has_more=True)
+    assert asyncio.run(look(100)) == FirstPage(rows=60, has_more=False)
 
 
 def test_without_a_key_it_says_which_variable_to_set() -> None:
