@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from syncfsm import windows
+from syncfsm.foresight import foresee
 from syncfsm.machine import State
 from syncfsm.options import Options, Order
-from syncfsm.pages import PageRequest
-from syncfsm.windows import NUMBERED_LIMIT_MIN
+from syncfsm.pages import PageRequest, Rule
+from syncfsm.windows import NUMBERED_LIMIT_MIN, window
 from tests.property.test_moving_rows import KEYS, ORDERS, SCRIPT, THOROUGH, MovingWorld, assert_the_promise
 from tests.property.test_price import PEOPLE, Workspace
 from tests.property.test_shuffled_ties import ALWAYS, ShuffledWorld, worlds
@@ -82,6 +84,42 @@ def test_while_rows_move_pages_with_numbers_cost_little_more(deleted: int, creat
         assert sync.run().state is State.COMPLETED
         assert workspace.stayed <= set(sync.delivered)
         assert len(sync.requests) <= most * (len(sync.delivered) / 50 + 1), seed
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    place=st.integers(0, 5000),
+    back=st.integers(0, 60),
+    page_size=st.integers(1, 99),
+    limit_max=st.integers(NUMBERED_LIMIT_MIN, 300),
+)
+def test_the_page_asked_for_is_the_smallest_of_those_that_reach_farthest(
+    place: int, back: int, page_size: int, limit_max: int
+) -> None:
+    rule = Rule(page_size=page_size, order="id", limit_max=limit_max, confirm_end=False, pagination="page")
+    begin, end = place - min(back, place), place + page_size + 1
+    every = [(begin // size * size, size) for size in range(1, limit_max + 1)]
+    assert window(place, back, rule) == max(every, key=lambda page: (min(end, sum(page)), -page[1]))
+
+
+def test_however_large_pages_may_be_few_sizes_are_tried_to_foresee_many_pages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried = 0
+
+    class Counting(int):
+        def __rfloordiv__(self, place: int) -> int:
+            nonlocal tried
+            tried += 1
+            return place // int(self)
+
+    monkeypatch.setattr(windows, "range", lambda *ends: map(Counting, range(*ends)), raising=False)
+    sync = PureSync(slice_of(people(20_000)), page_size=50, options=numbered(10_000))
+    while sync.process.progress.pages < 3:
+        sync.turn()
+    tried = 0
+    assert len(foresee(sync.process, 63)) == 63
+    assert tried < 63 * 50
 
 
 def test_one_page_size_alone_would_lose_people() -> None:
