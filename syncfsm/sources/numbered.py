@@ -2,11 +2,11 @@
 
     GET /people?page=3&per_page=50  →  {"people": [...], "total": 1234}
 
-Many such APIs are alike but for their names, so the names are data: `NumberedApi`. The key is a bearer token,
-pages count from 1, and the records and their total are fields of the answer itself. Pages are asked for in changing
-sizes (`windows.py` says why), so the API must take any size up to its limit and keep its rows in the order
-asked for. An API that cuts a page shorter than it was asked for would shift every page after it, so that is a
-failure, not an end.
+Many such APIs are alike but for their names, so the names are data: `NumberedApi`. The key is a bearer
+token, pages count from 1, and the records and their total are fields of the answer itself. Pages are asked
+for in changing sizes (`windows.py` says why), so the API must take any size up to its limit and keep its
+rows in the order asked for. An API that cuts a page shorter than it was asked for would shift every page
+after it, so that is a failure, not an end.
 """
 
 from __future__ import annotations

@@ -236,6 +236,24 @@ def test_an_order_that_it_does_not_have_is_refused_before_anything_is_asked() ->
         Engine(log, source, DictSink(), to_items).start(order="newest")
 
 
+def test_where_pages_are_too_large_the_sync_goes_on_with_smaller_ones() -> None:
+    fake = httpx.ASGITransport(FakeAxisCare(World(1, people=60, now=EPOCH)))
+
+    async def respond(request: httpx.Request) -> httpx.Response:
+        is_later = "startAfterId" in request.url.params
+        if is_later and int(request.url.params["limit"]) > 10:
+            return httpx.Response(413)
+        return await fake.handle_async_request(request)
+
+    source, sink = source_over(httpx.MockTransport(respond)), DictSink()
+    with open_log(":memory:") as log:
+        failed, _ = synced(source, log, sink)
+        assert failed.failure is not None
+        assert failed.failure.reason == "too_large"
+        process, _ = synced(source, log, sink, page_size=10)
+    assert (process.id, process.state, len(sink.items)) == (failed.id, State.COMPLETED, 60)
+
+
 def test_what_is_new_cannot_be_asked_for_and_no_sync_says_that_it_was() -> None:
     source = source_over(httpx.ASGITransport(FakeAxisCare(World(1, people=30, now=EPOCH))))
     with open_log(":memory:") as log:
