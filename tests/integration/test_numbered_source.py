@@ -16,12 +16,13 @@ from simulator.world import World
 from syncfsm.contact import Contact
 from syncfsm.engine import Engine
 from syncfsm.errors import ConfigurationError
-from syncfsm.events import PageFetched
+from syncfsm.events import PageFetched, SyncCompleted
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.log import open_log
 from syncfsm.machine import State
 from syncfsm.options import Options
 from syncfsm.pages import PageRequest
+from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.numbered import NumberedSource
 from syncfsm.sources.protocol import Page, Record, Transform, Transformed
 from tests.contracts.source import NumberedContract
@@ -59,6 +60,19 @@ async def to_contacts(records: Sequence[Record]) -> Transformed[Contact]:
     return Transformed(
         items=tuple(Contact(external_id=record.id, source=API.kind) for record in records),
     )
+
+
+def test_contacts_that_call_their_source_something_else_are_not_looked_for_in_vain_and_in_silence() -> None:
+    async def misnamed(records: Sequence[Record]) -> Transformed[Contact]:
+        return Transformed(items=tuple(Contact(external_id=record.id, source="else") for record in records))
+
+    source = source_over(httpx.ASGITransport(FakeNumbered(World(1, people=30, now=EPOCH))))
+    with open_log(":memory:") as log:
+        engine = Engine(log, source, SqliteSink(":memory:"), misnamed, clock=TestClock())
+        process = asyncio.run(engine.sync(deletes_missing=True))
+        (*_, last) = log.read(process.id)
+    assert isinstance(last.event, SyncCompleted)
+    assert last.event.kept == "the sink has nothing that calls its source 'numbered'"
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest", "id"])
