@@ -61,6 +61,15 @@ def _refuse_deletions(began: e.SyncStarted) -> None:
         raise NotReproducible(f"a process that {what} cannot be made a scenario: nobody in one is ever gone")
 
 
+def _refuse_cursors(began: e.SyncStarted) -> None:
+    """Refuse a process that followed cursors: the people of a scenario are asked for by their places."""
+    if began.options.pagination == "cursor" and not began.record_ids:
+        raise NotReproducible(
+            "a process that followed cursors cannot be made a scenario: the people of one have places, by "
+            "offset or by number, and no cursors"
+        )
+
+
 class _Leader:
     """Leads a process of invented rows along the path of another, and keeps the steps that it took."""
 
@@ -68,6 +77,7 @@ class _Leader:
         began = history[0].recorded.event
         assert isinstance(began, e.SyncStarted), "nothing else comes first"
         _refuse_deletions(began)
+        _refuse_cursors(began)
         self.began = began
         self.history = history
         self.ahead = Ahead(history)

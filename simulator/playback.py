@@ -30,7 +30,7 @@ from syncfsm.failure import Failure, FailureKind
 from syncfsm.lifecycle import Hook, cancel, commit, started
 from syncfsm.log import EventLog
 from syncfsm.machine import State
-from syncfsm.options import Options
+from syncfsm.options import Options, Order
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.sinks.protocol import UpsertResult
@@ -225,8 +225,11 @@ async def to_contacts(records: Sequence[Record]) -> Transformed[Contact]:
 class ScriptedSource:
     """A source of the rows of an incident."""
 
-    name = SOURCE
+    name = kind = SOURCE
     object = "people"
+    orders: tuple[Order, ...] = ("newest", "oldest", "id")
+    heeds_since = True
+    changed_by = None
 
     def __init__(self, playback: Playback) -> None:
         self.options = playback.incident.options.plain()

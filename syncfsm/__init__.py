@@ -34,11 +34,14 @@ from syncfsm.machine import State
 from syncfsm.options import Options
 from syncfsm.process import Process, fold
 from syncfsm.sinks import open_sink
+from syncfsm.sinks.factory import SinkFactory, SinkSettings
 from syncfsm.sinks.protocol import Sink, UpsertResult
 from syncfsm.sinks.quo.sink import QuoSink
+from syncfsm.sources import OpenedSource, open_source
 from syncfsm.sources.attio import AttioSource
 from syncfsm.sources.attio_people import AttioPeople
 from syncfsm.sources.axiscare import AxisCareClients, AxisCareSource
+from syncfsm.sources.factory import SourceFactory, SourceSettings
 from syncfsm.sources.numbered import NumberedApi, NumberedSource
 from syncfsm.sources.protocol import Page, Record, Source, Transform, Transformed
 from syncfsm.state import Progress
@@ -65,6 +68,7 @@ __all__ = [
     "NotActive",
     "NumberedApi",
     "NumberedSource",
+    "OpenedSource",
     "Options",
     "Page",
     "Process",
@@ -75,7 +79,11 @@ __all__ = [
     "Recorded",
     "Reject",
     "Sink",
+    "SinkFactory",
+    "SinkSettings",
     "Source",
+    "SourceFactory",
+    "SourceSettings",
     "State",
     "SyncfsmError",
     "Transform",
@@ -87,5 +95,6 @@ __all__ = [
     "next_action",
     "open_log",
     "open_sink",
+    "open_source",
     "sync",
 ]

@@ -26,7 +26,7 @@ def sync(
     *,
     mode: SyncMode = "initial",
     page_size: int = 50,
-    order: Order = "newest",
+    order: Order | None = None,
     options: Options | None = None,
     deletes_missing: bool = False,
     hooks: Sequence[Hook] = (),

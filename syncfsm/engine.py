@@ -137,7 +137,7 @@ class Engine(Modes, Generic[T]):
         *,
         mode: SyncMode = "initial",
         page_size: int = 50,
-        order: Order = "newest",
+        order: Order | None = None,
         options: Options | None = None,
         deletes_missing: bool = False,
     ) -> Process:

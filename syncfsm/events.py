@@ -104,7 +104,7 @@ class PageFetched(Event, frozen=True):
         shift: Rows before the cursor that had gone away (negative: had come) since the last page.
         as_of: The instant the source says the page reflects; when it came, where that is earlier.
         ids_digest: Digest of all ids taken so far, whatever the order and the page size.
-        elapsed_ms: How long the request took.
+        elapsed_ms: How long the request took, whenever that was: a page asked for ahead came earlier.
         is_total: Whether rows that share a sort key come in a fixed order.
         gone: Records asked for by their ids that the source has no more; the sink is to delete them.
         total: The rows that the source says there are; null if it does not say.

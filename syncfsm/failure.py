@@ -24,7 +24,8 @@ class FailureKind(enum.StrEnum):
     NOT_FOUND = "not_found"  # no such object
     ELSEWHERE = "elsewhere"  # a key of another workspace than before
     BAD_REQUEST = "bad_request"  # the server refuses what was asked
-    MISDIRECTED = "misdirected"  # a link to the next page that leads elsewhere, or holds the key
+    MISDIRECTED = "misdirected"  # a link to the next page that leads elsewhere
+    CURSOR_LOST = "cursor_lost"  # the source does not know any more where it said that the next page is
     UNWRITABLE = "unwritable"  # the sink cannot be written: disk full, read-only
     FOREIGN = "foreign"  # the sink's file is something else's
     LOCKED = "locked"  # the sink is held by somebody else for now

@@ -34,16 +34,17 @@ def foresee(process: Process, count: int) -> tuple[PageRequest, ...]:
 
 
 def _following(paging: Paging, rule: Rule, total: int | None) -> Iterator[PageRequest]:
+    request = plan(paging, rule)
     while paging.has_more:
-        paging = _after_full_page(paging, rule)
+        paging = _after_full_page(paging, request, rule)
         if total is not None and paging.offset >= total:
             return
-        yield plan(paging, rule)
+        request = plan(paging, rule)
+        yield request
 
 
-def _after_full_page(paging: Paging, rule: Rule) -> Paging:
+def _after_full_page(paging: Paging, request: PageRequest, rule: Rule) -> Paging:
     """Return where a page leads to that has all rows asked for, with none gone or come before it."""
-    request = plan(paging, rule)
     fresh = request.offset + request.limit - paging.offset
     taken = min(rule.page_size, fresh)
     return replace(

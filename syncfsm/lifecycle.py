@@ -10,7 +10,7 @@ from syncfsm import events as e
 from syncfsm.capture import Recorder
 from syncfsm.clock import Clock, SystemClock
 from syncfsm.errors import ConfigurationError, NotActive, VersionConflict
-from syncfsm.limits import check_limits
+from syncfsm.limits import check_limits, check_rules
 from syncfsm.log.protocol import EventLog
 from syncfsm.machine import State
 from syncfsm.options import Options, Order
@@ -138,10 +138,12 @@ def resumed(
 
     Raises:
         NotActive: It has not failed, or failed in a way that going on cannot mend.
-        ConfigurationError: The page size or a limit cannot work.
+        ConfigurationError: The page size or a limit cannot work, or the options have other rules.
     """
     if not process.is_resumable:
         raise NotActive(f"process {process.id} is {process.state} and cannot be resumed: start a new one")
+    if options is not None:
+        check_rules(options, process.options, "process")
     _check(process.page_size if page_size is None else page_size, options or process.options)
     to: e.ResumeTo = "FETCHING" if process.found is not None else "INITIALIZING"
     return e.SyncResumed(by=by, why=why, to=to, page_size=page_size, options=options)

@@ -46,6 +46,49 @@ def with_limits(options: Options, settings: Iterable[str]) -> Options:
     return changed
 
 
+RULES = ("pagination", "termination", "confirm_end", "limit_max")
+"""The fields of `Options` that say how a source gives its pages."""
+
+
+def check_rules(options: Options, rules: Options, whose: str) -> None:
+    """Refuse options whose rules are not those that a source has, or a process began with.
+
+    By other rules, its pages would seem to end where they do not.
+
+    Args:
+        options: What is asked for.
+        rules: What there is.
+        whose: How to call what has it, in the code that may be copied.
+
+    Raises:
+        ConfigurationError: A rule differs; the message shows how to change a limit alone.
+    """
+    for name in RULES:
+        asked, has = getattr(options, name), getattr(rules, name)
+        if asked != has:
+            raise ConfigurationError(
+                f"the options say {name}={asked!r}, and the rule here is {has!r}: only limits can be chosen, "
+                f"such as options=msgspec.structs.replace({whose}.options, attempts_max=20)"
+            )
+
+
+def own_rules(options: Options | None, own: Options) -> Options:
+    """Return the options that somebody gave to a source, or its own.
+
+    Raises:
+        ConfigurationError: They page in another way than the source does, or ask for more than it gives.
+    """
+    if options is None:
+        return own
+    if options.pagination != own.pagination or options.limit_max > own.limit_max:
+        raise ConfigurationError(
+            f"this source pages by pagination={own.pagination!r} and gives limit_max={own.limit_max}; "
+            f"the options say {options.pagination!r} and {options.limit_max}: open it without options, and "
+            "give the engine options=msgspec.structs.replace(source.options, attempts_max=20)"
+        )
+    return options
+
+
 def check_limits(options: Options) -> None:
     """Refuse limits that cannot work, such as infinity, which no log could hold.
 

@@ -100,10 +100,9 @@ def _counts_from(other: Process, process: Process, began: int) -> float:
 
 def other_side(log: EventLog, source: Source, sink: str) -> Side | None:
     """Return what else was brought into a sink, by the log, of what the items may call the same source."""
-    kind = getattr(source, "kind", source.name)
     for side in log.sides():
         is_ours = (side.source, side.object) == (source.name, source.object)
-        if is_same(side.sink, sink) and not is_ours and side.source.partition(":")[0] == kind:
+        if is_same(side.sink, sink) and not is_ours and side.source.partition(":")[0] == source.kind:
             return side
     return None
 

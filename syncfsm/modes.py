@@ -33,7 +33,7 @@ class Modes(Processes):
         self,
         *,
         page_size: int = 50,
-        order: Order = "newest",
+        order: Order | None = None,
         options: Options | None = None,
         deletes_missing: bool = False,
     ) -> Process:
@@ -41,8 +41,8 @@ class Modes(Processes):
 
         Args:
             page_size: Records in a page; less than the most rows the source gives for one request.
-            order: `newest` or `oldest` first, or by `id`.
-            options: Rules and limits; the source's own if `None`.
+            order: `newest` or `oldest` first, or by `id`; the one that the source prefers if `None`.
+            options: The source's own with other limits, if not `None`: see `Source.options`.
             deletes_missing: Let the sink delete, once the sync is complete, what it has of this source and no
                 page had. Only for a sink that has items of no other source that its items call the same.
 
@@ -52,6 +52,7 @@ class Modes(Processes):
         """
         if deletes_missing:
             self._check_deletes_missing()
+        order = self.order_or_preferred(order)
         return self._start(page_size=page_size, order=order, options=options, deletes_missing=deletes_missing)
 
     def _check_deletes_missing(self) -> None:
@@ -68,7 +69,7 @@ class Modes(Processes):
         *,
         mode: SyncMode = "initial",
         page_size: int = 50,
-        order: Order = "newest",
+        order: Order | None = None,
         options: Options | None = None,
         deletes_missing: bool = False,
     ) -> Process:
@@ -79,21 +80,19 @@ class Modes(Processes):
                 completed (or changed, where the source can tell), which is an initial one if none was. An
                 initial sync that is active is gone on with in either mode.
             page_size: Records in a page from here on; an active process keeps its own.
-            order: See `start`.
-            options: Rules and limits from here on; if `None`, those of the process, or of the source.
+            order: See `start`; of a process that is gone on with, as it began.
+            options: Other limits from here on; if `None`, those of the process, or of the source.
             deletes_missing: See `start`; of a process that is gone on with, as it began.
 
         Raises:
             ActiveSync: The active one is for another sink, or of a mode that is not gone on with.
-            ConfigurationError: The order is not the one that the process began with, or is oldest first by
-                a key that changes; the options are not those of an active process, which keeps its own; or
-                it began without `deletes_missing`.
+            ConfigurationError: The source cannot tell what is new (`Source.heeds_since`); the order is not
+                the one that the process began with, or is oldest first by a key that changes; the options
+                are not those of an active process, which keeps its own; or it began without
+                `deletes_missing`.
         """
-        if mode == "ongoing" and self.changed_by and order == "oldest":
-            raise ConfigurationError(
-                "records that change move ahead of a sync that goes from the oldest change to the newest, "
-                "which might never end: choose order newest, or id"
-            )
+        if mode == "ongoing":
+            self._check_ongoing(self.order_or_preferred(order))
         process = self.to_go_on_with(mode)
         since = self.last_sync_time() if mode == "ongoing" and process is None else None
         if deletes_missing and mode == "ongoing":
@@ -102,6 +101,7 @@ class Modes(Processes):
                 "initial one"
             )
         if process is None and since is not None:
+            order = self.order_or_preferred(order)
             return self._start_ongoing(since, page_size=page_size, order=order, options=options)
         if process is None:
             return self.start(
@@ -112,12 +112,24 @@ class Modes(Processes):
                 f"process {process.id} is not finished and began without deleting what is missing: "
                 f"go on without, or start anew"
             )
-        if process.order != order:
+        if order not in {None, process.order}:
             raise ConfigurationError(
                 f"process {process.id} is not finished and began with order {process.order!r}: "
                 f"go on with that order, or start anew"
             )
         return self._go_on(process, page_size, options)
+
+    def _check_ongoing(self, order: Order) -> None:
+        if not self.source.heeds_since:
+            raise ConfigurationError(
+                f"{self.source.name} cannot be asked for what is new: every sync of it is one of all "
+                "records, in the mode initial"
+            )
+        if self.source.changed_by and order == "oldest":
+            raise ConfigurationError(
+                "records that change move ahead of a sync that goes from the oldest change to the newest, "
+                "which might never end: choose order newest, or id"
+            )
 
     def to_go_on_with(self, mode: SyncMode = "initial") -> Process | None:
         """Return the unfinished process that `take_up` goes on with; `None` if it begins a new one.
@@ -141,13 +153,15 @@ class Modes(Processes):
         assert watermark is not None, "an ongoing sync began at a watermark"
         assert failed.since is not None, "likewise"
         is_last = watermark - timedelta(seconds=failed.options.overlap_s) <= failed.since
-        return is_last and failed.changed_by == self.changed_by
+        return is_last and failed.changed_by == self.source.changed_by
 
     def _start_ongoing(self, watermark: datetime, *, options: Options | None, **wanted: Any) -> Process:
         """Record the start of a sync of what is new since the watermark, or a little longer."""
         options = options or self.source.options
         since = watermark - timedelta(seconds=options.overlap_s)
-        return self._start(mode="ongoing", since=since, changed_by=self.changed_by, options=options, **wanted)
+        return self._start(
+            mode="ongoing", since=since, changed_by=self.source.changed_by, options=options, **wanted
+        )
 
     def start_sweep(self, process: Process) -> Process | None:
         """Record the start of one more ongoing sync, where a completed one may have missed something.

@@ -82,8 +82,8 @@ def _window(paging: Paging, rule: Rule) -> Window:
     place = paging.offset
     if paging.step_back:
         return window(place, paging.step_back, rule)
-    back = _overlap(paging, rule)
-    return window(place, back if reaches_past(place, back, rule) else _anchor(paging), rule)
+    wide = window(place, _overlap(paging, rule), rule)
+    return wide if sum(wide) > place else window(place, _anchor(paging), rule)
 
 
 def _overlap(paging: Paging, rule: Rule) -> int:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Generic, TypeVar, assert_never
+
+from msgspec.structs import replace
 
 from syncfsm import decide as d
 from syncfsm import events as e
@@ -20,9 +21,9 @@ from syncfsm.foresight import foresee
 from syncfsm.missing import Seen, undeletable
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process
-from syncfsm.readahead import ReadAhead
+from syncfsm.readahead import ReadAhead, elapsed_ms
 from syncfsm.sinks.protocol import Listing, Sink, UpsertResult, deleting, listing
-from syncfsm.sources.protocol import Record, Source, Transform
+from syncfsm.sources.protocol import Page, Record, Source, Transform
 from syncfsm.value import Value
 from syncfsm.workspace import moved
 
@@ -42,6 +43,19 @@ class _Upserted(Value, frozen=True):
 
     rejects: tuple[e.Reject, ...]
     result: UpsertResult
+
+
+def fetched(request: PageRequest, page: Page, elapsed_ms: int) -> d.Fetched:
+    """Return the outcome of a request that was answered with a page, all of it."""
+    return d.Fetched(
+        request=request,
+        rows=page.records,
+        as_of=page.as_of,
+        elapsed_ms=elapsed_ms,
+        is_total=page.is_total,
+        total=page.total,
+        next_token=page.next_token,
+    )
 
 
 class Performer(Generic[T]):
@@ -82,9 +96,8 @@ class Performer(Generic[T]):
         self._check_untouched = check_untouched
         self._checked: str | None = None
         self._missing: dict[str, frozenset[str]] = {}
-        self._kind: str = getattr(source, "kind", source.name)
         self._read_ahead = read_ahead
-        self._pages = ReadAhead(source, read_ahead)
+        self._pages = ReadAhead(source, read_ahead, clock)
         self._held: tuple[e.PageFetched, tuple[Record, ...]] | None = None
         self._upserted: _Upserted | None = None
 
@@ -143,20 +156,12 @@ class Performer(Generic[T]):
         await self._pages.drop()
 
     async def _fetch(self, request: PageRequest, following: Sequence[PageRequest] = ()) -> d.Outcome:
-        began = self._clock.now()
-        page = await self._pages.fetch(request, following)
-        if isinstance(page, Failure):
-            return self._failed("fetch", page)
-        return d.Fetched(
-            request=request,
-            rows=page.records,
-            # Not later than it is: a watermark ahead of us would leave out whoever comes until then.
-            as_of=min(page.as_of, self._clock.now()),
-            elapsed_ms=self._elapsed_ms(began),
-            is_total=page.is_total,
-            total=page.total,
-            next_token=page.next_token,
-        )
+        answer = await self._pages.fetch(request, following)
+        if isinstance(answer.page, Failure):
+            return self._failed("fetch", answer.page)
+        # Not later than it is: a watermark ahead of us would leave out whoever comes until then.
+        as_of = min(answer.page.as_of, self._clock.now())
+        return fetched(request, replace(answer.page, as_of=as_of), answer.elapsed_ms)
 
     async def _deliver(
         self, process: Process, records: tuple[Record, ...], gone: tuple[str, ...]
@@ -175,7 +180,7 @@ class Performer(Generic[T]):
             unchanged=done.result.unchanged + deletion.unchanged,
             rejects=(*done.rejects, *done.result.rejects, *deletion.rejects),
             left_out=done.result.left_out,
-            elapsed_ms=self._elapsed_ms(began),
+            elapsed_ms=elapsed_ms(began, self._clock.now()),
             deleted=deletion.deleted,
         )
 
@@ -200,7 +205,7 @@ class Performer(Generic[T]):
         if sink is None:
             return Deletion(rejects=undeletable(record_ids))
         self._check_untouched(process)
-        deleted = await sink.delete(self._kind, record_ids)
+        deleted = await sink.delete(self._source.kind, record_ids)
         if isinstance(deleted, Failure):
             return deleted
         assert 0 <= deleted <= len(record_ids), "the sink deleted more than it was asked to"
@@ -217,12 +222,15 @@ class Performer(Generic[T]):
         """Delete what the sink has of the source and no page had, unless that is in doubt or too much."""
         sink = listing(self._sink)
         assert sink is not None, "a sync that deletes what is missing only begins with a sink that can"
-        known = await sink.known(self._kind)
+        known = await sink.known(self._source.kind)
         if isinstance(known, Failure):
             return self._failed("finish", known)
         seen = self._seen(process)  # after that: whoever brings something meanwhile has told the log before
         if seen.doubt:
             return d.Finished(kept=seen.doubt)
+        progress = process.progress
+        if not known and progress.created + progress.updated + progress.unchanged:
+            return d.Finished(kept=f"the sink has nothing that calls its source {self._source.kind!r}")
         missing = sorted(known - seen.record_ids)
         if len(missing) > process.options.missing_ratio_max * len(known):
             return d.TooManyMissing(missing=len(missing), known=len(known))
@@ -233,7 +241,7 @@ class Performer(Generic[T]):
         all_missing = self._missing.get(process.id, frozenset()).union(missing)
         self._missing = {process.id: all_missing}
         self._check_untouched(process)
-        deleted = await sink.delete(self._kind, missing) if missing else 0
+        deleted = await sink.delete(self._source.kind, missing) if missing else 0
         return (
             self._failed("finish", deleted)
             if isinstance(deleted, Failure)
@@ -242,10 +250,6 @@ class Performer(Generic[T]):
 
     def _failed(self, action: e.ActionName, failure: Failure) -> d.Failed:
         return d.Failed(action=action, failure=failure, at=self._clock.now(), chance=self._rng.random())
-
-    def _elapsed_ms(self, began: datetime) -> int:
-        """Return the time since `began`; 0 if the clock was set back."""
-        return max(0, round((self._clock.now() - began).total_seconds() * 1000))
 
     # ── the page between its fetch and its delivery ──────────────────────────────────────────
 

@@ -92,7 +92,7 @@ class Registry(Generic[T]):
             ) from error
 
     def _find(self, name: str) -> tuple[T, str]:
-        plugin = self._own(name) or next((found for found in self.installed() if found.name == name), None)
+        plugin = self._own(name) or next(iter(self._others(name)), None)
         if plugin is None:
             raise ConfigurationError(
                 f"no {self._kind} is known as {name!r}: choose from {', '.join(self.names())}, "
@@ -110,9 +110,14 @@ class Registry(Generic[T]):
     def installed(self) -> list[Plugin[T]]:
         """Return everything that is installed, our own first; what cannot be loaded with its problem."""
         own = [plugin for name in OWN[self._kind] if (plugin := self._own(name))]
+        return own + self._others()
+
+    def _others(self, name: str | None = None) -> list[Plugin[T]]:
+        """Return what other packages bring, or what they bring by a name; the rest is not loaded then."""
         points = sorted(self._points(), key=lambda point: (point.name, _package(point)))
         names = [point.name for point in points]
-        return own + [self._other(point, is_alone=names.count(point.name) == 1) for point in points]
+        wanted = [point for point in points if name in {None, point.name}]
+        return [self._other(point, is_alone=names.count(point.name) == 1) for point in wanted]
 
     def _points(self) -> tuple[EntryPoint, ...]:
         return tuple(entry_points(group=f"syncfsm.{self._kind}s"))
@@ -133,9 +138,9 @@ class Registry(Generic[T]):
             return _broken(point, f"cannot be used, since another package brings one of that name; {_MEND}")
         try:
             factory = point.load()
-            unfit = self._unfit(factory)
+            unfit = self._unfit(factory) or _misnamed(factory, point)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - what another package raises can be anything
-            return _broken(point, f"cannot be loaded: {type(error).__name__}: {error}; {_MEND}")
+            return _broken(point, f"cannot be loaded: {_where(error)}; {_MEND}")
         if unfit:
             return _broken(point, f"cannot be used: {point.value} {unfit}; {_MEND}")
         return Plugin(name=point.name, package=package, factory=factory)
@@ -148,10 +153,15 @@ def _broken(point: EntryPoint, problem: str) -> Plugin[Any]:
     return Plugin(name=point.name, package=_package(point), factory=None, problem=problem)
 
 
-def _where(error: Exception) -> str:
-    """Return what kind of error it is, and the line of code that it came from."""
+def _misnamed(factory: Any, point: EntryPoint) -> str:
+    return "" if factory.name == point.name else f"has another name than its entry point, {point.name!r}"
+
+
+def _where(error: BaseException) -> str:
+    """Return what kind of error it is, and where it came from, without what it says: a key may be in it."""
     place = extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
+    module = f" ({error.name})" if isinstance(error, ImportError) and error.name else ""
+    return f"{type(error).__name__}{module} in {Path(place.filename).name}, line {place.lineno}"
 
 
 def unfit_words(factory: Any, protocol: type, needed: Sequence[str]) -> str:

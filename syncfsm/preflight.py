@@ -19,6 +19,7 @@ from syncfsm.errors import ActiveSync, ConfigurationError
 from syncfsm.failure import Failure
 from syncfsm.lifecycle import started
 from syncfsm.options import Options, Order
+from syncfsm.perform import fetched
 from syncfsm.process import Process, fold
 from syncfsm.sinks.protocol import Inspectable, Sink
 from syncfsm.sources.protocol import Source
@@ -90,7 +91,7 @@ async def preflight(
     begin: Callable[[Engine[Any]], Process],
     *,
     page_size: int,
-    order: Order,
+    order: Order | None = None,
     options: Options | None = None,
 ) -> Preflight:
     """Check everything that a sync checks before its first page, and the first page.
@@ -99,7 +100,7 @@ async def preflight(
         engine: With a `RehearsedLog` as its log; it is not closed.
         begin: How the sync would begin, such as `Engine.take_up` with its arguments.
         page_size: Records in a page.
-        order: Which come first.
+        order: Which come first; as the source prefers if `None`.
         options: Rules and limits; the source's own if `None`.
 
     Raises:
@@ -110,7 +111,7 @@ async def preflight(
         object_=engine.source.object,
         sink=engine.sink.name,
         page_size=page_size,
-        order=order,
+        order=engine.order_or_preferred(order),
         options=options or engine.source.options,
     )
     try:
@@ -161,10 +162,7 @@ class _Rehearsed:
         page = await source.fetch(action.request)
         if isinstance(page, Failure):
             return Looked(found=found, problem=self._problem(process, "fetch", page)), None
-        fetched = d.Fetched(
-            request=action.request, rows=page.records, as_of=page.as_of, elapsed_ms=0, is_total=page.is_total
-        )
-        (event,) = d.decide(process, fetched)
+        (event,) = d.decide(process, fetched(action.request, page, elapsed_ms=0))
         if isinstance(event, e.PageFetched):
             return Looked(found=found), FirstPage(rows=event.count, has_more=event.has_more)
         assert isinstance(event, e.SyncFailed), "a first page is anchored"

@@ -167,13 +167,13 @@ def _page_delivered(process: Process, event: e.PageDelivered) -> Process:
         process,
         pending=None,
         retry=None,
-        paging=_advance(process.paging, page),
+        paging=_advance(process.paging, page, is_by_cursor=process.options.pagination == "cursor"),
         progress=_count(process.progress, page, event),
     )
 
 
-def _advance(paging: Paging, page: e.PageFetched) -> Paging:
-    gets_on = _gets_on(paging, page)
+def _advance(paging: Paging, page: e.PageFetched, *, is_by_cursor: bool) -> Paging:
+    gets_on = _gets_on_by_cursor(page) if is_by_cursor else _gets_on(paging, page)
     return Paging(
         offset=paging.offset if page.next_cursor is None else page.next_cursor,
         frontier=_frontier(paging.frontier, page),
@@ -191,6 +191,11 @@ def _gets_on(paging: Paging, page: e.PageFetched) -> bool:
     """Whether a page brings the sync on: with new rows, or to a place behind rows that have none."""
     moves = page.next_cursor is not None and page.next_cursor > paging.offset
     return bool(page.record_ids) or (bool(page.malformed) and moves)
+
+
+def _gets_on_by_cursor(page: e.PageFetched) -> bool:
+    """Whether a page has rows with a place in the order; the others count as new each time they come."""
+    return bool(page.record_ids) or page.frontier is not None
 
 
 def _frontier(before: Frontier | None, page: e.PageFetched) -> Frontier | None:

@@ -9,18 +9,19 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any
 
 from syncfsm import events as e
 from syncfsm import lifecycle
 from syncfsm.capture import Recordable, Recorder
 from syncfsm.clock import Clock, SystemClock
 from syncfsm.errors import ConfigurationError
+from syncfsm.limits import check_rules
 from syncfsm.log.protocol import EventLog
 from syncfsm.options import Options, Order
 from syncfsm.process import Process
 from syncfsm.sinks.protocol import Sink
-from syncfsm.sources.protocol import Source
+from syncfsm.sources.protocol import SAYS, Source
 
 
 class Processes:
@@ -38,6 +39,7 @@ class Processes:
         meta: Mapping[str, str] | None = None,
         capture: bool = False,
     ) -> None:
+        _check_says(source)
         self.log = log
         self.source = source
         self.sink = sink
@@ -84,6 +86,10 @@ class Processes:
         ours = (self.source.name, self.source.object, self.sink.name)
         return (process.source, process.object, process.sink) == ours
 
+    def order_or_preferred(self, order: Order | None) -> Order:
+        """Return an order, or the one that the source prefers."""
+        return order or self.source.orders[0]
+
     # ── beginning, going on, ending ──────────────────────────────────────────────────────────
 
     def start_like(self, started: e.SyncStarted, options: Options) -> Process:
@@ -103,6 +109,8 @@ class Processes:
         )
 
     def _start(self, *, options: Options | None, notices: Sequence[int] = (), **wanted: Any) -> Process:
+        if options is not None:
+            check_rules(options, self.source.options, "source")
         if not wanted.get("record_ids"):  # which come in any order
             _check_order(self.source, wanted["order"])
         started = lifecycle.started(
@@ -181,11 +189,20 @@ class Processes:
         )
 
 
-def _check_order(source: Source, order: Order) -> None:
-    orders: Sequence[Order] = getattr(source, "orders", get_args(Order))
-    if order not in orders:
+def _check_says(source: Source) -> None:
+    """Refuse a source that does not say all of itself that it should: what is guessed could be wrong."""
+    unsaid = [name for name in SAYS if not hasattr(source, name)]
+    if unsaid:
         raise ConfigurationError(
-            f"{source.name} cannot give its records in the order {order!r}: choose {' or '.join(orders)}"
+            f"the source {type(source).__name__} does not say its {', '.join(unsaid)}: see `syncfsm.Source`"
+        )
+
+
+def _check_order(source: Source, order: Order) -> None:
+    if order not in source.orders:
+        others = " or ".join(source.orders)
+        raise ConfigurationError(
+            f"{source.name} cannot give its records in the order {order!r}: choose {others}"
         )
 
 

@@ -63,7 +63,7 @@ async def rerun(
             f"{sink.name} is the sink of process {first.id} and may hold newer records: name another"
         )
     api = _api(captured, first)
-    source = AttioSource(KIND, first.object, api=api)
+    source = AttioSource(KIND, first.object, api=api, options=first.options)
     source.name = f"{KIND}:{first.id}"
     async with Engine(log, source, sink, _Anew(source, transform), clock=clock, hooks=hooks) as engine:
         active = engine.active()

@@ -37,7 +37,7 @@ class Watcher(Generic[T]):
         *,
         every_s: float,
         page_size: int = 50,
-        order: Order = "newest",
+        order: Order | None = None,
         options: Options | None = None,
         clock: Clock | None = None,
         on_turn: Callable[[Process], None] = lambda _process: None,

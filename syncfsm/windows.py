@@ -39,9 +39,15 @@ def reaches_past(place: int, back: int, rule: Rule) -> bool:
 
 
 def _numbered(place: int, back: int, rule: Rule) -> Window:
-    """Return the page that reaches farthest, to a whole page and a peek; of those, the smallest."""
-    end = place + rule.page_size + 1
-    sizes = range(1, rule.limit_max + 1)
-    pages = ((size, (place - back) // size * size) for size in sizes)
-    size, offset = max(pages, key=lambda page: (min(end, page[1] + page[0]), -page[0]))
-    return offset, size
+    """Return the page that reaches farthest, to a whole page and a peek; of those, the smallest.
+
+    No size smaller than the window is wide can reach so far, and one little larger nearly always does, so
+    that few are tried, however large pages may be.
+    """
+    first, end = place - back, place + rule.page_size + 1
+    for size in range(end - first, rule.limit_max + 1):
+        offset = first // size * size
+        if offset + size >= end:
+            return offset, size
+    pages = ((first // size * size, size) for size in range(1, rule.limit_max + 1))
+    return max(pages, key=lambda page: (sum(page), -page[1]))

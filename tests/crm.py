@@ -15,7 +15,7 @@ from syncfsm.engine import Engine
 from syncfsm.failure import Failure
 from syncfsm.log import EventLog
 from syncfsm.machine import State
-from syncfsm.options import Options
+from syncfsm.options import Options, Order
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.sinks.protocol import UpsertResult
@@ -37,9 +37,11 @@ class Person(msgspec.Struct):
 class Crm:
     """A source. `before_answer` is called before each answer, and may move the records, or raise."""
 
-    name = "crm"
+    name = kind = "crm"
     object = "people"
     options = Options()
+    orders: tuple[Order, ...] = ("newest", "oldest", "id")
+    heeds_since = True
 
     def __init__(self, clock: TestClock, changed_by: str | None = None) -> None:
         self.clock = clock

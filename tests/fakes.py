@@ -9,7 +9,7 @@ import msgspec
 
 from syncfsm.events import Reject
 from syncfsm.failure import Failure, FailureKind
-from syncfsm.options import Options
+from syncfsm.options import Options, Order
 from syncfsm.pages import PageRequest
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sources.protocol import Page, Record, Transformed
@@ -55,9 +55,12 @@ async def to_items(records: Sequence[Record]) -> Transformed[Item]:
 class ListSource:
     """Records in a list, newest first; `failures` are answered first, one by one."""
 
-    name = "list"
+    name = kind = "list"
     object = "people"
     options = Options()
+    orders: tuple[Order, ...] = ("newest", "oldest", "id")
+    heeds_since = False
+    changed_by = None
 
     def __init__(self, clock: TestClock, count: int) -> None:
         self.clock = clock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -10,7 +11,7 @@ from syncfsm.contact import Contact
 from syncfsm.errors import ConfigurationError
 from syncfsm.sinks import Sink, open_sink
 from syncfsm.sinks.quo.api import BASE_URL, KEY_VARIABLE, PARTNER_KEY_VARIABLE
-from syncfsm.sinks.quo.sink import KIND, from_environment
+from syncfsm.sinks.quo.sink import KIND
 
 PAGE_SIZE = 50
 
@@ -64,14 +65,18 @@ def open_asked(
     """
     kind, separator, where = sink_url.partition(":")
     if kind == KIND and separator:
-        return from_environment(
-            quo_base_url or where or BASE_URL,
-            is_bulk=quo_bulk,
-            require_phone=require_phone,
-            default_region=default_region,
-        )
+        more = {"require_phone": require_phone, "default_region": default_region}
+        partner = {"partner_key": _partner_key()} if quo_bulk else {}
+        return open_sink(f"{KIND}:{quo_base_url or where}", more=more | partner)
     if quo_base_url or quo_bulk or require_phone or default_region:
         raise ConfigurationError(
             "--quo-base-url, --quo-bulk, --require-phone and --default-region go with --sink quo: only"
         )
     return open_sink(sink_url)
+
+
+def _partner_key() -> str:
+    key = os.environ.get(PARTNER_KEY_VARIABLE, "").strip()
+    if not key:
+        raise ConfigurationError(f"there is no key for Quo's bulk route: set {PARTNER_KEY_VARIABLE}")
+    return key

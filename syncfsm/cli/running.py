@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from shlex import quote
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -20,7 +20,6 @@ from syncfsm.cli.settings import switched_off
 from syncfsm.contact import Contact
 from syncfsm.describe import counts_words, done_words, left_out_words, plural
 from syncfsm.engine import Engine
-from syncfsm.errors import ConfigurationError
 from syncfsm.events import Recorded
 from syncfsm.lifecycle import Hook
 from syncfsm.limits import with_limits
@@ -29,8 +28,8 @@ from syncfsm.machine import State
 from syncfsm.options import Options, Order
 from syncfsm.process import Process
 from syncfsm.sinks.factory import SINKS
-from syncfsm.sources.factory import SOURCES, SourceSettings
-from syncfsm.sources.protocol import Source, Transform
+from syncfsm.sources import OpenedSource, open_source
+from syncfsm.sources.factory import SOURCES
 from syncfsm.summary import summary
 
 
@@ -85,13 +84,6 @@ class Show:
             self.line.close()
 
 
-class _Asked(NamedTuple):
-    """The source that was asked for, and what makes contacts of its records."""
-
-    source: Source
-    transform: Transform[Contact]
-
-
 def make_source(
     *,
     source: str,
@@ -100,23 +92,13 @@ def make_source(
     companies: bool,
     changed_by: str | None = None,
     **_: Any,
-) -> _Asked:
+) -> OpenedSource:
     """Return the source that the options name, with the key of the environment.
 
     Raises:
         ConfigurationError: There is no such source, it cannot be opened so, or has no such option.
     """
-    settings = SourceSettings(
-        key=os.environ.get(SOURCES.find(source).key_variable, ""),
-        base_url=base_url,
-        object=object_,
-        companies=companies,
-        changed_by=changed_by,
-    )
-    opened = SOURCES.use(source, lambda factory: factory.open(settings))
-    if changed_by and getattr(opened, "changed_by", None) != changed_by:
-        raise ConfigurationError(f"the source {source} cannot ask for what changed: leave out --changed-by")
-    return _Asked(opened, SOURCES.use(source, lambda factory: factory.transform(opened, settings)))
+    return open_source(source, base_url=base_url, object=object_, companies=companies, changed_by=changed_by)
 
 
 def order_asked(*, source: str, order: Order | None, **_: Any) -> Order:

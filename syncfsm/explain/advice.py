@@ -119,6 +119,12 @@ def _after_failure(process: Process, failure: FailureReason, log: Log) -> tuple[
             Step(words="See which records were rejected, and why, and mend that.", command=look),
             Step(words="Then go on; or allow more rejects.", command=_again(process, log, *raised)),
         )
+    if reason == "cursor_lost":
+        anew = _again(process, log, is_anew=True)
+        return (
+            Step(words="Go on: the source may know its next page again.", command=_again(process, log)),
+            Step(words="If it does not, start anew: what was delivered stays as it is.", command=anew),
+        )
     if reason in _CALMER:
         words = f"If it fails the same way, raise the limit {reason}."
         raising = Step(words=words, command=_again(process, log, *raised))
@@ -169,12 +175,12 @@ def _while_active(process: Process, log: Log, silent_s: float | None) -> tuple[S
     )
 
 
-def _again(process: Process, log: Log, *more: str, retry: bool = False) -> str:
+def _again(process: Process, log: Log, *more: str, retry: bool = False, is_anew: bool = False) -> str:
     """Return the command that goes on with a process, or begins it anew; code where no command can."""
     kind, _, base_url = process.source.partition(":")
-    mode = "rejects" if retry else process.mode
+    mode: e.Mode = "rejects" if retry else "initial" if is_anew else process.mode
     if kind not in SOURCES.names() or not _is_sink_of_the_cli(process.sink):
-        return _in_code(mode, more)
+        return "await engine.run(engine.start().id)" if is_anew else _in_code(mode, more)
     defaults = _SOURCES.get(kind, _OTHERS)
     asked = dict(zip(more[::2], more[1::2], strict=True))
     flags = {
@@ -193,8 +199,8 @@ def _again(process: Process, log: Log, *more: str, retry: bool = False) -> str:
             del flags[flag]
     said = (word for flag, value in flags.items() if defaults.get(flag) != value for word in (flag, value))
     of = (process.parent or process.id,) if mode == "rejects" else ()
-    captured = ("--capture",) if log.is_captured else ()
-    return join(("syncfsm", _COMMANDS.get(mode, "sync"), *of, *said, *captured))
+    bare = (*(("--capture",) if log.is_captured else ()), *(("--fresh",) if is_anew else ()))
+    return join(("syncfsm", _COMMANDS.get(mode, "sync"), *of, *said, *bare))
 
 
 _COMMANDS: dict[e.Mode, str] = {"rejects": "retry-rejects", "webhook": "webhooks"}

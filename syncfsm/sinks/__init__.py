@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside import word
@@ -10,23 +12,36 @@ from syncfsm.plugins import OWN
 from syncfsm.sinks.protocol import Sink, UpsertResult
 
 if TYPE_CHECKING:
+    import httpx
+
     from syncfsm.clock import Clock
     from syncfsm.contact import Contact
+    from syncfsm.sinks.factory import SinkFactory
 
 __all__ = ["Sink", "UpsertResult", "open_sink"]
 
 
-def open_sink(url: str, *, clock: Clock | None = None) -> Sink[Contact]:
+def open_sink(
+    url: str,
+    *,
+    key: str | None = None,
+    clock: Clock | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> Sink[Contact]:
     """Open the sink at `sqlite:contacts.db`, `jsonl:people.jsonl`, `quo:`, or one that a package brings.
 
     Args:
         url: The kind of sink and its file; of Quo, nothing, or where its API is.
+        key: What it is opened with; what its variable of the environment holds if `None`.
         clock: For the times that the sink writes, and for its rate limit; the machine's if `None`.
+        transport: Where its requests go; the network if `None`.
+        more: What this sink alone can be told: of Quo, `partner_key`, `require_phone`, `default_region`.
 
     Raises:
         ConfigurationError: The URL names no known kind of sink, or the sink's key is missing.
     """
-    from syncfsm.sinks.factory import SINKS  # noqa: PLC0415 - installed packages are searched when asked for
+    from syncfsm.sinks.factory import SINKS, SinkSettings  # noqa: PLC0415 - searched when asked for
 
     kind, separator, where = url.partition(":")
     is_known = bool(separator) and bool(word(kind)) and kind in SINKS.names()
@@ -36,7 +51,15 @@ def open_sink(url: str, *, clock: Clock | None = None) -> Sink[Contact]:
         raise ConfigurationError(
             f"no sink is known as {_shown(url)}: use sqlite:contacts.db, jsonl:people.jsonl or quo:{brought}"
         )
-    return SINKS.use(kind, lambda factory: factory.open(where, clock=clock))
+
+    def opened(factory: SinkFactory) -> Sink[Contact]:
+        given = os.environ.get(factory.key_variable, "") if key is None else key
+        settings = SinkSettings(
+            key=given, where=where, clock=clock, transport=transport, more=dict(more or {})
+        )
+        return factory.open(settings)
+
+    return SINKS.use(kind, opened)
 
 
 def _shown(url: str) -> str:

@@ -6,12 +6,40 @@ A package offers one by an entry point of the group `syncfsm.sinks`; docs/source
 from __future__ import annotations
 
 from functools import partial
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from msgspec import field
 
 from syncfsm.clock import Clock
 from syncfsm.contact import Contact
 from syncfsm.plugins import Registry, unfit_words
 from syncfsm.sinks.protocol import Sink
+from syncfsm.value import Value
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class SinkSettings(Value, frozen=True):
+    """What somebody asked for.
+
+    Attributes:
+        key: What the factory's `key_variable` holds; empty if that is not set, or there is none.
+        where: What comes after the colon, which may be nothing.
+        clock: For the times that the sink writes, and for its rate limit; the machine's if `None`.
+        transport: Where requests go; the network if `None`.
+        more: What this sink alone can be told, by its own names.
+    """
+
+    key: str = ""
+    where: str = ""
+    clock: Clock | None = None
+    transport: httpx.AsyncBaseTransport | None = None
+    more: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Leave out the key, and the place, in which a password may be."""
+        return "<SinkSettings>"
 
 
 @runtime_checkable
@@ -30,11 +58,11 @@ class SinkFactory(Protocol):
     example: str
     """How it is asked for: `sqlite:FILE`."""
 
-    def open(self, where: str, *, clock: Clock | None = None) -> Sink[Contact]:
-        """Open the sink at what comes after the colon, which may be nothing.
+    def open(self, settings: SinkSettings) -> Sink[Contact]:
+        """Open the sink.
 
         Raises:
-            ConfigurationError: That says too little, or something that cannot work, or the key is missing.
+            ConfigurationError: The settings say too little, or what cannot work, or the key is missing.
         """
         ...
 

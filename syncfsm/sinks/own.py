@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from syncfsm.clock import Clock
 from syncfsm.contact import Contact
 from syncfsm.errors import ConfigurationError
-from syncfsm.sinks.factory import SinkFactory
+from syncfsm.sinks.factory import SinkFactory, SinkSettings
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sinks.quo.api import BASE_URL, KEY_VARIABLE
 
@@ -16,11 +15,11 @@ class _Sqlite:
     key_variable = ""
     example = "sqlite:FILE"
 
-    def open(self, where: str, *, clock: Clock | None = None) -> Sink[Contact]:
+    def open(self, settings: SinkSettings) -> Sink[Contact]:
         """Open a file."""
         from syncfsm.sinks.sqlite import SqliteSink  # noqa: PLC0415 - a sink is loaded when it is used
 
-        return SqliteSink(_file(where, self.example), clock=clock)
+        return SqliteSink(_file(settings, self.example), clock=settings.clock)
 
 
 class _Jsonl:
@@ -29,11 +28,11 @@ class _Jsonl:
     key_variable = ""
     example = "jsonl:FILE"
 
-    def open(self, where: str, *, clock: Clock | None = None) -> Sink[Contact]:  # noqa: ARG002
+    def open(self, settings: SinkSettings) -> Sink[Contact]:
         """Open a file."""
         from syncfsm.sinks.jsonl import JsonlSink  # noqa: PLC0415 - likewise
 
-        return JsonlSink(_file(where, self.example))
+        return JsonlSink(_file(settings, self.example))
 
 
 class _Quo:
@@ -42,15 +41,29 @@ class _Quo:
     key_variable = KEY_VARIABLE
     example = "quo:"
 
-    def open(self, where: str, *, clock: Clock | None = None) -> Sink[Contact]:
-        """Open a workspace, by the key of the environment."""
-        from syncfsm.sinks.quo.sink import from_environment  # noqa: PLC0415 - likewise
+    def open(self, settings: SinkSettings) -> Sink[Contact]:
+        """Open a workspace; `more` has what `QuoSink` takes besides."""
+        from syncfsm.sinks.quo.sink import QuoSink  # noqa: PLC0415 - likewise
 
-        return from_environment(where or BASE_URL, clock=clock)
+        _check_more(settings, {"partner_key", "require_phone", "default_region"})
+        return QuoSink(
+            settings.key,
+            base_url=settings.where or BASE_URL,
+            clock=settings.clock,
+            transport=settings.transport,
+            **settings.more,
+        )
 
 
-def _file(where: str, example: str) -> str:
-    path = where.removeprefix("//")
+def _check_more(settings: SinkSettings, known: set[str]) -> None:
+    unknown = settings.more.keys() - known
+    if unknown:
+        raise ConfigurationError(f"this sink knows nothing of {', '.join(sorted(unknown))}: leave that out")
+
+
+def _file(settings: SinkSettings, example: str) -> str:
+    _check_more(settings, set())
+    path = settings.where.removeprefix("//")
     if not path:
         raise ConfigurationError(f"the sink has no file: use {example}")
     return path

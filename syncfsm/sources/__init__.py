@@ -1,1 +1,55 @@
-"""The sources: `Source` is what they promise; one module for each API."""
+"""The sources: `Source` is what they promise, `open_source` opens one by its name; a module for each API."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from syncfsm.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from syncfsm.contact import Contact
+    from syncfsm.sources.factory import SourceFactory
+    from syncfsm.sources.protocol import Source, Transform
+
+__all__ = ["OpenedSource", "open_source"]
+
+
+class OpenedSource(NamedTuple):
+    """A source, and what makes contacts of its records."""
+
+    source: Source
+    transform: Transform[Contact]
+
+
+def open_source(name: str, *, key: str | None = None, **settings: Any) -> OpenedSource:
+    """Open the source that is asked for by a name: `attio`, `axiscare`, or one that a package brings.
+
+    Args:
+        name: What it is asked for by.
+        key: What it is opened with; what its variable of the environment holds if `None`.
+        settings: As in `SourceSettings`: `base_url`, `object`, `changed_by`, `clock`, `transport`, …
+
+    Raises:
+        ConfigurationError: There is no such source, it cannot be opened so, or is not what it says it is.
+    """
+    from syncfsm.sources.factory import SOURCES, SourceSettings  # noqa: PLC0415 - searched when asked for
+
+    def opened(factory: SourceFactory) -> OpenedSource:
+        given = os.environ.get(factory.key_variable, "") if key is None else key
+        wanted = SourceSettings(key=given, **settings)
+        source = factory.open(wanted)
+        _check(name, source, wanted.changed_by)
+        return OpenedSource(source, factory.transform(source, wanted))
+
+    return SOURCES.use(name, opened)
+
+
+def _check(name: str, source: Source, changed_by: str | None) -> None:
+    if source.kind != name or source.name.partition(":")[0] != name:
+        raise ConfigurationError(
+            f"the source {name} opens one whose kind is {source.kind!r}, and name {source.name!r}: both must "
+            f"be {name!r}, the name with a colon and more if need be, or its records could not be told apart"
+        )
+    if changed_by and source.changed_by != changed_by:
+        raise ConfigurationError(f"the source {name} cannot ask for what changed: leave out --changed-by")

@@ -22,6 +22,7 @@ from syncfsm.capture import Exchange, Recorder
 from syncfsm.clock import Clock, SystemClock
 from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure, FailureKind
+from syncfsm.limits import own_rules
 from syncfsm.options import Options, Order
 from syncfsm.outside import uuid, word
 from syncfsm.pages import PageRequest
@@ -74,6 +75,9 @@ class AttioSource:
         ConfigurationError: The key or the URL cannot be used.
     """
 
+    orders: tuple[Order, ...] = ("newest", "oldest", "id")
+    heeds_since = True
+
     def __init__(
         self,
         api_key: str,
@@ -106,7 +110,7 @@ class AttioSource:
         )
         self.object = object
         self.reads_per_s = reads_per_s
-        self.options = options or Options(limit_max=LIMIT_MAX)
+        self.options = own_rules(options, Options(limit_max=LIMIT_MAX))
         self.changed_by = changed_by
         self.kind = KIND
         self.name = KIND if base_url == BASE_URL else f"{KIND}:{base_url.rstrip('/')}"

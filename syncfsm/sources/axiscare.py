@@ -1,18 +1,21 @@
-"""AxisCare: the clients of an agency by `GET /api/clients`, page after page by whole URLs.
+"""AxisCare: the clients of an agency by `GET /api/clients`, each page of which names the next one by a URL.
 
-An answer is `{"results": {"clients": [...], "nextPage": URL or null}, "errors": null or [...]}`. The URL
-is followed as it is; an empty page may have one, since clients share their numbers with other people.
-Clients come by ascending id, and the next page begins after an id (`startAfterId`), so that nothing that
-comes or goes meanwhile moves anybody past a page. Nothing is documented about rate limits. A client's record
-id says what it is (`client-17`): AxisCare numbers each kind of people by itself.
+An answer is `{"results": {"clients": [...], "nextPage": URL or null}, "errors": null or [...]}`. An empty
+page may name a next one, since clients share their numbers with other people. Clients come by ascending id,
+and the next page begins after an id (`startAfterId`), so that nothing that comes or goes meanwhile moves
+anybody past a page. That id is all that is taken of the URL, once it is seen to lead where the key may go,
+and all that the log keeps: so no log can name a host, and nothing else that a URL may hold gets into one.
+Nothing is documented about rate limits. A client's record id says what it is (`client-17`): AxisCare numbers
+each kind of people by itself.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlencode
 
 import msgspec
 
@@ -21,8 +24,8 @@ from syncfsm.contact import Contact
 from syncfsm.errors import ConfigurationError
 from syncfsm.events import Reject
 from syncfsm.failure import Failure, FailureKind
+from syncfsm.limits import own_rules
 from syncfsm.options import Options, Order
-from syncfsm.outside import REDACTED, holds
 from syncfsm.pages import PageRequest
 from syncfsm.sources.protocol import Page, Record, Transformed
 
@@ -39,9 +42,11 @@ LIMIT_MAX = 500
 READS_PER_S = 10
 """No limit is documented; this many a second disturb nobody."""
 
-URL_CHARS_MAX = 2048
-"""A longer URL is no cursor; it is written into the log with every page."""
+AFTER = "startAfterId"
+_ASKED = {AFTER, "limit"}
+"""What the URL of a next page says; with more than this, following it by its id could lead elsewhere."""
 
+_ID = re.compile(r"[0-9]{1,20}")
 _PREFIX = "client-"
 _DIGITS = 20
 
@@ -81,7 +86,10 @@ class AxisCareSource:
     """
 
     object = "clients"
+    kind = KIND
     orders: tuple[Order, ...] = ("id",)
+    heeds_since = False
+    changed_by = None
 
     def __init__(
         self,
@@ -98,17 +106,16 @@ class AxisCareSource:
         if not api_key.strip():
             raise ConfigurationError(f"there is no AxisCare key: set {KEY_VARIABLE}")
         self._clock = clock or SystemClock()
-        self._key = api_key.strip()
-        self._base = urlsplit(base_url)
         self._api = HttpClient(
             "AxisCare",
             base_url,
-            f"Bearer {self._key}",
+            f"Bearer {api_key.strip()}",
             clock=self._clock,
             transport=transport,
             per_s=reads_per_s,
         )
-        self.options = options or Options(pagination="cursor", limit_max=LIMIT_MAX)
+        self._clients_at = _place(f"{base_url.rstrip('/')}{PATH}")
+        self.options = own_rules(options, Options(pagination="cursor", limit_max=LIMIT_MAX))
         self.name = f"{KIND}:{base_url.rstrip('/')}"
 
     async def check(self) -> dict[str, str] | Failure:
@@ -125,9 +132,12 @@ class AxisCareSource:
         if request.record_ids:
             return await self._listed(request.record_ids, as_of)
         assert request.order == "id", "AxisCare gives its clients by id only"
-        reply = await self._get(request.token or f"{PATH}?limit={request.limit}")
+        if request.token is not None and not _ID.fullmatch(request.token):
+            return _lost("was to go on after something that is no client's number")
+        after = {} if request.token is None else {AFTER: request.token}
+        reply = await self._get(f"{PATH}?{urlencode({**after, 'limit': request.limit})}")
         if isinstance(reply, Failure):
-            return _lost(reply) if request.token else reply
+            return _refused_to_go_on(reply) if request.token else reply
         return self._page(reply, as_of)
 
     async def aclose(self) -> None:
@@ -144,24 +154,15 @@ class AxisCareSource:
             return _not_promised("answered something else than clients and the next page")
         if answer.errors:
             return _not_promised("answered with errors beside its clients, so that some may be missing")
-        url = answer.results.nextPage
-        if url is not None and (why := self._distrust(url)):
-            return Failure(kind=FailureKind.MISDIRECTED, message=f"AxisCare named a next page {why}.")
-        return Page(records=tuple(map(_to_record, answer.results.clients)), as_of=as_of, next_token=url)
-
-    def _distrust(self, url: str) -> str:
-        """Return why a URL is not followed, or nothing; the words do not repeat it."""
-        if len(url) > URL_CHARS_MAX or not url.isascii() or not url.isprintable():
-            return f"that is no URL, or has more than {URL_CHARS_MAX} characters"
-        try:
-            named = urlsplit(url)
-        except ValueError:
-            return "that is no URL"
-        if (named.scheme, named.netloc) != (self._base.scheme, self._base.netloc):
-            return "on another host, where the key must not go"
-        if holds(url, self._key) or REDACTED in url:
-            return "that holds the key, which must not be in the log"
-        return ""
+        rows, url = tuple(map(_to_record, answer.results.clients)), answer.results.nextPage
+        if url is None:
+            return Page(records=rows, as_of=as_of)
+        if _place(url) is None or _place(url) != self._clients_at:
+            return _misdirected("that is not where it has its clients, so that the key must not go there")
+        after = _named_after(url)
+        if after is None:
+            return _misdirected("by more, or something else, than the client after whom it begins")
+        return Page(records=rows, as_of=as_of, next_token=after)
 
     async def _listed(self, record_ids: Sequence[str], as_of: datetime) -> Page | Failure:
         """Return clients by their ids, one request for each."""
@@ -191,12 +192,44 @@ def _to_record(row: msgspec.Raw) -> Record:
     return Record(id=f"{_PREFIX}{number}", key=number.zfill(_DIGITS), raw=raw)
 
 
-def _lost(failure: Failure) -> Failure:
-    """Say what a page that cannot be found means: no end, but a cursor that leads nowhere any more."""
+def _place(url: str) -> tuple[str, str, int | None, str] | None:
+    """Return where a URL leads: scheme, host, port and path, in one way of writing; `None` if to nowhere."""
+    from httpx import URL, InvalidURL  # noqa: PLC0415 - a client is loaded when it is used
+
+    try:
+        named = URL(url)
+    except (InvalidURL, ValueError):
+        return None
+    if not url.isascii() or not url.isprintable() or named.userinfo or named.fragment or not named.host:
+        return None
+    return named.scheme, named.host, named.port, named.path
+
+
+def _named_after(url: str) -> str | None:
+    """Return the number of the client after whom a next page begins; `None` if the URL says anything else."""
+    asked = parse_qs(url.partition("?")[2], keep_blank_values=True)
+    after = asked.get(AFTER, [])
+    is_plain = len(after) == 1 and _ID.fullmatch(after[0]) and asked.keys() <= _ASKED
+    return after[0] if is_plain else None
+
+
+def _misdirected(words: str) -> Failure:
+    """Refuse a next page, in words that do not repeat it."""
+    return Failure(kind=FailureKind.MISDIRECTED, message=f"AxisCare named a next page {words}.")
+
+
+def _refused_to_go_on(failure: Failure) -> Failure:
+    """Say what a next page means that is refused: no end, and no wrong request, but a place that is lost."""
     if failure.kind not in {FailureKind.NOT_FOUND, FailureKind.BAD_REQUEST}:
         return failure
-    words = "the next page that it named is not there any more. Run again; if that fails too, start anew"
-    return msgspec.structs.replace(failure, message=f"{failure.message.rstrip('.')}: {words}.")
+    said = failure.message.removeprefix("AxisCare ").rstrip(".")
+    return msgspec.structs.replace(
+        _lost(f"{said}: the next page that it named is lost"), status=failure.status
+    )
+
+
+def _lost(words: str) -> Failure:
+    return Failure(kind=FailureKind.CURSOR_LOST, message=f"AxisCare {words}.")
 
 
 def _not_promised(words: str) -> Failure:

@@ -5,13 +5,19 @@ A package offers one by an entry point of the group `syncfsm.sources`; docs/sour
 
 from __future__ import annotations
 
-from typing import Any, Protocol, get_args, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, get_args, runtime_checkable
 
+from msgspec import field
+
+from syncfsm.clock import Clock
 from syncfsm.contact import Contact
-from syncfsm.options import Order, Pagination
+from syncfsm.options import Options, Order, Pagination
 from syncfsm.plugins import Registry, unfit_words
 from syncfsm.sources.protocol import Source, Transform
 from syncfsm.value import Value
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class SourceSettings(Value, frozen=True):
@@ -24,6 +30,10 @@ class SourceSettings(Value, frozen=True):
         companies: Whether to look up the names of companies, where that takes requests of its own.
         changed_by: What says when a record last changed, for ongoing syncs; `None` if they are to bring new
             records only. A source that can, shows it as its `changed_by`.
+        clock: For rate limits and moments; the machine's if `None`.
+        transport: Where requests go; the network if `None`.
+        options: The rules and limits of its syncs; the source's own if `None`.
+        more: What this source alone can be told, by its own names.
     """
 
     key: str = ""
@@ -31,6 +41,14 @@ class SourceSettings(Value, frozen=True):
     object: str | None = None
     companies: bool = True
     changed_by: str | None = None
+    clock: Clock | None = None
+    transport: httpx.AsyncBaseTransport | None = None
+    options: Options | None = None
+    more: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Leave the key out."""
+        return f"<SourceSettings for {self.base_url or 'where it usually is'}>"
 
 
 @runtime_checkable
@@ -38,7 +56,8 @@ class SourceFactory(Protocol):
     """Opens sources of one kind."""
 
     name: str
-    """What it is asked for by, and what the names of its sources begin with."""
+    """What it is asked for by, as its entry point is called; the kind of its sources, with which their names
+    begin."""
 
     description: str
     """One line that says what it reads."""

@@ -2,10 +2,11 @@
 
     GET /people?page=3&per_page=50  →  {"people": [...], "total": 1234}
 
-Such APIs are alike but for their names, so the names are data: `NumberedApi`. Pages are asked for in changing
-sizes (`windows.py` says why), so the API must take any size up to its limit and keep its rows in the order
-asked for. An API that cuts a page shorter than it was asked for would shift every page after it, so that is a
-failure, not an end.
+Many such APIs are alike but for their names, so the names are data: `NumberedApi`. The key is a bearer
+token, pages count from 1, and the records and their total are fields of the answer itself. Pages are asked
+for in changing sizes (`windows.py` says why), so the API must take any size up to its limit and keep its
+rows in the order asked for. An API that cuts a page shorter than it was asked for would shift every page
+after it, so that is a failure, not an end.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import msgspec
 from syncfsm.clock import Clock, SystemClock
 from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure, FailureKind
+from syncfsm.limits import own_rules
 from syncfsm.options import Options, Order
 from syncfsm.pages import PageRequest
 from syncfsm.sources.attio_wire import normal_timestamp
@@ -28,10 +30,19 @@ from syncfsm.value import Value
 if TYPE_CHECKING:
     import httpx
 
-    from syncfsm.http import Reply
-
-
 _DIGITS = 20
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """The rows that came, not looked at yet, and how many the API says there are in all."""
+
+    rows: list[msgspec.Raw]
+    total: int
+
+    @property
+    def count(self) -> int:
+        """How many rows came."""
+        return len(self.rows)
 
 
 class NumberedApi(Value, frozen=True):
@@ -82,6 +93,9 @@ class NumberedSource:
         ConfigurationError: The key or the URL cannot be used.
     """
 
+    heeds_since = False
+    changed_by = None
+
     def __init__(
         self,
         api: NumberedApi,
@@ -107,43 +121,53 @@ class NumberedSource:
             per_s=api.reads_per_s,
         )
         self.object = api.rows
+        self.kind = api.kind
         self.orders = tuple(api.orders)
-        self.options = options or Options(pagination="page", limit_max=api.limit_max)
+        self.options = own_rules(options, Options(pagination="page", limit_max=api.limit_max))
         self.name = f"{api.kind}:{base_url.rstrip('/')}"
 
     async def check(self) -> dict[str, str] | Failure:
-        """Check the key and the names, by asking for one record."""
-        page = await self.fetch(PageRequest(cursor=None, offset=0, limit=1, order=self.orders[0]))
-        return page if isinstance(page, Failure) else {"object": self.object}
+        """Check the key, the names, and that a page may be as large as any that will be asked for."""
+        limit = self.options.limit_max
+        answer = await self._asked(PageRequest(cursor=None, offset=0, limit=limit, order=self.orders[0]))
+        if isinstance(answer, Failure):
+            return answer
+        if answer.count < min(limit, answer.total):
+            return _cut(self._names, answer.count, min(limit, answer.total), is_sure=limit < answer.total)
+        return {"object": self.object}
 
     async def fetch(self, request: PageRequest) -> Page | Failure:
         """Return the rows for one request. See `Source.fetch`."""
         as_of = self._clock.now()  # before it is asked: the page is of no earlier instant
         if request.record_ids:
             return await self._listed(request, as_of)
-        names = self._names
-        asked = {names.page: request.number, names.size: request.limit, **names.orders[request.order]}
-        reply = await self._api.request("GET", f"{names.path}?{urlencode(asked)}")
-        return reply if isinstance(reply, Failure) else self._page(request, reply, as_of)
+        answer = await self._asked(request)
+        if isinstance(answer, Failure):
+            return Page(records=(), as_of=as_of) if _is_past_the_end(request, answer) else answer
+        left = max(0, answer.total - request.offset)
+        if answer.count not in {request.limit, min(request.limit, left)}:
+            return _cut(self._names, answer.count, min(request.limit, left))
+        records = tuple(self._record(row, request.order) for row in answer.rows)
+        return Page(records=records, as_of=as_of, total=answer.total)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._api.aclose()
 
-    def _page(self, request: PageRequest, reply: Reply, as_of: datetime) -> Page | Failure:
+    async def _asked(self, request: PageRequest) -> _Answer | Failure:
+        """Ask for one page; return what came, however many rows that are."""
         names = self._names
+        asked = {names.page: request.number, names.size: request.limit, **names.orders[request.order]}
+        reply = await self._api.request("GET", f"{names.path}?{urlencode(asked)}")
+        if isinstance(reply, Failure):
+            return reply
         fields = _decoded(reply.body, dict[str, msgspec.Raw])
         rows = _decoded(fields.get(names.rows, b""), list[msgspec.Raw]) if fields else None
         total = _decoded(fields.get(names.total, b""), int) if fields else None
         if rows is None or total is None:
-            return _not_promised(names, f"answered without {names.rows!r} or {names.total!r}")
-        there = max(0, min(request.limit, total - request.offset))
-        if len(rows) < there or len(rows) > request.limit:
-            words = (
-                f"gave {len(rows)} records where it has {there}; does it take no more in a page than that?"
-            )
-            return _not_promised(names, words)
-        return Page(records=tuple(self._record(row, request.order) for row in rows), as_of=as_of, total=total)
+            words = f"{names.service} answered without {names.rows!r} or {names.total!r}."
+            return Failure(kind=FailureKind.MALFORMED, message=words)
+        return _Answer(rows, total)
 
     async def _listed(self, request: PageRequest, as_of: datetime) -> Page | Failure:
         """Return records by their ids, one request for each."""
@@ -189,5 +213,24 @@ def _id(body: Any) -> tuple[str, str]:
     return value or "", value or ""
 
 
-def _not_promised(names: NumberedApi, words: str) -> Failure:
-    return Failure(kind=FailureKind.MALFORMED, message=f"{names.service} {words}.")
+def _is_past_the_end(request: PageRequest, failure: Failure) -> bool:
+    """Whether a page is one that the API does not have, as many say by a 404; the first is always there.
+
+    An empty page is not believed to be the end: the page rule steps back to a row that it knows.
+    """
+    return failure.kind is FailureKind.NOT_FOUND and request.number > 1
+
+
+def _cut(names: NumberedApi, count: int, there: int, *, is_sure: bool = False) -> Failure:
+    """Refuse a page that is not as long as it must be: the rows of all after it would be others.
+
+    Args:
+        names: Whose page.
+        count: Rows that came.
+        there: Rows that the API says it has there, as many as were asked for at most.
+        is_sure: Whether that cannot come of rows that moved between the answer's rows and its total.
+    """
+    words = f"gave {count} records where it has {there}; does it take no more in a page than that?"
+    mend = f" If so, let limit_max be {count}." if is_sure else ""
+    kind = FailureKind.BAD_REQUEST if is_sure else FailureKind.MALFORMED
+    return Failure(kind=kind, message=f"{names.service} {words}{mend}")

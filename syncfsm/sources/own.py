@@ -18,13 +18,21 @@ class _Attio:
     description = "Attio: the people of a workspace, or the records of another of its objects."
     key_variable = attio.KEY_VARIABLE
     pagination: Pagination = "offset"
-    orders: tuple[Order, ...] = ("newest", "oldest", "id")
+    orders: tuple[Order, ...] = attio.AttioSource.orders
 
     def open(self, settings: SourceSettings) -> Source:
         """Open the object of a workspace."""
         base_url = settings.base_url or attio.BASE_URL
         object_ = settings.object or "people"
-        return attio.AttioSource(settings.key, object_, base_url=base_url, changed_by=settings.changed_by)
+        return attio.AttioSource(
+            settings.key,
+            object_,
+            base_url=base_url,
+            clock=settings.clock,
+            transport=settings.transport,
+            options=settings.options,
+            changed_by=settings.changed_by,
+        )
 
     def transform(self, source: Any, settings: SourceSettings) -> Transform[Contact]:
         """Return the transform of people."""
@@ -44,7 +52,13 @@ class _AxisCare:
             raise ConfigurationError("an AxisCare agency has a host of its own: give --base-url with its URL")
         if settings.object not in {None, axiscare.AxisCareSource.object}:
             raise ConfigurationError(f"of AxisCare, only clients can be synced, not {settings.object!r}")
-        return axiscare.AxisCareSource(settings.key, base_url=settings.base_url)
+        return axiscare.AxisCareSource(
+            settings.key,
+            base_url=settings.base_url,
+            clock=settings.clock,
+            transport=settings.transport,
+            options=settings.options,
+        )
 
     def transform(self, source: Any, settings: SourceSettings) -> Transform[Contact]:  # noqa: ARG002
         """Return the transform of clients."""

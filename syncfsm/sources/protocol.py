@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 from syncfsm.events import Reject
 from syncfsm.failure import Failure
-from syncfsm.options import Options
+from syncfsm.options import Options, Order
 from syncfsm.pages import PageRequest
 from syncfsm.value import Value
 
@@ -57,12 +57,7 @@ class Page(Value, frozen=True):
 
 
 class Source(Protocol):
-    """Where records come from.
-
-    A source that does not have every order says which it has: `orders`, the preferred one first. It may say
-    besides, where it can, `changed_by`: the name of what says when a record last changed, and `kind`: what
-    its items call their source, if that is not its `name`.
-    """
+    """Where records come from: what it says of itself, and three things that it does."""
 
     @property
     def name(self) -> str:
@@ -75,11 +70,35 @@ class Source(Protocol):
         ...
 
     @property
+    def kind(self) -> str:
+        """What its items call their source, and what its `name` begins with, up to a colon if there is one.
+
+        By this name a sink is asked to delete what is gone.
+        """
+        ...
+
+    @property
     def options(self) -> Options:
         """The rules of its pages and the default limits.
 
-        `pagination`, `termination`, `confirm_end` and `limit_max` are rules: see `Options`.
+        `pagination`, `termination`, `confirm_end` and `limit_max` are rules: see `Options`. A sync may have
+        other limits, but no other rules.
         """
+        ...
+
+    @property
+    def orders(self) -> Sequence[Order]:
+        """The orders that it has, the preferred one first."""
+        ...
+
+    @property
+    def heeds_since(self) -> bool:
+        """Whether it can leave out what was there before `request.since`, as ongoing syncs ask it to."""
+        ...
+
+    @property
+    def changed_by(self) -> str | None:
+        """The name of what says when a record last changed; `None` where nothing does."""
         ...
 
     async def check(self) -> dict[str, str] | Failure:
@@ -103,15 +122,18 @@ class Source(Protocol):
         of `request.token`, and the first one where that is `None`; a token that leads nowhere is a failure,
         never an end.
 
-        With `request.since`, return only records created since then, or changed since then by the attribute
-        `request.changed_by`, which is then the sort key too. A source that cannot tell returns all of them:
-        an ongoing sync of it is a whole one.
+        With `request.since`, which comes only where it `heeds_since`, return only records created since then,
+        or changed since then by the attribute `request.changed_by`, which is then the sort key too.
         """
         ...
 
     async def aclose(self) -> None:
         """Release what is held. Closing twice is harmless."""
         ...
+
+
+SAYS = ("name", "object", "kind", "options", "orders", "heeds_since", "changed_by")
+"""What a source says of itself."""
 
 
 class Transformed(Value, Generic[T], frozen=True):

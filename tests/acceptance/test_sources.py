@@ -100,8 +100,8 @@ from syncfsm.sinks.own import JSONL
 class Lines:
     name, description, key_variable, example = "lines", "Lines.", "", "lines:FILE"
 
-    def open(self, where, *, clock=None):
-        return JSONL.open(where + ".jsonl", clock=clock)
+    def open(self, settings):
+        return JSONL.open(syncfsm.SinkSettings(where=settings.where + ".jsonl"))
 
 LINES = Lines()
 """
@@ -117,11 +117,20 @@ def test_a_sink_of_another_package_takes_everybody(cli: Cli, site: Path, acme_ur
 
 
 BROKEN = {
-    "raises": ("broken_module:X", "1 / 0", "cannot be loaded: ZeroDivisionError"),
-    "is missing": ("nowhere:X", "", "cannot be loaded: ModuleNotFoundError"),
+    "raises": ("broken_module:X", "1 / 0", "cannot be loaded: ZeroDivisionError in broken_module.py, line 1"),
+    "is missing": ("nowhere:X", "", "cannot be loaded: ModuleNotFoundError (nowhere)"),
     "has no such name": ("broken_module:X", "Y = 1", "cannot be loaded: AttributeError"),
     "is something else": ("broken_module:X", "X = 1", "has not all of name, description"),
-    "ends Python": ("broken_module:X", "raise SystemExit(7)", "cannot be loaded: SystemExit: 7"),
+    "ends Python": (
+        "broken_module:X",
+        "raise SystemExit(7)",
+        "cannot be loaded: SystemExit in broken_module.py, line 1",
+    ),
+    "has another name": (
+        "broken_module:X",
+        "import acme_syncfsm as a\nX = a.ACME",
+        "has another name than its entry point, 'broken'",
+    ),
     "is a class": (
         "broken_module:X",
         "from acme_syncfsm import Acme as X",
@@ -129,7 +138,7 @@ BROKEN = {
     ),
     "has no such way to page": (
         "broken_module:X",
-        "import acme_syncfsm as a\nX = a.Acme()\nX.pagination = 'pages'",
+        "import acme_syncfsm as a\nX = a.Acme()\nX.name = 'broken'\nX.pagination = 'pages'",
         "has the pagination 'pages', and not one of offset, page, cursor",
     ),
     "has no such order": (
@@ -159,6 +168,7 @@ def test_a_broken_package_is_named_with_its_problem_and_hurts_nobody_else(
 
 TALKATIVE = """from acme_syncfsm import Acme
 class X(Acme):
+    name = "broken"
     def open(self, settings): raise TypeError(settings.key)
 X = X()
 """
@@ -168,7 +178,7 @@ def test_a_package_that_fails_when_it_is_used_is_named_without_what_it_said(cli:
     install_acme(site)
     install(site, "broken", "[syncfsm.sources]\nbroken = broken_module:X\n", broken_module=TALKATIVE)
     _, err = cli("sync", "--source", "broken", "--sink", "jsonl:x", status=2)
-    assert "the source 'broken' of broken 1.0 cannot be used: TypeError in broken_module.py, line 3" in err
+    assert "the source 'broken' of broken 1.0 cannot be used: TypeError in broken_module.py, line 4" in err
     assert KEY not in err
 
 

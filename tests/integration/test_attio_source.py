@@ -22,6 +22,7 @@ from syncfsm.log import open_log
 from syncfsm.machine import State
 from syncfsm.pages import PageRequest
 from syncfsm.sources.attio import AttioSource
+from syncfsm.sources.attio_people import AttioPeople
 from syncfsm.sources.attio_wire import normal_timestamp
 from syncfsm.sources.protocol import Page
 from tests.contracts.source import SourceContract
@@ -76,6 +77,10 @@ class TestAttioSource(SourceContract):
     def source(self) -> AttioSource:
         fake = FakeAttio(World(1, people=30, now=EPOCH), TestClock())
         return source_over(httpx.ASGITransport(fake))
+
+    @pytest.fixture
+    def transform(self, source: AttioSource) -> AttioPeople:
+        return AttioPeople(source)
 
 
 def test_with_a_since_only_records_created_since_then_come() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import httpx
 import msgspec
@@ -17,8 +18,11 @@ from syncfsm.engine import Engine
 from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.log import EventLog, open_log
+from syncfsm.log.rehearsal import RehearsedLog
 from syncfsm.machine import State
+from syncfsm.options import Options
 from syncfsm.pages import PageRequest
+from syncfsm.preflight import FirstPage, preflight
 from syncfsm.process import Process
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.axiscare import AxisCareClients, AxisCareSource
@@ -60,6 +64,10 @@ class TestAxisCareSource(CursorContract):
     def source(self) -> AxisCareSource:
         return source_over(httpx.ASGITransport(FakeAxisCare(World(1, people=30, now=EPOCH))))
 
+    @pytest.fixture
+    def transform(self, source: AxisCareSource) -> AxisCareClients:
+        return AxisCareClients(source)
+
 
 def synced(
     source: AxisCareSource, log: EventLog, sink: DictSink | None = None, page_size: int = 20
@@ -80,18 +88,31 @@ def test_every_client_is_synced_though_pages_end_early_among_other_people() -> N
     assert process.progress.pages == 15
 
 
-def test_a_next_page_is_asked_for_as_it_was_named_with_the_key_and_the_version() -> None:
+def asked_after(token: str | None) -> tuple[list[httpx.Request], Page | Failure]:
     asked: list[httpx.Request] = []
 
     def respond(request: httpx.Request) -> httpx.Response:
         asked.append(request)
         return page_of([], None)
 
-    url = f"{BASE_URL}/api/clients?startAfterId=17&limit=10&x=a%20b"
-    asyncio.run(answering(respond).fetch(msgspec.structs.replace(FIRST, token=url)))
-    assert str(asked[0].url) == url
-    assert asked[0].headers["Authorization"] == f"Bearer {KEY}"
-    assert asked[0].headers["X-AxisCare-Api-Version"] == "2023-10-01"
+    return asked, asyncio.run(answering(respond).fetch(msgspec.structs.replace(FIRST, token=token)))
+
+
+def test_a_next_page_is_asked_for_by_its_client_with_the_key_the_version_and_todays_page_size() -> None:
+    ((request,), _) = asked_after("17")
+    assert str(request.url) == f"{BASE_URL}/api/clients?startAfterId=17&limit=10"
+    assert request.headers["Authorization"] == f"Bearer {KEY}"
+    assert request.headers["X-AxisCare-Api-Version"] == "2023-10-01"
+
+
+@pytest.mark.parametrize(
+    "token", ["https://elsewhere.test/x", "//elsewhere.test", "17&limit=9", "", "-1", "\u0661", "9" * 21]
+)
+def test_whatever_a_log_says_the_key_goes_to_no_other_place(token: str) -> None:
+    asked, failure = asked_after(token)
+    assert asked == []
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.CURSOR_LOST
 
 
 @pytest.mark.parametrize(
@@ -100,17 +121,27 @@ def test_a_next_page_is_asked_for_as_it_was_named_with_the_key_and_the_version()
         "https://elsewhere.test/api/clients?startAfterId=1",
         "http://agency.axiscare.test/api/clients?startAfterId=1",
         "https://agency.axiscare.test:8443/api/clients?startAfterId=1",
-        "https://agency.axiscare.test@elsewhere.test/api/clients",
-        "//elsewhere.test/api/clients",
+        "https://agency.axiscare.test@elsewhere.test/api/clients?startAfterId=1",
+        "https://ada:pass@agency.axiscare.test/api/clients?startAfterId=1",
+        "//elsewhere.test/api/clients?startAfterId=1",
         "/api/clients?startAfterId=1",
         "https://[elsewhere/api/clients",
-        f"{BASE_URL}/api/clients?key={KEY}",
+        f" {BASE_URL}/api/clients?startAfterId=1",
+        f"{BASE_URL}/api/caregivers?startAfterId=1",
+        f"{BASE_URL}/api/clients",
+        f"{BASE_URL}/api/clients?startAfterId=1#elsewhere",
+        f"{BASE_URL}/api/clients?startAfterId=1&startAfterId=2",
+        f"{BASE_URL}/api/clients?startAfterId={KEY}",
+        f"{BASE_URL}/api/clients?startAfterId=1&key={KEY}",
+        f"{BASE_URL}/api/clients?startAfterId=1&key={KEY.replace('-', '%2d')}",
+        f"{BASE_URL}/api/clients?startAfterId=1&key=short",
+        f"{BASE_URL}/api/clients?startAfterId=1&mail=elsewhere@example.test",
         f"{BASE_URL}/api/clients?startAfterId={'1' * 3000}",
-        f"{BASE_URL}/api/clients?name=Zoë",
+        f"{BASE_URL}/api/clients?startAfterId=1&name=Zoë",
         f"{BASE_URL}/api/clients\n?startAfterId=1",
     ],
 )
-def test_a_next_page_that_leads_elsewhere_or_holds_the_key_is_not_followed(url: str) -> None:
+def test_a_next_page_that_leads_elsewhere_or_says_more_than_a_place_is_not_followed(url: str) -> None:
     asked: list[str] = []
 
     def respond(request: httpx.Request) -> httpx.Response:
@@ -125,17 +156,32 @@ def test_a_next_page_that_leads_elsewhere_or_holds_the_key_is_not_followed(url: 
     assert set(asked) == {"agency.axiscare.test"}
     assert sink.items == {}
     assert KEY not in rows
+    assert KEY.replace("-", "%2d") not in rows
     assert "elsewhere" not in rows
 
 
+@pytest.mark.parametrize(
+    ("base_url", "url"),
+    [
+        ("https://AGENCY.axiscare.test", "https://agency.axiscare.test/api/clients?startAfterId=7&limit=10"),
+        ("https://agency.axiscare.test:443", f"{BASE_URL}/api/clients?limit=10&startAfterId=7"),
+        ("https://agency.axiscare.test/", "https://Agency.AxisCare.test:443/api/clients?startAfterId=7"),
+    ],
+)
+def test_one_host_is_known_however_it_is_written(base_url: str, url: str) -> None:
+    transport = httpx.MockTransport(lambda _: page_of([{"id": 1}], url))
+    page = asyncio.run(source_over(transport, base_url).fetch(FIRST))
+    assert isinstance(page, Page), page
+    assert page.next_token == "7"
+
+
 @pytest.mark.parametrize("status", [400, 404])
-def test_a_next_page_that_is_gone_is_a_failure_that_says_what_to_do(status: int) -> None:
-    failure = failed(
-        httpx.Response(status), msgspec.structs.replace(FIRST, token=f"{BASE_URL}/api/clients?x=1")
-    )
-    assert not failure.is_retryable
-    assert "the next page that it named is not there any more" in failure.message
-    assert "not there any more" not in failed(httpx.Response(status)).message
+def test_a_next_page_that_is_refused_is_a_place_that_is_lost_and_no_end(status: int) -> None:
+    failure = failed(httpx.Response(status), msgspec.structs.replace(FIRST, token="7"))
+    assert (failure.kind, failure.status) == (FailureKind.CURSOR_LOST, status)
+    assert failure.message.startswith(f"AxisCare answered {status}: ")
+    assert failure.message.endswith("the next page that it named is lost.")
+    assert failed(httpx.Response(status)).kind is not FailureKind.CURSOR_LOST
 
 
 @pytest.mark.parametrize(
@@ -190,6 +236,62 @@ def test_an_order_that_it_does_not_have_is_refused_before_anything_is_asked() ->
         Engine(log, source, DictSink(), to_items).start(order="newest")
 
 
+def test_where_pages_are_too_large_the_sync_goes_on_with_smaller_ones() -> None:
+    fake = httpx.ASGITransport(FakeAxisCare(World(1, people=60, now=EPOCH)))
+
+    async def respond(request: httpx.Request) -> httpx.Response:
+        is_later = "startAfterId" in request.url.params
+        if is_later and int(request.url.params["limit"]) > 10:
+            return httpx.Response(413)
+        return await fake.handle_async_request(request)
+
+    source, sink = source_over(httpx.MockTransport(respond)), DictSink()
+    with open_log(":memory:") as log:
+        failed, _ = synced(source, log, sink)
+        assert failed.failure is not None
+        assert failed.failure.reason == "too_large"
+        process, _ = synced(source, log, sink, page_size=10)
+    assert (process.id, process.state, len(sink.items)) == (failed.id, State.COMPLETED, 60)
+
+
+def test_what_is_new_cannot_be_asked_for_and_no_sync_says_that_it_was() -> None:
+    source = source_over(httpx.ASGITransport(FakeAxisCare(World(1, people=30, now=EPOCH))))
+    with open_log(":memory:") as log:
+        engine = Engine(log, source, DictSink(), to_items)
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match="cannot be asked for what is new: every sync of it"):
+                engine.take_up(mode="ongoing")
+            asyncio.run(engine.sync())
+
+
+def test_limits_can_be_chosen_and_the_way_of_its_pages_cannot() -> None:
+    source = source_over(httpx.ASGITransport(FakeAxisCare(World(1, people=60, now=EPOCH), others_every=5)))
+    with open_log(":memory:") as log:
+        engine = Engine(log, source, DictSink(), to_items, clock=TestClock())
+        with pytest.raises(
+            ConfigurationError, match="say pagination='offset', and the rule here is 'cursor'"
+        ):
+            engine.start(options=Options(attempts_max=20))
+        lenient = msgspec.structs.replace(source.options, attempts_max=20)
+        process = asyncio.run(engine.sync(options=lenient, page_size=10))
+    assert (process.state, process.options.attempts_max) == (State.COMPLETED, 20)
+    with pytest.raises(ConfigurationError, match=r"pages by pagination='cursor'.*open it without options"):
+        AxisCareSource(KEY, base_url=BASE_URL, options=Options(attempts_max=20))
+
+
+def test_a_look_before_the_first_sync_sees_that_there_are_more_pages() -> None:
+    source = source_over(httpx.ASGITransport(FakeAxisCare(World(1, people=60, now=EPOCH))))
+
+    async def look(page_size: int) -> FirstPage | None:
+        with RehearsedLog(":memory:") as log:
+            engine = Engine(log, source, DictSink(), to_items)
+            begin = partial(Engine.take_up, page_size=page_size)
+            return (await preflight(engine, begin, page_size=page_size)).first_page
+
+    assert asyncio.run(look(50)) == FirstPage(rows=50, has_more=True)
+    assert asyncio.run(look(100)) == FirstPage(rows=60, has_more=False)
+
+
 def test_without_a_key_it_says_which_variable_to_set() -> None:
     with pytest.raises(ConfigurationError, match="AXISCARE_API_KEY"):
         AxisCareSource(" ", base_url=BASE_URL)
@@ -234,6 +336,6 @@ def test_clients_come_into_a_real_sink() -> None:
     sink = SqliteSink(":memory:", clock=TestClock())
     with open_log(":memory:") as log:
         engine = Engine(log, source, sink, AxisCareClients(source), clock=TestClock())
-        process = asyncio.run(engine.sync(order="id"))
+        process = asyncio.run(engine.sync())
     assert process.state is State.COMPLETED
     assert sink.connection().execute("SELECT count(*) FROM contacts").fetchone() == (60,)

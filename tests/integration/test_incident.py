@@ -25,7 +25,7 @@ from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.replay import moments
 from syncfsm.sources.protocol import Page, Record
-from tests.fakes import WRONG_KEY, DictSink, Item, ListSource, TestClock, to_items
+from tests.fakes import DOWN, WRONG_KEY, DictSink, Item, ListSource, TestClock, to_items
 
 LIMITED = Failure(kind=FailureKind.RATE_LIMITED, message="ada@example.com asked too often", retry_after_s=2)
 
@@ -304,6 +304,46 @@ def test_an_event_that_no_rule_of_today_makes_is_named() -> None:
     history[place] = replace(history[place], recorded=odd)
     with pytest.raises(NotReproducible, match=r"version 3 \(PageFetched\) of process \w+ cannot be made"):
         to_scenario(history)
+
+
+class Cursors(ListSource):
+    """A list whose pages are named by their places, in the order of ids."""
+
+    options = Options(pagination="cursor")
+
+    async def fetch(self, request: PageRequest) -> Page | Failure:
+        at = int(request.token or 0)
+        rows = sorted(self.records, key=lambda record: record.id)[at : at + request.limit]
+        sound = tuple(replace(row, key=row.id) for row in rows)
+        end = at + request.limit
+        token = str(end) if end < len(self.records) else None
+        return Page(records=sound, as_of=self.clock.now(), next_token=token)
+
+
+class Numbers(ListSource):
+    """A list whose pages have numbers."""
+
+    options = Options(pagination="page", limit_max=100)
+
+
+def test_a_process_that_followed_cursors_is_refused_by_what_it_did() -> None:
+    production = Production(95)
+    production.source = Cursors(production.clock, 95)
+    process = asyncio.run(production.engine.sync(page_size=10, order="id"))
+    assert process.state is State.COMPLETED
+    with pytest.raises(NotReproducible, match="a process that followed cursors cannot be made a scenario"):
+        production.scenario()
+
+
+def test_a_process_whose_pages_have_numbers_comes_again() -> None:
+    production = Production(95)
+    production.source = Numbers(production.clock, 95)
+    production.source.failures = [DOWN] * 8
+    assert production.sync().state is State.FAILED
+    production.source.failures = []
+    assert production.sync().state is State.COMPLETED
+    again = play(production.scenario()).process
+    assert (again.state, again.progress.fetched) == (State.COMPLETED, 95)
 
 
 def test_a_reason_to_fail_that_is_not_known_is_named() -> None:

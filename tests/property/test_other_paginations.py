@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from syncfsm import windows
+from syncfsm.foresight import foresee
 from syncfsm.machine import State
 from syncfsm.options import Options, Order
-from syncfsm.pages import PageRequest
-from syncfsm.windows import NUMBERED_LIMIT_MIN
+from syncfsm.pages import PageRequest, Rule
+from syncfsm.windows import NUMBERED_LIMIT_MIN, window
 from tests.property.test_moving_rows import KEYS, ORDERS, SCRIPT, THOROUGH, MovingWorld, assert_the_promise
 from tests.property.test_price import PEOPLE, Workspace
 from tests.property.test_shuffled_ties import ALWAYS, ShuffledWorld, worlds
@@ -84,6 +86,42 @@ def test_while_rows_move_pages_with_numbers_cost_little_more(deleted: int, creat
         assert len(sync.requests) <= most * (len(sync.delivered) / 50 + 1), seed
 
 
+@settings(max_examples=300, deadline=None)
+@given(
+    place=st.integers(0, 5000),
+    back=st.integers(0, 60),
+    page_size=st.integers(1, 99),
+    limit_max=st.integers(NUMBERED_LIMIT_MIN, 300),
+)
+def test_the_page_asked_for_is_the_smallest_of_those_that_reach_farthest(
+    place: int, back: int, page_size: int, limit_max: int
+) -> None:
+    rule = Rule(page_size=page_size, order="id", limit_max=limit_max, confirm_end=False, pagination="page")
+    begin, end = place - min(back, place), place + page_size + 1
+    every = [(begin // size * size, size) for size in range(1, limit_max + 1)]
+    assert window(place, back, rule) == max(every, key=lambda page: (min(end, sum(page)), -page[1]))
+
+
+def test_however_large_pages_may_be_few_sizes_are_tried_to_foresee_many_pages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried = 0
+
+    class Counting(int):
+        def __rfloordiv__(self, place: int) -> int:
+            nonlocal tried
+            tried += 1
+            return place // int(self)
+
+    monkeypatch.setattr(windows, "range", lambda *ends: map(Counting, range(*ends)), raising=False)
+    sync = PureSync(slice_of(people(20_000)), page_size=50, options=numbered(10_000))
+    while sync.process.progress.pages < 3:
+        sync.turn()
+    tried = 0
+    assert len(foresee(sync.process, 63)) == 63
+    assert tried < 63 * 50
+
+
 def test_one_page_size_alone_would_lose_people() -> None:
     """Why the size changes: at one size, no page tells that rows before it went away."""
     workspace = Workspace(1, "newest", deleted=3, created=1)
@@ -138,6 +176,10 @@ def test_cursors_lose_nobody_and_bring_nobody_twice_while_rows_move(
     assert_the_promise(world, world.sync(page_size))
 
 
+def row(number: int) -> Row:
+    return Row(id=f"r{number}", key=f"{number:03}")
+
+
 def cursor_sync(pages: dict[str | None, tuple[list[Row], str | None]], **options: int) -> PureSync:
     def answer(request: PageRequest) -> list[Row]:
         rows, sync.next_token = pages[request.token]
@@ -146,10 +188,6 @@ def cursor_sync(pages: dict[str | None, tuple[list[Row], str | None]], **options
     wanted = Options(pagination="cursor", **options)  # type: ignore[arg-type]
     sync = PureSync(answer, page_size=2, order="id", options=wanted)
     return sync
-
-
-def row(number: int) -> Row:
-    return Row(id=f"r{number}", key=f"{number:03}")
 
 
 def test_a_page_by_a_cursor_may_be_empty_or_short_and_still_lead_on() -> None:
@@ -167,15 +205,54 @@ def test_a_cursor_that_leads_to_its_own_page_fails_the_sync_at_once() -> None:
     assert process.progress.fetched == 1
 
 
-def test_cursors_that_lead_in_a_circle_end_by_a_limit_with_a_name_and_bring_nobody_twice() -> None:
-    sync = cursor_sync(
-        {None: ([row(1)], "a"), "a": ([row(2)], "b"), "b": ([row(1), row(2)], "a")}, stalled_pages_max=5
-    )
+def test_cursors_that_lead_back_fail_the_sync_and_bring_nobody_twice() -> None:
+    sync = cursor_sync({None: ([row(1)], "a"), "a": ([row(2)], "b"), "b": ([row(1), row(2)], "a")})
+    process = sync.run()
+    assert process.failure is not None
+    assert (process.failure.reason, process.is_resumable) == ("unordered", False)
+    assert "returned r1 on a page behind" in process.failure.error
+    assert "or its cursors lead back" in process.failure.error
+    assert sync.delivered == ["r1", "r2"]
+
+
+NAMELESS = Row(id="", key="", problem="has no id")
+
+
+@pytest.mark.parametrize("rows", [[], [NAMELESS], [row(2)], [row(2), NAMELESS]], ids=len)
+def test_cursors_that_lead_in_a_circle_with_nothing_new_end_by_a_limit_with_a_name(rows: list[Row]) -> None:
+    pages = {None: ([row(1)], "a"), "a": ([row(2)], "b"), "b": (rows, "c"), "c": (rows, "b")}
+    sync = cursor_sync(pages, stalled_pages_max=5, reject_min=1000)
     process = sync.run()
     assert process.failure is not None
     assert (process.failure.reason, process.is_resumable) == ("stalled_pages_max", True)
     assert "--set stalled_pages_max=10" in process.failure.error
+    assert len(sync.requests) == 9
     assert sync.delivered == ["r1", "r2"]
+
+
+def test_pages_by_cursors_that_are_not_in_order_among_each_other_fail_the_sync_and_lose_nobody() -> None:
+    sync = cursor_sync({None: ([row(3), row(4)], "a"), "a": ([row(1), row(2)], None)})
+    process = sync.run()
+    assert process.failure is not None
+    assert (process.failure.reason, process.is_resumable) == ("unordered", False)
+
+
+@THOROUGH
+@given(keys=st.lists(st.integers(0, 99), unique=True), size=st.integers(1, 5), data=st.data())
+def test_rows_by_cursors_all_come_or_the_sync_fails_whatever_the_order_of_its_pages(
+    keys: list[int], size: int, data: st.DataObject
+) -> None:
+    ordered = sorted(keys)
+    pages = [ordered[at : at + size] for at in range(0, len(ordered), size)] or [[]]
+    shuffled = data.draw(st.permutations(pages))
+    tokens = [None, *map(str, range(1, len(shuffled))), None]
+    sync = cursor_sync(
+        {tokens[at]: (list(map(row, page)), tokens[at + 1]) for at, page in enumerate(shuffled)}
+    )
+    process = sync.run()
+    is_complete = process.state is State.COMPLETED and len(sync.delivered) == len(keys)
+    assert is_complete is (shuffled == pages)
+    assert is_complete or process.failure is not None
 
 
 def test_rows_behind_a_cursor_in_another_order_than_asked_for_fail_the_sync() -> None:

@@ -5,15 +5,23 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator.clock import VirtualClock, run_virtual
+from simulator.numbered import API
 from syncfsm import decide as d
+from syncfsm.engine import Engine
 from syncfsm.foresight import foresee
+from syncfsm.log import open_log
 from syncfsm.machine import State
 from syncfsm.options import Options, Order
 from syncfsm.pages import PageRequest
+from syncfsm.process import Process
+from syncfsm.sources.numbered import NumberedSource
+from tests.fakes import DictSink, to_items
 from tests.property.test_moving_rows import KEYS, ORDERS, SCRIPT, THOROUGH, MovingWorld, assert_the_promise
 from tests.property.test_price import Workspace
 from tests.pure import PureSync, Row, people, slice_of
@@ -33,10 +41,12 @@ class AheadSync(PureSync):
         page_size: int,
         order: Order = "newest",
         options: Options | None = None,
+        total_of: Callable[[], int | None] = lambda: None,
     ) -> None:
         self.count = count
         self.rng = random.Random(seed)
-        self.ahead: dict[PageRequest, list[Row]] = {}
+        self.total_of = total_of
+        self.ahead: dict[PageRequest, tuple[list[Row], int | None]] = {}
         self.rows_of = answer
         super().__init__(answer, page_size=page_size, order=order, options=options)
 
@@ -47,8 +57,9 @@ class AheadSync(PureSync):
         for asked in self.rng.sample(wanted, len(wanted)):
             if asked not in self.ahead:
                 self.requests.append(asked)
-                self.ahead[asked] = self.rows_of(asked)
-        return d.Fetched(request=request, rows=self.ahead.pop(request), as_of=self.at, elapsed_ms=1)
+                self.ahead[asked] = self.rows_of(asked), self.total_of()
+        rows, total = self.ahead.pop(request)
+        return d.Fetched(request=request, rows=rows, as_of=self.at, elapsed_ms=1, total=total)
 
 
 @pytest.mark.parametrize("options", RULES, ids=["offset", "offset, small limit", "page"])
@@ -60,6 +71,7 @@ class AheadSync(PureSync):
     page_size=st.integers(1, 12),
     count=st.integers(1, 8),
     seed=st.integers(0, 2**16),
+    has_total=st.booleans(),
 )
 def test_nothing_is_lost_and_nothing_comes_twice_while_rows_move_and_pages_are_read_ahead(
     *,
@@ -70,10 +82,65 @@ def test_nothing_is_lost_and_nothing_comes_twice_while_rows_move_and_pages_are_r
     page_size: int,
     count: int,
     seed: int,
+    has_total: bool,
 ) -> None:
     world = MovingWorld(keys, script, order)
-    sync = AheadSync(world.answer, page_size=page_size, order=order, options=options, count=count, seed=seed)
+    sync = AheadSync(
+        world.answer,
+        page_size=page_size,
+        order=order,
+        options=options,
+        count=count,
+        seed=seed,
+        total_of=lambda: len(world.rows) if has_total else None,
+    )
     assert_the_promise(world, sync)
+
+
+class Shrinking:
+    """An API whose pages have numbers, with a total and a 404 past the end; people go while it is read."""
+
+    def __init__(self, count: int, goes: dict[int, list[int]]) -> None:
+        self.ids = list(range(1, count + 1))
+        self.goes = goes
+        self.asked = 0
+
+    async def respond(self, request: httpx.Request) -> httpx.Response:
+        """Let go whose turn it is, by their places, and answer after a while."""
+        gone = {self.ids[place % len(self.ids)] for place in self.goes.get(self.asked, ()) if self.ids}
+        self.ids = [id_ for id_ in self.ids if id_ not in gone]
+        self.asked += 1
+        number, size = (int(request.url.params[name]) for name in ("page", "per_page"))
+        rows, total = self.ids[(number - 1) * size : number * size], len(self.ids)
+        await VirtualClock().sleep(0.1)
+        if number > 1 and not rows:
+            return httpx.Response(404)
+        return httpx.Response(200, json={"people": [{"id": id_} for id_ in rows], "total": total})
+
+    def sync(self, read_ahead: int) -> tuple[Process, set[str]]:
+        async def run() -> Process:
+            clock, transport = VirtualClock(), httpx.MockTransport(self.respond)
+            source = NumberedSource(API, "key", base_url="http://a.test", clock=clock, transport=transport)
+            engine = Engine(open_log(":memory:"), source, sink, to_items, clock=clock, read_ahead=read_ahead)
+            return await engine.sync(page_size=10, order="id")
+
+        sink = DictSink()
+        return run_virtual(run()), set(sink.items)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    count=st.integers(0, 250),
+    goes=st.dictionaries(st.integers(2, 25), st.lists(st.integers(0, 250), max_size=80), max_size=6),
+)
+def test_a_sync_ends_well_with_one_request_or_sixteen_though_the_end_comes_nearer_and_past_it_is_a_404(
+    count: int, goes: dict[int, list[int]]
+) -> None:
+    for read_ahead in (1, 16):
+        api = Shrinking(count, goes)
+        process, there = api.sync(read_ahead)
+        assert process.state is State.COMPLETED, (read_ahead, process.failure)
+        assert set(map(str, api.ids)) <= there
 
 
 @pytest.mark.parametrize("options", RULES, ids=["offset", "offset, small limit", "page"])

@@ -47,3 +47,11 @@ def test_each_failure_that_waiting_cannot_cure_has_advice_of_its_own(kind: Failu
 def test_one_that_nobody_knows_is_to_be_mended_and_gone_on_with() -> None:
     (step,) = steps(failed("of_another_time"), Log(path="sync.db"))
     assert step.words == "Mend the cause, then go on where it stopped; nothing is lost."
+
+
+def test_where_a_cursor_is_lost_the_way_out_is_to_start_anew() -> None:
+    again, anew = steps(failed("cursor_lost"), Log(path="sync.db"))
+    assert again.command
+    assert "--fresh" not in again.command
+    assert anew.command
+    assert anew.command.endswith(" --fresh")

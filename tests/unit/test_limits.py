@@ -98,6 +98,24 @@ def test_a_new_sync_begins_with_the_options_given(bench: Bench) -> None:
     assert bench.engine.take_up(options=options).options == options
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [{"pagination": "cursor"}, {"termination": "short_page"}, {"confirm_end": True}, {"limit_max": 400}],
+)
+def test_rules_are_not_for_who_runs_a_sync_to_choose_at_its_start_or_when_it_goes_on(
+    bench: Bench, rules: dict[str, object]
+) -> None:
+    other = replace(bench.source.options, **rules)
+    (name,) = rules
+    with pytest.raises(ConfigurationError, match=rf"say {name}=.*replace\(source.options, attempts_max=20\)"):
+        bench.engine.start(options=other)
+    bench.source.failures = [DOWN] * 8
+    failed = asyncio.run(bench.engine.sync())
+    with pytest.raises(ConfigurationError, match=rf"say {name}=.*replace\(process.options"):
+        bench.engine.resume(failed.id, options=other)
+    assert bench.log.load(failed.id) == failed
+
+
 def test_an_active_sync_keeps_its_limits_and_says_so(bench: Bench) -> None:
     active = bench.engine.start()
     assert bench.engine.take_up(options=active.options) == active

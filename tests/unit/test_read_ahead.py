@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
 from simulator.clock import VirtualClock, run_virtual
+from simulator.numbered import API
 from syncfsm import events as e
 from syncfsm.engine import Engine
 from syncfsm.errors import ConfigurationError
@@ -20,8 +22,10 @@ from syncfsm.options import Options, Pagination
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.readahead import ReadAhead
+from syncfsm.sinks.protocol import UpsertResult
+from syncfsm.sources.numbered import NumberedSource
 from syncfsm.sources.protocol import Page
-from tests.fakes import DictSink, ListSource, TestClock, to_items
+from tests.fakes import DictSink, Item, ListSource, TestClock, to_items
 
 SLOW_S = 0.1
 LIMITED = Failure(kind=FailureKind.RATE_LIMITED, message="slow down.", retry_after_s=5.0)
@@ -216,7 +220,7 @@ def following(*offsets: int) -> tuple[PageRequest, ...]:
 
 async def warmed_up(source: SlowSource, requests_max: int) -> ReadAhead:
     """Return one that may have all its requests under way, and has none."""
-    ahead = ReadAhead(source, requests_max)
+    ahead = ReadAhead(source, requests_max, VirtualClock())
     for _ in range(requests_max):
         await ahead.fetch(request(0))
     source.requests.clear()
@@ -229,7 +233,7 @@ def test_what_rows_that_moved_made_stale_is_given_up_and_asked_for_less() -> Non
         ahead = await warmed_up(source, 8)
         await ahead.fetch(request(0), following(*range(10, 80, 10)))
         assert (ahead.asked, ahead.width) == (7, 8)
-        page = await ahead.fetch(request(7), following(17, 27))
+        page = (await ahead.fetch(request(7), following(17, 27))).page
         assert isinstance(page, Page)
         assert page.records[0].id == "r00007"
         assert (ahead.unused, ahead.width) == (7, 4)
@@ -250,7 +254,9 @@ def test_nothing_is_asked_for_past_a_page_that_came_short() -> None:
     run_virtual(run())
 
 
-def test_a_failure_is_handed_over_even_if_its_page_is_not_needed_any_more() -> None:
+def test_a_failure_that_tells_how_the_source_is_is_handed_over_even_if_its_page_is_not_needed_any_more() -> (
+    None
+):
     async def run() -> None:
         source = SlowSource(1000)
         ahead = await warmed_up(source, 3)
@@ -258,14 +264,94 @@ def test_a_failure_is_handed_over_even_if_its_page_is_not_needed_any_more() -> N
         await ahead.fetch(request(0), following(10, 20))
         await asyncio.sleep(1)
         asked = len(source.asked_at)
-        assert isinstance(await ahead.fetch(request(10), following(30)), Page)
+        assert isinstance((await ahead.fetch(request(10), following(30))).page, Page)
         await asyncio.sleep(SLOW_S / 10)
         assert len(source.asked_at) == asked, "a source that asked for patience is asked for nothing ahead"
-        assert await ahead.fetch(request(7), following(17)) == LIMITED
+        assert (await ahead.fetch(request(7), following(17))).page == LIMITED
         assert len(source.asked_at) == asked
-        assert isinstance(await ahead.fetch(request(7), following(17)), Page)
+        assert isinstance((await ahead.fetch(request(7), following(17))).page, Page)
 
     run_virtual(run())
+
+
+LOST = Failure(kind=FailureKind.NOT_FOUND, message="there is no such page.")
+
+
+def test_a_failure_of_a_page_that_is_not_needed_any_more_is_forgotten_with_it() -> None:
+    async def run() -> None:
+        source = SlowSource(1000)
+        ahead = await warmed_up(source, 3)
+        source.fails[len(source.asked_at) + 3] = LOST
+        await ahead.fetch(request(0), following(10, 20))
+        await asyncio.sleep(1)
+        page = (await ahead.fetch(request(7), following(17))).page
+        assert isinstance(page, Page)
+        assert page.records[0].id == "r00007"
+
+    run_virtual(run())
+
+
+def test_a_failure_of_one_page_does_not_answer_for_another() -> None:
+    async def run() -> None:
+        source = SlowSource(1000)
+        ahead = await warmed_up(source, 3)
+        source.fails[len(source.asked_at) + 3] = LOST
+        await ahead.fetch(request(0), following(10, 20))
+        await asyncio.sleep(1)
+        assert isinstance((await ahead.fetch(request(7), following(20))).page, Page)
+        assert (await ahead.fetch(request(20))).page == LOST
+
+    run_virtual(run())
+
+
+def test_how_long_a_request_took_does_not_depend_on_when_its_page_was_needed() -> None:
+    async def run() -> None:
+        source = SlowSource(1000)
+        ahead = await warmed_up(source, 3)
+        for offset, after_s in ((0, 0.0), (10, 0.05), (20, 1.0)):
+            await asyncio.sleep(after_s)
+            answer = await ahead.fetch(request(offset), following(offset + 10, offset + 20))
+            assert answer.elapsed_ms == 100
+
+    run_virtual(run())
+
+
+def test_after_a_429_nothing_that_waits_for_its_turn_still_goes_out() -> None:
+    """Through the real client and its rate limiter: 16 requests are let through at three a second."""
+    people = [{"id": number} for number in range(3000)]
+    asked_at: list[float] = []
+
+    async def respond(asked: httpx.Request) -> httpx.Response:
+        asked_at.append(asyncio.get_running_loop().time())
+        if len(asked_at) == 24:
+            return httpx.Response(429, headers={"Retry-After": "60"})
+        number, size = (int(asked.url.params[name]) for name in ("page", "per_page"))
+        rows = people[(number - 1) * size : number * size]
+        return httpx.Response(200, json={"people": rows, "total": len(people)})
+
+    class SlowSink(DictSink):
+        async def upsert(self, items: Sequence[Item]) -> UpsertResult | Failure:
+            await VirtualClock().sleep(0.3 if len(asked_at) < 24 else 4)
+            return await super().upsert(items)
+
+    async def run() -> Process:
+        source = NumberedSource(
+            msgspec.structs.replace(API, reads_per_s=3),
+            "key",
+            base_url="http://numbered.test",
+            clock=VirtualClock(),
+            transport=httpx.MockTransport(respond),
+        )
+        engine = Engine(
+            open_log(":memory:"), source, SlowSink(), to_items, clock=VirtualClock(), read_ahead=16
+        )
+        return await engine.sync(order="id")
+
+    process = run_virtual(run())
+    assert (process.state, process.progress.fetched) == (State.COMPLETED, 3000)
+    assert process.progress.rate_limited == 1
+    limited_at = asked_at[23]
+    assert [at for at in asked_at if limited_at < at < limited_at + 60] == []
 
 
 def test_no_more_pages_are_held_than_may_be_under_way() -> None:
@@ -306,6 +392,6 @@ def test_what_goes_wrong_in_a_source_ahead_of_time_comes_up_with_its_page() -> N
         await ahead.fetch(request(0), following(10, 20))
         with pytest.raises(ZeroDivisionError):
             await ahead.fetch(request(10), following(20))
-        assert isinstance(await ahead.fetch(request(20)), Page)
+        assert isinstance((await ahead.fetch(request(20))).page, Page)
 
     run_virtual(run())

@@ -39,6 +39,14 @@ def test_files_are_short_and_say_what_they_are_for() -> None:
         assert not text or ast.get_docstring(ast.parse(text)), path
 
 
+def test_no_table_says_two_things_of_one_name() -> None:
+    for path in [*FILES, *ROOT.glob("tests/**/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Dict):
+                keys = [ast.dump(key) for key in node.keys if key is not None]
+                assert len(keys) == len(set(keys)), f"{path.name}, line {node.lineno}"
+
+
 def test_functions_fit_a_glance() -> None:
     lengths = dict(functions())
     assert max(lengths.values()) <= FUNCTION_LINES_MAX, max(lengths, key=lambda name: lengths[name])

@@ -8,7 +8,6 @@ if the engine asks for it; which contacts there are of a source, Quo tells page 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -16,14 +15,11 @@ from urllib.parse import urlsplit
 
 from syncfsm.clock import Clock, SystemClock
 from syncfsm.contact import Contact
-from syncfsm.errors import ConfigurationError
 from syncfsm.events import Reject
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.quo.api import (
     BASE_URL,
-    KEY_VARIABLE,
-    PARTNER_KEY_VARIABLE,
     REQUESTS_PER_S,
     QuoApi,
 )
@@ -201,29 +197,3 @@ def _without_secrets(base_url: str) -> str:
     """Return a URL without user, password and query."""
     url = urlsplit(base_url)
     return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}".rstrip("/")
-
-
-def from_environment(
-    base_url: str = BASE_URL,
-    *,
-    is_bulk: bool = False,
-    require_phone: bool = False,
-    default_region: str | None = None,
-    clock: Clock | None = None,
-) -> QuoSink:
-    """Return the sink with the keys that the environment holds. See `QuoSink`.
-
-    Raises:
-        ConfigurationError: A key is missing or cannot be used.
-    """
-    partner_key = os.environ.get(PARTNER_KEY_VARIABLE, "").strip() if is_bulk else None
-    if partner_key == "":
-        raise ConfigurationError(f"there is no key for Quo's bulk route: set {PARTNER_KEY_VARIABLE}")
-    return QuoSink(
-        os.environ.get(KEY_VARIABLE, ""),
-        partner_key=partner_key,
-        base_url=base_url,
-        require_phone=require_phone,
-        default_region=default_region,
-        clock=clock,
-    )
