@@ -73,13 +73,7 @@ class Processes:
     def last_sync_time(self) -> datetime | None:
         """Return the watermark at which an ongoing sync takes up: what was there by then, the sink has."""
         ours = (self.source.name, self.source.object, self.sink.name)
-        return self.log.last_sync_time(*ours, changed_by=self.changed_by)
-
-    @property
-    def changed_by(self) -> str | None:
-        """The attribute by which the source can ask for what changed, if it can."""
-        changed_by: str | None = getattr(self.source, "changed_by", None)
-        return changed_by
+        return self.log.last_sync_time(*ours, changed_by=self.source.changed_by)
 
     def is_ours(self, process: Process) -> bool:
         """Whether a process is one of this source object and sink."""
