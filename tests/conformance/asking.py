@@ -336,6 +336,13 @@ def any_asks(
     return st.integers(0, len(each) - 1).flatmap(lambda index: each[index])
 
 
+def whole_talks(drawn: st.SearchStrategy[Ask]) -> st.SearchStrategy[list[Ask]]:
+    """Requests one after the other; a webhook is created first, so that there is one to ask about."""
+    create = next(route for route in ROUTES if (route.method, route.name) == ("POST", "/v2/webhooks"))
+    first = GOOD_WEBHOOK.map(lambda body: Ask(create, {}, {}, body, "all"))
+    return st.builds(lambda one, others: [one, *others], first, st.lists(drawn, min_size=8, max_size=20))
+
+
 class Asker:
     """Sends requests to a fake with a few people, one after the other."""
 

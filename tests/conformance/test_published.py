@@ -12,10 +12,9 @@ import click
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from simulator.attio.routes import ROUTES, Route
-from tests.conformance.asking import Ask, Asker, any_asks
+from tests.conformance.asking import Ask, Asker, any_asks, whole_talks
 from tests.conformance.published import EXCEPTIONS, Published
 
 PATH = os.environ.get("ATTIO_OPENAPI")
@@ -39,7 +38,7 @@ def test_no_answer_to_thousands_of_requests_violates_the_document(
     drawn = any_asks(published.bodies)
 
     @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-    @given(st.lists(drawn, min_size=8, max_size=20))
+    @given(whole_talks(drawn))
     def run(requests: list[Ask]) -> None:
         for answer in Asker().send_all(requests):
             seen[answer.ask.route.method, answer.ask.route.name, answer.response.status_code] += 1
