@@ -9,10 +9,15 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from syncfsm import events as e
+from syncfsm.listing import GONE
 from syncfsm.log.protocol import EventLog
 from syncfsm.machine import State
+from syncfsm.missing import UNDELETABLE
 from syncfsm.process import Process
 from syncfsm.value import Value
+
+_GONE = frozenset({GONE, UNDELETABLE})
+"""Reasons of rejects that no retry can mend."""
 
 
 class Rejected(Value, frozen=True):
@@ -26,6 +31,7 @@ class Rejected(Value, frozen=True):
         at: When.
         delivered_by: The process that delivered the record later; null if none did.
         delivered_at: When that was.
+        is_gone: Whether it was asked for again since, and the source had it no more.
     """
 
     record_id: str
@@ -35,11 +41,12 @@ class Rejected(Value, frozen=True):
     at: datetime
     delivered_by: str | None = None
     delivered_at: datetime | None = None
+    is_gone: bool = False
 
     @property
     def is_open(self) -> bool:
-        """Whether it can be sent again, and has not been delivered since."""
-        return bool(self.record_id) and self.delivered_by is None
+        """Whether it can be sent again, and has not been delivered since, nor found gone."""
+        return bool(self.record_id) and self.delivered_by is None and not self.is_gone
 
 
 def rejects_of(log: EventLog, process: Process) -> tuple[Rejected, ...]:
@@ -52,7 +59,7 @@ def rejects_of(log: EventLog, process: Process) -> tuple[Rejected, ...]:
         if isinstance(recorded.event, e.RecordRejected)
     ]
     later = _last_deliveries(log, process, frozenset(event.record_id for _, event in found))
-    return tuple(_rejected(recorded, event, later.get(event.record_id)) for recorded, event in found)
+    return tuple(_rejected(recorded, event, later) for recorded, event in found)
 
 
 def open_ids(rejects: Iterable[Rejected]) -> tuple[str, ...]:
@@ -70,7 +77,8 @@ def last_with_rejects(log: EventLog, is_meant: Callable[[Process], bool]) -> Pro
     return None
 
 
-def _rejected(recorded: e.Recorded, event: e.RecordRejected, delivery: e.Recorded | None) -> Rejected:
+def _rejected(recorded: e.Recorded, event: e.RecordRejected, later: dict[str, e.Recorded | None]) -> Rejected:
+    delivery = later.get(event.record_id)
     is_later = delivery is not None and (delivery.position or 0) > (recorded.position or 0)
     return Rejected(
         record_id=event.record_id,
@@ -80,12 +88,16 @@ def _rejected(recorded: e.Recorded, event: e.RecordRejected, delivery: e.Recorde
         at=recorded.at,
         delivered_by=delivery.stream if delivery and is_later else None,
         delivered_at=delivery.at if delivery and is_later else None,
+        is_gone=event.record_id in later and delivery is None,
     )
 
 
-def _last_deliveries(log: EventLog, process: Process, wanted: frozenset[str]) -> dict[str, e.Recorded]:
-    """Return, for each of the records, the event with which a process begun later delivered it last."""
-    found: dict[str, e.Recorded] = {}
+def _last_deliveries(log: EventLog, process: Process, wanted: frozenset[str]) -> dict[str, e.Recorded | None]:
+    """Return, for each of the records, the event with which a process begun later delivered it last.
+
+    It is null where such a process found the record gone.
+    """
+    found: dict[str, e.Recorded | None] = {}
     ids = log.ids()
     for process_id in ids[ids.index(process.id) + 1 :]:
         other = log.load(process_id)
@@ -95,16 +107,18 @@ def _last_deliveries(log: EventLog, process: Process, wanted: frozenset[str]) ->
     return found
 
 
-def _deliveries(stream: Iterable[e.Recorded]) -> Iterator[tuple[str, e.Recorded]]:
-    """Yield each record that a stream delivered, with its PageDelivered."""
+def _deliveries(stream: Iterable[e.Recorded]) -> Iterator[tuple[str, e.Recorded | None]]:
+    """Yield each record that a stream delivered, with its PageDelivered; with null, each that was gone."""
     fetched: tuple[str, ...] = ()
     refused: set[str] = set()
     for recorded in stream:
         match recorded.event:
             case e.PageFetched(record_ids=record_ids):
                 fetched, refused = record_ids, set()
-            case e.RecordRejected(record_id=record_id):
+            case e.RecordRejected(record_id=record_id, reason=reason):
                 refused.add(record_id)
+                if reason in _GONE:
+                    yield record_id, None
             case e.PageDelivered():
                 yield from ((record_id, recorded) for record_id in fetched if record_id not in refused)
             case _:

@@ -249,8 +249,10 @@ def test_the_receiver_and_the_worker_of_the_modes_page_work(
     monkeypatch.setenv("ATTIO_WEBHOOK_SECRET", SECRET)
     names = run_block(blocks("docs/modes.md", "python")[0])
     person = min(at_home.world.entities("people"))
-    body = body_of(event("record.created", person))
-    assert send(names["app"], body, signed(body)).json() == {"status": "stored"}
+    told = {"object_id": at_home.world.object_ids["people"], "record_id": person}
+    body = body_of(event("record.created", person) | {"id": told})
+    app = asyncio.run(names["make_app"]())
+    assert send(app, body, signed(body)).json() == {"status": "stored"}
     worker = WebhookWorker(names["make_engine"], settle_s=0.0)
     assert asyncio.run(worker.turn()) == 0.0
     (process_id,) = names["log"].ids()

@@ -120,6 +120,18 @@ def test_a_record_that_is_gone_meanwhile_is_rejected_again_with_that_reason(benc
     assert (process.progress.created, process.progress.rejected) == (2, 1)
 
 
+def test_a_record_that_is_gone_is_not_asked_for_by_every_retry(bench: Bench) -> None:
+    first = bench.sync()
+    bench.sink.refused = set()
+    bench.source.records = [record for record in bench.source.records if record.id != "r00007"]
+    retried(bench)
+    assert bench.engine.retry_rejects() is None
+    by_id = {reject.record_id: reject for reject in rejects_of(bench.log, first)}
+    assert by_id["r00007"].is_gone
+    assert by_id["r00007"].delivered_by is None
+    assert not by_id["r00003"].is_gone
+
+
 def test_rejects_without_an_id_are_left_out(bench: Bench) -> None:
     bench.source.records[5] = replace(bench.source.records[5], id="", problem="has no id")
     first = bench.sync()

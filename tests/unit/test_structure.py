@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,6 +70,14 @@ def test_every_event_and_every_command_is_in_the_docs() -> None:
     reference = (ROOT / "docs/cli.md").read_text()
     assert all(name in architecture for name in EVENT_TYPES)
     assert all(f"## syncfsm {name}" in reference for name in main.list_commands(None))  # type: ignore[arg-type]
+
+
+def test_the_list_of_parts_names_none_twice() -> None:
+    architecture = (ROOT / "docs/architecture.md").read_text()
+    parts = Counter(re.findall(r"^  ([a-z_]+(?:\.py|/)) ", architecture, re.MULTILINE))
+    assert len(parts) > 30
+    for name, times in parts.items():
+        assert times <= sum((ROOT / package / name).exists() for package in ("syncfsm", "simulator")), name
 
 
 def test_importing_syncfsm_loads_no_client_and_no_simulator() -> None:
