@@ -113,7 +113,8 @@ class Performer(Generic[T]):
         if self._checked != process.id and not isinstance(action, d.CheckSetup):
             failure = await self._check_source(process)
             if isinstance(failure, Failure):
-                return self._failed(d.ACTION_NAMES[type(action)], failure)
+                # Nothing is held yet, so that a page that is to be delivered would be fetched first.
+                return self._failed("finish" if isinstance(action, d.FinishSync) else "fetch", failure)
         match action:
             case d.CheckSetup():
                 return await self._check(process)

@@ -22,7 +22,7 @@ from syncfsm.replay import find
 @click.argument("process", metavar="[PROCESS]", required=False)
 @json_option
 def rejects(*, log_path: str, process: str | None, as_json: bool) -> None:
-    """List the records that a sync could not deliver, why, and which were delivered later.
+    """List the records that a sync could not deliver, why, and which were delivered later or are gone.
 
     PROCESS may be a unique prefix; left out, it is the last sync that is over or has failed and has rejects.
     """
@@ -60,6 +60,7 @@ def _as_json(process: Process, found: Sequence[Rejected]) -> dict[str, Any]:
 def _print(process: Process, found: Sequence[Rejected], log_path: str) -> None:
     for reject in found:
         since = f"; delivered later by {reject.delivered_by}" if reject.delivered_by else ""
+        since = since or ("; gone from the source since" if reject.is_gone else "")
         click.echo(
             f"{reject.record_id or '(no record id)':<36}  {reject.at:%Y-%m-%d %H:%M:%S}  "
             f"page at {reject.cursor or 0}  {reject.reason}{since}"

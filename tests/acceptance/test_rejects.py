@@ -86,7 +86,12 @@ def test_the_rejects_as_json_say_all_there_is_to_know(server: Server, cli: Cli) 
     assert (retry["state"], retry["mode"], retry["parent"]) == ("COMPLETED", "rejects", first["process"])
     assert (retry["created"], retry["rejected"], retry["without_id"], retry["watermark"]) == (1, 1, 0, None)
     answer = cli.json("log", "rejects", "sync.db")
-    assert (answer["process"], answer["open"], answer["without_id"]) == (first["process"], 1, 0)
+    assert (answer["process"], answer["open"], answer["without_id"]) == (first["process"], 0, 0)
+    assert {reject["record_id"]: reject["is_gone"] for reject in answer["rejects"]} == {
+        bad.record_id: False,
+        gone.record_id: True,
+    }
+    assert "; gone from the source since" in cli("log", "rejects", "sync.db", first["process"])[0]
     by = {reject["record_id"]: reject["delivered_by"] for reject in answer["rejects"]}
     assert by == {bad.record_id: retry["process"], gone.record_id: None}
     assert all(reject["at"] and reject["reason"] and reject["version"] for reject in answer["rejects"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -420,7 +421,7 @@ def test_a_scenario_that_strays_is_not_printed_but_where(sim: str, monkeypatch: 
     monkeypatch.setattr(Script, "next", lambda *_: None)  # an engine that heeds no step
     result = run("log", "scenario", sim)
     assert (result.exit_code, result.stdout) == (3, "")
-    assert "at version 5 came" in result.stderr
+    assert re.search(r"at version \d+ came", result.stderr)
     unchecked = run("log", "scenario", sim, "--no-check")
     assert unchecked.exit_code == 0
     assert "[incident]" in unchecked.stdout

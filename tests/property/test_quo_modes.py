@@ -90,7 +90,7 @@ class Workspaces:
             await unless_dead(worker.turn())
             await worker.aclose()
             waits = self.log.waiting(self.source().name, "people").notices
-            if not waits and not self.engine().unfinished("webhook"):
+            if not waits and not self.engine().active():
                 return
         raise AssertionError("something waits for ever")
 

@@ -78,7 +78,7 @@ def work_until_nothing_waits(desk: Desk) -> None:
             asyncio.run(worker_of(desk).turn())
         except (Died, LogDied):
             continue
-        if not desk.log.waiting("crm", "people").notices and not desk.engine().unfinished("webhook"):
+        if not desk.log.waiting("crm", "people").notices and not desk.engine().active():
             return
     raise AssertionError("something waits for ever")
 
