@@ -17,6 +17,7 @@ from simulator.incident import Incident
 from simulator.making import TIED
 from syncfsm.errors import ConfigurationError
 from syncfsm.options import Order
+from syncfsm.readahead import READ_AHEAD_MAX
 
 BAD_DAY = FaultRates(
     rate_limited=0.03, unavailable=0.01, network=0.02, body=0.002, slow=0.02, sink=0.002, crash=0.003
@@ -44,6 +45,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         tied: The share of people who share their `created_at` with the one before them.
         page_size: Records in a page.
         order: Which come first.
+        read_ahead: The most requests for pages that the sync has under way at once.
         latency_ms: The least and the most that an answer takes.
         reads_per_s: The rate limit of the API.
         limit_max: The most rows that the API gives for one request.
@@ -71,6 +73,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tied: Share = TIED
     page_size: AtLeastOne = 50
     order: Order = "newest"
+    read_ahead: Annotated[int, msgspec.Meta(ge=1, le=READ_AHEAD_MAX)] = 1
     latency_ms: tuple[Milliseconds, Milliseconds] = (80, 400)
     reads_per_s: AtLeastOne = 100
     limit_max: AtLeastTwo = LIMIT_MAX
@@ -177,6 +180,7 @@ def concrete(scenario: Scenario, seed: int) -> Scenario:
         faulty_s=scenario.faulty_s * rng.uniform(0.1, 1),
         faults=_some_of(scenario.faults, rng),
         changes=_some_of(scenario.changes, rng),
+        read_ahead=rng.choice((1, 1, 4, 16)),
     )
 
 

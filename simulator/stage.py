@@ -218,6 +218,7 @@ class Stage(Generic[T]):
             clock=self.engine_clock,
             rng=self._rng,
             hooks=self._hooks,
+            read_ahead=self.scenario.read_ahead,
         )
 
     def _network(self, faults: Faults) -> FaultyTransport:
