@@ -30,8 +30,7 @@ def serve(app: App, port: int, on_ready: Callable[[str], None]) -> None:
     """
     with _bound(port) as listener:
         listener.listen()
-        config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
-        server = uvicorn.Server(config)
+        server = _server(app)
         on_ready(f"http://{HOST}:{listener.getsockname()[1]}")
         try:
             asyncio.run(server.serve(sockets=[listener]))
@@ -44,8 +43,7 @@ def served(app: App) -> Iterator[str]:
     """Serve an app on a free port, in a thread of its own, and yield its URL."""
     with _bound(0) as listener:
         listener.listen()
-        config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
-        server = uvicorn.Server(config)
+        server = _server(app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
@@ -53,6 +51,13 @@ def served(app: App) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+def _server(app: App) -> uvicorn.Server:
+    """Return a server that adds nothing to the answers: the fakes send a date of their own."""
+    return uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", date_header=False)
+    )
 
 
 def _bound(port: int) -> socket.socket:

@@ -9,7 +9,7 @@ a person.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -178,11 +178,16 @@ class HttpClient:
         return self._failure(kind, words, response.status_code, retry_after_s)
 
     def _date_of(self, response: httpx.Response) -> datetime:
-        """Return the server's own time; Retry-After is measured against it."""
+        """Return the server's own time; Retry-After is measured against it.
+
+        A proxy may have added a date of its own: the first one counts. One without a zone is UTC, as all are.
+        """
+        said = response.headers.get_list("Date")
         try:
-            return parsedate_to_datetime(response.headers["Date"])
-        except (KeyError, ValueError):
+            date = parsedate_to_datetime(said[0])
+        except (IndexError, ValueError, OverflowError):
             return self._clock.now()
+        return date if date.tzinfo else date.replace(tzinfo=UTC)
 
     def _failure(
         self, kind: FailureKind, words: str, status: int | None = None, retry_after_s: float | None = None

@@ -133,7 +133,8 @@ def printing() -> Iterator[None]:
         try:
             yield
         finally:
-            sys.stdout.flush()
+            if sys.stdout is not None:  # nothing is, where it was closed before we began
+                sys.stdout.flush()
     except BrokenPipeError:
         _abandon_stdout()
         sys.exit(PIPE_CLOSED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
-from syncfsm.cli.output import Command
+from syncfsm.cli.output import Command, FiniteRange
 from syncfsm.clock import SystemClock
 from syncfsm.errors import ConfigurationError
 
@@ -41,7 +41,7 @@ from syncfsm.errors import ConfigurationError
     "--moving",
     default=0.0,
     show_default=True,
-    type=click.FloatRange(0, 1000),
+    type=FiniteRange(0, 1000),
     help="People who come, change or go, a second, from the first request on.",
 )
 @click.option(

@@ -14,7 +14,7 @@ import click
 
 from syncfsm.cli.listening import HOST, listen, served
 from syncfsm.cli.options import service_options
-from syncfsm.cli.output import FAILED, Resumable
+from syncfsm.cli.output import FAILED, FiniteRange, Resumable
 from syncfsm.cli.running import leave_if_off, make_source
 from syncfsm.cli.serving import engines, limits_asked, say_over, say_trouble
 from syncfsm.contact import Contact
@@ -37,7 +37,7 @@ SECRET_VARIABLE = "ATTIO_WEBHOOK_SECRET"  # noqa: S105 - its name, not its value
     "settle_s",
     default=2.0,
     show_default=True,
-    type=click.FloatRange(0, 3600),
+    type=FiniteRange(0, 3600),
     help="Seconds that a change is left to settle before it is asked for.",
 )
 @service_options

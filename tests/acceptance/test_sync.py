@@ -10,8 +10,14 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from simulator.attio import FakeAttio
+from simulator.clock import EPOCH
+from simulator.serve import served
+from simulator.world import World
+from syncfsm.clock import SystemClock
 from tests.acceptance.command import contacts_in
 from tests.acceptance.conftest import KEY, Cli, Server
 
@@ -333,3 +339,17 @@ def test_a_read_only_disk_says_so_and_its_log_can_still_be_read(
     _, err = cli(*cli.sync_args(server.url), "--sink", "sqlite:disk/contacts.db", status=1)
     assert "read-only; give write permission" in err
     assert cli.json("replay", "disk/sync.db")["fetched"] == 60
+
+
+def test_a_rate_limit_is_waited_for_over_real_http(serve: Serve, cli: Cli) -> None:
+    server = serve(40, reads_per_s=2)
+    dates = httpx.get(f"{server.url}/v2/self").headers.get_list("date")
+    assert len(dates) == 2, "the server adds one to the fake's, as a proxy may"
+    done = cli.sync(server.url, "--page-size", 20, "--no-companies")
+    assert (done["state"], done["created"]) == ("COMPLETED", 40)
+    assert done["rate_limited"] >= 1
+
+
+def test_the_fake_is_served_with_its_own_date_and_no_other() -> None:
+    with served(FakeAttio(World(1, people=1, now=EPOCH), SystemClock())) as url:
+        assert len(httpx.get(f"{url}/v2/self").headers.get_list("date")) == 1

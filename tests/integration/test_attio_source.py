@@ -220,6 +220,7 @@ def test_a_body_past_the_limit_is_refused_before_it_is_read_to_its_end() -> None
         ({"Retry-After": "Sat, 23 May 2020 14:42:05 GMT", "Date": "Sat, 23 May 2026 14:42:01 GMT"}, 0.0),
         ({"Retry-After": "Thu, 01 Jan 2026 00:00:09 GMT", "Date": "yesterday"}, 9.0),
         ({"Retry-After": "whenever"}, None),
+        ({"Retry-After": "Sat, 23 May 2026 14:42:05 GMT", "Date": "Sat, 23 May 2026 14:42:01 -0000"}, 4.0),
         ({}, None),
     ],
 )
@@ -229,6 +230,15 @@ def test_retry_after_is_measured_against_the_servers_own_date(
     failure = fetched(httpx.Response(429, headers=headers))
     assert isinstance(failure, Failure)
     assert failure.retry_after_s == pytest.approx(seconds, abs=0.001)
+
+
+def test_of_two_dates_the_first_counts() -> None:
+    """A proxy, or a server behind one, adds its own."""
+    dates = [("Date", "Sat, 23 May 2026 14:42:01 GMT"), ("Date", "Sat, 23 May 2026 14:42:03 GMT")]
+    until = ("Retry-After", "Sat, 23 May 2026 14:42:05 GMT")
+    failure = fetched(httpx.Response(429, headers=[*dates, until]))
+    assert isinstance(failure, Failure)
+    assert failure.retry_after_s == pytest.approx(4.0, abs=0.001)
 
 
 def person(**changes: object) -> dict[str, object]:
