@@ -176,7 +176,7 @@ def unfit_words(factory: Any, protocol: type, needed: Sequence[str]) -> str:
         return f"is a class; offer a value: {factory.__name__}()"
     if not isinstance(factory, protocol):
         return f"has not all of {', '.join(needed)}"
-    if not isinstance(factory.key_variable, str):
+    if not isinstance(getattr(factory, "key_variable", ""), str):
         return "has a key_variable that is no text; where there is no key, it is ''"
     return ""
 

@@ -136,6 +136,11 @@ BROKEN = {
         "from acme_syncfsm import Acme as X",
         "is a class; offer a value: Acme()",
     ),
+    "has a key that is no name": (
+        "broken_module:X",
+        "import acme_syncfsm as a\nX = a.Acme()\nX.name, X.key_variable = 'broken', None",
+        "has a key_variable that is no text; where there is no key, it is ''",
+    ),
     "has no such way to page": (
         "broken_module:X",
         "import acme_syncfsm as a\nX = a.Acme()\nX.name = 'broken'\nX.pagination = 'pages'",
