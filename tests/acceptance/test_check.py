@@ -116,6 +116,16 @@ def test_an_ongoing_sync_says_since_when_it_would_ask_and_without_a_sync_before_
     assert f"it would begin an ongoing sync, of those created since {since}\n" in words
 
 
+def test_an_attribute_that_nobody_has_is_named_with_the_option_that_names_it(
+    serve: Serve, cli: Cli, check: Checked
+) -> None:
+    server = serve(60)
+    cli.sync(server.url)
+    out, err = check.words(server.url, "--mode", "ongoing", "--changed-by", "last_edited", status=1)
+    assert "of those changed (by last_edited) since 20" in out
+    assert "people have no attribute last_edited, which --changed-by / changed_by names." in err
+
+
 def test_a_sync_that_was_killed_would_go_on_at_its_page_and_does(
     serve: Serve, cli: Cli, check: Checked
 ) -> None:
