@@ -24,7 +24,7 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.limits import own_rules
 from syncfsm.options import Options, Order
-from syncfsm.outside import uuid, word
+from syncfsm.outside import plain_url, uuid, word
 from syncfsm.pages import PageRequest
 from syncfsm.sources.attio_wire import Found, Objects, Token, decode_rows, to_company_name, to_record
 from syncfsm.sources.protocol import Page
@@ -114,7 +114,8 @@ class AttioSource:
         self.options = own_rules(options, Options(limit_max=LIMIT_MAX))
         self.changed_by = changed_by
         self.kind = KIND
-        self.name = KIND if base_url == BASE_URL else f"{KIND}:{base_url.rstrip('/')}"
+        url = plain_url(base_url)
+        self.name = KIND if url == BASE_URL else f"{KIND}:{url}"
 
     async def check(self) -> dict[str, str] | Failure:
         """Check the key, its scopes and the object."""
