@@ -79,6 +79,10 @@ def test_no_command_tells_of_a_process_whose_events_were_changed(folder: Path, c
     assert "syncfsm log verify" in words
 
 
+def test_more_people_than_memory_holds_are_refused_before_any_is_made(folder: Path) -> None:
+    assert "is not in the range 0<=x<=1000000" in run("serve", "--people", 1_000_001, status=2).stderr
+
+
 @pytest.mark.parametrize("command", [("log", "follow", "sync.db"), ("top", "sync.db")])
 def test_an_interval_is_a_number(folder: Path, command: tuple[str, ...]) -> None:
     assert "no number to work with" in run(*command, "--interval", "nan", status=2).stderr
