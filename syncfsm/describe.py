@@ -109,9 +109,14 @@ def _what_began(event: e.SyncStarted) -> str:
     where = f"of {event.object} from {event.source} into {event.sink}"
     if event.since is None:
         return f"a sync {where}"
-    what = f"changed (by {event.changed_by})" if event.changed_by else "created"
     sweep = f", behind process {event.parent}" if event.parent else ""
-    return f"an ongoing sync {where}, of those {what} since {time_words(event.since)}{sweep}"
+    return f"an ongoing sync {where}, {since_words(event.since, event.changed_by)}{sweep}"
+
+
+def since_words(since: datetime, changed_by: str | None) -> str:
+    """Return whom an ongoing sync asks for: `of those created since 2026-01-01 00:00:00.000Z`."""
+    what = f"changed (by {changed_by})" if changed_by else "created"
+    return f"of those {what} since {time_words(since)}"
 
 
 def _fetched(event: e.PageFetched) -> str:

@@ -32,6 +32,13 @@ def word(text: object) -> str:
     return text if _WORD.fullmatch(text) else ""
 
 
+def plain_url(url: str) -> str:
+    """Return a base URL in the one way of writing that names a source: `HTTP://Host/` is `http://host`."""
+    scheme, separator, rest = url.rstrip("/").partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}"
+
+
 def uuid(text: str) -> str:
     """Return an id, or nothing if it is anything but a UUID."""
     return text if _UUID.fullmatch(text) else ""

@@ -24,6 +24,9 @@ TROUBLES = (
 )  # fmt: skip
 """Events that tell of trouble, or of what somebody did about it."""
 
+NAMED_MAX = 5
+"""So many ids are named where a name fits none or several; `syncfsm log ls` shows them all."""
+
 
 class Moment(Value, frozen=True):
     """One step of a process.
@@ -180,5 +183,11 @@ def choose(ids: Sequence[str], prefix: str | None) -> str:
     if len(found) == 1 or prefix in found:
         return prefix if prefix in found else found[0]
     if not found:
-        raise ProcessNotFound(f"no process begins with {prefix!r}; the latest are: {', '.join(ids[-20:])}")
-    raise ProcessNotFound(f"{len(found)} processes begin with {prefix!r}: {', '.join(found[-20:])}")
+        raise ProcessNotFound(f"no process begins with {prefix!r}; the latest are: {_latest(ids)}")
+    raise ProcessNotFound(f"{len(found)} processes begin with {prefix!r}: {_latest(found)}")
+
+
+def _latest(ids: Sequence[str]) -> str:
+    """Return the last of some ids, and how many more there are."""
+    more = len(ids) - NAMED_MAX
+    return ", ".join(ids[-NAMED_MAX:]) + (f" and {more:,} more" if more > 0 else "")

@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import msgspec
@@ -108,6 +109,8 @@ def read_config(name: str | None) -> ConfigFile:
 
 def _text(path: Path) -> str:
     try:
+        if not S_ISREG(path.stat().st_mode):  # a pipe would be waited for, with nobody to write into it
+            raise ConfigurationError(f"the settings file {path} is no regular file: only such a one is read")
         with path.open("rb") as opened:
             content = opened.read(FILE_BYTES_MAX + 1)
         if len(content) > FILE_BYTES_MAX:

@@ -16,7 +16,7 @@ from syncfsm.cli.output import FAILED, Command, print_json
 from syncfsm.cli.running import limits, make_engine, off_words, order_asked
 from syncfsm.cli.settings import switched_off
 from syncfsm.cli.sync import beginning, beginning_options
-from syncfsm.describe import duration, plural, time_words
+from syncfsm.describe import duration, plural, since_words, time_words
 from syncfsm.errors import LogUnwritable
 from syncfsm.limits import LIMITS
 from syncfsm.log.rehearsal import RehearsedLog
@@ -148,8 +148,14 @@ def _would(seen: _Seen) -> str:
         where = f"at page {process.progress.pages + 1:,}, {process.page_size} records a page"
         return f"it would go on with process {process.id} {where}"
     if seen.cancels:
-        return f"it would cancel process {seen.cancels}, which is active, and begin anew"
-    return "it would begin anew"
+        return f"it would cancel process {seen.cancels}, which is active, and {_begin_words(process)}"
+    return f"it would {_begin_words(process)}"
+
+
+def _begin_words(process: Process) -> str:
+    if process.since is None:
+        return "begin anew"
+    return f"begin an ongoing sync, {since_words(process.since, process.changed_by)}"
 
 
 def _side(looked: Looked) -> str:

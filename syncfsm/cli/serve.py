@@ -9,6 +9,9 @@ from syncfsm.cli.output import Command, FiniteRange
 from syncfsm.clock import SystemClock
 from syncfsm.errors import ConfigurationError
 
+PEOPLE_MAX = 1_000_000
+"""They are all held in memory; more would take it up before the first answer."""
+
 
 @click.command(cls=Command)
 @click.option(
@@ -19,7 +22,11 @@ from syncfsm.errors import ConfigurationError
     help="Where on this machine; 0 for any free port.",
 )
 @click.option(
-    "--people", default=5000, show_default=True, type=click.IntRange(min=0), help="People in the workspace."
+    "--people",
+    default=5000,
+    show_default=True,
+    type=click.IntRange(0, PEOPLE_MAX),
+    help="People in the workspace.",
 )
 @click.option("--seed", default=1, show_default=True, help="Decides who the people are.")
 @click.option(

@@ -53,7 +53,11 @@ def webhooks(*, log_path: str, as_json: bool, port: int, host: str, settle_s: fl
     """  # noqa: D301 - \b keeps click from wrapping the example
     leave_if_off(asked["source"], as_json=as_json)
     secrets = _secrets()
-    with open_log(log_path) as log, engines(log, log_path=log_path, **asked) as make_engine:
+    with (
+        listen(host, port) as listener,  # first: where the port is taken, no log is made
+        open_log(log_path) as log,
+        engines(log, log_path=log_path, **asked) as make_engine,
+    ):
         worker = WebhookWorker(
             make_engine,
             page_size=asked["page_size"],
@@ -63,8 +67,7 @@ def webhooks(*, log_path: str, as_json: bool, port: int, host: str, settle_s: fl
             on_trouble=say_trouble,
         )
         receiver = partial(WebhookReceiver, log, secrets)
-        with listen(host, port) as listener:
-            asyncio.run(_serve(receiver, worker, listener, asked))
+        asyncio.run(_serve(receiver, worker, listener, asked))
     raise KeyboardInterrupt  # it never ends by itself, and says by whom it was ended as other commands do
 
 

@@ -101,6 +101,7 @@ def _account(
 ) -> Account:
     process = last.after
     silent_s = _silent_s(process, now) if now else None
+    since_event_s = max(0.0, (now - process.updated_at).total_seconds()) if now else None
     ending = troubles.ending if process.state is State.FAILED else None
     return Account(
         process=process,
@@ -118,5 +119,5 @@ def _account(
         first=troubles.first,
         ending=ending,
         rejects=troubles.rejects,
-        steps=steps(process, log, silent_s),
+        steps=steps(process, log, silent_s, since_event_s),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from shlex import join
 
 from syncfsm import events as e
+from syncfsm.describe import duration
 from syncfsm.errors import ConfigurationError
 from syncfsm.limits import LIMITS, advised
 from syncfsm.machine import State
@@ -70,13 +71,16 @@ _CALMER = {
 }
 
 
-def steps(process: Process, log: Log, silent_s: float | None = None) -> tuple[Step, ...]:
+def steps(
+    process: Process, log: Log, silent_s: float | None = None, since_event_s: float | None = None
+) -> tuple[Step, ...]:
     """Return what to do next, in this order.
 
     Args:
         process: The last state.
         log: Where it is.
-        silent_s: Seconds since its last event, if known.
+        silent_s: Seconds since its last event, or since the wait that it scheduled, if known.
+        since_event_s: Seconds since its last event, if known.
     """
     unlike = _no_sync_of_ours(process, log)
     if unlike is not None:
@@ -89,7 +93,7 @@ def steps(process: Process, log: Log, silent_s: float | None = None) -> tuple[St
         case State.CANCELLED:
             return (Step(words="Begin a new sync, if one is wanted.", command=_again(process, log)),)
         case _:
-            return _while_active(process, log, silent_s)
+            return _while_active(process, log, silent_s, since_event_s)
 
 
 def _no_sync_of_ours(process: Process, log: Log) -> Step | None:
@@ -165,10 +169,19 @@ def _after_completion(process: Process, log: Log) -> tuple[Step, ...]:
     )
 
 
-def _while_active(process: Process, log: Log, silent_s: float | None) -> tuple[Step, ...]:
+def _while_active(
+    process: Process, log: Log, silent_s: float | None, since_event_s: float | None
+) -> tuple[Step, ...]:
     follow = join(("syncfsm", "log", "follow", log.path, process.id))
     if silent_s is not None and silent_s < SILENT_S:
-        return (Step(words="It is under way: watch it.", command=follow),)
+        # A worker that was just killed, or killed in a wait, leaves the same log: nobody can tell yet.
+        ago = (
+            f"; its last event was {duration(round(since_event_s))} ago" if since_event_s is not None else ""
+        )
+        return (
+            Step(words=f"It is under way{ago}: watch it.", command=follow),
+            Step(words="If no worker runs, the same command goes on.", command=_again(process, log)),
+        )
     return (
         Step(words="See whether a worker is on it.", command=follow),
         Step(words="If none is, go on where it stopped; nothing is lost.", command=_again(process, log)),

@@ -35,6 +35,9 @@ def open_source(name: str, *, key: str | None = None, **settings: Any) -> Opened
     """
     from syncfsm.sources.factory import SOURCES, SourceSettings  # noqa: PLC0415 - searched when asked for
 
+    if settings.get("object") == "":
+        raise ConfigurationError("the object is an empty text: name one, or leave it out for the usual one")
+
     def opened(factory: SourceFactory) -> OpenedSource:
         given = os.environ.get(factory.key_variable, "") if key is None else key
         wanted = SourceSettings(key=given, **settings)

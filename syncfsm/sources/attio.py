@@ -24,7 +24,7 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.limits import own_rules
 from syncfsm.options import Options, Order
-from syncfsm.outside import uuid, word
+from syncfsm.outside import plain_url, uuid, word
 from syncfsm.pages import PageRequest
 from syncfsm.sources.attio_wire import Found, Objects, Token, decode_rows, to_company_name, to_record
 from syncfsm.sources.protocol import Page
@@ -49,6 +49,7 @@ LIMIT_MAX = 500
 KEY_VARIABLE = "ATTIO_API_KEY"
 SCOPES = ("record_permission", "object_configuration")
 
+_UNKNOWN_ATTRIBUTE = "unknown_filter_attribute_slug"
 _BEYOND_MICROSECONDS = re.compile(r"(\.\d{6})\d+")
 
 _DIRECTIONS: Mapping[Order, str] = {"newest": "desc", "oldest": "asc"}
@@ -113,7 +114,8 @@ class AttioSource:
         self.options = own_rules(options, Options(limit_max=LIMIT_MAX))
         self.changed_by = changed_by
         self.kind = KIND
-        self.name = KIND if base_url == BASE_URL else f"{KIND}:{base_url.rstrip('/')}"
+        url = plain_url(base_url)
+        self.name = KIND if url == BASE_URL else f"{KIND}:{url}"
 
     async def check(self) -> dict[str, str] | Failure:
         """Check the key, its scopes and the object."""
@@ -151,7 +153,7 @@ class AttioSource:
 
     def _page(self, request: PageRequest, reply: Reply | Failure) -> Page | Failure:
         if isinstance(reply, Failure):
-            return reply
+            return _unknown_attribute(reply, self.object, request.changed_by) or reply
         rows = decode_rows(reply.body)
         if rows is None:
             return _not_promised(self.object)
@@ -282,6 +284,14 @@ def _by_ids(record_ids: Sequence[str]) -> dict[str, Any]:
 
 def _is_bad_request(reply: Reply | Failure) -> bool:
     return isinstance(reply, Failure) and reply.kind is FailureKind.BAD_REQUEST
+
+
+def _unknown_attribute(refused: Failure, object_: str, changed_by: str | None) -> Failure | None:
+    """Name the attribute that records do not have, where that is what a refusal is about."""
+    if changed_by is None or _UNKNOWN_ATTRIBUTE not in refused.message:
+        return None
+    words = f"Attio's {object_} have no attribute {changed_by}, which --changed-by / changed_by names."
+    return msgspec.structs.replace(refused, message=words)
 
 
 def _key_refused(status: int | None = None) -> Failure:

@@ -26,6 +26,7 @@ from syncfsm.events import Reject
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.limits import own_rules
 from syncfsm.options import Options, Order
+from syncfsm.outside import plain_url
 from syncfsm.pages import PageRequest
 from syncfsm.sources.protocol import Page, Record, Transformed
 
@@ -116,7 +117,7 @@ class AxisCareSource:
         )
         self._clients_at = _place(f"{base_url.rstrip('/')}{PATH}")
         self.options = own_rules(options, Options(pagination="cursor", limit_max=LIMIT_MAX))
-        self.name = f"{KIND}:{base_url.rstrip('/')}"
+        self.name = f"{KIND}:{plain_url(base_url)}"
 
     async def check(self) -> dict[str, str] | Failure:
         """Check the key, by asking for one client."""

@@ -22,6 +22,7 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.limits import own_rules
 from syncfsm.options import Options, Order
+from syncfsm.outside import plain_url
 from syncfsm.pages import PageRequest
 from syncfsm.sources.attio_wire import normal_timestamp
 from syncfsm.sources.protocol import Page, Record
@@ -124,7 +125,7 @@ class NumberedSource:
         self.kind = api.kind
         self.orders = tuple(api.orders)
         self.options = own_rules(options, Options(pagination="page", limit_max=api.limit_max))
-        self.name = f"{api.kind}:{base_url.rstrip('/')}"
+        self.name = f"{api.kind}:{plain_url(base_url)}"
 
     async def check(self) -> dict[str, str] | Failure:
         """Check the key, the names, and that a page may be as large as any that will be asked for."""

@@ -6,11 +6,13 @@ import json
 import signal
 import sqlite3
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from syncfsm.describe import time_words
 from tests.acceptance.conftest import Cli, Server
 
 Serve = Callable[..., Server]
@@ -101,6 +103,27 @@ def test_after_a_sync_it_says_when_that_was_and_what_it_has_seen(
     }
     assert found["sink"]["found"]["contacts"] == "120"
     assert f"process {done['process']} was completed at " in check.words(server.url)[0]
+
+
+def test_an_ongoing_sync_says_since_when_it_would_ask_and_without_a_sync_before_it_begins_anew(
+    serve: Serve, cli: Cli, check: Checked
+) -> None:
+    server = serve(60)
+    assert "it would begin anew\n" in check.words(server.url, "--mode", "ongoing")[0]
+    watermark = datetime.fromisoformat(cli.sync(server.url)["watermark"])
+    since = time_words(watermark - timedelta(seconds=300))
+    words = check.words(server.url, "--mode", "ongoing")[0]
+    assert f"it would begin an ongoing sync, of those created since {since}\n" in words
+
+
+def test_an_attribute_that_nobody_has_is_named_with_the_option_that_names_it(
+    serve: Serve, cli: Cli, check: Checked
+) -> None:
+    server = serve(60)
+    cli.sync(server.url)
+    out, err = check.words(server.url, "--mode", "ongoing", "--changed-by", "last_edited", status=1)
+    assert "of those changed (by last_edited) since 20" in out
+    assert "people have no attribute last_edited, which --changed-by / changed_by names." in err
 
 
 def test_a_sync_that_was_killed_would_go_on_at_its_page_and_does(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator
@@ -261,6 +262,12 @@ def test_help_and_version_come_whatever_the_file_says() -> None:
 def test_a_file_of_another_kind_is_refused(content: bytes, words: str) -> None:
     Path("syncfsm.toml").write_bytes(content)
     assert words in run("config", "show", status=2).stderr
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_only_a_regular_file_is_read(make: Callable[[str], None]) -> None:
+    make("syncfsm.toml")
+    assert "the settings file syncfsm.toml is no regular file" in run("config", "show", status=2).stderr
 
 
 # ── what is shown ────────────────────────────────────────────────────────────────────────────

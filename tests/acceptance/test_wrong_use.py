@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from syncfsm import cli as commands
 from syncfsm.cli import main
+from syncfsm.cli.listening import HOST, listen
 from syncfsm.events import Recorded
 from syncfsm.log import open_log
 from tests.busy import interleave
@@ -77,6 +78,20 @@ def test_no_command_tells_of_a_process_whose_events_were_changed(folder: Path, c
     words = run(*command.split(), "sync.db", *more, status=3).stderr
     assert "version 4): this event is not what was written" in words
     assert "syncfsm log verify" in words
+
+
+def test_more_people_than_memory_holds_are_refused_before_any_is_made(folder: Path) -> None:
+    assert "is not in the range 0<=x<=1000000" in run("serve", "--people", 1_000_001, status=2).stderr
+
+
+def test_where_the_port_is_taken_webhooks_make_no_log(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTIO_WEBHOOK_SECRET", "any")
+    with listen(HOST, 0) as listener:
+        listener.listen()
+        port = listener.getsockname()[1]
+        where = ("--source", "attio", "--sink", "sqlite:new-contacts.db", "--log", "new.db")
+        assert "is taken" in run("webhooks", "--port", port, *where, status=2).stderr
+    assert not list(folder.glob("new*"))
 
 
 @pytest.mark.parametrize("command", [("log", "follow", "sync.db"), ("top", "sync.db")])

@@ -55,3 +55,12 @@ def test_where_a_cursor_is_lost_the_way_out_is_to_start_anew() -> None:
     assert "--fresh" not in again.command
     assert anew.command
     assert anew.command.endswith(" --fresh")
+
+
+def test_one_that_may_be_under_way_says_how_old_its_last_event_is_and_what_goes_on_without_a_worker() -> None:
+    active = fold(None, [e.Recorded(stream="p", version=1, at=EPOCH, event=STARTED)])
+    assert active is not None
+    watch, again = steps(active, Log(path="sync.db"), 0.0, 185.2)
+    assert watch.words == "It is under way; its last event was 3 min 5 s ago: watch it."
+    assert again.words == "If no worker runs, the same command goes on."
+    assert again.command == "syncfsm sync --source attio --sink sqlite:contacts.db --log sync.db"

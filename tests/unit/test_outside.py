@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from syncfsm.outside import forms, holds, uuid, without, word
+from syncfsm.outside import forms, holds, plain_url, uuid, without, word
 
 SECRET = "a/planted+key\\0123456789"
 
@@ -26,6 +26,18 @@ def test_whatever_could_be_a_person_or_a_key_is_no_word(text: object) -> None:
 def test_an_id_is_a_uuid_or_nothing() -> None:
     assert uuid("14beef7a-99f7-4534-a87e-70b564330a4c") == "14beef7a-99f7-4534-a87e-70b564330a4c"
     assert uuid("ada@x.example") == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("HTTPS://API.Example", "https://api.example"),
+        ("http://[2001:DB8::1]:8787/", "http://[2001:db8::1]:8787"),
+        ("https://Proxy.example/Attio/V2/", "https://proxy.example/Attio/V2"),
+    ],
+)
+def test_a_url_is_named_in_one_way_of_writing_its_path_as_it_is(url: str, name: str) -> None:
+    assert plain_url(url) == name
 
 
 @pytest.mark.parametrize(

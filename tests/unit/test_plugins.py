@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 import syncfsm
+from syncfsm.errors import ConfigurationError
 from syncfsm.sources.factory import SOURCES
 from tests.fakes import TestClock
 
@@ -94,6 +95,20 @@ def test_a_source_whose_kind_is_not_its_name_is_refused(install: Callable[[str, 
     install("other", "other_acme_module", SOURCE.replace("NAME", "other"))
     with pytest.raises(syncfsm.ConfigurationError, match="the source other opens one whose kind is 'acme'"):
         syncfsm.open_source("other", key=KEY, more={"transform": len})
+
+
+def test_sources_whose_urls_are_written_in_other_ways_are_one() -> None:
+    for name in ("attio", "axiscare"):
+        urls = ("HTTPS://A.Example/", "https://a.example")
+        assert {syncfsm.open_source(name, key=KEY, base_url=url).source.name for url in urls} == {
+            f"{name}:https://a.example"
+        }
+    assert syncfsm.open_source("attio", key=KEY, base_url="https://API.attio.com/").source.name == "attio"
+
+
+def test_an_object_that_is_an_empty_text_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="the object is an empty text"):
+        syncfsm.open_source("attio", key=KEY, object="")
 
 
 def test_our_own_sources_come_through_the_same_door() -> None:
