@@ -110,6 +110,14 @@ class SqliteSink:
         except sqlite3.DatabaseError as error:
             return self._failure(error)
 
+    async def is_empty(self) -> bool:
+        """See `Emptiable.is_empty`; contacts that are marked as deleted count."""
+        try:
+            found = {} if self.path == ":memory:" else self._looked_at()
+        except sqlite3.DatabaseError:
+            return False
+        return not isinstance(found, Failure) and bool({NOT_THERE, "0"} & set(found.values()))
+
     def _looked_at(self) -> dict[str, str] | Failure:
         reason = None if self.path == ":memory:" else unwritable_reason(Path(self.path))
         if reason is not None:
