@@ -83,6 +83,7 @@ class Engine(Modes, Generic[T]):
             rng=self._rng,
             seen=partial(seen, log, source),
             before=partial(lifecycle.found_before, log),
+            is_filled=partial(lifecycle.is_filled, log),
             check_untouched=partial(lifecycle.check_untouched, log),
             read_ahead=1 if capture else read_ahead,
         )

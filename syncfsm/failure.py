@@ -28,6 +28,7 @@ class FailureKind(enum.StrEnum):
     CURSOR_LOST = "cursor_lost"  # the source does not know any more where it said that the next page is
     UNWRITABLE = "unwritable"  # the sink cannot be written: disk full, read-only
     FOREIGN = "foreign"  # the sink's file is something else's
+    EMPTIED = "emptied"  # nothing is in the sink any more of what came into it
     LOCKED = "locked"  # the sink is held by somebody else for now
 
 

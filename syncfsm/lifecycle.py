@@ -91,6 +91,16 @@ def found_before(log: EventLog, process: Process) -> Mapping[str, str]:
     return process.found or log.last_found(process.source, process.sink) or {}
 
 
+def is_filled(log: EventLog, process: Process) -> bool:
+    """Whether a process goes on from what the log says is in its sink: its own, or others' before it."""
+    progress = process.progress
+    # Of single records, those count as unchanged too that were to be deleted and were not there.
+    same = 0 if process.record_ids else progress.unchanged
+    if progress.created + progress.updated + same > progress.deleted:
+        return True
+    return process.mode != "initial" and log.brought(process.source, process.object, process.sink) > 0
+
+
 def started(
     *,
     source: str,

@@ -22,10 +22,10 @@ from syncfsm.missing import Seen, undeletable
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.readahead import ReadAhead, elapsed_ms
-from syncfsm.sinks.protocol import Listing, Sink, UpsertResult, deleting, listing
+from syncfsm.sinks.protocol import Listing, Sink, UpsertResult, deleting, emptiable, listing
 from syncfsm.sources.protocol import Page, Record, Source, Transform
 from syncfsm.value import Value
-from syncfsm.workspace import moved
+from syncfsm.workspace import emptied, moved
 
 T = TypeVar("T")
 
@@ -69,6 +69,7 @@ class Performer(Generic[T]):
         rng: Chance, for jitter.
         seen: Tells what a process saw of the source.
         before: Tells what a check found before, of a process or of the last one like it.
+        is_filled: Tells whether a process goes on from what must be in the sink.
         check_untouched: Raises if somebody else moved a process on.
         read_ahead: How many requests may be under way at once, where pages are read ahead.
     """
@@ -83,6 +84,7 @@ class Performer(Generic[T]):
         rng: random.Random,
         seen: Callable[[Process], Seen],
         before: Callable[[Process], Mapping[str, str]],
+        is_filled: Callable[[Process], bool],
         check_untouched: Callable[[Process], None],
         read_ahead: int = 1,
     ) -> None:
@@ -93,6 +95,7 @@ class Performer(Generic[T]):
         self._rng = rng
         self._seen = seen
         self._before = before
+        self._is_filled = is_filled
         self._check_untouched = check_untouched
         self._checked: str | None = None
         self._missing: dict[str, frozenset[str]] = {}
@@ -111,7 +114,7 @@ class Performer(Generic[T]):
             VersionConflict: Somebody else moved the process on, so that nothing more is written for it.
         """
         if self._checked != process.id and not isinstance(action, d.CheckSetup):
-            failure = await self._check_source(process)
+            failure = await self._check_same(process)
             if isinstance(failure, Failure):
                 # Nothing is held yet, so that a page that is to be delivered would be fetched first.
                 return self._failed("finish" if isinstance(action, d.FinishSync) else "fetch", failure)
@@ -132,21 +135,31 @@ class Performer(Generic[T]):
                 assert_never(action)
 
     async def _check(self, process: Process) -> d.Outcome:
-        found = await self._check_source(process)
+        found = await self._check_same(process)
         if isinstance(found, Failure):
             return self._failed("check", found)
         there = await self._sink.check()
         return self._failed("check", there) if isinstance(there, Failure) else d.Checked(found=found | there)
 
-    async def _check_source(self, process: Process) -> dict[str, str] | Failure:
-        """Check the source, once for each process that is begun or gone on with: its key may be another."""
+    async def _check_same(self, process: Process) -> dict[str, str] | Failure:
+        """Check, once for each process that is begun or gone on with, that it is of the same two sides.
+
+        The key of the source may be another; the file of the sink may be gone.
+        """
         found = await self._source.check()
         if isinstance(found, Failure):
             return found
         failure = moved(process.source, process.sink, found=found, before=self._before(process))
+        failure = failure or await self._check_not_emptied(process)
         if failure is None:
             self._checked = process.id
         return failure or found
+
+    async def _check_not_emptied(self, process: Process) -> Failure | None:
+        sink = emptiable(self._sink)
+        if sink is None or not self._is_filled(process):
+            return None
+        return emptied(process.sink) if await sink.is_empty() else None
 
     async def pause(self) -> None:
         """Let nothing be asked for until the next page is."""

@@ -17,14 +17,14 @@ from syncfsm.clock import Clock
 from syncfsm.engine import Engine
 from syncfsm.errors import ActiveSync, ConfigurationError
 from syncfsm.failure import Failure
-from syncfsm.lifecycle import started
+from syncfsm.lifecycle import is_filled, started
 from syncfsm.options import Options, Order
 from syncfsm.perform import fetched
 from syncfsm.process import Process, fold
-from syncfsm.sinks.protocol import Inspectable, Sink
+from syncfsm.sinks.protocol import Inspectable, Sink, emptiable
 from syncfsm.sources.protocol import Source
 from syncfsm.value import Value
-from syncfsm.workspace import moved
+from syncfsm.workspace import emptied, moved
 
 
 class Problem(Value, frozen=True):
@@ -121,7 +121,8 @@ async def preflight(
     rehearsed = _Rehearsed(engine.clock, process if process and process.version == 1 else plain)
     before = engine.log.last_found(engine.source.name, engine.sink.name) or {}
     source, first_page = await rehearsed.look_at_source(engine.source, before)
-    sink = await rehearsed.look_at_sink(engine.sink)
+    is_to_be_filled = process is not None and is_filled(engine.log, process)
+    sink = await rehearsed.look_at_sink(engine.sink, is_to_be_filled=is_to_be_filled)
     return Preflight(
         source=source,
         sink=sink,
@@ -168,13 +169,16 @@ class _Rehearsed:
         assert isinstance(event, e.SyncFailed), "a first page is anchored"
         return Looked(found=found, problem=Problem(words=event.error, is_passing=False)), None
 
-    async def look_at_sink(self, sink: Sink[Any]) -> Looked:
+    async def look_at_sink(self, sink: Sink[Any], *, is_to_be_filled: bool) -> Looked:
         """Look at the sink, if it can be looked at without being touched."""
+        holder = emptiable(sink) if is_to_be_filled else None
         if not isinstance(sink, Inspectable):
             return Looked(found={"sink": sink.name, "checks": "only when a sync begins"})
         found = await sink.inspect()
         if isinstance(found, Failure):
             return Looked(found={}, problem=self._problem(self._process, "check", found))
+        if holder is not None and await holder.is_empty():
+            return Looked(found=found, problem=self._problem(self._process, "check", emptied(sink.name)))
         return Looked(found=found)
 
     def _problem(self, process: Process, action: e.ActionName, failure: Failure) -> Problem:

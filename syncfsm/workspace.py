@@ -1,7 +1,7 @@
-"""Whether a source is still the workspace that it was: a key may be exchanged for one of another.
+"""Whether a source and a sink are still what they were: a key may be exchanged, a file deleted.
 
 The name of a source does not tell: it is the same for every key. What its check finds does, and is in the log
-with each process. Pure.
+with each process. Nor does the name of a sink, whose file is made anew where it is missing. Pure.
 """
 
 from __future__ import annotations
@@ -31,6 +31,16 @@ def moved(source: str, sink: str, *, found: Mapping[str, str], before: Mapping[s
         message=f"the key of {source} is of the workspace {_named(found)}, but {sink} has been filled from "
         f"{_named(before)}, which would be taken for gone: set the key of that one, or give this one a log "
         "and a sink of its own.",
+    )
+
+
+def emptied(sink: str) -> Failure:
+    """Return why a sync cannot go on from what came into a sink, if that is not there any more."""
+    return Failure(
+        kind=FailureKind.EMPTIED,
+        message=f"{sink} has nothing any more of what the log says was delivered into it, and this sync "
+        "would bring only the rest: put it back, or name it where it is now; a new sync of all (--fresh) "
+        "brings everybody.",
     )
 
 

@@ -77,6 +77,32 @@ def connect(
         return connection
 
 
+Identity = tuple[int, int]
+"""What tells a file from another that is put in its place: its device and its number there."""
+
+
+def identity(path: str) -> Identity | None:
+    """Return the identity of the file that is at a path now; null if none is, or for `:memory:`."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def check_in_place(path: str, opened: Identity | None) -> None:
+    """Refuse to write where nobody would read it: into a file that is not at its path any more.
+
+    Raises:
+        LogUnwritable: Another file is there than the one that was opened, or none.
+    """
+    if opened is not None and identity(path) != opened:
+        raise LogUnwritable(
+            f"the log {path} was moved, replaced or deleted while it was in use: nothing more is "
+            "written to it; run again"
+        )
+
+
 def _uri(path: str, mode: str) -> str:
     if path == ":memory:":
         return "file::memory:"

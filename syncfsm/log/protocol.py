@@ -240,9 +240,8 @@ class EventLog(Auditable, Protocol):
     ) -> datetime | None:
         """Return where an ongoing sync of this source object into this sink takes up, if it can.
 
-        That is the latest watermark since the last initial sync that was completed, its own included. Of
-        ongoing ones only those count that asked in the same way: who asked for what was created since has
-        not seen what changed. So a new initial sync mends whatever a wrong clock has made of a watermark.
+        That is the latest watermark since the last initial sync that was completed, its own included; so that
+        one mends what a wrong clock made. Of ongoing ones, those count that asked alike: new or changed.
 
         Args:
             source: The name of the source.
@@ -250,6 +249,10 @@ class EventLog(Auditable, Protocol):
             sink: The name of the sink.
             changed_by: The attribute that says when a record last changed; `None` where it asks by creation.
         """
+        ...
+
+    def brought(self, source: str, object_: str, sink: str) -> int:
+        """Return how many items completed syncs have left in a sink, from the last initial one on."""
         ...
 
     def last_completed(self, source: str, object_: str, sink: str) -> Process | None:

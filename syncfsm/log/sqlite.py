@@ -28,7 +28,7 @@ from syncfsm.log.codec import (
     from_snapshot,
     to_rows,
 )
-from syncfsm.log.connect import connect
+from syncfsm.log.connect import check_in_place, connect, identity
 from syncfsm.log.protocol import StoredEvent
 from syncfsm.log.sqlite_model import SqliteModel
 from syncfsm.log.tables import (
@@ -72,6 +72,8 @@ class SqliteLog(SqliteModel):
             traceless=traceless,
         )
         self._db = Database(self._connection)
+        self._place = "" if self.path == ":memory:" else str(Path(self.path).absolute())
+        self._identity = identity(self._place) if self._place else None
 
     def __repr__(self) -> str:
         """Name the file."""
@@ -96,6 +98,7 @@ class SqliteLog(SqliteModel):
     ) -> None:
         """See `EventLog.append`."""
         assert events, "an append has at least one event"
+        check_in_place(self._place, self._identity)
         stream = events[0].stream
         with self._translated():
             rows = to_rows(events, self._digest_at(stream, expected_version))
@@ -183,7 +186,9 @@ class SqliteLog(SqliteModel):
     def receive(self, notice: Notice) -> bool:
         """See `EventLog.receive`."""
         with self._translated():
-            return inbox.insert(self._connection, notice)
+            is_new = inbox.insert(self._connection, notice)
+        check_in_place(self._place, self._identity)  # last, since who sent it is told next that it is kept
+        return is_new
 
     def waiting(
         self, source: str, object_: str, *, until: datetime | None = None, now: datetime | None = None

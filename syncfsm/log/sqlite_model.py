@@ -10,7 +10,7 @@ from datetime import datetime
 from syncfsm.events import Mode
 from syncfsm.log.codec import parse_time
 from syncfsm.log.sqlite_audit import SqliteAudit
-from syncfsm.log.tables import LAST_WATERMARK
+from syncfsm.log.tables import BROUGHT, LAST_WATERMARK
 from syncfsm.process import Process
 from syncfsm.state import Side
 
@@ -83,6 +83,11 @@ class SqliteModel(SqliteAudit):
         """See `EventLog.last_sync_time`."""
         (text,) = self._one(LAST_WATERMARK, (source, object_, sink, changed_by)) or (None,)
         return parse_time(text) if text else None
+
+    def brought(self, source: str, object_: str, sink: str) -> int:
+        """See `EventLog.brought`."""
+        (count,) = self._one(BROUGHT, (source, object_, sink)) or (None,)
+        return count or 0
 
     def last_completed(self, source: str, object_: str, sink: str) -> Process | None:
         """See `EventLog.last_completed`."""

@@ -39,6 +39,25 @@ LAST_WATERMARK = """
 """
 """By the place at which a process began, not by the time: that is what a wrong clock has made wrong."""
 
+BROUGHT = """
+    WITH completed AS (
+        SELECT started.position, mode, done.data FROM processes
+        JOIN events AS started ON started.stream = id AND started.version = 1
+        JOIN events AS done ON done.stream = id AND done.version = processes.version
+        WHERE source = ? AND object = ? AND sink = ? AND state = 'COMPLETED'
+    )
+    SELECT sum(
+        (data ->> '$.totals.created') - coalesce(data ->> '$.totals.deleted', 0)
+        + iif(
+            mode = 'initial',
+            (data ->> '$.totals.updated') + (data ->> '$.totals.unchanged'),
+            -coalesce(data ->> '$.missing', 0)
+        )
+    ) FROM completed
+    WHERE position >= (SELECT max(position) FROM completed WHERE mode = 'initial')
+"""
+"""An initial sync has seen all that it leaves; what it took for missing is none of that."""
+
 
 def stored_event(values: tuple[Any, ...]) -> StoredEvent:
     """Return a row of `events`, its columns in the order of `COLUMNS`."""

@@ -82,6 +82,15 @@ class JsonlSink:
         except msgspec.DecodeError as error:
             return self._foreign(error)
 
+    async def is_empty(self) -> bool:
+        """See `Emptiable.is_empty`."""
+        try:
+            return self.path.stat().st_size == 0
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+
     def _looked_at(self) -> dict[str, str]:
         if not self.path.exists():
             _check_access(self.path.absolute().parent)

@@ -6,7 +6,8 @@ when it returns, what it took is safe: the log will say that it was delivered. A
 contract suite in tests/contracts/sink.py.
 
 What a sink may do besides has protocols of its own: `Deleting` for items whose records are gone, `Listing`
-for telling which items it has. A sink without these methods takes part in all but deletions.
+for telling which items it has. A sink without these methods takes part in all but deletions. With
+`Emptiable`, no sync goes on from what is not there any more.
 """
 
 from __future__ import annotations
@@ -82,6 +83,14 @@ class Inspectable(Protocol):
         ...
 
 
+class Emptiable(Protocol):
+    """A sink that can tell whether it has lost everything: a file that may be deleted or replaced."""
+
+    async def is_empty(self) -> bool:
+        """Whether it has nothing at all, or is not there; false if that cannot be told. Makes nothing."""
+        ...
+
+
 class Deleting(Protocol):
     """A sink that can delete."""
 
@@ -103,6 +112,11 @@ class Listing(Deleting, Protocol):
     async def known(self, source: str) -> frozenset[str] | Failure:
         """Return the external ids of all items of a source, as its items call it, that are not deleted."""
         ...
+
+
+def emptiable(sink: Sink[Any]) -> Emptiable | None:
+    """Return a sink as one that can tell whether it has lost everything, if it is one."""
+    return cast("Emptiable", sink) if hasattr(sink, "is_empty") else None
 
 
 def deleting(sink: Sink[Any]) -> Deleting | None:

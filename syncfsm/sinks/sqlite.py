@@ -17,6 +17,7 @@ from syncfsm.clock import Clock, SystemClock
 from syncfsm.contact import Contact
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.log.codec import format_time
+from syncfsm.log.schema import APPLICATION_ID
 from syncfsm.sinks.places import file_name
 from syncfsm.sinks.protocol import NOT_THERE, UpsertResult
 from syncfsm.sqlite import (
@@ -48,6 +49,8 @@ _SCHEMA = """
 
 _FOREIGN = "another program's: it has a table `contacts` of another shape; name another file"
 
+_LOG = "the log of a sync, which holds nothing but its own; name another file"
+
 _COLUMNS = "external_id, source, first_name, last_name, company, role, phone_numbers, emails, source_url"
 
 _KNOWN = f"""
@@ -66,6 +69,10 @@ _DELETE = """
 """
 
 _Stored = tuple[str | None, ...]
+
+
+class _OfALog(sqlite3.DatabaseError):
+    """The file is a log, this sync's or another's."""
 
 
 class SqliteSink:
@@ -103,6 +110,14 @@ class SqliteSink:
         except sqlite3.DatabaseError as error:
             return self._failure(error)
 
+    async def is_empty(self) -> bool:
+        """See `Emptiable.is_empty`; contacts that are marked as deleted count."""
+        try:
+            found = {} if self.path == ":memory:" else self._looked_at()
+        except sqlite3.DatabaseError:
+            return False
+        return not isinstance(found, Failure) and bool({NOT_THERE, "0"} & set(found.values()))
+
     def _looked_at(self) -> dict[str, str] | Failure:
         reason = None if self.path == ":memory:" else unwritable_reason(Path(self.path))
         if reason is not None:
@@ -113,6 +128,7 @@ class SqliteSink:
             return {"sink": self.name, "file": "its writer was cut off; a sync puts it in order"}
         connection = sqlite3.connect(traceless_uri(Path(self.path)), uri=True, isolation_level=None)
         with closing(connection):
+            _check_no_log(connection)
             db = Database(connection)
             if "contacts" not in db.table_names():
                 return {"sink": self.name, "table": NOT_THERE}
@@ -165,6 +181,7 @@ class SqliteSink:
         if self._opened is None:
             connection = sqlite3.connect(self.path, isolation_level=None, timeout=self._busy_timeout_s)
             try:
+                _check_no_log(connection)  # before anything is changed
                 connection.execute("PRAGMA journal_mode = WAL")
                 # A page that the log calls delivered must survive a power cut, even if the log does not.
                 connection.execute("PRAGMA synchronous = FULL")
@@ -194,6 +211,8 @@ class SqliteSink:
 
     def _failure(self, error: sqlite3.DatabaseError) -> Failure:
         """Say what is wrong with the file; a file held by another program is worth another try."""
+        if isinstance(error, _OfALog):
+            return self._foreign(_LOG)
         advice = unwritable_advice(error, self.path)
         if advice is None and is_corrupt(error):
             return self._foreign(f"no sound SQLite file ({error_name(error)}); name another file")
@@ -206,6 +225,12 @@ class SqliteSink:
 
     def _foreign(self, what: str) -> Failure:
         return Failure(kind=FailureKind.FOREIGN, message=f"the file of the sink {self.name} is {what}.")
+
+
+def _check_no_log(connection: sqlite3.Connection) -> None:
+    """Raise if a file says of itself that it is a log."""
+    if connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,):
+        raise _OfALog
 
 
 def _bring_up_to_date(db: Database) -> None:

@@ -56,6 +56,15 @@ def test_a_sink_that_never_ends_is_refused(folder: Path) -> None:
     assert "no regular file" in sync("jsonl:/dev/full", status=2).stderr
 
 
+@pytest.mark.parametrize("command", ["sync", "watch --every 5m", "check", "retry-rejects"])
+def test_what_is_kept_in_memory_only_is_refused(folder: Path, command: str) -> None:
+    places = [("sqlite::memory:", "sync.db"), ("sqlite:c.db", ":memory:"), ("sqlite:c.db", "sqlite::memory:")]
+    for sink_url, log in places:
+        where = ("--base-url", "http://127.0.0.1:9", "--sink", sink_url, "--log", log)
+        assert "in memory is gone" in run(*command.split(), "--source", "attio", *where, status=2).stderr
+    assert not (folder / "c.db").exists()
+
+
 def test_an_empty_name_means_no_process(folder: Path) -> None:
     assert "named by an empty text" in run("cancel", "sync.db", "", status=2).stderr
 

@@ -81,6 +81,12 @@ def copy_of(sync: PureSync, log: EventLog) -> None:
         process = commit(log, process, recorded.stream, (recorded.event,), at=recorded.at)
 
 
+def _completed(*, missing: int = 0, **counts: int) -> e.SyncCompleted:
+    none = dict.fromkeys(("created", "updated", "unchanged", "deleted"), 0)
+    totals = e.Totals(pages=1, fetched=sum(counts.values()), rejected=0, **none | counts)
+    return e.SyncCompleted(totals=totals, watermark=EPOCH, digest="", missing=missing)
+
+
 class EventLogContract:
     """Subclass it with a fixture `log`."""
 
@@ -230,6 +236,25 @@ class EventLogContract:
         add(log, None, STARTED)
         with pytest.raises(ActiveSync, match="a sync of attio people is active already: process p1"):
             add(log, None, RETRY, process_id="p3")
+
+    def test_what_came_into_a_sink_is_counted_from_the_last_initial_sync_on(self, log: EventLog) -> None:
+        initial = replace(STARTED, mode="initial")
+        ongoing = replace(STARTED, mode="ongoing", since=EPOCH)
+        ours = ("attio", "people", "list")
+        assert log.brought(*ours) == 0
+        syncs = [
+            (ongoing, _completed(created=9), 0),  # behind no initial one
+            (initial, _completed(created=7), 7),
+            (initial, _completed(created=1, updated=2, unchanged=3, missing=5), 6),
+            (ongoing, _completed(created=2, updated=4, unchanged=4), 8),
+            (TOLD, _completed(unchanged=3, deleted=7), 1),
+            (replace(initial, sink="other"), _completed(created=50), 1),
+        ]
+        for number, (started, done, count) in enumerate(syncs):
+            add(log, None, started, BEGAN, done, process_id=f"p{number}")
+            assert log.brought(*ours) == count
+        add(log, None, initial, BEGAN, process_id="active")
+        assert log.brought(*ours) == 1
 
     def test_a_cancelled_sync_sets_no_watermark(self, log: EventLog) -> None:
         cancel(log, add(log, None, STARTED, BEGAN).id, by="test")

@@ -15,7 +15,7 @@ import pytest
 
 from syncfsm.engine import Engine
 from syncfsm.errors import ActiveSync, LogError, LogUnwritable
-from syncfsm.failure import Failure
+from syncfsm.failure import Failure, FailureKind
 from syncfsm.log import open_log
 from syncfsm.log.rehearsal import RehearsedLog
 from syncfsm.machine import State
@@ -113,6 +113,17 @@ def test_only_the_beginning_of_a_line_of_ours_is_ever_dropped(tmp_path: Path, co
     is_ours = content in {b'{"external', b"\0\0"}
     assert isinstance(checked(f"jsonl:{path}"), Failure) is not is_ours
     assert path.read_bytes() == (b"" if is_ours else content)
+
+
+def test_the_log_of_another_sync_is_no_sink_and_stays_as_it_was(tmp_path: Path) -> None:
+    open_log(tmp_path / "other.db").close()
+    before = files(tmp_path)
+    url = f"sqlite:{tmp_path / 'other.db'}"
+    found = inspected(tmp_path, url)
+    assert isinstance(found, Failure)
+    assert (found.kind, found) == (FailureKind.FOREIGN, checked(url))
+    assert "is the log of a sync" in found.message
+    assert files(tmp_path) == before
 
 
 def test_a_database_without_the_table_is_one_that_a_sync_makes_it_in(tmp_path: Path) -> None:

@@ -256,6 +256,16 @@ def test_a_log_opened_for_reading_cannot_be_written(path: Path) -> None:
         add(log, None, STARTED, process_id="p2")
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_log_that_is_gone_while_it_is_open_takes_nothing_more(path: Path, is_replaced: bool) -> None:
+    with open_log(path) as log:
+        path.rename(path.with_name("kept.db"))
+        if is_replaced:
+            open_log(path).close()
+        with pytest.raises(LogUnwritable, match="moved, replaced or deleted while it was in use"):
+            add(log, None, STARTED, process_id="p9")
+
+
 def test_two_connections_see_each_others_events_and_conflicts(tmp_path: Path) -> None:
     with open_log(tmp_path / "log.db") as one, open_log(tmp_path / "log.db") as two:
         process = add(one, None, STARTED)

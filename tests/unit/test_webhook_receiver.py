@@ -270,3 +270,17 @@ def test_it_begins_and_ends_with_its_server(app: WebhookReceiver) -> None:
 
     asyncio.run(app({"type": "lifespan"}, receive, keep))
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_what_would_go_into_a_log_that_is_gone_is_to_be_sent_again(tmp_path: Path, is_replaced: bool) -> None:
+    path = tmp_path / "sync.db"
+    with open_log(path) as log:
+        app = receiver(log)
+        assert send(app, CREATED, signed(CREATED, "k1")).status_code == 200
+        path.rename(tmp_path / "kept.db")
+        if is_replaced:
+            open_log(path).close()
+        answers = [send(app, CREATED, signed(CREATED, "k2")) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [503, 503]
+        assert app.counts == {"stored": 1, "unwritable": 2}

@@ -1,0 +1,141 @@
+"""A sink file that is not there any more: no sync goes on from what it had, and says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from syncfsm.contact import Contact
+from syncfsm.engine import Engine
+from syncfsm.log import EventLog, open_log
+from syncfsm.machine import State
+from syncfsm.options import Options
+from syncfsm.preflight import Preflight, preflight
+from syncfsm.process import Process
+from syncfsm.sinks import Sink, open_sink
+from syncfsm.sinks.protocol import emptiable
+from syncfsm.sources.protocol import Record, Transformed
+from tests.crm import Crm
+from tests.fakes import TestClock
+
+
+async def to_contacts(records: tuple[Record, ...]) -> Transformed[Contact]:
+    return Transformed(items=tuple(Contact(external_id=record.id, source="crm") for record in records))
+
+
+class Desk:
+    """A CRM of ten, and engines that know the log and the sink's file only."""
+
+    def __init__(self, log: EventLog, url: str) -> None:
+        self.log, self.url = log, url
+        self.path = Path(url.partition(":")[2])
+        self.clock = TestClock()
+        self.crm = Crm(self.clock)
+        for _ in range(10):
+            self.crm.create()
+
+    def with_engine(self, use: Callable[[Engine[Contact]], object]) -> object:
+        async def used() -> object:
+            sink: Sink[Contact] = open_sink(self.url)
+            async with Engine(self.log, self.crm, sink, to_contacts, clock=self.clock) as engine:  # type: ignore[arg-type]
+                return await use(engine)  # type: ignore[misc]
+
+        return asyncio.run(used())
+
+    def sync(self, **asked: object) -> Process:
+        done = self.with_engine(lambda engine: engine.sync(**asked))  # type: ignore[arg-type]
+        assert isinstance(done, Process)
+        return done
+
+    def cut_short(self) -> Process:
+        """Begin a sync, and stop after its first page."""
+
+        async def begin(engine: Engine[Contact]) -> Process:
+            process = await engine.step(engine.start(page_size=4).id)
+            return process if process.progress.pages else await engine.step(process.id)
+
+        begun = self.with_engine(begin)
+        assert isinstance(begun, Process)
+        assert begun.progress.created
+        return begun
+
+    def remove(self) -> None:
+        for path in self.path.parent.glob(f"{self.path.name}*"):
+            path.unlink()
+
+    def is_empty(self) -> bool:
+        sink = emptiable(open_sink(self.url))
+        assert sink is not None
+        return asyncio.run(sink.is_empty())
+
+    def looked(self) -> Preflight:
+        found = self.with_engine(
+            lambda engine: preflight(engine, lambda engine: engine.take_up(mode="ongoing"), page_size=4)
+        )
+        assert isinstance(found, Preflight)
+        return found
+
+
+@pytest.fixture(params=["sqlite", "jsonl"])
+def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
+    with open_log(":memory:") as log:
+        yield Desk(log, f"{request.param}:{tmp_path / 'sink'}")
+
+
+def assert_refused(process: Process) -> None:
+    assert process.failure is not None
+    assert (process.failure.reason, process.is_resumable) == ("emptied", True)
+    assert "--fresh" in process.failure.error
+
+
+def test_an_ongoing_sync_into_a_sink_that_is_gone_is_refused_and_makes_none(desk: Desk) -> None:
+    desk.sync()
+    desk.remove()
+    assert_refused(desk.sync(mode="ongoing"))
+    assert not desk.path.exists()
+    assert desk.sync().state is State.COMPLETED  # all of them
+    assert not desk.is_empty()
+    assert desk.sync(mode="ongoing").state is State.COMPLETED
+
+
+def test_a_sink_that_was_emptied_is_as_bad_as_none(desk: Desk) -> None:
+    desk.sync()
+    desk.remove()
+    desk.path.touch()
+    assert_refused(desk.sync(mode="ongoing"))
+
+
+def test_a_sync_does_not_go_on_into_a_sink_that_is_gone_until_it_is_back(desk: Desk) -> None:
+    begun = desk.cut_short()
+    kept = desk.path.rename(desk.path.with_name("kept"))
+    assert_refused(desk.sync())
+    kept.rename(desk.path)
+    done = desk.sync()
+    assert (done.id, done.state, done.progress.created) == (begun.id, State.COMPLETED, 10)
+
+
+def test_before_a_sync_it_is_said_too(desk: Desk) -> None:
+    desk.sync()
+    assert desk.looked().sink.problem is None
+    desk.remove()
+    problem = desk.looked().sink.problem
+    assert problem is not None
+    assert "has nothing any more" in problem.words
+    assert not desk.path.exists()
+
+
+def test_a_sink_into_which_nobody_came_is_rightly_empty(desk: Desk) -> None:
+    desk.crm.people.clear()
+    desk.sync()
+    assert desk.is_empty()
+    assert desk.sync(mode="ongoing").state is State.COMPLETED
+
+
+def test_a_sink_from_which_everybody_went_is_rightly_empty(desk: Desk) -> None:
+    desk.sync()
+    desk.crm.people.clear()
+    desk.sync(deletes_missing=True, options=Options(missing_ratio_max=1.0))
+    assert desk.sync(mode="ongoing").state is State.COMPLETED
