@@ -22,7 +22,7 @@ from syncfsm.replay import find
 @click.argument("process", metavar="[PROCESS]", required=False)
 @json_option
 def rejects(*, log_path: str, process: str | None, as_json: bool) -> None:
-    """List the records that a sync could not deliver, why, and which were delivered later or are gone.
+    """List the records that a sync could not deliver, why, and what became of them.
 
     PROCESS may be a unique prefix; left out, it is the last sync that is over or has failed and has rejects.
     """
