@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from syncfsm import decide as d
 from syncfsm import events as e
+from syncfsm.machine import State
 from syncfsm.options import Options
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process
@@ -269,3 +270,56 @@ def test_an_error_budget_is_raised_to_the_whole_percent_that_would_have_been_eno
     event = overrun(with_rejects(before=25, fetched_before=37, page=4), 0 + 1)
     assert event is not None
     assert "--set reject_ratio_max=0.64" in event.error
+
+
+def test_a_page_by_a_cursor_is_written_down_with_both_cursors_and_the_total() -> None:
+    process = after(3)
+    process = replace(process, options=Options(pagination="cursor"))
+    request = PageRequest(cursor=3, offset=3, limit=3, order="newest", token="a")
+    outcome = d.Fetched(
+        request=request, rows=people(7)[3:6], as_of=EPOCH, elapsed_ms=120, total=7, next_token="b"
+    )
+    (event,) = d.decide(process, outcome)
+    assert isinstance(event, e.PageFetched)
+    assert (event.token, event.next_token, event.total) == ("a", "b", 7)
+
+
+def webhook() -> Process:
+    """A sync of two records that webhooks told of."""
+    process = PureSync(slice_of([]), page_size=2, record_ids=("r1", "r2")).process
+    return replace(process, state=State.FETCHING, mode="webhook")
+
+
+def test_what_webhooks_told_of_and_is_gone_is_written_down_and_given_to_the_sink_to_delete() -> None:
+    process = webhook()
+    action = d.next_action(process)
+    assert isinstance(action, d.FetchPage)
+    outcome = d.Fetched(request=action.request, rows=[Row("r2", "2")], as_of=EPOCH, elapsed_ms=1)
+    (event,) = d.decide(process, outcome)
+    assert isinstance(event, e.PageFetched)
+    assert (event.record_ids, event.gone, event.malformed) == (("r2",), ("r1",), ())
+    delivery = d.next_action(replace(process, pending=event))
+    assert isinstance(delivery, d.DeliverPage)
+    assert (delivery.record_ids, delivery.gone) == (("r2",), ("r1",))
+
+
+def test_a_delivery_is_written_down_with_what_was_left_out_and_deleted() -> None:
+    outcome = d.Delivered(
+        created=1, updated=0, unchanged=0, rejects=(), elapsed_ms=5, left_out={"phones": 2}, deleted=2
+    )
+    (event,) = d.decide(after(4), outcome)
+    assert isinstance(event, e.PageDelivered)
+    assert (event.left_out, event.deleted) == ({"phones": 2}, 2)
+
+
+def test_an_end_says_how_many_were_missing_and_why_none_was_deleted() -> None:
+    (event,) = d.decide(after(7), d.Finished(missing=4, kept="a row came without an id"))
+    assert isinstance(event, e.SyncCompleted)
+    assert (event.missing, event.kept) == (4, "a row came without an id")
+    assert event.totals == after(7).progress.totals
+
+
+@pytest.mark.parametrize("deletes_missing", [True, False])
+def test_the_sink_deletes_the_missing_in_the_end_only_where_it_was_asked_to(*, deletes_missing: bool) -> None:
+    process = replace(after(7), deletes_missing=deletes_missing)
+    assert d.next_action(process) == d.FinishSync(not_before=None, deletes_missing=deletes_missing)

@@ -11,8 +11,15 @@ from tests.pure import Row
 IDS = ("a", "b", "c", "d", "e")
 
 
-def rule(*, confirm_end: bool = False) -> Rule:
-    return Rule(page_size=2, order="id", limit_max=500, confirm_end=confirm_end, record_ids=IDS)
+def rule(*, confirm_end: bool = False, deletes_gone: bool = False) -> Rule:
+    return Rule(
+        page_size=2,
+        order="id",
+        limit_max=500,
+        confirm_end=confirm_end,
+        record_ids=IDS,
+        deletes_gone=deletes_gone,
+    )
 
 
 def ask(offset: int = 0) -> PageRequest:
@@ -58,3 +65,25 @@ def test_where_a_row_came_without_its_id_nobody_is_said_to_be_surely_gone() -> N
 
 def test_a_row_that_was_not_asked_for_shows_a_source_that_cannot_list() -> None:
     assert accept_listed(ask(), [Row("a", "a"), Row("z", "z")], rule()) == Unasked(found="z")
+
+
+def test_where_the_sink_deletes_what_does_not_come_it_is_gone_and_no_reject() -> None:
+    taken = accept_listed(ask(), [Row("b", "b")], rule(deletes_gone=True))
+    assert isinstance(taken, Taken)
+    assert (taken.record_ids, taken.gone, taken.malformed) == (("b",), ("a",), ())
+    taken = accept_listed(ask(), [], rule(deletes_gone=True))
+    assert isinstance(taken, Taken)
+    assert (taken.gone, taken.malformed) == (("a", "b"), ())
+
+
+def test_a_record_that_came_with_a_problem_is_not_gone() -> None:
+    taken = accept_listed(ask(), [Row("b", "b", problem="no key")], rule(deletes_gone=True))
+    assert isinstance(taken, Taken)
+    assert (taken.gone, taken.malformed) == (("a",), (Reject(record_id="b", reason="no key"),))
+
+
+def test_nothing_is_deleted_where_a_row_came_without_its_id() -> None:
+    taken = accept_listed(ask(), [Row("", "", problem="no id")], rule(deletes_gone=True))
+    assert isinstance(taken, Taken)
+    assert taken.gone == ()
+    assert taken.malformed == tuple(Reject(record_id=record_id, reason=NAMELESS) for record_id in ("a", "b"))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from syncfsm.events import FrontierMark, Reject
 from syncfsm.options import Options, Order
 from syncfsm.pages import PageRequest, Rule, Shifted, Taken, Unsafe
 from syncfsm.pagination import accept, plan, rule_of
 from syncfsm.state import Frontier, Paging
-from tests.pure import PureSync, Row, slice_of
+from tests.pure import EPOCH, PureSync, Row, slice_of
 
 NO_ID = Row(id="", key="5", problem="has no record id")
 NO_KEY = Row(id="n", key="", problem="has no sort key")
@@ -146,3 +147,27 @@ def test_a_full_page_keeps_its_margin_with_or_without_a_peek() -> None:
     short = accept(AFTER_C, ask(offset=0, limit=9), [C, D, E], rule(page_size=1))
     assert isinstance(short, Taken)
     assert (short.peek, short.shift, short.margin) == ("e", 2, 1)
+
+
+def test_records_created_or_changed_since_then_are_asked_for_with_every_page() -> None:
+    process = replace(PureSync(slice_of([])).process, since=EPOCH, changed_by="updated_at")
+    request = plan(Paging(offset=40), rule_of(process))
+    assert (request.since, request.changed_by) == (EPOCH, "updated_at")
+
+
+def test_a_rule_pages_as_its_process_does_and_deletes_what_is_gone_only_for_webhooks() -> None:
+    process = PureSync(slice_of([]), options=Options(pagination="page")).process
+    assert (rule_of(process).pagination, rule_of(process).deletes_gone) == ("page", False)
+    assert rule_of(replace(process, mode="webhook")).deletes_gone
+
+
+@pytest.mark.parametrize(
+    ("peek", "margin", "window"), [("x", 1, (4, 2)), ("x", 0, (4, 2)), (None, 0, (3, 1))]
+)
+def test_a_page_with_a_number_has_no_margin_where_it_would_then_end_before_the_next_row(
+    peek: str | None, margin: int, window: tuple[int, int]
+) -> None:
+    """Of at most 2 rows a page, those at 3 and 4 are never on one; without a peek, 3 is needed."""
+    numbered = replace(rule(page_size=1), pagination="page", limit_max=2)
+    request = plan(Paging(offset=4, peek=peek, margin=margin), numbered)
+    assert (request.offset, request.limit) == window

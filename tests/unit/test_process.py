@@ -70,9 +70,9 @@ def delivered(
 def test_what_a_sink_left_out_adds_up_by_its_words() -> None:
     process = after(4)
     assert process.progress.left_out == {}
-    for left_out in ({"phones": 2}, {}, {"phones": 1, "people": 4}):
+    for left_out in ({"phones": 2}, {}, {"phones": 1, "people": 4}, {"people": 1}):
         process = then(process, page(), replace(delivered(), left_out=left_out))
-    assert process.progress.left_out == {"people": 4, "phones": 3}
+    assert process.progress.left_out == {"people": 5, "phones": 3}
 
 
 def test_a_start_leaves_what_was_asked_for() -> None:
@@ -206,7 +206,9 @@ def test_a_failure_leaves_its_reason_and_whether_a_resume_can_help() -> None:
 def stuck() -> Process:
     """A sync that failed with a page in hand, after retries, steps back and rows that led nowhere."""
     process = then(after(4), WAIT, FAILED)
-    return replace(process, paging=replace(process.paging, step_back=6, step_backs=2, stalled_rows=90))
+    return replace(
+        process, paging=replace(process.paging, step_back=6, step_backs=2, stalled_rows=90, stalled_pages=7)
+    )
 
 
 @pytest.mark.parametrize("to", ["FETCHING", "INITIALIZING"])
@@ -221,7 +223,7 @@ def test_a_resume_forgets_the_troubles_and_nothing_else(to: e.ResumeTo) -> None:
         failure=None,
         retry=None,
         pending=None,
-        paging=replace(before.paging, step_back=0, step_backs=0, stalled_rows=0),
+        paging=replace(before.paging, step_back=0, step_backs=0, stalled_rows=0, stalled_pages=0),
         budget_from=before.progress,
     )
     assert resumed.progress.waited_s == 7.5
@@ -250,3 +252,57 @@ def test_a_resume_keeps_the_limits_or_takes_those_it_is_given() -> None:
     raised = Options(attempts_max=9)
     given = then(failed, e.SyncResumed(by="ada", why="", to="FETCHING", options=raised))
     assert (kept.options, given.options) == (failed.options, raised)
+
+
+def test_a_start_leaves_since_when_records_are_asked_for_and_whether_the_missing_are_deleted() -> None:
+    started = replace(STARTED, since=LATER, changed_by="updated_at", deletes_missing=True)
+    process = apply(None, e.Recorded(stream="p1", version=1, at=EPOCH, event=started))
+    assert (process.since, process.changed_by, process.deletes_missing) == (LATER, "updated_at", True)
+
+
+def test_what_is_gone_counts_as_fetched_and_what_was_deleted_adds_up() -> None:
+    gone = page(record_ids=("r1",), gone=("r2", "r3"))
+    process = then(after(1), gone, replace(delivered(created=1), deleted=2))
+    process = then(process, gone, replace(delivered(updated=1, unchanged=1), deleted=1))
+    assert (process.progress.fetched, process.progress.deleted) == (6, 3)
+
+
+def test_the_total_is_the_one_that_the_source_said_last() -> None:
+    process = then(after(1), page(total=70), delivered(), page(total=None), delivered())
+    assert process.progress.total == 70
+    assert then(process, page(total=71)).progress.total == 71
+
+
+def test_an_end_leaves_how_many_were_missing() -> None:
+    process = after(7)
+    assert process.paging.has_more is False
+    completed = e.SyncCompleted(totals=process.progress.totals, watermark=EPOCH, digest="", missing=4)
+    done = then(process, completed)
+    assert done == replace(
+        process,
+        version=process.version + 1,
+        state=State.COMPLETED,
+        updated_at=LATER,
+        progress=replace(process.progress, missing=4),
+    )
+
+
+def test_a_delivery_moves_to_the_cursor_that_its_page_led_to() -> None:
+    process = then(by_cursor(), page(next_token="b"), delivered())
+    assert process.paging.token == "b"
+    assert then(process, page(next_token=None), delivered()).paging.token is None
+
+
+def by_cursor() -> Process:
+    process = after(1)
+    return replace(process, options=replace(process.options, pagination="cursor"))
+
+
+def test_pages_by_cursors_stall_until_one_has_a_record_or_a_row_with_a_place_in_the_order() -> None:
+    reject = e.Reject(record_id="", reason="has no record id")
+    nothing = page(record_ids=(), malformed=(reject,), frontier=None, count=40)
+    process = then(by_cursor(), nothing, delivered(), nothing, delivered())
+    assert (process.paging.stalled_pages, process.paging.stalled_rows) == (2, 80)
+    mark = e.FrontierMark(key="k", ids=("a",))
+    for new in (page(), page(record_ids=("a",), frontier=None), replace(nothing, frontier=mark)):
+        assert then(process, new, delivered()).paging.stalled_pages == 0
