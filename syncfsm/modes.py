@@ -52,7 +52,6 @@ class Modes(Processes):
         """
         if deletes_missing:
             self._check_deletes_missing()
-        order = self.order_or_preferred(order)
         return self._start(page_size=page_size, order=order, options=options, deletes_missing=deletes_missing)
 
     def _check_deletes_missing(self) -> None:
@@ -101,7 +100,6 @@ class Modes(Processes):
                 "initial one"
             )
         if process is None and since is not None:
-            order = self.order_or_preferred(order)
             return self._start_ongoing(since, page_size=page_size, order=order, options=options)
         if process is None:
             return self.start(

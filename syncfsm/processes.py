@@ -102,15 +102,19 @@ class Processes:
             changed_by=started.changed_by,
         )
 
-    def _start(self, *, options: Options | None, notices: Sequence[int] = (), **wanted: Any) -> Process:
+    def _start(
+        self, *, order: Order | None, options: Options | None, notices: Sequence[int] = (), **wanted: Any
+    ) -> Process:
+        order = self.order_or_preferred(order)
         if options is not None:
             check_rules(options, self.source.options, "source")
         if not wanted.get("record_ids"):  # which come in any order
-            _check_order(self.source, wanted["order"])
+            _check_order(self.source, order)
         started = lifecycle.started(
             source=self.source.name,
             object_=self.source.object,
             sink=self.sink.name,
+            order=order,
             options=options or self.source.options,
             **wanted,
         )

@@ -38,8 +38,7 @@ class SqliteModel(SqliteAudit):
             WHERE source = ? AND object = ? AND sink = ? AND mode = ?
             ORDER BY position DESC LIMIT 1
         """
-        found = self._one(sql, (source, object_, sink, mode))
-        return self.load(found[0]) if found else None
+        return self._loaded(sql, (source, object_, sink, mode))
 
     def active(self, source: str, object_: str) -> Process | None:
         """See `EventLog.active`."""
@@ -47,8 +46,7 @@ class SqliteModel(SqliteAudit):
             SELECT id FROM processes
             WHERE source = ? AND object = ? AND state IN ('INITIALIZING', 'FETCHING')
         """
-        found = self._one(sql, (source, object_))
-        return self.load(found[0]) if found else None
+        return self._loaded(sql, (source, object_))
 
     def sides(self) -> list[Side]:
         """See `EventLog.sides`."""
@@ -74,8 +72,8 @@ class SqliteModel(SqliteAudit):
             SELECT stream FROM events JOIN processes ON id = stream
             WHERE type = 'FetchingBegan' AND source = ? AND sink = ? ORDER BY position DESC LIMIT 1
         """
-        row = self._one(sql, (source, sink))
-        return self.load(row[0]).found if row else None
+        last = self._loaded(sql, (source, sink))
+        return last.found if last else None
 
     def last_sync_time(
         self, source: str, object_: str, sink: str, *, changed_by: str | None = None
@@ -97,5 +95,9 @@ class SqliteModel(SqliteAudit):
                 AND state = 'COMPLETED' AND mode IN ('initial', 'ongoing')
             ORDER BY updated_at DESC LIMIT 1
         """
-        found = self._one(sql, (source, object_, sink))
+        return self._loaded(sql, (source, object_, sink))
+
+    def _loaded(self, sql: str, values: tuple[str, ...]) -> Process | None:
+        """Return the process whose id is the first that a query finds."""
+        found = self._one(sql, values)
         return self.load(found[0]) if found else None

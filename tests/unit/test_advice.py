@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from syncfsm import events as e
 from syncfsm.explain.advice import Log, steps
 from syncfsm.failure import RETRYABLE, FailureKind
-from syncfsm.options import Options
 from syncfsm.process import Process, fold
+from tests.contracts.event_log import STARTED
 from tests.pure import EPOCH
 
-STARTED = e.SyncStarted(
-    source="attio",
-    object="people",
-    sink="sqlite:contacts.db",
-    mode="initial",
-    page_size=50,
-    order="newest",
-    options=Options(),
-)
+BY_THE_CLI = replace(STARTED, sink="sqlite:contacts.db")
 
 
 def failed(reason: str) -> Process:
     """A process that failed in its checks."""
     over = e.SyncFailed(action="check", reason=reason, error="It went wrong.", resumable=True, cursor=None)
     recorded = [
-        e.Recorded(stream="p", version=n, at=EPOCH, event=event) for n, event in ((1, STARTED), (2, over))
+        e.Recorded(stream="p", version=n, at=EPOCH, event=event) for n, event in ((1, BY_THE_CLI), (2, over))
     ]
     process = fold(None, recorded)
     assert process is not None
@@ -58,7 +51,7 @@ def test_where_a_cursor_is_lost_the_way_out_is_to_start_anew() -> None:
 
 
 def test_one_that_may_be_under_way_says_how_old_its_last_event_is_and_what_goes_on_without_a_worker() -> None:
-    active = fold(None, [e.Recorded(stream="p", version=1, at=EPOCH, event=STARTED)])
+    active = fold(None, [e.Recorded(stream="p", version=1, at=EPOCH, event=BY_THE_CLI)])
     assert active is not None
     watch, again = steps(active, Log(path="sync.db"), 0.0, 185.2)
     assert watch.words == "It is under way; its last event was 3 min 5 s ago: watch it."

@@ -227,6 +227,15 @@ async def warmed_up(source: SlowSource, requests_max: int) -> ReadAhead:
     return ahead
 
 
+async def with_a_failure_ahead(source: SlowSource, failure: Failure) -> ReadAhead:
+    """Return one that has a page from offset 10 ahead, and a failure for the one from 20."""
+    ahead = await warmed_up(source, 3)
+    source.fails[len(source.asked_at) + 3] = failure
+    await ahead.fetch(request(0), following(10, 20))
+    await asyncio.sleep(1)
+    return ahead
+
+
 def test_what_rows_that_moved_made_stale_is_given_up_and_asked_for_less() -> None:
     async def run() -> None:
         source = SlowSource(1000)
@@ -259,10 +268,7 @@ def test_a_failure_that_tells_how_the_source_is_is_handed_over_even_if_its_page_
 ):
     async def run() -> None:
         source = SlowSource(1000)
-        ahead = await warmed_up(source, 3)
-        source.fails[len(source.asked_at) + 3] = LIMITED
-        await ahead.fetch(request(0), following(10, 20))
-        await asyncio.sleep(1)
+        ahead = await with_a_failure_ahead(source, LIMITED)
         asked = len(source.asked_at)
         assert isinstance((await ahead.fetch(request(10), following(30))).page, Page)
         await asyncio.sleep(SLOW_S / 10)
@@ -280,10 +286,7 @@ LOST = Failure(kind=FailureKind.NOT_FOUND, message="there is no such page.")
 def test_a_failure_of_a_page_that_is_not_needed_any_more_is_forgotten_with_it() -> None:
     async def run() -> None:
         source = SlowSource(1000)
-        ahead = await warmed_up(source, 3)
-        source.fails[len(source.asked_at) + 3] = LOST
-        await ahead.fetch(request(0), following(10, 20))
-        await asyncio.sleep(1)
+        ahead = await with_a_failure_ahead(source, LOST)
         page = (await ahead.fetch(request(7), following(17))).page
         assert isinstance(page, Page)
         assert page.records[0].id == "r00007"
@@ -294,10 +297,7 @@ def test_a_failure_of_a_page_that_is_not_needed_any_more_is_forgotten_with_it() 
 def test_a_failure_of_one_page_does_not_answer_for_another() -> None:
     async def run() -> None:
         source = SlowSource(1000)
-        ahead = await warmed_up(source, 3)
-        source.fails[len(source.asked_at) + 3] = LOST
-        await ahead.fetch(request(0), following(10, 20))
-        await asyncio.sleep(1)
+        ahead = await with_a_failure_ahead(source, LOST)
         assert isinstance((await ahead.fetch(request(7), following(20))).page, Page)
         assert (await ahead.fetch(request(20))).page == LOST
 
