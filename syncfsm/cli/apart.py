@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from syncfsm.errors import ConfigurationError
+from syncfsm.log.connect import path_in
 from syncfsm.sinks.places import FILE_SINKS
 
 _MEMORY = ":memory:"
@@ -18,7 +19,7 @@ def check_sink_file(sink_url: str, *log_paths: str) -> None:
     """
     kind, _, name = sink_url.partition(":")
     path = Path(name.removeprefix("//"))
-    if any(str(_log_file(log_path)) == _MEMORY for log_path in log_paths):
+    if any(str(Path(path_in(log_path))) == _MEMORY for log_path in log_paths):
         raise ConfigurationError("a log in memory is gone when the command ends: name a file")
     if kind not in FILE_SINKS or not name:
         return
@@ -27,12 +28,8 @@ def check_sink_file(sink_url: str, *log_paths: str) -> None:
     if path.exists() and not path.is_file():
         raise ConfigurationError(f"the sink {path} is no regular file: name another")
     for log_path in log_paths:
-        log = _log_file(log_path)
+        log = Path(path_in(log_path))
         if path.resolve() == log.resolve() or (path.exists() and log.exists() and path.samefile(log)):
             raise ConfigurationError(
                 f"the sink and the log are the same file, {log}: name another for one of them"
             )
-
-
-def _log_file(log_path: str) -> Path:
-    return Path(log_path.removeprefix("sqlite:").removeprefix("//"))

@@ -81,6 +81,11 @@ Identity = tuple[int, int]
 """What tells a file from another that is put in its place: its device and its number there."""
 
 
+def path_in(url: str | Path) -> str:
+    """Return the path that names a log: `sync.db` of `sqlite:sync.db`, and of itself."""
+    return str(url).removeprefix("sqlite:").removeprefix("//")
+
+
 def identity(path: str) -> Identity | None:
     """Return the identity of the file that is at a path now; null if none is, or for `:memory:`."""
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from syncfsm.capture import Exchange
 from syncfsm.errors import LogUnwritable
 from syncfsm.events import Recorded
+from syncfsm.log.connect import path_in
 from syncfsm.log.sqlite import SqliteLog
 from syncfsm.process import Process
 from syncfsm.sqlite import unwritable_reason
@@ -21,7 +22,7 @@ class RehearsedLog(SqliteLog):
     """A log that is read, and seems to take what is appended; of a file that is not there, an empty one."""
 
     def __init__(self, url: str | Path) -> None:
-        path = Path(str(url).removeprefix("sqlite:").removeprefix("//"))
+        path = Path(path_in(url))
         self.is_new = str(path) == ":memory:" or not path.exists() or not path.stat().st_size
         self._tried: dict[str, Process] = {}
         if self.is_new:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from syncfsm.errors import LogError, LogUnwritable
 from syncfsm.log import open_log, remains
 from syncfsm.log.btree import PAGE_BYTES
-from syncfsm.log.connect import NewerLog
+from syncfsm.log.connect import NewerLog, path_in
 from syncfsm.log.protocol import Auditable, Scanned
 from syncfsm.log.sqlite_bytes import file_image, shortfall
 
@@ -24,7 +24,7 @@ def open_audit(url: str | Path) -> AbstractContextManager[Auditable]:
     Raises:
         ConfigurationError, LogError: As `open_log`; also where nothing says that the file ever was a log.
     """
-    path = str(url).removeprefix("sqlite:").removeprefix("//")
+    path = path_in(url)
     try:
         return open_log(url, read_only=True)
     except (NewerLog, LogUnwritable):

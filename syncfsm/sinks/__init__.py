@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside import word
 from syncfsm.plugins import OWN
+from syncfsm.sinks.places import FILE_SINKS
 from syncfsm.sinks.protocol import Sink, UpsertResult
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def open_sink(
 
     kind, separator, where = url.partition(":")
     is_known = bool(separator) and bool(word(kind)) and kind in SINKS.names()
-    if not is_known or (kind in {"sqlite", "jsonl"} and not where.removeprefix("//")):
+    if not is_known or (kind in FILE_SINKS and not where.removeprefix("//")):
         others = [name for name in SINKS.names() if name not in OWN["sink"]]
         brought = "".join(f", {name}:" for name in others)
         raise ConfigurationError(
