@@ -16,10 +16,6 @@ from typing import Any
 
 import click
 
-from simulator.attio import FakeAttio
-from simulator.clock import EPOCH
-from simulator.serve import served
-from simulator.world import World
 from syncfsm.clock import SystemClock
 from syncfsm.engine import Engine
 from syncfsm.log import open_log
@@ -28,6 +24,10 @@ from syncfsm.process import Process
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.attio import AttioSource
 from syncfsm.sources.attio_people import AttioPeople
+from syncfsm_simulator.attio import FakeAttio
+from syncfsm_simulator.clock import EPOCH
+from syncfsm_simulator.serve import served
+from syncfsm_simulator.world import World
 
 
 @click.command()

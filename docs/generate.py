@@ -8,10 +8,6 @@ from collections.abc import Mapping, Sequence
 import click
 import msgspec
 
-from simulator.attio.routes import ROUTES
-from simulator.faults import DOORS
-from simulator.invariants import Check
-from simulator.scenario import named_scenarios
 from syncfsm.cli import main
 from syncfsm.cli.naming import is_shared, options_of, variable_of
 from syncfsm.events import EVENT_TYPES
@@ -19,6 +15,10 @@ from syncfsm.machine import TRANSITIONS, State
 from syncfsm.telemetry import opentelemetry, prometheus
 from syncfsm.telemetry.measures import METRICS
 from syncfsm.telemetry.tracing import ATTRIBUTES, SPANS
+from syncfsm_simulator.attio.routes import ROUTES
+from syncfsm_simulator.faults import DOORS
+from syncfsm_simulator.invariants import Check
+from syncfsm_simulator.scenario import named_scenarios
 
 
 def state_diagram() -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from simulator.run import simulate
-from simulator.scenario import load_scenario
 from syncfsm.log import open_log
 from syncfsm.report import render
+from syncfsm_simulator.run import simulate
+from syncfsm_simulator.scenario import load_scenario
 from tests.acceptance.browser import browsers
 
 PICTURE = Path(__file__).with_name("report.png")

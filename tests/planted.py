@@ -9,19 +9,19 @@ from typing import Any
 
 import httpx
 
-from simulator.attio import FakeAttio
-from simulator.changes import Changes
-from simulator.clock import EPOCH, VirtualClock, run_virtual
-from simulator.edges import FaultyLog, FaultySink
-from simulator.faults import ChangeRates, FaultRates, Faults, Strike
-from simulator.network import Crash, FaultyTransport
-from simulator.world import World
 from syncfsm.engine import Engine
 from syncfsm.log import open_log
 from syncfsm.options import Options
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.attio import AttioSource
 from syncfsm.sources.attio_people import AttioPeople
+from syncfsm_simulator.attio import FakeAttio
+from syncfsm_simulator.changes import Changes
+from syncfsm_simulator.clock import EPOCH, VirtualClock, run_virtual
+from syncfsm_simulator.edges import FaultyLog, FaultySink
+from syncfsm_simulator.faults import ChangeRates, FaultRates, Faults, Strike
+from syncfsm_simulator.network import Crash, FaultyTransport
+from syncfsm_simulator.world import World
 
 URL = "http://127.0.0.1:8787"
 CHECKS = 2

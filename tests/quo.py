@@ -7,12 +7,12 @@ from typing import Any
 
 import httpx
 
-from simulator.quo.app import FakeQuo
-from simulator.quo.contacts import Item, Settings
 from syncfsm.clock import Clock
 from syncfsm.contact import Contact
 from syncfsm.sinks.quo.sink import QuoSink
 from syncfsm.sinks.quo.wire import EMAIL_LABEL, PHONE_LABEL
+from syncfsm_simulator.quo.app import FakeQuo
+from syncfsm_simulator.quo.contacts import Item, Settings
 from tests.fakes import TestClock
 
 KEY = "planted-quo-key-0123456789"

@@ -17,12 +17,12 @@ from msgspec import to_builtins
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from simulator.faults import MOVES
-from simulator.scenario import Scenario, to_toml
-from simulator.shrink import shrink
-from simulator.sweep import Result, Summary, sweep
 from syncfsm.cli.output import BROKEN, INTERRUPTED, print_json
 from syncfsm.describe import plural
+from syncfsm_simulator.faults import MOVES
+from syncfsm_simulator.scenario import Scenario, to_toml
+from syncfsm_simulator.shrink import shrink
+from syncfsm_simulator.sweep import Result, Summary, sweep
 
 FAILURES_SHOWN_MAX = 10
 

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 REQUEST_BYTES_MAX = 1 << 17
-PACKAGES = ("syncfsm", "simulator", "uvicorn", "httpx", "httpcore", "anyio", "phonenumbers")
+PACKAGES = ("syncfsm", "syncfsm_simulator", "uvicorn", "httpx", "httpcore", "anyio", "phonenumbers")
 
 
 class Forked:

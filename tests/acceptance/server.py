@@ -10,12 +10,12 @@ from typing import Any
 
 import uvicorn
 
-from simulator.asgi import Receive, Scope, Send
-from simulator.attio import FakeAttio
-from simulator.clock import EPOCH
-from simulator.quo.app import FakeQuo, beside
-from simulator.world import World
 from syncfsm.clock import SystemClock
+from syncfsm_simulator.asgi import Receive, Scope, Send
+from syncfsm_simulator.attio import FakeAttio
+from syncfsm_simulator.clock import EPOCH
+from syncfsm_simulator.quo.app import FakeQuo, beside
+from syncfsm_simulator.world import World
 
 
 class Server:

@@ -18,10 +18,6 @@ import httpx
 import msgspec
 import pytest
 
-from simulator.attio import FakeAttio
-from simulator.clock import EPOCH, VirtualClock, run_virtual
-from simulator.criteria import ERROR_RATE_MAX, MINUTES_MAX
-from simulator.world import World
 from syncfsm.engine import Engine
 from syncfsm.log import open_log
 from syncfsm.machine import State
@@ -30,6 +26,10 @@ from syncfsm.replay import moments
 from syncfsm.sources.attio import AttioSource
 from syncfsm.sources.attio_people import AttioPeople
 from syncfsm.state import Progress
+from syncfsm_simulator.attio import FakeAttio
+from syncfsm_simulator.clock import EPOCH, VirtualClock, run_virtual
+from syncfsm_simulator.criteria import ERROR_RATE_MAX, MINUTES_MAX
+from syncfsm_simulator.world import World
 from tests.acceptance.command import contacts_in
 from tests.acceptance.conftest import Cli, Server
 from tests.quo import Quo

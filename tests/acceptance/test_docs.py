@@ -18,16 +18,16 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import syncfsm
-from simulator.from_log import to_scenario
-from simulator.incident import Step
-from simulator.run import simulate
-from simulator.scenario import Scenario, from_toml
 from syncfsm.explain import explain, lines
 from syncfsm.failure import FailureKind
 from syncfsm.log import open_log
 from syncfsm.replay import moments
 from syncfsm.sources.attio import AttioSource
 from syncfsm.webhooks import WebhookWorker
+from syncfsm_simulator.from_log import to_scenario
+from syncfsm_simulator.incident import Step
+from syncfsm_simulator.run import simulate
+from syncfsm_simulator.scenario import Scenario, from_toml
 from tests.acceptance.conftest import KEY, Cli, Server
 from tests.planted import CHECKS, planted, strikes
 from tests.webhooks import SECRET, body_of, event, send, signed

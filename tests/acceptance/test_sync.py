@@ -13,11 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from simulator.attio import FakeAttio
-from simulator.clock import EPOCH
-from simulator.serve import served
-from simulator.world import World
 from syncfsm.clock import SystemClock
+from syncfsm_simulator.attio import FakeAttio
+from syncfsm_simulator.clock import EPOCH
+from syncfsm_simulator.serve import served
+from syncfsm_simulator.world import World
 from tests.acceptance.command import contacts_in
 from tests.acceptance.conftest import KEY, Cli, Server
 

@@ -13,13 +13,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from simulator.run import simulate
-from simulator.scenario import Scenario, load_scenario
 from syncfsm.engine import Engine
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.lifecycle import cancel
 from syncfsm.log import EventLog, open_log
 from syncfsm.log.schema import APPLICATION_ID
+from syncfsm_simulator.run import simulate
+from syncfsm_simulator.scenario import Scenario, load_scenario
 from tests.fakes import DictSink, Item, ListSource, TestClock, to_items
 
 SEEDS = (9, 11, 12, 44)

@@ -9,14 +9,14 @@ import httpx
 import msgspec
 import pytest
 
-from simulator.attio import FakeAttio
-from simulator.clock import EPOCH
-from simulator.world import World
 from syncfsm.contact import Contact
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.sources.attio import AttioSource
 from syncfsm.sources.attio_people import AttioPeople
 from syncfsm.sources.protocol import Record, Transformed
+from syncfsm_simulator.attio import FakeAttio
+from syncfsm_simulator.clock import EPOCH
+from syncfsm_simulator.world import World
 from tests.contracts.source import fetch
 from tests.fakes import TestClock
 

@@ -12,9 +12,6 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from simulator.attio import FakeAttio
-from simulator.clock import EPOCH
-from simulator.world import World
 from syncfsm.engine import Engine
 from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure, FailureKind
@@ -25,6 +22,9 @@ from syncfsm.sources.attio import AttioSource
 from syncfsm.sources.attio_people import AttioPeople
 from syncfsm.sources.attio_wire import normal_timestamp
 from syncfsm.sources.protocol import Page
+from syncfsm_simulator.attio import FakeAttio
+from syncfsm_simulator.clock import EPOCH
+from syncfsm_simulator.world import World
 from tests.contracts.source import SourceContract
 from tests.fakes import DictSink, TestClock, to_items
 

@@ -10,9 +10,6 @@ import httpx
 import msgspec
 import pytest
 
-from simulator.axiscare import FakeAxisCare, number_of
-from simulator.clock import EPOCH
-from simulator.world import World
 from syncfsm.contact import Contact
 from syncfsm.engine import Engine
 from syncfsm.errors import ConfigurationError
@@ -27,6 +24,9 @@ from syncfsm.process import Process
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.axiscare import AxisCareClients, AxisCareSource
 from syncfsm.sources.protocol import Page, Record
+from syncfsm_simulator.axiscare import FakeAxisCare, number_of
+from syncfsm_simulator.clock import EPOCH
+from syncfsm_simulator.world import World
 from tests.contracts.source import CursorContract
 from tests.fakes import DictSink, TestClock, to_items
 

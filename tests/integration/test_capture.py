@@ -12,12 +12,6 @@ import httpx
 import msgspec
 import pytest
 
-from simulator.attio import FakeAttio
-from simulator.clock import EPOCH
-from simulator.faults import ChangeRates, FaultRates
-from simulator.scenario import Scenario
-from simulator.workspace import Workspace
-from simulator.world import World
 from syncfsm.contact import Contact
 from syncfsm.engine import Engine
 from syncfsm.errors import ConfigurationError, LogUnwritable
@@ -32,6 +26,12 @@ from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sources.attio import AttioSource
 from syncfsm.sources.attio_people import AttioPeople
 from syncfsm.sources.protocol import Record, Transformed
+from syncfsm_simulator.attio import FakeAttio
+from syncfsm_simulator.clock import EPOCH
+from syncfsm_simulator.faults import ChangeRates, FaultRates
+from syncfsm_simulator.scenario import Scenario
+from syncfsm_simulator.workspace import Workspace
+from syncfsm_simulator.world import World
 from tests.effort import tries
 from tests.fakes import ListSource, TestClock, to_items
 

@@ -11,10 +11,6 @@ import pytest
 from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
-from simulator.from_log import to_scenario
-from simulator.incident import Incident, Script, Step
-from simulator.run import Verdict, simulate, strays
-from simulator.scenario import Scenario, from_toml, to_toml
 from syncfsm.cli import main
 from syncfsm.engine import Engine
 from syncfsm.errors import NotReproducible
@@ -26,6 +22,10 @@ from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.replay import moments
 from syncfsm.sources.protocol import Page, Record
+from syncfsm_simulator.from_log import to_scenario
+from syncfsm_simulator.incident import Incident, Script, Step
+from syncfsm_simulator.run import Verdict, simulate, strays
+from syncfsm_simulator.scenario import Scenario, from_toml, to_toml
 from tests.fakes import DOWN, WRONG_KEY, DictSink, Item, ListSource, TestClock, to_items
 
 LIMITED = Failure(kind=FailureKind.RATE_LIMITED, message="ada@example.com asked too often", retry_after_s=2)

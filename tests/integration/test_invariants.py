@@ -8,17 +8,17 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from simulator import run as run_module
-from simulator.criteria import CRITERIA
-from simulator.faults import ChangeRates, FaultRates
-from simulator.invariants import INVARIANTS, Check, Run, Violation, violations
-from simulator.network import Asked
-from simulator.run import simulate
-from simulator.scenario import Scenario
-from simulator.stage import KEY
 from syncfsm.events import RetryScheduled
 from syncfsm.log import open_log
 from syncfsm.machine import State
+from syncfsm_simulator import run as run_module
+from syncfsm_simulator.criteria import CRITERIA
+from syncfsm_simulator.faults import ChangeRates, FaultRates
+from syncfsm_simulator.invariants import INVARIANTS, Check, Run, Violation, violations
+from syncfsm_simulator.network import Asked
+from syncfsm_simulator.run import simulate
+from syncfsm_simulator.scenario import Scenario
+from syncfsm_simulator.stage import KEY
 
 SCENARIO = Scenario(
     people=300, page_size=20, criteria=True, faults=FaultRates(unavailable=0.2), changes=ChangeRates()
@@ -196,7 +196,7 @@ def test_it_fails_when_it_is_broken(
 
 
 def test_tampering_shows_fails_where_nobody_looks_at_digests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulator.tampering.verify", lambda _log: (0, []))
+    monkeypatch.setattr("syncfsm_simulator.tampering.verify", lambda _log: (0, []))
     assert violated(monkeypatch, lambda _run: None) == {"tampering_shows"}
 
 

@@ -16,15 +16,15 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.parser import text_string_to_metric_families
 
-from simulator.faults import FaultRates
-from simulator.run import Verdict, simulate
-from simulator.scenario import Scenario
 from syncfsm import events as e
 from syncfsm.log import open_log
 from syncfsm.process import Process
 from syncfsm.telemetry.measures import ACTIVE, METRICS, Measures
 from syncfsm.telemetry.opentelemetry import OpenTelemetryMetrics, metric_name
 from syncfsm.telemetry.prometheus import PrometheusMetrics
+from syncfsm_simulator.faults import FaultRates
+from syncfsm_simulator.run import Verdict, simulate
+from syncfsm_simulator.scenario import Scenario
 from tests.effort import tries
 from tests.pure import PureSync, people, slice_of
 

@@ -7,9 +7,15 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from simulator.clock import VirtualClock, run_virtual
-from simulator.entity import Entity
-from simulator.invariants import (
+from syncfsm.contact import Contact
+from syncfsm.events import PageFetched, RecordRejected
+from syncfsm.log import open_log
+from syncfsm.machine import State
+from syncfsm.sinks.sqlite import SqliteSink
+from syncfsm.sources.attio_people import AttioPeople
+from syncfsm_simulator.clock import VirtualClock, run_virtual
+from syncfsm_simulator.entity import Entity
+from syncfsm_simulator.invariants import (
     INVARIANTS,
     Run,
     contacts_of,
@@ -19,16 +25,10 @@ from simulator.invariants import (
     sink_is_world,
     violations,
 )
-from simulator.oracle import expected
-from simulator.run import run_of
-from simulator.scenario import Scenario, concrete, load_scenario
-from simulator.stage import Stage
-from syncfsm.contact import Contact
-from syncfsm.events import PageFetched, RecordRejected
-from syncfsm.log import open_log
-from syncfsm.machine import State
-from syncfsm.sinks.sqlite import SqliteSink
-from syncfsm.sources.attio_people import AttioPeople
+from syncfsm_simulator.oracle import expected
+from syncfsm_simulator.run import run_of
+from syncfsm_simulator.scenario import Scenario, concrete, load_scenario
+from syncfsm_simulator.stage import Stage
 from tests.effort import tries
 
 ROUNDS = 3

@@ -10,9 +10,6 @@ import httpx
 import msgspec
 import pytest
 
-from simulator.clock import EPOCH
-from simulator.numbered import API, FakeNumbered
-from simulator.world import World
 from syncfsm.contact import Contact
 from syncfsm.engine import Engine
 from syncfsm.errors import ConfigurationError
@@ -25,6 +22,9 @@ from syncfsm.pages import PageRequest
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.numbered import NumberedSource
 from syncfsm.sources.protocol import Page, Record, Transform, Transformed
+from syncfsm_simulator.clock import EPOCH
+from syncfsm_simulator.numbered import API, FakeNumbered
+from syncfsm_simulator.world import World
 from tests.contracts.source import NumberedContract
 from tests.fakes import DictSink, TestClock, to_items
 

@@ -14,16 +14,6 @@ import httpx
 import msgspec
 import pytest
 
-from simulator.asgi import App
-from simulator.axiscare import FakeAxisCare, number_of
-from simulator.clock import VirtualClock, run_virtual
-from simulator.faults import ChangeRates, FaultRates, Faults
-from simulator.invariants import INVARIANTS, Run, nothing_lost, sink_is_world, violations
-from simulator.numbered import API, FakeNumbered
-from simulator.run import run_of
-from simulator.scenario import Scenario
-from simulator.stage import KEY, Stage
-from simulator.world import World
 from syncfsm.clock import Clock
 from syncfsm.contact import Contact
 from syncfsm.engine import Engine
@@ -36,6 +26,16 @@ from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.axiscare import AxisCareClients, AxisCareSource
 from syncfsm.sources.numbered import NumberedSource
 from syncfsm.sources.protocol import Record, Source, Transform, Transformed
+from syncfsm_simulator.asgi import App
+from syncfsm_simulator.axiscare import FakeAxisCare, number_of
+from syncfsm_simulator.clock import VirtualClock, run_virtual
+from syncfsm_simulator.faults import ChangeRates, FaultRates, Faults
+from syncfsm_simulator.invariants import INVARIANTS, Run, nothing_lost, sink_is_world, violations
+from syncfsm_simulator.numbered import API, FakeNumbered
+from syncfsm_simulator.run import run_of
+from syncfsm_simulator.scenario import Scenario
+from syncfsm_simulator.stage import KEY, Stage
+from syncfsm_simulator.world import World
 
 NUMBERED_URL = "http://numbered.simulated"
 AXISCARE_URL = "http://axiscare.simulated"

@@ -8,15 +8,15 @@ import httpx
 import pytest
 from hypothesis import given, settings
 
-from simulator.faults import ChangeRates, FaultRates
-from simulator.run import simulate
-from simulator.scenario import Scenario
-from simulator.strategies import scenarios, worlds
-from simulator.workspace import VirtualTime, Workspace
-from simulator.world import World
 from syncfsm.log import open_log
 from syncfsm.machine import State
 from syncfsm.sources.protocol import Record, Transformed
+from syncfsm_simulator.faults import ChangeRates, FaultRates
+from syncfsm_simulator.run import simulate
+from syncfsm_simulator.scenario import Scenario
+from syncfsm_simulator.strategies import scenarios, worlds
+from syncfsm_simulator.workspace import VirtualTime, Workspace
+from syncfsm_simulator.world import World
 from tests.fakes import DictSink, Item
 
 

@@ -9,13 +9,13 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from simulator.quo.app import QuoError
 from syncfsm.contact import Contact
 from syncfsm.errors import ConfigurationError
 from syncfsm.failure import Failure, FailureKind
 from syncfsm.sinks import open_sink
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.quo.mapping import EXTENSIONS, LONG_URLS, NO_NUMBERS, WITHOUT_PHONE
+from syncfsm_simulator.quo.app import QuoError
 from tests.contracts.sink import ADA, NOBODY, SinkContract, run, upsert
 from tests.quo import KEY, PARTNER_KEY, Quo
 

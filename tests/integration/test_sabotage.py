@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from simulator.scenario import load_scenario
-from simulator.sweep import sweep
 from syncfsm import http, pagination, rows
 from syncfsm.capture import Exchange
 from syncfsm.errors import VersionConflict
@@ -27,6 +25,8 @@ from syncfsm.sinks import sqlite as sqlite_sink
 from syncfsm.sources.attio import AttioSource
 from syncfsm.sources.protocol import Page
 from syncfsm.state import Frontier, Paging
+from syncfsm_simulator.scenario import load_scenario
+from syncfsm_simulator.sweep import sweep
 
 SEEDS_MAX = 200
 HOSTILE = load_scenario("hostile")

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.faults import DOOR_OF, DOORS, KINDS, ChangeRates, FaultRates, Faults, Strike
-from simulator.run import simulate
-from simulator.scenario import Scenario, concrete, load_scenario, named_scenarios, to_toml
 from syncfsm.errors import ConfigurationError
 from syncfsm.log import open_log
 from syncfsm.machine import State
+from syncfsm_simulator.faults import DOOR_OF, DOORS, KINDS, ChangeRates, FaultRates, Faults, Strike
+from syncfsm_simulator.run import simulate
+from syncfsm_simulator.scenario import Scenario, concrete, load_scenario, named_scenarios, to_toml
 
 
 def test_a_scenario_is_read_from_toml(tmp_path: Path) -> None:

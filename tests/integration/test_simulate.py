@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from simulator.faults import ChangeRates, FaultRates
-from simulator.run import Verdict, simulate
-from simulator.scenario import Scenario
 from syncfsm.log import open_log
 from syncfsm.machine import State
+from syncfsm_simulator.faults import ChangeRates, FaultRates
+from syncfsm_simulator.run import Verdict, simulate
+from syncfsm_simulator.scenario import Scenario
 
 SMALL = Scenario(people=300, page_size=20)
 ROUGH = Scenario(

@@ -7,8 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from simulator.run import simulate
-from simulator.scenario import load_scenario
 from syncfsm import events as e
 from syncfsm.difference import changes, compare
 from syncfsm.explain import explain, lines
@@ -16,6 +14,8 @@ from syncfsm.log import open_log
 from syncfsm.log.check import check
 from syncfsm.machine import State
 from syncfsm.replay import moments
+from syncfsm_simulator.run import simulate
+from syncfsm_simulator.scenario import load_scenario
 from tests.effort import tries
 
 SEEDS = st.integers(1, 10_000)

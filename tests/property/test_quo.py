@@ -12,11 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.clock import EPOCH, VirtualClock, run_virtual
-from simulator.faults import ChangeRates, FaultRates
-from simulator.quo.door import QuoDoor
-from simulator.scenario import Scenario
-from simulator.stage import Stage
 from syncfsm.cli.quo import BULK_PAGE_SIZE, PAGE_SIZE
 from syncfsm.contact import Contact
 from syncfsm.events import Recorded
@@ -27,6 +22,11 @@ from syncfsm.machine import State
 from syncfsm.process import Process
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sources.attio_people import AttioPeople
+from syncfsm_simulator.clock import EPOCH, VirtualClock, run_virtual
+from syncfsm_simulator.faults import ChangeRates, FaultRates
+from syncfsm_simulator.quo.door import QuoDoor
+from syncfsm_simulator.scenario import Scenario
+from syncfsm_simulator.stage import Stage
 from tests.effort import tries
 from tests.fakes import DictSink
 from tests.quo import KEY, PARTNER_KEY, Quo

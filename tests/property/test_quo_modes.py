@@ -14,12 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.attio import FakeAttio
-from simulator.clock import EPOCH, VirtualClock, run_virtual
-from simulator.entity import Change
-from simulator.network import Crash
-from simulator.quo.door import KINDS, QuoDoor
-from simulator.world import World
 from syncfsm.contact import Contact
 from syncfsm.engine import Engine
 from syncfsm.inbox import Notice
@@ -30,6 +24,12 @@ from syncfsm.process import Process
 from syncfsm.sources.attio import AttioSource
 from syncfsm.sources.attio_people import AttioPeople
 from syncfsm.webhooks import WebhookWorker
+from syncfsm_simulator.attio import FakeAttio
+from syncfsm_simulator.clock import EPOCH, VirtualClock, run_virtual
+from syncfsm_simulator.entity import Change
+from syncfsm_simulator.network import Crash
+from syncfsm_simulator.quo.door import KINDS, QuoDoor
+from syncfsm_simulator.world import World
 from tests.fakes import DictSink
 from tests.quo import Quo
 

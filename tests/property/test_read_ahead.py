@@ -10,8 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.clock import VirtualClock, run_virtual
-from simulator.numbered import API
 from syncfsm import decide as d
 from syncfsm.engine import Engine
 from syncfsm.foresight import foresee
@@ -21,6 +19,8 @@ from syncfsm.options import Options, Order
 from syncfsm.pages import PageRequest
 from syncfsm.process import Process
 from syncfsm.sources.numbered import NumberedSource
+from syncfsm_simulator.clock import VirtualClock, run_virtual
+from syncfsm_simulator.numbered import API
 from tests.fakes import DictSink, to_items
 from tests.property.test_moving_rows import KEYS, ORDERS, SCRIPT, THOROUGH, MovingWorld, assert_the_promise
 from tests.property.test_price import Workspace

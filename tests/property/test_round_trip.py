@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from simulator.from_log import to_scenario
-from simulator.incident import Incident, Step, rules_of
-from simulator.path import parting
-from simulator.run import Verdict, simulate
-from simulator.scenario import Scenario, from_toml, load_scenario, named_scenarios, to_toml
 from syncfsm.failure import FailureKind
 from syncfsm.log import EventLog, open_log
 from syncfsm.options import Options
 from syncfsm.replay import moments
+from syncfsm_simulator.from_log import to_scenario
+from syncfsm_simulator.incident import Incident, Step, rules_of
+from syncfsm_simulator.path import parting
+from syncfsm_simulator.run import Verdict, simulate
+from syncfsm_simulator.scenario import Scenario, from_toml, load_scenario, named_scenarios, to_toml
 from tests.effort import tries
 
 HOSTILE = load_scenario("hostile")

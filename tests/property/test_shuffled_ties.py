@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.attio import FakeAttio
-from simulator.clock import EPOCH
-from simulator.world import World
 from syncfsm.engine import Engine
 from syncfsm.log import open_log
 from syncfsm.machine import State
 from syncfsm.options import Options, Order, Termination
 from syncfsm.pages import PageRequest
 from syncfsm.sources.attio import AttioSource
+from syncfsm_simulator.attio import FakeAttio
+from syncfsm_simulator.clock import EPOCH
+from syncfsm_simulator.world import World
 from tests.effort import tries
 from tests.fakes import DictSink, TestClock, to_items
 from tests.property.test_price import MovingTransport

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from simulator.run import simulate
-from simulator.scenario import load_scenario
 from syncfsm.log import open_log
+from syncfsm_simulator.run import simulate
+from syncfsm_simulator.scenario import load_scenario
 
 SHRUNK = sorted(Path(__file__).parent.glob("*.toml"))
 

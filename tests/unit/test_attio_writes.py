@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from simulator.attio import FakeAttio
-from simulator.clock import EPOCH
-from simulator.world import World
+from syncfsm_simulator.attio import FakeAttio
+from syncfsm_simulator.clock import EPOCH
+from syncfsm_simulator.world import World
 from tests.fakes import TestClock
 
 PEOPLE = "/v2/objects/people/records"

@@ -9,12 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from simulator.clock import VirtualClock, run_virtual
-from simulator.quo.app import FakeQuo
-from simulator.serve import served
 from syncfsm.clock import SystemClock
 from syncfsm.http import HttpClient, Reply
 from syncfsm.limiter import Call, RateLimiter
+from syncfsm_simulator.clock import VirtualClock, run_virtual
+from syncfsm_simulator.quo.app import FakeQuo
+from syncfsm_simulator.serve import served
 
 
 def most_within(times: list[datetime], seconds: float) -> int:

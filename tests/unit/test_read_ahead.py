@@ -10,8 +10,6 @@ import httpx
 import msgspec
 import pytest
 
-from simulator.clock import VirtualClock, run_virtual
-from simulator.numbered import API
 from syncfsm import events as e
 from syncfsm.engine import Engine
 from syncfsm.errors import ConfigurationError
@@ -25,6 +23,8 @@ from syncfsm.readahead import ReadAhead
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sources.numbered import NumberedSource
 from syncfsm.sources.protocol import Page
+from syncfsm_simulator.clock import VirtualClock, run_virtual
+from syncfsm_simulator.numbered import API
 from tests.fakes import DictSink, Item, ListSource, TestClock, to_items
 
 SLOW_S = 0.1

@@ -9,10 +9,10 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from simulator.clock import EPOCH
-from simulator.entity import Entity
-from simulator.schema import OBJECTS
-from simulator.world import World
+from syncfsm_simulator.clock import EPOCH
+from syncfsm_simulator.entity import Entity
+from syncfsm_simulator.schema import OBJECTS
+from syncfsm_simulator.world import World
 
 
 def encoded(world: World, slug: str = "people") -> list[bytes]:
