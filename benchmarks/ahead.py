@@ -16,14 +16,14 @@ from typing import Any
 
 import click
 
-from syncfsm.clock import SystemClock
-from syncfsm.engine import Engine
+from syncfsm.core.machine import State
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
 from syncfsm.log import open_log
-from syncfsm.machine import State
-from syncfsm.process import Process
+from syncfsm.outside.clock import SystemClock
 from syncfsm.sinks.sqlite import SqliteSink
-from syncfsm.sources.attio import AttioSource
-from syncfsm.sources.attio_people import AttioPeople
+from syncfsm.sources.attio.attio import AttioSource
+from syncfsm.sources.attio.attio_people import AttioPeople
 from syncfsm_simulator.attio import FakeAttio
 from syncfsm_simulator.clock import EPOCH
 from syncfsm_simulator.serve import served

@@ -24,7 +24,7 @@ from eventsourcing.utils import get_topic, resolve_topic
 
 from benchmarks.evolve import EVOLVE
 from benchmarks.workload import Append
-from syncfsm.events import EVENT_TYPES, Event, Recorded
+from syncfsm.core.events import EVENT_TYPES, Event, Recorded
 
 SYNC_ID = uuid5(NAMESPACE_URL, "benchmark")
 

@@ -15,7 +15,7 @@ import msgspec
 
 from benchmarks.contestant import Contestant
 from benchmarks.workload import Append, Workload, appends, merged
-from syncfsm.value import Value
+from syncfsm.core.value import Value
 
 APPENDS_MAX = 300
 """Appends that are measured: each waits for the disk, so that those of a whole sync would take minutes."""

@@ -12,12 +12,12 @@ from hashlib import blake2b
 from itertools import islice
 from uuid import UUID
 
-from syncfsm import decide as d
-from syncfsm.events import Event, Recorded, Reject, SyncStarted
-from syncfsm.failure import Failure, FailureKind
-from syncfsm.options import Options
-from syncfsm.process import Process, fold
-from syncfsm.value import Value
+from syncfsm.core import decide as d
+from syncfsm.core.events import Event, Recorded, Reject, SyncStarted
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.options import Options
+from syncfsm.core.process import Process, fold
+from syncfsm.core.value import Value
 
 RATE_LIMITED = Failure(kind=FailureKind.RATE_LIMITED, message="Attio answered 429: slow down.", status=429)
 

@@ -9,9 +9,9 @@ import click
 import msgspec
 
 from syncfsm.cli import main
-from syncfsm.cli.naming import is_shared, options_of, variable_of
-from syncfsm.events import EVENT_TYPES
-from syncfsm.machine import TRANSITIONS, State
+from syncfsm.cli.shared.naming import is_shared, options_of, variable_of
+from syncfsm.core.events import EVENT_TYPES
+from syncfsm.core.machine import TRANSITIONS, State
 from syncfsm.telemetry import opentelemetry, prometheus
 from syncfsm.telemetry.measures import METRICS
 from syncfsm.telemetry.tracing import ATTRIBUTES, SPANS

@@ -10,9 +10,15 @@ Everything public is here. To read the code, go with the flow: `events`, `machin
 from __future__ import annotations
 
 from syncfsm.blocking import sync
-from syncfsm.contact import Contact
-from syncfsm.decide import next_action
-from syncfsm.engine import Engine
+from syncfsm.core.decide import next_action
+from syncfsm.core.events import Event, Recorded, Reject
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
+from syncfsm.core.process import Process, fold
+from syncfsm.core.state import Progress
+from syncfsm.engine.engine import Engine
+from syncfsm.engine.lifecycle import Hook, cancel
 from syncfsm.errors import (
     ActiveSync,
     ConfigurationError,
@@ -26,25 +32,19 @@ from syncfsm.errors import (
     SyncfsmError,
     VersionConflict,
 )
-from syncfsm.events import Event, Recorded, Reject
-from syncfsm.failure import Failure, FailureKind
-from syncfsm.lifecycle import Hook, cancel
+from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog, open_log
-from syncfsm.machine import State
-from syncfsm.options import Options
-from syncfsm.process import Process, fold
 from syncfsm.sinks import open_sink
 from syncfsm.sinks.factory import SinkFactory, SinkSettings
 from syncfsm.sinks.protocol import Sink, UpsertResult
 from syncfsm.sinks.quo.sink import QuoSink
 from syncfsm.sources import OpenedSource, open_source
-from syncfsm.sources.attio import AttioSource
-from syncfsm.sources.attio_people import AttioPeople
+from syncfsm.sources.attio.attio import AttioSource
+from syncfsm.sources.attio.attio_people import AttioPeople
 from syncfsm.sources.axiscare import AxisCareClients, AxisCareSource
 from syncfsm.sources.factory import SourceFactory, SourceSettings
 from syncfsm.sources.numbered import NumberedApi, NumberedSource
 from syncfsm.sources.protocol import Page, Record, Source, Transform, Transformed
-from syncfsm.state import Progress
 
 __all__ = [
     "ActiveSync",

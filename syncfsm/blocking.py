@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import TypeVar
 
-from syncfsm.engine import Engine
-from syncfsm.lifecycle import Hook
+from syncfsm.core.options import Options, Order
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
+from syncfsm.engine.lifecycle import Hook
+from syncfsm.engine.modes import SyncMode
 from syncfsm.log import EventLog
-from syncfsm.modes import SyncMode
-from syncfsm.options import Options, Order
-from syncfsm.process import Process
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.protocol import Source, Transform
 

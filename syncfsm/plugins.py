@@ -14,8 +14,8 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any, Generic, Literal, TypeVar
 
+from syncfsm.core.value import Value
 from syncfsm.errors import ConfigurationError, SyncfsmError
-from syncfsm.value import Value
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from syncfsm import events as e
-from syncfsm.failure import Failure, FailureKind
-from syncfsm.lifecycle import commit
+from syncfsm.core import events as e
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.options import Options
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.process import Process
+from syncfsm.engine.lifecycle import commit
 from syncfsm.log import EventLog, open_log
-from syncfsm.options import Options
-from syncfsm.pages import PageRequest
-from syncfsm.process import Process
 from tests.pure import EPOCH, Answer, PureSync, people
 
 PAGE_BYTES = 4096

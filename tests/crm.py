@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from syncfsm.engine import Engine
-from syncfsm.failure import Failure
+from syncfsm.core.failure import Failure
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options, Order
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
 from syncfsm.log import EventLog
-from syncfsm.machine import State
-from syncfsm.options import Options, Order
-from syncfsm.pages import PageRequest
-from syncfsm.process import Process
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sources.protocol import Page, Record, Transform, Transformed
 from tests.fakes import DictSink, Item, TestClock, to_items

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from syncfsm import events as e
-from syncfsm.failure import Failure, FailureKind
+from syncfsm.core import events as e
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.options import Options
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.process import Process, fold
 from syncfsm.log import EventLog
-from syncfsm.options import Options
-from syncfsm.pages import PageRequest
-from syncfsm.process import Process, fold
 from tests.pure import EPOCH, Answer, PureSync, people, slice_of
 
 HOSTILE = (

@@ -9,12 +9,12 @@ from typing import Any
 
 import httpx
 
-from syncfsm.engine import Engine
+from syncfsm.core.options import Options
+from syncfsm.engine.engine import Engine
 from syncfsm.log import open_log
-from syncfsm.options import Options
 from syncfsm.sinks.sqlite import SqliteSink
-from syncfsm.sources.attio import AttioSource
-from syncfsm.sources.attio_people import AttioPeople
+from syncfsm.sources.attio.attio import AttioSource
+from syncfsm.sources.attio.attio_people import AttioPeople
 from syncfsm_simulator.attio import FakeAttio
 from syncfsm_simulator.changes import Changes
 from syncfsm_simulator.clock import EPOCH, VirtualClock, run_virtual

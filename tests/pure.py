@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from syncfsm import decide as d
-from syncfsm import events as e
-from syncfsm.failure import Failure
-from syncfsm.options import Options, Order
-from syncfsm.pages import PageRequest
-from syncfsm.process import Process, fold
+from syncfsm.core import decide as d
+from syncfsm.core import events as e
+from syncfsm.core.failure import Failure
+from syncfsm.core.options import Options, Order
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.process import Process, fold
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
-from syncfsm.clock import Clock
-from syncfsm.contact import Contact
+from syncfsm.items.contact import Contact
+from syncfsm.outside.clock import Clock
 from syncfsm.sinks.quo.sink import QuoSink
 from syncfsm.sinks.quo.wire import EMAIL_LABEL, PHONE_LABEL
 from syncfsm_simulator.quo.app import FakeQuo

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from syncfsm import events as e
-from syncfsm.replay import Moment
+from syncfsm.core import events as e
+from syncfsm.history.replay import Moment
 
 
 class Glimpse(msgspec.Struct, frozen=True):

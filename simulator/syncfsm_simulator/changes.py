@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from syncfsm.clock import Clock
+from syncfsm.outside.clock import Clock
 from syncfsm_simulator.faults import WORLD, Faults, Strike
 from syncfsm_simulator.making import HISTORY
 from syncfsm_simulator.world import World

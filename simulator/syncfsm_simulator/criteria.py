@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syncfsm.machine import State
+from syncfsm.core.machine import State
 from syncfsm_simulator.invariants import Check, Run, contacts_of
 
 MINUTES_MAX = 20

@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from syncfsm.capture import Exchange
-from syncfsm.clock import Clock
+from syncfsm.core.capture import Exchange
+from syncfsm.core.events import Recorded, Reject
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.process import Process
 from syncfsm.errors import LogUnwritable
-from syncfsm.events import Recorded, Reject
-from syncfsm.failure import Failure, FailureKind
 from syncfsm.log import EventLog
-from syncfsm.process import Process
+from syncfsm.outside.clock import Clock
 from syncfsm.sinks.protocol import Sink, UpsertResult
 from syncfsm_simulator.faults import Faults, Visit
 from syncfsm_simulator.network import Crash

@@ -13,11 +13,11 @@ from itertools import product
 
 from msgspec.structs import replace
 
-from syncfsm import decide as d
-from syncfsm import events as e
-from syncfsm.pages import PageRequest
-from syncfsm.process import Process
-from syncfsm.replay import Moment
+from syncfsm.core import decide as d
+from syncfsm.core import events as e
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.process import Process
+from syncfsm.history.replay import Moment
 from syncfsm_simulator.ahead import Ahead, new_rows, twice
 from syncfsm_simulator.incident import Step
 from syncfsm_simulator.path import is_same

@@ -13,15 +13,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from syncfsm import decide as d
-from syncfsm import events as e
-from syncfsm.admit import refusal
-from syncfsm.describe import plural
+from syncfsm.core import decide as d
+from syncfsm.core import events as e
+from syncfsm.core.admit import refusal
+from syncfsm.core.describe import plural
+from syncfsm.core.failure import FailureKind
+from syncfsm.core.process import Process, apply
+from syncfsm.core.state import Retry
 from syncfsm.errors import NotReproducible
-from syncfsm.failure import FailureKind
-from syncfsm.process import Process, apply
-from syncfsm.replay import Moment
-from syncfsm.state import Retry
+from syncfsm.history.replay import Moment
 from syncfsm_simulator.ahead import Ahead
 from syncfsm_simulator.clock import EPOCH
 from syncfsm_simulator.fitting import Fit, fit

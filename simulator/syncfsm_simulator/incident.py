@@ -13,9 +13,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from syncfsm.events import Mode
-from syncfsm.failure import FailureKind
-from syncfsm.options import Options
+from syncfsm.core.events import Mode
+from syncfsm.core.failure import FailureKind
+from syncfsm.core.options import Options
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Wait = Annotated[float, msgspec.Meta(ge=0, le=10_000_000)]

@@ -14,14 +14,14 @@ from typing import Any
 
 import msgspec
 
-from syncfsm import events as e
-from syncfsm.admit import refusal
-from syncfsm.backoff import RETRY_AFTER_JITTER_S
+from syncfsm.core import events as e
+from syncfsm.core.admit import refusal
+from syncfsm.core.backoff import RETRY_AFTER_JITTER_S
+from syncfsm.core.machine import State
+from syncfsm.core.process import Process
+from syncfsm.history.replay import Moment, moments
 from syncfsm.log import EventLog
-from syncfsm.log.verify import verify
-from syncfsm.machine import State
-from syncfsm.process import Process
-from syncfsm.replay import Moment, moments
+from syncfsm.log.checks.verify import verify
 from syncfsm_simulator.changes import Changes
 from syncfsm_simulator.network import Asked
 from syncfsm_simulator.oracle import expected

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 
-from syncfsm.clock import Clock
+from syncfsm.outside.clock import Clock
 from syncfsm_simulator.asgi import App, Receive, Scope, Send
 from syncfsm_simulator.world import World
 

@@ -8,7 +8,7 @@ from datetime import datetime
 import httpx
 import msgspec
 
-from syncfsm.clock import Clock
+from syncfsm.outside.clock import Clock
 from syncfsm_simulator.answers import broken, cut, refusal, spoiled
 from syncfsm_simulator.faults import Faults, Visit
 

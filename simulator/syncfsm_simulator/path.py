@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from syncfsm import events as e
+from syncfsm.core import events as e
 
 WAIT_ERROR_S = 0.0011
 """By how much a wait may differ: an incident names waits in whole milliseconds, rounded down."""

@@ -11,18 +11,18 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import cast
 
-from syncfsm.backoff import RETRY_AFTER_JITTER_S
-from syncfsm.contact import Contact
-from syncfsm.engine import Engine
+from syncfsm.core.backoff import RETRY_AFTER_JITTER_S
+from syncfsm.core.events import Recorded, Reject
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options, Order
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
+from syncfsm.engine.lifecycle import Hook, cancel, commit, started
 from syncfsm.errors import LogError
-from syncfsm.events import Recorded, Reject
-from syncfsm.failure import Failure, FailureKind
-from syncfsm.lifecycle import Hook, cancel, commit, started
+from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog
-from syncfsm.machine import State
-from syncfsm.options import Options, Order
-from syncfsm.pages import PageRequest
-from syncfsm.process import Process
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.protocol import Page, Record, Transformed

@@ -12,10 +12,10 @@ from typing import Self
 
 from msgspec.structs import replace
 
-from syncfsm.options import Order
-from syncfsm.pages import PageRequest
+from syncfsm.core.options import Order
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.state import Frontier
 from syncfsm.sources.protocol import Record
-from syncfsm.state import Frontier
 from syncfsm_simulator.incident import Step
 
 MIDDLE = 10**9

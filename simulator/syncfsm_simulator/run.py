@@ -14,14 +14,14 @@ from collections.abc import Iterable
 
 import msgspec
 
-from syncfsm.contact import Contact
-from syncfsm.events import Recorded
-from syncfsm.lifecycle import Hook
+from syncfsm.core.events import Recorded
+from syncfsm.core.machine import State
+from syncfsm.core.process import Process
+from syncfsm.engine.lifecycle import Hook
+from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog, open_log
-from syncfsm.machine import State
-from syncfsm.process import Process
 from syncfsm.sinks.sqlite import SqliteSink
-from syncfsm.sources.attio_people import AttioPeople
+from syncfsm.sources.attio.attio_people import AttioPeople
 from syncfsm_simulator.clock import EPOCH, VirtualClock, run_virtual
 from syncfsm_simulator.criteria import CRITERIA
 from syncfsm_simulator.faults import Strike

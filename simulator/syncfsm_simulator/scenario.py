@@ -11,9 +11,9 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from syncfsm.core.options import Order
+from syncfsm.engine.readahead import READ_AHEAD_MAX
 from syncfsm.errors import ConfigurationError
-from syncfsm.options import Order
-from syncfsm.readahead import READ_AHEAD_MAX
 from syncfsm_simulator.attio.knobs import LIMIT_MAX, LimitPolicy, Ties
 from syncfsm_simulator.faults import DOOR_OF, ChangeRates, Count, FaultRates, Share, Strike
 from syncfsm_simulator.incident import Incident

@@ -13,17 +13,17 @@ from typing import Generic, TypeVar, cast
 
 import httpx
 
-from syncfsm.engine import Engine
+from syncfsm.core.events import Recorded
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
+from syncfsm.engine.lifecycle import Hook, cancel
+from syncfsm.engine.modes import SyncMode
 from syncfsm.errors import LogError, NotActive, VersionConflict
-from syncfsm.events import Recorded
-from syncfsm.lifecycle import Hook, cancel
 from syncfsm.log import EventLog
-from syncfsm.machine import State
-from syncfsm.modes import SyncMode
-from syncfsm.options import Options
-from syncfsm.process import Process
 from syncfsm.sinks.protocol import Sink
-from syncfsm.sources.attio import AttioSource
+from syncfsm.sources.attio.attio import AttioSource
 from syncfsm.sources.protocol import Transform
 from syncfsm_simulator.attio import FakeAttio
 from syncfsm_simulator.changes import Changes

@@ -15,9 +15,9 @@ from threading import current_thread, main_thread
 
 import msgspec
 
-from syncfsm.events import EVENT_TYPES
+from syncfsm.core.events import EVENT_TYPES
+from syncfsm.core.machine import TRANSITIONS
 from syncfsm.log import open_log
-from syncfsm.machine import TRANSITIONS
 from syncfsm_simulator.faults import KINDS
 from syncfsm_simulator.invariants import Violation, no_surprise, surprise_words
 from syncfsm_simulator.run import Verdict, simulate

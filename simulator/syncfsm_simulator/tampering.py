@@ -8,11 +8,11 @@ from typing import cast
 
 from msgspec.structs import replace
 
-from syncfsm.events import Recorded
+from syncfsm.core.events import Recorded
 from syncfsm.log import EventLog, StoredEvent
+from syncfsm.log.checks.verify import verify
 from syncfsm.log.codec import from_row
 from syncfsm.log.protocol import Scanned
-from syncfsm.log.verify import verify
 
 _Rows = list[StoredEvent]
 

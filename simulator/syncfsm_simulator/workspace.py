@@ -9,12 +9,12 @@ from typing import Any, Self, TypeVar
 
 from msgspec.structs import replace
 
-from syncfsm.clock import SystemClock
+from syncfsm.core.process import Process
 from syncfsm.log import EventLog, open_log
-from syncfsm.process import Process
+from syncfsm.outside.clock import SystemClock
 from syncfsm.sinks.protocol import Sink
-from syncfsm.sources.attio import AttioSource
-from syncfsm.sources.attio_people import AttioPeople
+from syncfsm.sources.attio.attio import AttioSource
+from syncfsm.sources.attio.attio_people import AttioPeople
 from syncfsm.sources.protocol import Transform
 from syncfsm_simulator.attio import FakeAttio
 from syncfsm_simulator.clock import EPOCH, VirtualClock, run_virtual

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from syncfsm.cli.config_file import held_key
-from syncfsm.cli.settings import config_option
+from syncfsm.cli.shared.config_file import held_key
+from syncfsm.cli.shared.settings import config_option
 
 INTERRUPTED = 130
 
@@ -23,7 +23,7 @@ _COMMANDS = {
     "simulate": ("simulate", "simulate"),
     "serve": ("serve", "serve"),
     "sources": ("sources", "sources"),
-    "log": ("log", "log"),
+    "log": ("log.log", "log"),
     "explain": ("explain", "explain"),
     "top": ("top", "top"),
     "replay": ("replay", "replay"),
@@ -45,7 +45,7 @@ class _LazyGroup(click.Group):
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Read the arguments; where they ask for help, whoever reads it may go away."""
-        from syncfsm.cli.output import printing  # noqa: PLC0415 - loaded when it is called
+        from syncfsm.cli.shared.output import printing  # noqa: PLC0415 - loaded when it is called
 
         with printing():
             return super().make_context(*args, **kwargs)
@@ -53,7 +53,7 @@ class _LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command, or print its help; a Ctrl-C while it is being loaded ends it as one later does."""
         try:
-            from syncfsm.cli.output import printing  # noqa: PLC0415 - likewise
+            from syncfsm.cli.shared.output import printing  # noqa: PLC0415 - likewise
 
             with printing():
                 return super().invoke(ctx)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from syncfsm.cli.output import Command, json_option, print_json
-from syncfsm.lifecycle import cancel as cancel_process
+from syncfsm.cli.shared.output import Command, json_option, print_json
+from syncfsm.core.summary import summary
+from syncfsm.engine.lifecycle import cancel as cancel_process
+from syncfsm.history.replay import find
 from syncfsm.log import open_log
-from syncfsm.replay import find
-from syncfsm.summary import summary
 
 
 @click.command(cls=Command)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from syncfsm.cli.config_file import (
+from syncfsm.cli.shared.config_file import (
     FILE_NAME,
     FILE_VARIABLE,
     KEY_VARIABLES,
@@ -19,7 +19,7 @@ from syncfsm.cli.config_file import (
     looks_secret,
     nearest,
 )
-from syncfsm.cli.naming import (
+from syncfsm.cli.shared.naming import (
     PREFIX,
     command_at,
     group_of,
@@ -29,8 +29,8 @@ from syncfsm.cli.naming import (
     variable_of,
     variables_of,
 )
-from syncfsm.cli.output import Command, json_option, print_json
-from syncfsm.cli.settings import (
+from syncfsm.cli.shared.output import Command, json_option, print_json
+from syncfsm.cli.shared.settings import (
     check_variables,
     current,
     name_variables,

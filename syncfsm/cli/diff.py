@@ -9,15 +9,15 @@ from typing import Any, Self
 import click
 from msgspec import to_builtins
 
-from syncfsm.cli.output import Command, json_option, print_json
-from syncfsm.describe import action_words, event_words, plural
-from syncfsm.difference import Change, Comparison, Parting, compare, value_words
+from syncfsm.cli.shared.output import Command, json_option, print_json
+from syncfsm.core.describe import action_words, event_words, plural
+from syncfsm.core.summary import summary
+from syncfsm.core.value import Value
 from syncfsm.errors import ProcessNotFound
+from syncfsm.history.difference import Change, Comparison, Parting, compare, value_words
+from syncfsm.history.replay import Moment, find, moments
 from syncfsm.log import open_log
-from syncfsm.log.check import ensure_chained
-from syncfsm.replay import Moment, find, moments
-from syncfsm.summary import summary
-from syncfsm.value import Value
+from syncfsm.log.checks.check import ensure_chained
 
 
 class _Reference(Value, frozen=True):

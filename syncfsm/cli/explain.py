@@ -9,15 +9,15 @@ import click
 import msgspec
 from msgspec import to_builtins
 
-from syncfsm.cli.output import FAILED, Command, fitted, json_option, print_json
-from syncfsm.clock import SystemClock
+from syncfsm.cli.shared.output import FAILED, Command, fitted, json_option, print_json
+from syncfsm.core.machine import State
+from syncfsm.core.summary import summary
 from syncfsm.explain import Account, lines
 from syncfsm.explain import explain as explain_process
+from syncfsm.history.replay import find
 from syncfsm.log import open_log
-from syncfsm.log.check import ensure_chained
-from syncfsm.machine import State
-from syncfsm.replay import find
-from syncfsm.summary import summary
+from syncfsm.log.checks.check import ensure_chained
+from syncfsm.outside.clock import SystemClock
 
 _STATUS = {State.COMPLETED: 0, State.FAILED: FAILED, State.CANCELLED: 4}
 ACTIVE = 5

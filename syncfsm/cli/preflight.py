@@ -10,20 +10,20 @@ from typing import Any
 import click
 from msgspec import to_builtins
 
-from syncfsm.cli.apart import check_sink_file
-from syncfsm.cli.options import sync_options
-from syncfsm.cli.output import FAILED, Command, print_json
-from syncfsm.cli.running import limits, make_engine, off_words, order_asked
-from syncfsm.cli.settings import switched_off
+from syncfsm.cli.shared.apart import check_sink_file
+from syncfsm.cli.shared.options import sync_options
+from syncfsm.cli.shared.output import FAILED, Command, print_json
+from syncfsm.cli.shared.running import limits, make_engine, off_words, order_asked
+from syncfsm.cli.shared.settings import switched_off
 from syncfsm.cli.sync import beginning, beginning_options
-from syncfsm.describe import duration, plural, since_words, time_words
+from syncfsm.core.describe import duration, plural, since_words, time_words
+from syncfsm.core.limits import LIMITS
+from syncfsm.core.options import Options
+from syncfsm.core.process import Process
+from syncfsm.core.value import Value
+from syncfsm.engine.preflight import FirstPage, Looked, Preflight, preflight
 from syncfsm.errors import LogUnwritable
-from syncfsm.limits import LIMITS
 from syncfsm.log.rehearsal import RehearsedLog
-from syncfsm.options import Options
-from syncfsm.preflight import FirstPage, Looked, Preflight, preflight
-from syncfsm.process import Process
-from syncfsm.value import Value
 
 
 class _Seen(Value, frozen=True):

@@ -8,16 +8,16 @@ from typing import Any
 import click
 from msgspec import to_builtins
 
-from syncfsm.cli.output import Command, fitted, json_option, print_json
-from syncfsm.decide import ACTION_NAMES, Action
-from syncfsm.describe import action_words, counts_words, duration, event_words, plural, time_words
-from syncfsm.difference import changes, value_words
+from syncfsm.cli.shared.output import Command, fitted, json_option, print_json
+from syncfsm.core.decide import ACTION_NAMES, Action
+from syncfsm.core.describe import action_words, counts_words, duration, event_words, plural, time_words
+from syncfsm.core.state import Progress
+from syncfsm.core.summary import summary
 from syncfsm.errors import ConfigurationError
+from syncfsm.history.difference import changes, value_words
+from syncfsm.history.replay import Moment, Timeline, at, find, first
 from syncfsm.log import open_log
-from syncfsm.log.check import ensure_chained
-from syncfsm.replay import Moment, Timeline, at, find, first
-from syncfsm.state import Progress
-from syncfsm.summary import summary
+from syncfsm.log.checks.check import ensure_chained
 
 
 @click.command(cls=Command)
@@ -43,7 +43,7 @@ def replay(
         ensure_chained(log, process_id)
         is_asked = version is not None or until is not None or as_json
         if not is_asked and sys.stdin.isatty() and sys.stdout.isatty():
-            from syncfsm.cli.stepping import step_by_keys  # noqa: PLC0415 - rich is loaded when it is used
+            from syncfsm.cli.shared.stepping import step_by_keys  # noqa: PLC0415 - rich is loaded when it is used
 
             step_by_keys(Timeline(log, process_id))
             return

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from syncfsm.cli.output import Command, json_option, print_json
-from syncfsm.describe import plural
+from syncfsm.cli.shared.output import Command, json_option, print_json
+from syncfsm.core.describe import plural
 from syncfsm.errors import ConfigurationError
+from syncfsm.history.replay import find
 from syncfsm.log import open_log
-from syncfsm.replay import find
 from syncfsm.report import GENERATOR, render
 
 _HEAD_BYTES = 4096

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import click
 
-from syncfsm.cli.apart import check_sink_file
-from syncfsm.cli.naming import LIMIT
-from syncfsm.cli.options import LIMITS_HELP
-from syncfsm.cli.output import Command, json_option
-from syncfsm.cli.running import Show, report
+from syncfsm.cli.shared.apart import check_sink_file
+from syncfsm.cli.shared.naming import LIMIT
+from syncfsm.cli.shared.options import LIMITS_HELP
+from syncfsm.cli.shared.output import Command, json_option
+from syncfsm.cli.shared.running import Show, report
+from syncfsm.core.limits import with_limits
+from syncfsm.core.options import Options
+from syncfsm.core.process import Process
 from syncfsm.errors import ConfigurationError
-from syncfsm.limits import with_limits
+from syncfsm.history.replay import find
 from syncfsm.log import EventLog, open_log
-from syncfsm.options import Options
-from syncfsm.process import Process
-from syncfsm.replay import find
 from syncfsm.sinks import open_sink
-from syncfsm.sources.attio_people import AttioPeople
+from syncfsm.sources.attio.attio_people import AttioPeople
 
 
 @click.command(cls=Command)
@@ -53,7 +53,7 @@ def rerun(
     syncfsm sync --source attio --sink sqlite:contacts.db --log sync.db --capture
     syncfsm rerun sync.db --sink sqlite:again.db
     """  # noqa: D301 - \b keeps click from wrapping the example
-    from syncfsm.rerun import rerun as run_again  # noqa: PLC0415 - it loads the HTTP client
+    from syncfsm.engine.rerun import rerun as run_again  # noqa: PLC0415 - it loads the HTTP client
 
     check_sink_file(sink_url, captured_path, log_path)
     if Path(captured_path).resolve() == Path(log_path).resolve():

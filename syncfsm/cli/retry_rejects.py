@@ -7,18 +7,18 @@ from typing import Any
 
 import click
 
-from syncfsm.cli.apart import check_sink_file
-from syncfsm.cli.options import sync_options
-from syncfsm.cli.output import Resumable, print_json
-from syncfsm.cli.rejects import count_without_id
-from syncfsm.cli.running import leave_if_off, limits, report, run
-from syncfsm.contact import Contact
-from syncfsm.describe import plural
-from syncfsm.engine import Engine
+from syncfsm.cli.log.rejects import count_without_id
+from syncfsm.cli.shared.apart import check_sink_file
+from syncfsm.cli.shared.options import sync_options
+from syncfsm.cli.shared.output import Resumable, print_json
+from syncfsm.cli.shared.running import leave_if_off, limits, report, run
+from syncfsm.core.describe import plural
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
+from syncfsm.history.rejects import last_with_rejects, rejects_of
+from syncfsm.history.replay import find
+from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
-from syncfsm.process import Process
-from syncfsm.rejects import last_with_rejects, rejects_of
-from syncfsm.replay import find
 
 
 @click.command("retry-rejects", cls=Resumable)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 import msgspec
 
-from syncfsm.cli.output import Command, FiniteRange
-from syncfsm.clock import SystemClock
+from syncfsm.cli.shared.output import Command, FiniteRange
 from syncfsm.errors import ConfigurationError
+from syncfsm.outside.clock import SystemClock
 
 PEOPLE_MAX = 1_000_000
 """They are all held in memory; more would take it up before the first answer."""

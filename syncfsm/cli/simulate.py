@@ -12,12 +12,12 @@ import click
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from syncfsm.cli.output import BROKEN, FAILED, Command, FiniteRange, json_option, print_json
-from syncfsm.describe import plural
+from syncfsm.cli.shared.output import BROKEN, FAILED, Command, FiniteRange, json_option, print_json
+from syncfsm.core.describe import plural
+from syncfsm.core.machine import State
+from syncfsm.core.summary import summary
 from syncfsm.errors import ConfigurationError, LogError
 from syncfsm.log import open_log
-from syncfsm.machine import State
-from syncfsm.summary import summary
 
 if TYPE_CHECKING:
     from syncfsm_simulator.run import Verdict
@@ -70,7 +70,7 @@ def simulate(
     if is_list:
         _list(as_json=as_json)
         return
-    from syncfsm.cli.sweep import run_many  # noqa: PLC0415 - the simulator is an extra
+    from syncfsm.cli.shared.sweep import run_many  # noqa: PLC0415 - the simulator is an extra
 
     scenario = _scenario(scenario_name, asked)
     first = scenario.seed if seed is None else seed

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from syncfsm.cli.output import Command, json_option, print_json
+from syncfsm.cli.shared.output import Command, json_option, print_json
 from syncfsm.plugins import Plugin
 from syncfsm.sinks.factory import SINKS, SinkFactory
 from syncfsm.sources.factory import SOURCES, SourceFactory

@@ -9,16 +9,16 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from syncfsm.cli.apart import check_sink_file
-from syncfsm.cli.options import changed_by_option, order_option, sync_options
-from syncfsm.cli.output import Resumable
-from syncfsm.cli.running import leave_if_off, limits, order_asked, report, run
-from syncfsm.contact import Contact
-from syncfsm.engine import Engine
+from syncfsm.cli.shared.apart import check_sink_file
+from syncfsm.cli.shared.options import changed_by_option, order_option, sync_options
+from syncfsm.cli.shared.output import Resumable
+from syncfsm.cli.shared.running import leave_if_off, limits, order_asked, report, run
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
+from syncfsm.engine.modes import SyncMode
 from syncfsm.errors import ConfigurationError
+from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
-from syncfsm.modes import SyncMode
-from syncfsm.process import Process
 
 F = TypeVar("F", bound=Callable[..., Any])
 

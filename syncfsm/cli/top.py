@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import to_builtins
 
-from syncfsm.cli.output import INTERRUPTED, TERMINATED, Command, FiniteRange, json_option, print_json
-from syncfsm.clock import SystemClock
+from syncfsm.cli.shared.live import Pace, Sight, sight, span_words
+from syncfsm.cli.shared.output import INTERRUPTED, TERMINATED, Command, FiniteRange, json_option, print_json
+from syncfsm.core.machine import State
+from syncfsm.core.process import Process
+from syncfsm.core.summary import summary
 from syncfsm.errors import LogNotFound
-from syncfsm.live import Pace, Sight, sight, span_words
 from syncfsm.log.protocol import EventLog
 from syncfsm.log.watch import Watch, is_passing
-from syncfsm.machine import State
-from syncfsm.process import Process
-from syncfsm.summary import summary
+from syncfsm.outside.clock import SystemClock
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -198,7 +198,7 @@ def _show_live(view: _View, interval_s: float) -> int:
     from rich.console import Console  # noqa: PLC0415 - rich is loaded when it is used
     from rich.live import Live  # noqa: PLC0415 - likewise
 
-    from syncfsm.cli.keys import pause_until_left  # noqa: PLC0415 - only where there is a terminal
+    from syncfsm.cli.shared.keys import pause_until_left  # noqa: PLC0415 - only where there is a terminal
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # or the terminal would stay as it is
     console = Console()

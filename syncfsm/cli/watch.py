@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from syncfsm.cli.forget import duration
-from syncfsm.cli.options import changed_by_option, order_option, service_options
-from syncfsm.cli.output import Resumable
-from syncfsm.cli.running import leave_if_off, order_asked
-from syncfsm.cli.serving import engines, limits_asked, say_over, say_trouble
+from syncfsm.cli.log.forget import duration
+from syncfsm.cli.shared.options import changed_by_option, order_option, service_options
+from syncfsm.cli.shared.output import Resumable
+from syncfsm.cli.shared.running import leave_if_off, order_asked
+from syncfsm.cli.shared.serving import engines, limits_asked, say_over, say_trouble
+from syncfsm.engine.watching import Watcher
 from syncfsm.errors import ConfigurationError
 from syncfsm.log import open_log
-from syncfsm.watching import Watcher
 
 EVERY_S_MIN = 1.0
 """More often, a source that has nothing new would be asked without a pause."""

@@ -12,16 +12,16 @@ from typing import Any
 
 import click
 
-from syncfsm.cli.listening import HOST, listen, served
-from syncfsm.cli.options import service_options
-from syncfsm.cli.output import FAILED, FiniteRange, Resumable
-from syncfsm.cli.running import leave_if_off, make_source
-from syncfsm.cli.serving import engines, limits_asked, say_over, say_trouble
-from syncfsm.contact import Contact
+from syncfsm.cli.shared.listening import HOST, listen, served
+from syncfsm.cli.shared.options import service_options
+from syncfsm.cli.shared.output import FAILED, FiniteRange, Resumable
+from syncfsm.cli.shared.running import leave_if_off, make_source
+from syncfsm.cli.shared.serving import engines, limits_asked, say_over, say_trouble
+from syncfsm.core.failure import Failure
 from syncfsm.errors import ConfigurationError
-from syncfsm.failure import Failure
+from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
-from syncfsm.sources.attio import AttioSource
+from syncfsm.sources.attio.attio import AttioSource
 from syncfsm.webhooks import WebhookReceiver, WebhookWorker
 
 SECRET_VARIABLE = "ATTIO_WEBHOOK_SECRET"  # noqa: S105 - its name, not its value

@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from syncfsm.describe import action_words, event_words
+from syncfsm.core.describe import action_words, event_words
+from syncfsm.core.machine import State
+from syncfsm.core.process import Process
+from syncfsm.core.value import Value
 from syncfsm.errors import ProcessNotFound
 from syncfsm.explain.advice import Log, Step, steps
 from syncfsm.explain.spending import Spending, Spent
 from syncfsm.explain.trouble import Ending, Place, RejectGroup, Troubles
-from syncfsm.machine import State
-from syncfsm.process import Process
-from syncfsm.replay import Moment, moments
-from syncfsm.value import Value
+from syncfsm.history.replay import Moment, moments
 
 if TYPE_CHECKING:
     from syncfsm.log.protocol import EventLog

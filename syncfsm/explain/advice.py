@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from shlex import join
 
-from syncfsm import events as e
-from syncfsm.describe import duration
+from syncfsm.core import events as e
+from syncfsm.core.describe import duration
+from syncfsm.core.limits import LIMITS, advised
+from syncfsm.core.machine import State
+from syncfsm.core.process import Process
+from syncfsm.core.state import FailureReason
+from syncfsm.core.value import Value
 from syncfsm.errors import ConfigurationError
-from syncfsm.limits import LIMITS, advised
-from syncfsm.machine import State
-from syncfsm.process import Process
 from syncfsm.sinks.factory import SINKS
 from syncfsm.sinks.quo.api import KEY_VARIABLE as QUO_KEY_VARIABLE
 from syncfsm.sinks.quo.api import PARTNER_KEY_VARIABLE as QUO_PARTNER_KEY_VARIABLE
-from syncfsm.sources import attio, axiscare
+from syncfsm.sources import axiscare
+from syncfsm.sources.attio import attio
 from syncfsm.sources.factory import SOURCES, SourceFactory
-from syncfsm.state import FailureReason
-from syncfsm.value import Value
 
 SIMULATED = ".simulated"
 """Ends the host of every API that only a simulation knows."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from syncfsm import events as e
-from syncfsm.replay import Moment
-from syncfsm.value import Value
+from syncfsm.core import events as e
+from syncfsm.core.value import Value
+from syncfsm.history.replay import Moment
 
 ATTEMPT_S_MAX = 300.0
 """No event says how long a check or a failed attempt took; more than some timeouts, and nobody was on it."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 
-from syncfsm import events as e
-from syncfsm.decide import DeliverPage, FetchPage
-from syncfsm.process import Process
-from syncfsm.replay import Moment
-from syncfsm.value import Value
+from syncfsm.core import events as e
+from syncfsm.core.decide import DeliverPage, FetchPage
+from syncfsm.core.process import Process
+from syncfsm.core.value import Value
+from syncfsm.history.replay import Moment
 
 REJECTS_SHOWN_MAX = 3
 """Ids that are named for each reason; `syncfsm log rejects` names all."""

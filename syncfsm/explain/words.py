@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from syncfsm.describe import counts_words, done_words, duration, plural, time_words
+from syncfsm.core.describe import counts_words, done_words, duration, plural, time_words
+from syncfsm.core.limits import LIMITS
+from syncfsm.core.machine import State
+from syncfsm.core.value import Value
 from syncfsm.explain.account import Account
 from syncfsm.explain.trouble import Ending, Place
-from syncfsm.limits import LIMITS
-from syncfsm.machine import State
-from syncfsm.value import Value
 
 _DOING = {"check": "checking key, object and sink", "finish": "finishing"}
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
+from syncfsm.core.events import EVENT_TYPES, Event, Recorded
+from syncfsm.core.process import Process
 from syncfsm.errors import CorruptLog
-from syncfsm.events import EVENT_TYPES, Event, Recorded
 from syncfsm.log.protocol import StoredEvent
-from syncfsm.process import Process
 
 SNAPSHOT_SCHEMA = 4
 """Raise it whenever the shape of `Process` or the meaning of `fold` changes: older snapshots are then

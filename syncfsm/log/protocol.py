@@ -12,12 +12,12 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol, Self
 
-from syncfsm.capture import Captured, Exchange, Forgotten
-from syncfsm.events import Mode, Recorded
-from syncfsm.inbox import Notice, Waiting
-from syncfsm.process import Process
-from syncfsm.state import Side
-from syncfsm.value import Value
+from syncfsm.core.capture import Captured, Exchange, Forgotten
+from syncfsm.core.events import Mode, Recorded
+from syncfsm.core.inbox import Notice, Waiting
+from syncfsm.core.process import Process
+from syncfsm.core.state import Side
+from syncfsm.core.value import Value
 
 
 class StoredEvent(Value, frozen=True):

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from syncfsm.capture import Exchange
+from syncfsm.core.capture import Exchange
+from syncfsm.core.events import Recorded
+from syncfsm.core.process import Process
 from syncfsm.errors import LogUnwritable
-from syncfsm.events import Recorded
-from syncfsm.log.connect import path_in
-from syncfsm.log.sqlite import SqliteLog
-from syncfsm.process import Process
-from syncfsm.sqlite import unwritable_reason
+from syncfsm.files.sqlite import unwritable_reason
+from syncfsm.log.sqlite.connect import path_in
+from syncfsm.log.sqlite.sqlite import SqliteLog
 
 
 class RehearsedLog(SqliteLog):

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Self, TypeVar
 
+from syncfsm.core.events import Recorded
 from syncfsm.errors import LogError, LogNotFound, LogUnwritable
-from syncfsm.events import Recorded
+from syncfsm.files.sqlite import is_locked
 from syncfsm.log import open_log
 from syncfsm.log.protocol import EventLog
-from syncfsm.sqlite import is_locked
 
 T = TypeVar("T")
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from syncfsm.core.value import Value
 from syncfsm.errors import ConfigurationError, ProcessNotFound
 from syncfsm.explain import explain, sections
-from syncfsm.log.check import ensure_chained
+from syncfsm.history.replay import find, moments
+from syncfsm.log.checks.check import ensure_chained
 from syncfsm.log.protocol import EventLog
-from syncfsm.replay import find, moments
 from syncfsm.report.columns import columns
 from syncfsm.report.overview import ROWS_MAX, overview, with_room
 from syncfsm.report.page import GENERATOR, Shown, page
-from syncfsm.value import Value
 
 __all__ = ["EVENTS_MAX", "GENERATOR", "Report", "render"]
 

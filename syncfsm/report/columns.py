@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from syncfsm import events as e
-from syncfsm.describe import action_words, event_words
-from syncfsm.replay import Moment
-from syncfsm.summary import summary
-from syncfsm.value import Value
+from syncfsm.core import events as e
+from syncfsm.core.describe import action_words, event_words
+from syncfsm.core.summary import summary
+from syncfsm.core.value import Value
+from syncfsm.history.replay import Moment
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OF_THE_EVENT = ("version", "updated_at")  # fields that the event itself tells, anew at each version

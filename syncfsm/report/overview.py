@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from syncfsm.process import Process
-from syncfsm.summary import summary
-from syncfsm.value import Value
+from syncfsm.core.process import Process
+from syncfsm.core.summary import summary
+from syncfsm.core.value import Value
 
 ROWS_MAX = 10_000
 """The most processes that an overview lists: the last to begin."""

@@ -18,10 +18,10 @@ from typing import Any
 
 import msgspec
 
+from syncfsm.core.value import Value
 from syncfsm.explain import Section
 from syncfsm.report.columns import Columns
 from syncfsm.report.overview import Overview
-from syncfsm.value import Value
 
 GENERATOR = "syncfsm report"
 """What the page says of its origin; by this a report is known again."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from syncfsm.errors import ConfigurationError
-from syncfsm.outside import word
+from syncfsm.outside.outside import word
 from syncfsm.plugins import OWN
 from syncfsm.sinks.places import FILE_SINKS
 from syncfsm.sinks.protocol import Sink, UpsertResult
@@ -15,8 +15,8 @@ from syncfsm.sinks.protocol import Sink, UpsertResult
 if TYPE_CHECKING:
     import httpx
 
-    from syncfsm.clock import Clock
-    from syncfsm.contact import Contact
+    from syncfsm.items.contact import Contact
+    from syncfsm.outside.clock import Clock
     from syncfsm.sinks.factory import SinkFactory
 
 __all__ = ["Sink", "UpsertResult", "open_sink"]

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from msgspec import field
 
-from syncfsm.clock import Clock
-from syncfsm.contact import Contact
+from syncfsm.core.value import Value
+from syncfsm.items.contact import Contact
+from syncfsm.outside.clock import Clock
 from syncfsm.plugins import Registry, unfit_words
 from syncfsm.sinks.protocol import Sink
-from syncfsm.value import Value
 
 if TYPE_CHECKING:
     import httpx

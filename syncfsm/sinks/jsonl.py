@@ -18,9 +18,9 @@ from typing import BinaryIO
 
 import msgspec
 
-from syncfsm.contact import Contact
-from syncfsm.failure import Failure, FailureKind
-from syncfsm.sinks.held import HeldElsewhere, open_held
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.files.held import HeldElsewhere, open_held
+from syncfsm.items.contact import Contact
 from syncfsm.sinks.places import file_name
 from syncfsm.sinks.protocol import NOT_THERE, UpsertResult
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from syncfsm.contact import Contact
 from syncfsm.errors import ConfigurationError
+from syncfsm.items.contact import Contact
 from syncfsm.sinks.factory import SinkFactory, SinkSettings
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sinks.quo.api import BASE_URL, KEY_VARIABLE

@@ -17,9 +17,9 @@ from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from msgspec import field
 
-from syncfsm.events import Reject
-from syncfsm.failure import Failure
-from syncfsm.value import Value
+from syncfsm.core.events import Reject
+from syncfsm.core.failure import Failure
+from syncfsm.core.value import Value
 
 T_contra = TypeVar("T_contra", contravariant=True)
 

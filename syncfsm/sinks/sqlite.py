@@ -13,14 +13,8 @@ from pathlib import Path
 import msgspec
 from sqlite_utils import Database
 
-from syncfsm.clock import Clock, SystemClock
-from syncfsm.contact import Contact
-from syncfsm.failure import Failure, FailureKind
-from syncfsm.log.codec import format_time
-from syncfsm.log.schema import APPLICATION_ID
-from syncfsm.sinks.places import file_name
-from syncfsm.sinks.protocol import NOT_THERE, UpsertResult
-from syncfsm.sqlite import (
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.files.sqlite import (
     error_name,
     is_corrupt,
     is_locked,
@@ -29,6 +23,12 @@ from syncfsm.sqlite import (
     unwritable_advice,
     unwritable_reason,
 )
+from syncfsm.items.contact import Contact
+from syncfsm.log.codec import format_time
+from syncfsm.log.sqlite.schema import APPLICATION_ID
+from syncfsm.outside.clock import Clock, SystemClock
+from syncfsm.sinks.places import file_name
+from syncfsm.sinks.protocol import NOT_THERE, UpsertResult
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS contacts (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from syncfsm.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from syncfsm.contact import Contact
+    from syncfsm.items.contact import Contact
     from syncfsm.sources.factory import SourceFactory
     from syncfsm.sources.protocol import Source, Transform
 

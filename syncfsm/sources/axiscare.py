@@ -19,21 +19,21 @@ from urllib.parse import parse_qs, urlencode
 
 import msgspec
 
-from syncfsm.clock import Clock, SystemClock
-from syncfsm.contact import Contact
+from syncfsm.core.events import Reject
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.limits import own_rules
+from syncfsm.core.options import Options, Order
+from syncfsm.core.paging.pages import PageRequest
 from syncfsm.errors import ConfigurationError
-from syncfsm.events import Reject
-from syncfsm.failure import Failure, FailureKind
-from syncfsm.limits import own_rules
-from syncfsm.options import Options, Order
-from syncfsm.outside import plain_url
-from syncfsm.pages import PageRequest
+from syncfsm.items.contact import Contact
+from syncfsm.outside.clock import Clock, SystemClock
+from syncfsm.outside.outside import plain_url
 from syncfsm.sources.protocol import Page, Record, Transformed
 
 if TYPE_CHECKING:
     import httpx
 
-    from syncfsm.http import Reply
+    from syncfsm.outside.http import Reply
 
 KIND = "axiscare"
 KEY_VARIABLE = "AXISCARE_API_KEY"
@@ -102,7 +102,7 @@ class AxisCareSource:
         reads_per_s: int = READS_PER_S,
         options: Options | None = None,
     ) -> None:
-        from syncfsm.http import HttpClient  # noqa: PLC0415 - a client is loaded when it is used
+        from syncfsm.outside.http import HttpClient  # noqa: PLC0415 - a client is loaded when it is used
 
         if not api_key.strip():
             raise ConfigurationError(f"there is no AxisCare key: set {KEY_VARIABLE}")

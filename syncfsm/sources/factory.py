@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args, runtime_checkable
 
 from msgspec import field
 
-from syncfsm.clock import Clock
-from syncfsm.contact import Contact
-from syncfsm.options import Options, Order, Pagination
+from syncfsm.core.options import Options, Order, Pagination
+from syncfsm.core.value import Value
+from syncfsm.items.contact import Contact
+from syncfsm.outside.clock import Clock
 from syncfsm.plugins import Registry, unfit_words
 from syncfsm.sources.protocol import Source, Transform
-from syncfsm.value import Value
 
 if TYPE_CHECKING:
     import httpx

@@ -17,16 +17,16 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from syncfsm.clock import Clock, SystemClock
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.limits import own_rules
+from syncfsm.core.options import Options, Order
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.value import Value
 from syncfsm.errors import ConfigurationError
-from syncfsm.failure import Failure, FailureKind
-from syncfsm.limits import own_rules
-from syncfsm.options import Options, Order
-from syncfsm.outside import plain_url
-from syncfsm.pages import PageRequest
-from syncfsm.sources.attio_wire import normal_timestamp
+from syncfsm.outside.clock import Clock, SystemClock
+from syncfsm.outside.outside import plain_url
+from syncfsm.sources.attio.attio_wire import normal_timestamp
 from syncfsm.sources.protocol import Page, Record
-from syncfsm.value import Value
 
 if TYPE_CHECKING:
     import httpx
@@ -107,7 +107,7 @@ class NumberedSource:
         transport: httpx.AsyncBaseTransport | None = None,
         options: Options | None = None,
     ) -> None:
-        from syncfsm.http import HttpClient  # noqa: PLC0415 - a client is loaded when it is used
+        from syncfsm.outside.http import HttpClient  # noqa: PLC0415 - a client is loaded when it is used
 
         if not api_key.strip():
             raise ConfigurationError(f"there is no key for {api.service}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from syncfsm.contact import Contact
+from syncfsm.core.options import Order, Pagination
 from syncfsm.errors import ConfigurationError
-from syncfsm.options import Order, Pagination
-from syncfsm.sources import attio, axiscare
-from syncfsm.sources.attio_people import AttioPeople
+from syncfsm.items.contact import Contact
+from syncfsm.sources import axiscare
+from syncfsm.sources.attio import attio
+from syncfsm.sources.attio.attio_people import AttioPeople
 from syncfsm.sources.factory import SourceFactory, SourceSettings
 from syncfsm.sources.protocol import Source, Transform
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
-from syncfsm.events import Reject
-from syncfsm.failure import Failure
-from syncfsm.options import Options, Order
-from syncfsm.pages import PageRequest
-from syncfsm.value import Value
+from syncfsm.core.events import Reject
+from syncfsm.core.failure import Failure
+from syncfsm.core.options import Options, Order
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.value import Value
 
 T = TypeVar("T")
 

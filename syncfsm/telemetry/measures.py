@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
-from syncfsm import events as e
-from syncfsm.process import Process
-from syncfsm.value import Value
+from syncfsm.core import events as e
+from syncfsm.core.process import Process
+from syncfsm.core.value import Value
 
 Kind = Literal["counter", "histogram", "gauge"]
 Identity = Literal["source", "object", "sink"]

@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 
-from syncfsm.events import Recorded
-from syncfsm.lifecycle import Hook
-from syncfsm.process import Process
+from syncfsm.core.events import Recorded
+from syncfsm.core.process import Process
+from syncfsm.engine.lifecycle import Hook
 
 
 class Observer(ABC):

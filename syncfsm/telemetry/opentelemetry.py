@@ -10,8 +10,8 @@ from typing import Any
 
 from opentelemetry.metrics import Meter, MeterProvider, get_meter_provider
 
-from syncfsm.events import Recorded
-from syncfsm.process import Process
+from syncfsm.core.events import Recorded
+from syncfsm.core.process import Process
 from syncfsm.telemetry.measures import BY, METRICS, Identity, Kind, Measures, Metric
 from syncfsm.telemetry.observer import Observer
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
-from syncfsm.events import Recorded
-from syncfsm.process import Process
+from syncfsm.core.events import Recorded
+from syncfsm.core.process import Process
 from syncfsm.telemetry.measures import BY, METRICS, Identity, Kind, Measures, Metric
 from syncfsm.telemetry.observer import Observer
 

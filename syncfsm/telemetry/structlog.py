@@ -9,8 +9,8 @@ from typing import Any, TextIO
 import msgspec
 import structlog
 
-from syncfsm.events import Recorded
-from syncfsm.process import Process
+from syncfsm.core.events import Recorded
+from syncfsm.core.process import Process
 from syncfsm.telemetry.observer import Observer
 
 REDACTED = "[redacted]"

@@ -18,8 +18,8 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, StatusCode, TraceFlags
 
-from syncfsm import events as e
-from syncfsm.process import Process
+from syncfsm.core import events as e
+from syncfsm.core.process import Process
 from syncfsm.telemetry.observer import Observer
 from syncfsm.telemetry.opentelemetry import SCOPE
 

@@ -14,7 +14,7 @@ from itertools import chain
 
 import msgspec
 
-from syncfsm.outside import uuid
+from syncfsm.outside.outside import uuid
 
 TYPES = frozenset({"record.created", "record.updated", "record.deleted", "record.merged"})
 """The events that tell of a record; all others are left out."""

@@ -13,11 +13,11 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from syncfsm.clock import Clock, SystemClock
+from syncfsm.core.failure import Failure
+from syncfsm.core.inbox import Notice
 from syncfsm.errors import ConfigurationError, LogError
-from syncfsm.failure import Failure
-from syncfsm.inbox import Notice
 from syncfsm.log.protocol import EventLog
+from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.webhooks.messages import Malformed, is_signed, read
 
 Scope: TypeAlias = MutableMapping[str, Any]

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from syncfsm.clock import Clock, SystemClock
-from syncfsm.engine import Engine
+from syncfsm.core.inbox import KEPT
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
 from syncfsm.errors import ActiveSync, LogUnwritable, SyncfsmError, VersionConflict
-from syncfsm.inbox import KEPT
-from syncfsm.machine import State
-from syncfsm.options import Options
-from syncfsm.process import Process
+from syncfsm.outside.clock import Clock, SystemClock
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from syncfsm.clock import SystemClock
+from syncfsm.outside.clock import SystemClock
 from syncfsm_simulator.asgi import Receive, Scope, Send
 from syncfsm_simulator.attio import FakeAttio
 from syncfsm_simulator.clock import EPOCH

@@ -14,7 +14,7 @@ import pytest
 from benchmarks.contestant import Syncfsm
 from benchmarks.turns import measure
 from benchmarks.workload import WORKLOADS, appends, merged
-from syncfsm.machine import State
+from syncfsm.core.machine import State
 
 ROOT = Path(__file__).parents[2]
 

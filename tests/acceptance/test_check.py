@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from syncfsm.describe import time_words
+from syncfsm.core.describe import time_words
 from tests.acceptance.conftest import Cli, Server
 
 Serve = Callable[..., Server]

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from syncfsm.cli import main
-from syncfsm.cli.naming import SHARING, options_of, path_of, table_names, variables_of
+from syncfsm.cli.shared.naming import SHARING, options_of, path_of, table_names, variables_of
 from tests.acceptance.conftest import KEY, Cli, Server
 
 Serve = Callable[..., Server]

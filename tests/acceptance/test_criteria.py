@@ -18,14 +18,14 @@ import httpx
 import msgspec
 import pytest
 
-from syncfsm.engine import Engine
+from syncfsm.core.machine import State
+from syncfsm.core.state import Progress
+from syncfsm.engine.engine import Engine
+from syncfsm.engine.readahead import READ_AHEAD
+from syncfsm.history.replay import moments
 from syncfsm.log import open_log
-from syncfsm.machine import State
-from syncfsm.readahead import READ_AHEAD
-from syncfsm.replay import moments
-from syncfsm.sources.attio import AttioSource
-from syncfsm.sources.attio_people import AttioPeople
-from syncfsm.state import Progress
+from syncfsm.sources.attio.attio import AttioSource
+from syncfsm.sources.attio.attio_people import AttioPeople
 from syncfsm_simulator.attio import FakeAttio
 from syncfsm_simulator.clock import EPOCH, VirtualClock, run_virtual
 from syncfsm_simulator.criteria import ERROR_RATE_MAX, MINUTES_MAX

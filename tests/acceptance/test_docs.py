@@ -18,11 +18,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import syncfsm
+from syncfsm.core.failure import FailureKind
 from syncfsm.explain import explain, lines
-from syncfsm.failure import FailureKind
+from syncfsm.history.replay import moments
 from syncfsm.log import open_log
-from syncfsm.replay import moments
-from syncfsm.sources.attio import AttioSource
+from syncfsm.sources.attio.attio import AttioSource
 from syncfsm.webhooks import WebhookWorker
 from syncfsm_simulator.from_log import to_scenario
 from syncfsm_simulator.incident import Step

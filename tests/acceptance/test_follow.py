@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from syncfsm.core.process import Process
 from syncfsm.log import EventLog, open_log
-from syncfsm.process import Process
 from tests.acceptance.conftest import Cli, Server, Started
 from tests.contracts.event_log import BEGAN, CANCELLED, STARTED, add
 

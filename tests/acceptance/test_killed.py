@@ -19,10 +19,10 @@ from queue import Queue
 import msgspec
 import pytest
 
+from syncfsm.core.machine import State
 from syncfsm.errors import LogError
 from syncfsm.log import open_log
-from syncfsm.log.verify import verify
-from syncfsm.machine import State
+from syncfsm.log.checks.verify import verify
 from syncfsm_simulator.asgi import Receive, Scope, Send
 from tests.acceptance.command import contacts_in
 from tests.acceptance.conftest import Cli, Server, Started

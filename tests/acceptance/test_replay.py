@@ -20,8 +20,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from syncfsm.cli import main
+from syncfsm.history.replay import Timeline, at
 from syncfsm.log import open_log
-from syncfsm.replay import Timeline, at
 from tests.planted import CHECKS, planted, strikes
 
 

@@ -15,12 +15,12 @@ import pytest
 from msgspec.structs import replace
 from selenium.webdriver.common.keys import Keys
 
-from syncfsm import events as e
-from syncfsm.describe import action_words, event_words
+from syncfsm.core import events as e
+from syncfsm.core.describe import action_words, event_words
+from syncfsm.core.summary import summary
+from syncfsm.history.replay import at
 from syncfsm.log import open_log
-from syncfsm.replay import at
 from syncfsm.report import render
-from syncfsm.summary import summary
 from tests.acceptance.browser import Browser, browsers
 from tests.acceptance.conftest import Cli
 from tests.logs import HOSTILE, hostile_events, started, write, write_long

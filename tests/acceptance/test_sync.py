@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from syncfsm.clock import SystemClock
+from syncfsm.outside.clock import SystemClock
 from syncfsm_simulator.attio import FakeAttio
 from syncfsm_simulator.clock import EPOCH
 from syncfsm_simulator.serve import served

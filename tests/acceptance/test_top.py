@@ -17,8 +17,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from syncfsm import events as e
-from syncfsm.lifecycle import commit
+from syncfsm.core import events as e
+from syncfsm.engine.lifecycle import commit
 from syncfsm.log import EventLog, open_log
 from tests.acceptance.conftest import Cli, Server
 from tests.contracts.event_log import BEGAN, CANCELLED, STARTED, add, copy_of

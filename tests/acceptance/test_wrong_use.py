@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 
 from syncfsm import cli as commands
 from syncfsm.cli import main
-from syncfsm.cli.listening import HOST, listen
-from syncfsm.events import Recorded
+from syncfsm.cli.shared.listening import HOST, listen
+from syncfsm.core.events import Recorded
 from syncfsm.log import open_log
 from tests.busy import interleave
 from tests.planted import CHECKS, planted, strikes

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from syncfsm.contact import Contact
+from syncfsm.items.contact import Contact
 from tests.contracts.sink import ADA, NOBODY
 from tests.quo import KEY, Quo
 

@@ -8,17 +8,17 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from syncfsm import events as e
-from syncfsm.capture import Exchange, Recorder
+from syncfsm.core import events as e
+from syncfsm.core.capture import Exchange, Recorder
+from syncfsm.core.inbox import RECORD_IDS_MAX, Notice
+from syncfsm.core.options import Options
+from syncfsm.core.process import Process, fold
+from syncfsm.core.state import Side
+from syncfsm.engine.lifecycle import cancel, commit
 from syncfsm.errors import ActiveSync, InvalidTransition, ProcessNotFound, VersionConflict
-from syncfsm.inbox import RECORD_IDS_MAX, Notice
-from syncfsm.lifecycle import cancel, commit
 from syncfsm.log import EventLog, StoredEvent, open_log
+from syncfsm.log.checks.verify import verify
 from syncfsm.log.codec import from_row
-from syncfsm.log.verify import verify
-from syncfsm.options import Options
-from syncfsm.process import Process, fold
-from syncfsm.state import Side
 from tests.pure import EPOCH, PureSync, people, slice_of
 
 STARTED = e.SyncStarted(

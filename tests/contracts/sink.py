@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from syncfsm.contact import Contact
-from syncfsm.failure import Failure
+from syncfsm.core.failure import Failure
+from syncfsm.items.contact import Contact
 from syncfsm.sinks import Sink, UpsertResult
 from syncfsm.sinks.protocol import deleting, listing
 from tests.effort import tries

@@ -12,13 +12,13 @@ from typing import cast
 import msgspec
 import pytest
 
-from syncfsm.contact import Contact
-from syncfsm.engine import Engine
-from syncfsm.failure import Failure
+from syncfsm.core.failure import Failure
+from syncfsm.core.options import Order
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
+from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
-from syncfsm.options import Order
-from syncfsm.pages import PageRequest
-from syncfsm.process import Process
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.protocol import Page, Record, Source, Transform
 

@@ -13,11 +13,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from syncfsm.engine import Engine
-from syncfsm.failure import Failure, FailureKind
-from syncfsm.lifecycle import cancel
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.engine.engine import Engine
+from syncfsm.engine.lifecycle import cancel
 from syncfsm.log import EventLog, open_log
-from syncfsm.log.schema import APPLICATION_ID
+from syncfsm.log.sqlite.schema import APPLICATION_ID
 from syncfsm_simulator.run import simulate
 from syncfsm_simulator.scenario import Scenario, load_scenario
 from tests.fakes import DictSink, Item, ListSource, TestClock, to_items

@@ -9,10 +9,10 @@ import httpx
 import msgspec
 import pytest
 
-from syncfsm.contact import Contact
-from syncfsm.failure import Failure, FailureKind
-from syncfsm.sources.attio import AttioSource
-from syncfsm.sources.attio_people import AttioPeople
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.items.contact import Contact
+from syncfsm.sources.attio.attio import AttioSource
+from syncfsm.sources.attio.attio_people import AttioPeople
 from syncfsm.sources.protocol import Record, Transformed
 from syncfsm_simulator.attio import FakeAttio
 from syncfsm_simulator.clock import EPOCH

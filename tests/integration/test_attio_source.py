@@ -12,15 +12,15 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from syncfsm.engine import Engine
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.machine import State
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.engine.engine import Engine
 from syncfsm.errors import ConfigurationError
-from syncfsm.failure import Failure, FailureKind
 from syncfsm.log import open_log
-from syncfsm.machine import State
-from syncfsm.pages import PageRequest
-from syncfsm.sources.attio import AttioSource
-from syncfsm.sources.attio_people import AttioPeople
-from syncfsm.sources.attio_wire import normal_timestamp
+from syncfsm.sources.attio.attio import AttioSource
+from syncfsm.sources.attio.attio_people import AttioPeople
+from syncfsm.sources.attio.attio_wire import normal_timestamp
 from syncfsm.sources.protocol import Page
 from syncfsm_simulator.attio import FakeAttio
 from syncfsm_simulator.clock import EPOCH

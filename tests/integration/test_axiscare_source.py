@@ -10,17 +10,17 @@ import httpx
 import msgspec
 import pytest
 
-from syncfsm.contact import Contact
-from syncfsm.engine import Engine
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
+from syncfsm.engine.preflight import FirstPage, preflight
 from syncfsm.errors import ConfigurationError
-from syncfsm.failure import Failure, FailureKind
+from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog, open_log
 from syncfsm.log.rehearsal import RehearsedLog
-from syncfsm.machine import State
-from syncfsm.options import Options
-from syncfsm.pages import PageRequest
-from syncfsm.preflight import FirstPage, preflight
-from syncfsm.process import Process
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.axiscare import AxisCareClients, AxisCareSource
 from syncfsm.sources.protocol import Page, Record

@@ -12,19 +12,19 @@ import httpx
 import msgspec
 import pytest
 
-from syncfsm.contact import Contact
-from syncfsm.engine import Engine
+from syncfsm.core.failure import Failure
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
+from syncfsm.engine.rerun import rerun
 from syncfsm.errors import ConfigurationError, LogUnwritable
-from syncfsm.failure import Failure
+from syncfsm.history.rejects import _deliveries, rejects_of
+from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog, open_log
-from syncfsm.machine import State
-from syncfsm.options import Options
-from syncfsm.process import Process
-from syncfsm.rejects import _deliveries, rejects_of
-from syncfsm.rerun import rerun
 from syncfsm.sinks.protocol import UpsertResult
-from syncfsm.sources.attio import AttioSource
-from syncfsm.sources.attio_people import AttioPeople
+from syncfsm.sources.attio.attio import AttioSource
+from syncfsm.sources.attio.attio_people import AttioPeople
 from syncfsm.sources.protocol import Record, Transformed
 from syncfsm_simulator.attio import FakeAttio
 from syncfsm_simulator.clock import EPOCH

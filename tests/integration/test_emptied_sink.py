@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from syncfsm.contact import Contact
-from syncfsm.engine import Engine
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
+from syncfsm.engine.preflight import Preflight, preflight
+from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog, open_log
-from syncfsm.machine import State
-from syncfsm.options import Options
-from syncfsm.preflight import Preflight, preflight
-from syncfsm.process import Process
 from syncfsm.sinks import Sink, open_sink
 from syncfsm.sinks.protocol import emptiable
 from syncfsm.sources.protocol import Record, Transformed

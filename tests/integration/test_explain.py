@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from syncfsm import events as e
 from syncfsm.cli import main
+from syncfsm.core import events as e
+from syncfsm.core.options import Options
+from syncfsm.engine.lifecycle import cancel, commit
 from syncfsm.explain import explain, lines
-from syncfsm.lifecycle import cancel, commit
 from syncfsm.log import open_log
-from syncfsm.options import Options
 from syncfsm_simulator.faults import Strike
 from tests.planted import CHECKS, planted, strikes
 from tests.pure import PureSync, people, slice_of

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from syncfsm import events as e
-from syncfsm.decide import FinishSync
-from syncfsm.engine import Engine
-from syncfsm.events import EVENT_TYPES
+from syncfsm.core import events as e
+from syncfsm.core.decide import FinishSync
+from syncfsm.core.events import EVENT_TYPES
+from syncfsm.core.machine import State
+from syncfsm.core.process import _EVOLVE, Process
+from syncfsm.engine.engine import Engine
 from syncfsm.explain import explain, lines
+from syncfsm.history.replay import moments
 from syncfsm.log import open_log
-from syncfsm.log.check import check
-from syncfsm.log.verify import verify
-from syncfsm.machine import State
-from syncfsm.process import _EVOLVE, Process
-from syncfsm.replay import moments
+from syncfsm.log.checks.check import check
+from syncfsm.log.checks.verify import verify
 from tests.fakes import DictSink, ListSource, TestClock, to_items
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("*.sql"))
@@ -93,7 +93,7 @@ def test_a_change_of_the_fold_that_would_strand_running_syncs_is_seen(
     golden: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evolve = {**_EVOLVE, e.PageDelivered: _one_row_further}
-    monkeypatch.setattr("syncfsm.process._EVOLVE", evolve)
+    monkeypatch.setattr("syncfsm.core.process._EVOLVE", evolve)
     with open_log(golden, read_only=True) as log:
         _, misfits = check(log)
     assert "was due" in misfits[0].problem
@@ -101,7 +101,7 @@ def test_a_change_of_the_fold_that_would_strand_running_syncs_is_seen(
 
 def test_a_change_of_what_is_due_is_seen(golden: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finish = FinishSync(not_before=None)
-    monkeypatch.setattr("syncfsm.decide.next_action", lambda _process: finish)
+    monkeypatch.setattr("syncfsm.core.decide.next_action", lambda _process: finish)
     with open_log(golden, read_only=True) as log:
         _, misfits = check(log)
     assert misfits[0].version == 2

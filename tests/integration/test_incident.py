@@ -12,15 +12,15 @@ from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
 from syncfsm.cli import main
-from syncfsm.engine import Engine
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
 from syncfsm.errors import NotReproducible
-from syncfsm.failure import Failure, FailureKind
+from syncfsm.history.replay import moments
 from syncfsm.log import EventLog, open_log
-from syncfsm.machine import State
-from syncfsm.options import Options
-from syncfsm.pages import PageRequest
-from syncfsm.process import Process
-from syncfsm.replay import moments
 from syncfsm.sources.protocol import Page, Record
 from syncfsm_simulator.from_log import to_scenario
 from syncfsm_simulator.incident import Incident, Script, Step

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from syncfsm.engine import Engine
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
+from syncfsm.engine.engine import Engine
+from syncfsm.engine.modes import Modes
+from syncfsm.engine.preflight import preflight
 from syncfsm.errors import ActiveSync, LogError, LogUnwritable
-from syncfsm.failure import Failure, FailureKind
 from syncfsm.log import open_log
 from syncfsm.log.rehearsal import RehearsedLog
-from syncfsm.machine import State
-from syncfsm.modes import Modes
-from syncfsm.options import Options
-from syncfsm.preflight import preflight
 from syncfsm.sinks import open_sink
 from syncfsm.sinks.protocol import NOT_THERE, Inspectable
 from tests.contracts.sink import ADA, upsert

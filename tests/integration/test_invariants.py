@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from syncfsm.events import RetryScheduled
+from syncfsm.core.events import RetryScheduled
+from syncfsm.core.machine import State
 from syncfsm.log import open_log
-from syncfsm.machine import State
 from syncfsm_simulator import run as run_module
 from syncfsm_simulator.criteria import CRITERIA
 from syncfsm_simulator.faults import ChangeRates, FaultRates

@@ -16,9 +16,9 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.parser import text_string_to_metric_families
 
-from syncfsm import events as e
+from syncfsm.core import events as e
+from syncfsm.core.process import Process
 from syncfsm.log import open_log
-from syncfsm.process import Process
 from syncfsm.telemetry.measures import ACTIVE, METRICS, Measures
 from syncfsm.telemetry.opentelemetry import OpenTelemetryMetrics, metric_name
 from syncfsm.telemetry.prometheus import PrometheusMetrics

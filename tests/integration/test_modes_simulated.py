@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from syncfsm.contact import Contact
-from syncfsm.events import PageFetched, RecordRejected
+from syncfsm.core.events import PageFetched, RecordRejected
+from syncfsm.core.machine import State
+from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
-from syncfsm.machine import State
 from syncfsm.sinks.sqlite import SqliteSink
-from syncfsm.sources.attio_people import AttioPeople
+from syncfsm.sources.attio.attio_people import AttioPeople
 from syncfsm_simulator.clock import VirtualClock, run_virtual
 from syncfsm_simulator.entity import Entity
 from syncfsm_simulator.invariants import (

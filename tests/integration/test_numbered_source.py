@@ -10,15 +10,15 @@ import httpx
 import msgspec
 import pytest
 
-from syncfsm.contact import Contact
-from syncfsm.engine import Engine
+from syncfsm.core.events import PageFetched, SyncCompleted
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.engine.engine import Engine
 from syncfsm.errors import ConfigurationError
-from syncfsm.events import PageFetched, SyncCompleted
-from syncfsm.failure import Failure, FailureKind
+from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
-from syncfsm.machine import State
-from syncfsm.options import Options
-from syncfsm.pages import PageRequest
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.numbered import NumberedSource
 from syncfsm.sources.protocol import Page, Record, Transform, Transformed

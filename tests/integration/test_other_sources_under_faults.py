@@ -14,13 +14,13 @@ import httpx
 import msgspec
 import pytest
 
-from syncfsm.clock import Clock
-from syncfsm.contact import Contact
-from syncfsm.engine import Engine
-from syncfsm.events import RecordRejected
+from syncfsm.core.events import RecordRejected
+from syncfsm.core.options import Order
+from syncfsm.engine.engine import Engine
+from syncfsm.engine.readahead import READ_AHEAD
+from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog, open_log
-from syncfsm.options import Order
-from syncfsm.readahead import READ_AHEAD
+from syncfsm.outside.clock import Clock
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.axiscare import AxisCareClients, AxisCareSource

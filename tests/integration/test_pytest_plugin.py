@@ -8,8 +8,8 @@ import httpx
 import pytest
 from hypothesis import given, settings
 
+from syncfsm.core.machine import State
 from syncfsm.log import open_log
-from syncfsm.machine import State
 from syncfsm.sources.protocol import Record, Transformed
 from syncfsm_simulator.faults import ChangeRates, FaultRates
 from syncfsm_simulator.run import simulate

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from syncfsm.failure import Failure, FailureKind
+from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.quo import api
 from syncfsm_simulator.network import Crash

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from syncfsm.contact import Contact
+from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.errors import ConfigurationError
-from syncfsm.failure import Failure, FailureKind
+from syncfsm.items.contact import Contact
 from syncfsm.sinks import open_sink
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.quo.mapping import EXTENSIONS, LONG_URLS, NO_NUMBERS, WITHOUT_PHONE

@@ -11,20 +11,22 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from syncfsm import http, pagination, rows
-from syncfsm.capture import Exchange
+from syncfsm.core.capture import Exchange
+from syncfsm.core.events import Recorded
+from syncfsm.core.failure import Failure
+from syncfsm.core.paging import pagination, rows
+from syncfsm.core.paging.pages import PageRequest, Row, Rule
+from syncfsm.core.process import Process
+from syncfsm.core.state import Frontier, Paging
 from syncfsm.errors import VersionConflict
-from syncfsm.events import Recorded
-from syncfsm.failure import Failure
-from syncfsm.log import audit, codec
-from syncfsm.log import sqlite as sqlite_log
-from syncfsm.log.sqlite import SqliteLog
-from syncfsm.pages import PageRequest, Row, Rule
-from syncfsm.process import Process
+from syncfsm.log import codec
+from syncfsm.log.checks import audit
+from syncfsm.log.sqlite import sqlite as sqlite_log
+from syncfsm.log.sqlite.sqlite import SqliteLog
+from syncfsm.outside import http
 from syncfsm.sinks import sqlite as sqlite_sink
-from syncfsm.sources.attio import AttioSource
+from syncfsm.sources.attio.attio import AttioSource
 from syncfsm.sources.protocol import Page
-from syncfsm.state import Frontier, Paging
 from syncfsm_simulator.scenario import load_scenario
 from syncfsm_simulator.sweep import sweep
 

@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from syncfsm import events as e
+from syncfsm.core import events as e
+from syncfsm.core.inbox import Notice
+from syncfsm.engine.lifecycle import cancel
 from syncfsm.errors import ActiveSync, CorruptLog, LogError
-from syncfsm.inbox import Notice
-from syncfsm.lifecycle import cancel
 from syncfsm.log import EventLog, StoredEvent, codec, open_log
-from syncfsm.log.exporting import Export, process_ids
-from syncfsm.log.importing import import_lines
-from syncfsm.log.salvage import open_audit
-from syncfsm.log.verify import verify
+from syncfsm.log.checks.verify import verify
+from syncfsm.log.salvage.salvage import open_audit
+from syncfsm.log.transfer.exporting import Export, process_ids
+from syncfsm.log.transfer.importing import import_lines
 from tests.busy import a_busy_log
 from tests.cells import places_of_events
 from tests.contracts.event_log import BEGAN, STARTED, add
@@ -368,7 +368,7 @@ def test_an_illegal_event_with_a_right_digest_is_refused() -> None:
         (record,) = source.read("p1", after=1)
         source.append([replace(record, version=3)], expected_version=2, after=replace(process, version=3))
         rows = list(source.rows())
-        from syncfsm.log.transfer import EndLine, event_line, to_bytes  # noqa: PLC0415
+        from syncfsm.log.transfer.transfer import EndLine, event_line, to_bytes  # noqa: PLC0415
 
         header = next(Export(source).lines())
         lines = [

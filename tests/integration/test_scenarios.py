@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from syncfsm.core.machine import State
 from syncfsm.errors import ConfigurationError
 from syncfsm.log import open_log
-from syncfsm.machine import State
 from syncfsm_simulator.faults import DOOR_OF, DOORS, KINDS, ChangeRates, FaultRates, Faults, Strike
 from syncfsm_simulator.run import simulate
 from syncfsm_simulator.scenario import Scenario, concrete, load_scenario, named_scenarios, to_toml

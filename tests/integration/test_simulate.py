@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from syncfsm.core.machine import State
 from syncfsm.log import open_log
-from syncfsm.machine import State
 from syncfsm_simulator.faults import ChangeRates, FaultRates
 from syncfsm_simulator.run import Verdict, simulate
 from syncfsm_simulator.scenario import Scenario

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from syncfsm.contact import Contact
+from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.errors import ConfigurationError
-from syncfsm.failure import Failure, FailureKind
+from syncfsm.items.contact import Contact
 from syncfsm.sinks import open_sink
 from syncfsm.sinks.jsonl import JsonlSink
 from syncfsm.sinks.places import is_same

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from syncfsm import events as e
-from syncfsm.capture import Exchange, Forgotten
+from syncfsm.core import events as e
+from syncfsm.core.capture import Exchange, Forgotten
 from syncfsm.errors import CorruptLog, LogError, LogUnwritable, ProcessNotFound
 from syncfsm.log import EventLog, open_log
+from syncfsm.log.checks.verify import verify
 from syncfsm.log.codec import encode
-from syncfsm.log.schema import SHADOWS, migrations
-from syncfsm.log.verify import verify
+from syncfsm.log.sqlite.schema import SHADOWS, migrations
 from tests.contracts.event_log import BEGAN, STARTED, EventLogContract, add, copy_of
 from tests.pure import EPOCH, PureSync, Row, people, slice_of
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from syncfsm import pagination
 from syncfsm.cli import main
-from syncfsm.contact import Contact
+from syncfsm.core.paging import pagination
 from syncfsm.errors import LogUnwritable
+from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.sqlite import SqliteSink
@@ -181,6 +181,6 @@ def test_a_log_that_really_cannot_be_written_ends_a_simulation(monkeypatch: pyte
     def full(*_args: object, **_named: object) -> None:
         raise LogUnwritable("the disk is full; make room")
 
-    monkeypatch.setattr("syncfsm.log.sqlite.SqliteLog.append", full)
+    monkeypatch.setattr("syncfsm.log.sqlite.sqlite.SqliteLog.append", full)
     result = simulate("calm", "--people", "3", "--log", ":memory:")
     assert (result.exit_code, result.stderr) == (1, "error: the disk is full; make room\n")

@@ -17,9 +17,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import StatusCode
 
-from syncfsm import events as e
-from syncfsm.engine import Engine
-from syncfsm.lifecycle import cancel
+from syncfsm.core import events as e
+from syncfsm.engine.engine import Engine
+from syncfsm.engine.lifecycle import cancel
 from syncfsm.log import EventLog, open_log
 from syncfsm.telemetry.trace_ids import ProcessIds
 from syncfsm.telemetry.tracing import ATTRIBUTES, PENDING_MAX, SPANS, OpenTelemetryTraces, root_of

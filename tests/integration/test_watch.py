@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from syncfsm.core.events import Recorded
 from syncfsm.errors import CorruptLog, LogNotFound
-from syncfsm.events import Recorded
 from syncfsm.log import open_log
 from syncfsm.log.watch import EVENTS_MAX, LOOKS_MAX, Follower, Watch, is_passing
 from tests.contracts.event_log import BEGAN, CANCELLED, STARTED, add, copy_of

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from syncfsm import events as e
-from syncfsm.difference import changes, compare
+from syncfsm.core import events as e
+from syncfsm.core.machine import State
 from syncfsm.explain import explain, lines
+from syncfsm.history.difference import changes, compare
+from syncfsm.history.replay import moments
 from syncfsm.log import open_log
-from syncfsm.log.check import check
-from syncfsm.machine import State
-from syncfsm.replay import moments
+from syncfsm.log.checks.check import check
 from syncfsm_simulator.run import simulate
 from syncfsm_simulator.scenario import load_scenario
 from tests.effort import tries

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncfsm.capture import Exchange
-from syncfsm.engine import Engine
-from syncfsm.events import Recorded
-from syncfsm.failure import Failure, FailureKind
+from syncfsm.core.capture import Exchange
+from syncfsm.core.events import Recorded
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.machine import State
+from syncfsm.core.process import Process, fold
+from syncfsm.engine.engine import Engine
 from syncfsm.log import open_log
-from syncfsm.log.sqlite import SqliteLog
-from syncfsm.log.verify import verify
-from syncfsm.machine import State
-from syncfsm.process import Process, fold
+from syncfsm.log.checks.verify import verify
+from syncfsm.log.sqlite.sqlite import SqliteLog
 from tests.effort import tries
 from tests.fakes import DOWN, DictSink, Item, ListSource, TestClock, to_items
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncfsm import events as e
+from syncfsm.core import events as e
+from syncfsm.core.options import Options
 from syncfsm.errors import CorruptLog
 from syncfsm.log import codec
 from syncfsm.log.codec import chain, from_columns, from_row, to_rows
-from syncfsm.options import Options
 
 MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 for type_, strategy in ((datetime, MOMENTS), (float, st.floats(0, 1e6)), (int, st.integers(-(2**40), 2**40))):

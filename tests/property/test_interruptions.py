@@ -14,16 +14,16 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncfsm.engine import Engine
+from syncfsm.core.events import PageDelivered, PageFetched
+from syncfsm.core.failure import Failure
+from syncfsm.core.machine import State
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
+from syncfsm.engine.lifecycle import cancel
 from syncfsm.errors import VersionConflict
-from syncfsm.events import PageDelivered, PageFetched
-from syncfsm.failure import Failure
-from syncfsm.lifecycle import cancel
 from syncfsm.log import EventLog, open_log
-from syncfsm.log.verify import verify
-from syncfsm.machine import State
-from syncfsm.pages import PageRequest
-from syncfsm.process import Process
+from syncfsm.log.checks.verify import verify
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sources.protocol import Page
 from tests.effort import tries

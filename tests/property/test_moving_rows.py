@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncfsm.machine import State
-from syncfsm.options import Options, Order
-from syncfsm.pages import PageRequest
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options, Order
+from syncfsm.core.paging.pages import PageRequest
 from tests.pure import PureSync, Row, people, slice_of
 
 KEYS = st.integers(0, 30)  # few keys, so that many rows tie

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncfsm import events as e
+from syncfsm.core import events as e
+from syncfsm.core.options import Options, Order
 from syncfsm.log import open_log
-from syncfsm.log.check import check
-from syncfsm.log.verify import verify
-from syncfsm.options import Options, Order
+from syncfsm.log.checks.check import check
+from syncfsm.log.checks.verify import verify
 from syncfsm.sources.protocol import Record
 from tests.crm import Book, Crm, Desk, Died
 from tests.property.test_crash_and_resume import Died as LogDied

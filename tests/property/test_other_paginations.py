@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncfsm import windows
-from syncfsm.foresight import foresee
-from syncfsm.machine import State
-from syncfsm.options import Options, Order
-from syncfsm.pages import PageRequest, Rule
-from syncfsm.windows import NUMBERED_LIMIT_MIN, window
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options, Order
+from syncfsm.core.paging import windows
+from syncfsm.core.paging.foresight import foresee
+from syncfsm.core.paging.pages import PageRequest, Rule
+from syncfsm.core.paging.windows import NUMBERED_LIMIT_MIN, window
 from tests.property.test_moving_rows import KEYS, ORDERS, SCRIPT, THOROUGH, MovingWorld, assert_the_promise
 from tests.property.test_price import PEOPLE, Workspace
 from tests.property.test_shuffled_ties import ALWAYS, ShuffledWorld, worlds

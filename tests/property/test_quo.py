@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncfsm.cli.quo import BULK_PAGE_SIZE, PAGE_SIZE
-from syncfsm.contact import Contact
-from syncfsm.events import Recorded
-from syncfsm.failure import Failure
+from syncfsm.cli.shared.quo import BULK_PAGE_SIZE, PAGE_SIZE
+from syncfsm.core.events import Recorded
+from syncfsm.core.failure import Failure
+from syncfsm.core.machine import State
+from syncfsm.core.process import Process
+from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog, open_log
-from syncfsm.log.verify import verify
-from syncfsm.machine import State
-from syncfsm.process import Process
+from syncfsm.log.checks.verify import verify
 from syncfsm.sinks.protocol import UpsertResult
-from syncfsm.sources.attio_people import AttioPeople
+from syncfsm.sources.attio.attio_people import AttioPeople
 from syncfsm_simulator.clock import EPOCH, VirtualClock, run_virtual
 from syncfsm_simulator.faults import ChangeRates, FaultRates
 from syncfsm_simulator.quo.door import QuoDoor

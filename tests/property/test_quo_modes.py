@@ -14,15 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncfsm.contact import Contact
-from syncfsm.engine import Engine
-from syncfsm.inbox import Notice
+from syncfsm.core.inbox import Notice
+from syncfsm.core.machine import State
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
+from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
-from syncfsm.log.verify import verify
-from syncfsm.machine import State
-from syncfsm.process import Process
-from syncfsm.sources.attio import AttioSource
-from syncfsm.sources.attio_people import AttioPeople
+from syncfsm.log.checks.verify import verify
+from syncfsm.sources.attio.attio import AttioSource
+from syncfsm.sources.attio.attio_people import AttioPeople
 from syncfsm.webhooks import WebhookWorker
 from syncfsm_simulator.attio import FakeAttio
 from syncfsm_simulator.clock import EPOCH, VirtualClock, run_virtual

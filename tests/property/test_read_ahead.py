@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncfsm import decide as d
-from syncfsm.engine import Engine
-from syncfsm.foresight import foresee
+from syncfsm.core import decide as d
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options, Order
+from syncfsm.core.paging.foresight import foresee
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
 from syncfsm.log import open_log
-from syncfsm.machine import State
-from syncfsm.options import Options, Order
-from syncfsm.pages import PageRequest
-from syncfsm.process import Process
 from syncfsm.sources.numbered import NumberedSource
 from syncfsm_simulator.clock import VirtualClock, run_virtual
 from syncfsm_simulator.numbered import API

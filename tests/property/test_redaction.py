@@ -11,17 +11,17 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from msgspec import inspect, structs
 
-from syncfsm import events as e
-from syncfsm.lifecycle import commit
+from syncfsm.core import events as e
+from syncfsm.core.options import Options
+from syncfsm.core.process import Process, fold
+from syncfsm.core.value import Value
+from syncfsm.engine.lifecycle import commit
+from syncfsm.history.replay import Moment, moments
 from syncfsm.log import EventLog, open_log
-from syncfsm.log.exporting import Export
-from syncfsm.log.importing import import_lines
-from syncfsm.log.redact import KEY_BYTES, TABLE, Redaction, keep
-from syncfsm.log.verify import verify
-from syncfsm.options import Options
-from syncfsm.process import Process, fold
-from syncfsm.replay import Moment, moments
-from syncfsm.value import Value
+from syncfsm.log.checks.verify import verify
+from syncfsm.log.transfer.exporting import Export
+from syncfsm.log.transfer.importing import import_lines
+from syncfsm.log.transfer.redact import KEY_BYTES, TABLE, Redaction, keep
 from tests.busy import a_busy_log
 from tests.effort import tries
 from tests.pure import EPOCH

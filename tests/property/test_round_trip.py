@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from syncfsm.failure import FailureKind
+from syncfsm.core.failure import FailureKind
+from syncfsm.core.options import Options
+from syncfsm.history.replay import moments
 from syncfsm.log import EventLog, open_log
-from syncfsm.options import Options
-from syncfsm.replay import moments
 from syncfsm_simulator.from_log import to_scenario
 from syncfsm_simulator.incident import Incident, Step, rules_of
 from syncfsm_simulator.path import parting

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncfsm.engine import Engine
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options, Order, Termination
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.engine.engine import Engine
 from syncfsm.log import open_log
-from syncfsm.machine import State
-from syncfsm.options import Options, Order, Termination
-from syncfsm.pages import PageRequest
-from syncfsm.sources.attio import AttioSource
+from syncfsm.sources.attio.attio import AttioSource
 from syncfsm_simulator.attio import FakeAttio
 from syncfsm_simulator.clock import EPOCH
 from syncfsm_simulator.world import World

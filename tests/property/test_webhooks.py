@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from syncfsm.core.failure import Failure
+from syncfsm.core.inbox import Notice
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
+from syncfsm.core.process import Process
+from syncfsm.engine.watching import BUSY_S
 from syncfsm.errors import ActiveSync, ConfigurationError, SyncfsmError
-from syncfsm.failure import Failure
-from syncfsm.inbox import Notice
 from syncfsm.log import open_log
-from syncfsm.log.check import check
-from syncfsm.log.verify import verify
-from syncfsm.machine import State
-from syncfsm.options import Options
-from syncfsm.process import Process
+from syncfsm.log.checks.check import check
+from syncfsm.log.checks.verify import verify
 from syncfsm.sources.protocol import Record, Transformed
-from syncfsm.watching import BUSY_S
 from syncfsm.webhooks import WebhookWorker
 from syncfsm.webhooks.worker import IN_A_ROW_MAX
 from tests.crm import Book, Desk, Died

@@ -9,12 +9,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from syncfsm.engine import Engine
+from syncfsm.core.machine import State
+from syncfsm.core.process import Process, fold
+from syncfsm.engine.engine import Engine
 from syncfsm.errors import ActiveSync, NotActive
 from syncfsm.log import open_log
-from syncfsm.log.verify import verify
-from syncfsm.machine import State
-from syncfsm.process import Process, fold
+from syncfsm.log.checks.verify import verify
 from tests.effort import tries
 from tests.fakes import DOWN, WRONG_KEY, DictSink, Item, ListSource, TestClock, to_items
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from syncfsm import events as e
+from syncfsm.core import events as e
+from syncfsm.core.failure import RETRYABLE, FailureKind
+from syncfsm.core.process import Process, fold
 from syncfsm.explain.advice import Log, steps
-from syncfsm.failure import RETRYABLE, FailureKind
-from syncfsm.process import Process, fold
 from tests.contracts.event_log import STARTED
 from tests.pure import EPOCH
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncfsm.backoff import GiveUp, later, parse_retry_after, spent_budget, wait_s
-from syncfsm.options import Options
+from syncfsm.core.backoff import GiveUp, later, parse_retry_after, spent_budget, wait_s
+from syncfsm.core.options import Options
 
 NOW = datetime(2026, 5, 23, 14, 42, 0, tzinfo=UTC)
 OPTIONS = Options()

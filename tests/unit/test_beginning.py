@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from syncfsm.cli.config_file import held_key
-from syncfsm.cli.serving import engines
+from syncfsm.cli.shared.config_file import held_key
+from syncfsm.cli.shared.serving import engines
 from syncfsm.cli.sync import beginning
+from syncfsm.core.machine import State
 from syncfsm.errors import ActiveSync, ConfigurationError
 from syncfsm.log import open_log
-from syncfsm.machine import State
 from tests.crm import Book, Desk
 
 ASKED = {"settings": (), "mode": "initial", "page_size": 5, "deletes_missing": False}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from syncfsm.errors import ProcessNotFound
-from syncfsm.replay import choose
+from syncfsm.history.replay import choose
 
 IDS = [f"id-{number:02}" for number in range(1, 21)]
 

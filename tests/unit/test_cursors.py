@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from syncfsm.cursors import accept_by_cursor, plan_by_cursor
-from syncfsm.events import FrontierMark, Reject
-from syncfsm.pages import PageRequest, Rule, Taken, Unsafe
-from syncfsm.pagination import plan
-from syncfsm.state import Frontier, Paging
+from syncfsm.core.events import FrontierMark, Reject
+from syncfsm.core.paging.cursors import accept_by_cursor, plan_by_cursor
+from syncfsm.core.paging.pages import PageRequest, Rule, Taken, Unsafe
+from syncfsm.core.paging.pagination import plan
+from syncfsm.core.state import Frontier, Paging
 from tests.pure import EPOCH, Row
 
 RULE = Rule(

@@ -8,13 +8,13 @@ from hashlib import blake2b
 import pytest
 from msgspec.structs import replace
 
-from syncfsm import decide as d
-from syncfsm import events as e
-from syncfsm.machine import State
-from syncfsm.options import Options
-from syncfsm.pages import PageRequest
-from syncfsm.process import Process
-from syncfsm.state import Progress, Retry
+from syncfsm.core import decide as d
+from syncfsm.core import events as e
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.process import Process
+from syncfsm.core.state import Progress, Retry
 from tests.pure import EPOCH, PureSync, Row, people, slice_of
 
 RETRY_AT = EPOCH + timedelta(hours=1)

@@ -8,22 +8,22 @@ from datetime import timedelta
 
 import pytest
 
-from syncfsm.decide import next_action
-from syncfsm.describe import action_words, event_words
+from syncfsm.core.decide import next_action
+from syncfsm.core.describe import action_words, event_words
+from syncfsm.core.events import Event, RecordRejected, SyncCompleted
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.inbox import Notice
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
+from syncfsm.core.process import Process
+from syncfsm.core.summary import summary
 from syncfsm.errors import ConfigurationError, VersionConflict
-from syncfsm.events import Event, RecordRejected, SyncCompleted
 from syncfsm.explain import explain, lines
-from syncfsm.failure import Failure, FailureKind
-from syncfsm.inbox import Notice
+from syncfsm.history.missing import UNDELETABLE
 from syncfsm.log import open_log
-from syncfsm.log.check import check
-from syncfsm.log.verify import verify
-from syncfsm.machine import State
-from syncfsm.missing import UNDELETABLE
-from syncfsm.options import Options
-from syncfsm.process import Process
+from syncfsm.log.checks.check import check
+from syncfsm.log.checks.verify import verify
 from syncfsm.sources.protocol import Record, Transformed
-from syncfsm.summary import summary
 from tests.crm import Book, Crm, Desk, Died
 from tests.fakes import DOWN, WRONG_KEY, DictSink, Item, to_items
 

@@ -10,15 +10,15 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from syncfsm.engine import Engine
+from syncfsm.core.events import Event, PageFetched, RetryScheduled
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
+from syncfsm.engine.lifecycle import cancel
 from syncfsm.errors import ActiveSync, ConfigurationError, NotActive, VersionConflict
-from syncfsm.events import Event, PageFetched, RetryScheduled
-from syncfsm.failure import Failure, FailureKind
-from syncfsm.lifecycle import cancel
 from syncfsm.log import EventLog, open_log
-from syncfsm.machine import State
-from syncfsm.options import Options
-from syncfsm.process import Process
 from tests.fakes import DOWN, WRONG_KEY, DictSink, Item, ListSource, TestClock, to_items
 
 

@@ -6,14 +6,14 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from syncfsm import decide as d
-from syncfsm import events as e
-from syncfsm.failure import Failure, FailureKind
-from syncfsm.giving_up import unasked
-from syncfsm.options import Options
-from syncfsm.pages import Unasked
-from syncfsm.process import Process
-from syncfsm.state import Paging, Progress, Retry
+from syncfsm.core import decide as d
+from syncfsm.core import events as e
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.giving_up import unasked
+from syncfsm.core.options import Options
+from syncfsm.core.paging.pages import Unasked
+from syncfsm.core.process import Process
+from syncfsm.core.state import Paging, Progress, Retry
 from tests.pure import EPOCH, PureSync, people, slice_of
 
 DOWN = Failure(kind=FailureKind.UNAVAILABLE, message="it is down.", status=503)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from syncfsm import decide as d
-from syncfsm import events as e
-from syncfsm.giving_up import stalled, too_many_missing, unsafe
-from syncfsm.options import Options, Pagination
-from syncfsm.pages import Unsafe
-from syncfsm.process import Process
-from syncfsm.state import Paging
+from syncfsm.core import decide as d
+from syncfsm.core import events as e
+from syncfsm.core.giving_up import stalled, too_many_missing, unsafe
+from syncfsm.core.options import Options, Pagination
+from syncfsm.core.paging.pages import Unsafe
+from syncfsm.core.process import Process
+from syncfsm.core.state import Paging
 from tests.pure import PureSync, people, slice_of
 
 

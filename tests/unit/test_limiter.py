@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from syncfsm.clock import SystemClock
-from syncfsm.http import HttpClient, Reply
-from syncfsm.limiter import Call, RateLimiter
+from syncfsm.outside.clock import SystemClock
+from syncfsm.outside.http import HttpClient, Reply
+from syncfsm.outside.limiter import Call, RateLimiter
 from syncfsm_simulator.clock import VirtualClock, run_virtual
 from syncfsm_simulator.quo.app import FakeQuo
 from syncfsm_simulator.serve import served

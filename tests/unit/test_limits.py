@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from msgspec.structs import replace
 
+from syncfsm.core.events import SyncResumed
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.limits import LIMITS, with_limits
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
 from syncfsm.errors import ConfigurationError
-from syncfsm.events import SyncResumed
-from syncfsm.failure import Failure, FailureKind
-from syncfsm.limits import LIMITS, with_limits
 from syncfsm.log import open_log
-from syncfsm.machine import State
-from syncfsm.options import Options
 from tests.fakes import DOWN
 from tests.pure import PureSync, Row, people
 from tests.unit.test_engine import Bench

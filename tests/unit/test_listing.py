@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from syncfsm.events import Reject
-from syncfsm.listing import GONE, NAMELESS, accept_listed, plan_listed
-from syncfsm.pages import PageRequest, Rule, Taken, Unasked
-from syncfsm.state import Paging
+from syncfsm.core.events import Reject
+from syncfsm.core.paging.listing import GONE, NAMELESS, accept_listed, plan_listed
+from syncfsm.core.paging.pages import PageRequest, Rule, Taken, Unasked
+from syncfsm.core.state import Paging
 from tests.pure import Row
 
 IDS = ("a", "b", "c", "d", "e")

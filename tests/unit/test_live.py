@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from syncfsm.live import PACE_S, Pace, sight, span_words
-from syncfsm.process import Process
+from syncfsm.cli.shared.live import PACE_S, Pace, sight, span_words
+from syncfsm.core.process import Process
 from tests.fakes import DOWN, WRONG_KEY
 from tests.pure import EPOCH, PureSync, people, slice_of
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from syncfsm import events as e
+from syncfsm.core import events as e
+from syncfsm.core.machine import ACTIVE, TRANSITIONS, State, destinations, legal_triggers
+from syncfsm.core.process import apply
 from syncfsm.errors import InvalidTransition
-from syncfsm.machine import ACTIVE, TRANSITIONS, State, destinations, legal_triggers
-from syncfsm.process import apply
 from tests.pure import EPOCH, PureSync, people, slice_of
 
 

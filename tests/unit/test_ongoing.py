@@ -8,16 +8,16 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from syncfsm.describe import event_words
+from syncfsm.core.describe import event_words
+from syncfsm.core.events import SyncStarted
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
+from syncfsm.core.process import Process
 from syncfsm.errors import ActiveSync, ConfigurationError
-from syncfsm.events import SyncStarted
-from syncfsm.failure import Failure, FailureKind
 from syncfsm.log import open_log
-from syncfsm.log.check import check
-from syncfsm.log.verify import verify
-from syncfsm.machine import State
-from syncfsm.options import Options
-from syncfsm.process import Process
+from syncfsm.log.checks.check import check
+from syncfsm.log.checks.verify import verify
 from tests.crm import Desk
 from tests.fakes import WRONG_KEY
 

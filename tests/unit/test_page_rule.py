@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from syncfsm.events import FrontierMark, Reject
-from syncfsm.options import Options, Order
-from syncfsm.pages import PageRequest, Rule, Shifted, Taken, Unsafe
-from syncfsm.pagination import accept, plan, rule_of
-from syncfsm.state import Frontier, Paging
+from syncfsm.core.events import FrontierMark, Reject
+from syncfsm.core.options import Options, Order
+from syncfsm.core.paging.pages import PageRequest, Rule, Shifted, Taken, Unsafe
+from syncfsm.core.paging.pagination import accept, plan, rule_of
+from syncfsm.core.state import Frontier, Paging
 from tests.pure import EPOCH, PureSync, Row, slice_of
 
 NO_ID = Row(id="", key="5", problem="has no record id")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from syncfsm import events as e
-from syncfsm.failure import Failure, FailureKind
-from syncfsm.machine import State
-from syncfsm.options import Options
-from syncfsm.pages import PageRequest
+from syncfsm.core import events as e
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
+from syncfsm.core.paging.pages import PageRequest
 from tests.pure import PureSync, Row, listed_of, people, slice_of
 
 

@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from syncfsm import events as e
+from syncfsm.core import events as e
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
+from syncfsm.core.process import Process, apply
+from syncfsm.core.state import FailureReason, Frontier, Paging, Progress, Retry
 from syncfsm.errors import InvalidTransition
-from syncfsm.machine import State
-from syncfsm.options import Options
-from syncfsm.process import Process, apply
-from syncfsm.state import FailureReason, Frontier, Paging, Progress, Retry
 from tests.pure import EPOCH, PureSync, people, slice_of
 
 LATER = EPOCH + timedelta(minutes=5)

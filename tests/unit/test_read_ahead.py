@@ -10,16 +10,16 @@ import httpx
 import msgspec
 import pytest
 
-from syncfsm import events as e
-from syncfsm.engine import Engine
+from syncfsm.core import events as e
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options, Pagination
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
+from syncfsm.engine.readahead import ReadAhead
 from syncfsm.errors import ConfigurationError
-from syncfsm.failure import Failure, FailureKind
 from syncfsm.log import EventLog, open_log
-from syncfsm.machine import State
-from syncfsm.options import Options, Pagination
-from syncfsm.pages import PageRequest
-from syncfsm.process import Process
-from syncfsm.readahead import ReadAhead
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sources.numbered import NumberedSource
 from syncfsm.sources.protocol import Page

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from syncfsm import events as e
-from syncfsm.describe import action_words, event_words
+from syncfsm.core import events as e
+from syncfsm.core.describe import action_words, event_words
+from syncfsm.core.summary import summary
 from syncfsm.errors import ConfigurationError, ProcessNotFound
+from syncfsm.history.replay import at, moments
 from syncfsm.log import EventLog, open_log
-from syncfsm.replay import at, moments
 from syncfsm.report import render
 from syncfsm.report.columns import Columns, Runs, columns
 from syncfsm.report.overview import with_room
-from syncfsm.summary import summary
 from tests.logs import HOSTILE, hostile_events, started, store, write, write_long
 from tests.pure import EPOCH, PureSync, people, slice_of
 

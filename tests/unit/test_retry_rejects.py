@@ -8,15 +8,15 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
+from syncfsm.core.events import SyncStarted
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
+from syncfsm.core.process import Process
 from syncfsm.errors import ActiveSync, ConfigurationError, ProcessNotFound
-from syncfsm.events import SyncStarted
-from syncfsm.failure import Failure, FailureKind
+from syncfsm.history.rejects import last_with_rejects, rejects_of
 from syncfsm.log import open_log
-from syncfsm.log.verify import verify
-from syncfsm.machine import State
-from syncfsm.options import Options
-from syncfsm.process import Process
-from syncfsm.rejects import last_with_rejects, rejects_of
+from syncfsm.log.checks.verify import verify
 from tests.fakes import WRONG_KEY
 from tests.unit.test_engine import Bench
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from syncfsm import events as e
-from syncfsm.machine import State
+from syncfsm.core import events as e
+from syncfsm.core.machine import State
 from tests.pure import PureSync, people, slice_of
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import syncfsm
 from syncfsm.cli import main
-from syncfsm.events import EVENT_TYPES
+from syncfsm.core.events import EVENT_TYPES
 from tests.mutation import explained
 
 ROOT = Path(__file__).parents[2]

@@ -7,8 +7,8 @@ import logging
 
 import pytest
 
-from syncfsm import events as e
-from syncfsm.process import Process
+from syncfsm.core import events as e
+from syncfsm.core.process import Process
 from syncfsm.telemetry import Guarded, LogEvents, stderr_logger
 from tests.pure import EPOCH, PureSync, people, slice_of
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from syncfsm.events import FrontierMark
-from syncfsm.machine import State
-from syncfsm.options import Options
-from syncfsm.pages import PageRequest, Rule, Shifted, Taken, Unsafe
-from syncfsm.pagination import accept, plan, rule_of
-from syncfsm.state import Frontier, Paging
+from syncfsm.core.events import FrontierMark
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
+from syncfsm.core.paging.pages import PageRequest, Rule, Shifted, Taken, Unsafe
+from syncfsm.core.paging.pagination import accept, plan, rule_of
+from syncfsm.core.state import Frontier, Paging
 from tests.pure import PureSync, Row, people, slice_of
 
 SAYS = "returns the records of one sort key in another order each time, and "

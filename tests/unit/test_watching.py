@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
+from syncfsm.core.process import Process
+from syncfsm.engine.watching import BUSY_S, Watcher
 from syncfsm.errors import ConfigurationError, LogUnwritable, SyncfsmError
 from syncfsm.log import open_log
-from syncfsm.machine import State
-from syncfsm.options import Options
-from syncfsm.process import Process
-from syncfsm.watching import BUSY_S, Watcher
 from tests.crm import Desk
 from tests.fakes import WRONG_KEY
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from syncfsm.pages import Rule
-from syncfsm.windows import reaches_past, window
+from syncfsm.core.paging.pages import Rule
+from syncfsm.core.paging.windows import reaches_past, window
 
 
 def rule(page_size: int, limit_max: int) -> Rule:

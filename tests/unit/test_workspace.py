@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from syncfsm.core.machine import State
+from syncfsm.core.workspace import moved
+from syncfsm.engine.preflight import preflight
 from syncfsm.log import open_log
-from syncfsm.machine import State
-from syncfsm.preflight import preflight
-from syncfsm.workspace import moved
 from tests.crm import Crm, Desk
 
 

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 import httpx
 import msgspec
 
-from syncfsm.clock import Clock
+from syncfsm.outside.clock import Clock
 from syncfsm_simulator.asgi import (
     BodyTooLarge,
     Receive,

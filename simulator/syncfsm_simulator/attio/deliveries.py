@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from syncfsm.clock import Clock
+from syncfsm.outside.clock import Clock
 from syncfsm_simulator.attio.knobs import Knobs
 from syncfsm_simulator.attio.webhooks import Webhook, Webhooks
 from syncfsm_simulator.entity import Change

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from syncfsm.clock import Clock
+from syncfsm.outside.clock import Clock
 from syncfsm_simulator.asgi import (
     App,
     BodyTooLarge,

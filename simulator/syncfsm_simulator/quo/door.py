@@ -12,7 +12,7 @@ from collections import Counter
 import httpx
 import msgspec
 
-from syncfsm.clock import Clock
+from syncfsm.outside.clock import Clock
 from syncfsm_simulator.network import TIMEOUT_S, Crash
 from syncfsm_simulator.quo.app import QuoError
 

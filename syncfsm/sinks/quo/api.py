@@ -16,16 +16,16 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec.structs import replace
 
-from syncfsm.clock import Clock
-from syncfsm.contact import Contact
+from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.errors import ConfigurationError
-from syncfsm.failure import Failure, FailureKind
+from syncfsm.items.contact import Contact
+from syncfsm.outside.clock import Clock
 from syncfsm.sinks.quo.wire import Listing, Stored, to_create
 
 if TYPE_CHECKING:
     import httpx
 
-    from syncfsm.http import Reply
+    from syncfsm.outside.http import Reply
 
 BASE_URL = "https://api.openphone.com"
 KEY_VARIABLE = "QUO_API_KEY"
@@ -73,7 +73,7 @@ class QuoApi:
         transport: httpx.AsyncBaseTransport | None,
         per_s: int,
     ) -> None:
-        from syncfsm.http import HttpClient  # noqa: PLC0415 - a client is loaded when it is used
+        from syncfsm.outside.http import HttpClient  # noqa: PLC0415 - a client is loaded when it is used
 
         if not api_key:
             raise ConfigurationError(f"there is no Quo key: set {KEY_VARIABLE}")

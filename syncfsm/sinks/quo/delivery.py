@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
-from syncfsm.clock import Clock
-from syncfsm.contact import Contact
-from syncfsm.failure import Failure, FailureKind
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.items.contact import Contact
+from syncfsm.outside.clock import Clock
 from syncfsm.sinks.quo.api import BULK_MAX, EXTERNAL_IDS_MAX, QuoApi
 from syncfsm.sinks.quo.in_flight import PASSING, each
 from syncfsm.sinks.quo.mapping import Key
 from syncfsm.sinks.quo.wire import Stored, to_patch
 
 if TYPE_CHECKING:
-    from syncfsm.http import Reply
+    from syncfsm.outside.http import Reply
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TypeVar
 
-from syncfsm.failure import Failure, FailureKind
+from syncfsm.core.failure import Failure, FailureKind
 
 T = TypeVar("T")
 

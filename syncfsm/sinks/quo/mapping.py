@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from syncfsm.contact import Contact
-from syncfsm.events import Reject
+from syncfsm.core.events import Reject
+from syncfsm.core.value import Value
+from syncfsm.items.contact import Contact
 from syncfsm.sinks.quo.phones import PhoneReader
-from syncfsm.value import Value
 
 EXTERNAL_ID_CHARS_MAX = 75
 SOURCE_CHARS_MAX = 72

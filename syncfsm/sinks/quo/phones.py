@@ -6,8 +6,8 @@ in that form; the rest is read by the package `phonenumbers`, an extra that only
 
 from __future__ import annotations
 
+from syncfsm.core.value import Value
 from syncfsm.errors import ConfigurationError
-from syncfsm.value import Value
 
 
 class PhoneNumber(Value, frozen=True):

@@ -14,8 +14,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from syncfsm.clock import Clock
-from syncfsm.failure import Failure
+from syncfsm.core.failure import Failure
+from syncfsm.outside.clock import Clock
 from syncfsm.sinks.quo.api import EXTERNAL_IDS_MAX, QuoApi
 from syncfsm.sinks.quo.delivery import SEEN_AFTER_S, batches
 from syncfsm.sinks.quo.in_flight import PASSING, each

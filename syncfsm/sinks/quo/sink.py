@@ -13,10 +13,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from syncfsm.clock import Clock, SystemClock
-from syncfsm.contact import Contact
-from syncfsm.events import Reject
-from syncfsm.failure import Failure, FailureKind
+from syncfsm.core.events import Reject
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.items.contact import Contact
+from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.quo.api import (
     BASE_URL,

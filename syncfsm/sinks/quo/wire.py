@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from syncfsm.contact import Contact
+from syncfsm.items.contact import Contact
 
 EMAIL_LABEL = "Email"
 PHONE_LABEL = "Phone"

@@ -1,0 +1,1 @@
+"""`syncfsm log`: a module for each command of the group."""

@@ -1,0 +1,60 @@
+"""`syncfsm log forget`: deletes what was captured, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import click
+from msgspec import to_builtins
+
+from syncfsm.cli.shared.output import Command, json_option, print_json
+from syncfsm.core.describe import plural
+from syncfsm.errors import ConfigurationError
+from syncfsm.history.replay import find
+from syncfsm.log import open_log
+from syncfsm.outside.clock import SystemClock
+
+_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+_DURATION = re.compile(r"(\d{1,6})([dhms])")
+
+
+@click.command(cls=Command)
+@click.argument("log_path", metavar="LOG")
+@click.option("--older-than", required=True, metavar="TIME", help="30d, 12h, 90m or 0s: what came before.")
+@click.option("--process", "prefix", help="Of this process only; may be a unique prefix.")
+@json_option
+def forget(*, log_path: str, older_than: str, prefix: str | None, as_json: bool) -> None:
+    """Delete what was captured (sync --capture), for good. Events stay.
+
+    The bytes are overwritten and the file is made smaller, so nothing of it is left in the log's files;
+    copies and backups of them are yours to delete.
+    """
+    try:
+        before = SystemClock().now() - duration(older_than)
+    except OverflowError as error:
+        raise ConfigurationError(f"{older_than!r} is longer than time itself: give fewer days") from error
+    with open_log(log_path, create=False) as log:
+        forgotten = log.forget(before=before, process_id=None if prefix is None else find(log, prefix))
+        left = sum(log.capture_counts().values())
+    if as_json:
+        print_json({"log": log_path, **to_builtins(forgotten), "left": left, "before": to_builtins(before)})
+        return
+    click.echo(
+        f"{log_path}: {plural(forgotten.exchanges, 'captured answer')} deleted, "
+        f"{forgotten.freed_bytes:,} bytes freed, {left:,} left"
+    )
+
+
+def duration(text: str) -> timedelta:
+    """Return a time such as `30d`, `12h`, `90m`, `0s`.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise ConfigurationError(
+            f"{text!r} is no length of time: give a whole number and d, h, m or s, such as 30d, 12h or 90m"
+        )
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})

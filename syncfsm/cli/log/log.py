@@ -1,0 +1,104 @@
+"""`syncfsm log`: ls, show and verify; the others are modules of their own."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from msgspec import to_builtins
+
+from syncfsm.cli.log.check import check
+from syncfsm.cli.log.export import export
+from syncfsm.cli.log.follow import follow
+from syncfsm.cli.log.forget import forget
+from syncfsm.cli.log.import_ import import_
+from syncfsm.cli.log.rejects import rejects
+from syncfsm.cli.log.scenario import scenario
+from syncfsm.cli.shared.events import event_line, event_object
+from syncfsm.cli.shared.output import BROKEN, Command, json_option, print_findings, print_json
+from syncfsm.core.describe import plural
+from syncfsm.core.summary import summary
+from syncfsm.history.replay import find
+from syncfsm.log import open_log
+
+
+@click.group()
+def log() -> None:
+    """List, show, follow, verify, export and import event logs."""
+
+
+log.add_command(check)
+log.add_command(follow)
+log.add_command(forget)
+log.add_command(rejects)
+log.add_command(scenario)
+log.add_command(export)
+log.add_command(import_)
+
+
+@log.command(cls=Command)
+@click.argument("log_path", metavar="LOG")
+@json_option
+def ls(*, log_path: str, as_json: bool) -> None:
+    """List the processes of a log, oldest first."""
+    with open_log(log_path, read_only=True) as events:
+        processes = [events.load(process_id) for process_id in events.ids()]
+        captured = events.capture_counts()
+    if as_json:
+        found = [{**summary(process), "captured": captured.get(process.id, 0)} for process in processes]
+        print_json({"processes": found})
+        return
+    for process in processes:
+        progress = process.progress
+        kept = f", {plural(captured[process.id], 'answer')} captured" if process.id in captured else ""
+        click.echo(
+            f"{process.id}  {process.state:<12}  v{process.version:<6} "
+            f"{process.started_at:%Y-%m-%d %H:%M:%S}  "
+            f"{process.object} of {process.source} → {process.sink}: "
+            f"{plural(progress.fetched, 'record')} in {plural(progress.pages, 'page')}{kept}"
+        )
+    if not processes:
+        click.echo("no processes yet", err=True)
+
+
+@log.command(cls=Command)
+@click.argument("log_path", metavar="LOG")
+@click.argument("process", metavar="[PROCESS]", required=False)
+@json_option
+def show(*, log_path: str, process: str | None, as_json: bool) -> None:
+    """Show every event of a process, one line each.
+
+    PROCESS may be a unique prefix; left out, it is the last one that began. With --json, the events come
+    whole: the same sync gives the same bytes.
+    """
+    with open_log(log_path, read_only=True) as events:
+        process_id = find(events, process)
+        if as_json:
+            print_json({"process": process_id, "events": list(map(event_object, events.read(process_id)))})
+            return
+        for recorded in events.read(process_id):
+            click.echo(event_line(recorded))
+
+
+@log.command(cls=Command, short_help="Check that a log is what was written to it.")
+@click.argument("log_path", metavar="LOG")
+@json_option
+def verify(*, log_path: str, as_json: bool) -> None:
+    """Check that a log is what was written to it: digests, versions, transitions, the read model.
+
+    Each finding names the event: its position, process, version and type. A damaged file is read as far as
+    it can be, also where SQLite refuses it. Exit status 3 if anything is wrong.
+    """
+    from syncfsm.cli.shared.progress import counted  # noqa: PLC0415 - only this command needs these
+    from syncfsm.log.checks.verify import verify as verify_log  # noqa: PLC0415
+    from syncfsm.log.salvage.salvage import open_audit  # noqa: PLC0415
+
+    with open_audit(log_path) as events, counted("verifying") as advance:
+        count, findings = verify_log(events, on_place=advance)
+    if as_json:
+        print_json({"log": log_path, "events": count, "findings": to_builtins(findings)})
+    else:
+        print_findings(findings)
+        verdict = "sound" if not findings else plural(len(findings), "finding")
+        click.echo(f"{log_path}: {plural(count, 'event')}, {verdict}")
+    sys.exit(BROKEN if findings else 0)

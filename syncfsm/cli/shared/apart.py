@@ -1,0 +1,35 @@
+"""A sink and a log have files of their own, that stay: anything else is refused before it is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from syncfsm.errors import ConfigurationError
+from syncfsm.log.sqlite.connect import path_in
+from syncfsm.sinks.places import FILE_SINKS
+
+_MEMORY = ":memory:"
+
+
+def check_sink_file(sink_url: str, *log_paths: str) -> None:
+    """Refuse a sink whose file is one of the logs, under whatever name, and what is no file that stays.
+
+    Raises:
+        ConfigurationError: It is; nothing was opened.
+    """
+    kind, _, name = sink_url.partition(":")
+    path = Path(name.removeprefix("//"))
+    if any(str(Path(path_in(log_path))) == _MEMORY for log_path in log_paths):
+        raise ConfigurationError("a log in memory is gone when the command ends: name a file")
+    if kind not in FILE_SINKS or not name:
+        return
+    if str(path) == _MEMORY:
+        raise ConfigurationError("a sink in memory is gone when the command ends: name a file")
+    if path.exists() and not path.is_file():
+        raise ConfigurationError(f"the sink {path} is no regular file: name another")
+    for log_path in log_paths:
+        log = Path(path_in(log_path))
+        if path.resolve() == log.resolve() or (path.exists() and log.exists() and path.samefile(log)):
+            raise ConfigurationError(
+                f"the sink and the log are the same file, {log}: name another for one of them"
+            )

@@ -1,0 +1,109 @@
+"""The options that the commands share which run syncs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, get_args
+
+import click
+
+from syncfsm.cli.shared.naming import LIMIT
+from syncfsm.cli.shared.output import json_option
+from syncfsm.cli.shared.quo import BULK_PAGE_SIZE, PAGE_SIZE, PageSize, quo_options
+from syncfsm.core.limits import LIMITS
+from syncfsm.core.options import Order
+from syncfsm.engine.readahead import READ_AHEAD, READ_AHEAD_MAX
+from syncfsm.sources.attio.attio import BASE_URL
+
+LIMITS_HELP = f"Set a limit; may be given more than once. The limits: {', '.join(LIMITS)}."
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--source",
+        required=True,
+        metavar="NAME",
+        help="Where records come from: attio, axiscare, or what `syncfsm sources` lists besides.",
+    ),
+    click.option(
+        "--base-url", metavar="URL", help=f"Where the API is.  [default: for attio, {BASE_URL}]", default=None
+    ),
+    click.option(
+        "--object",
+        "object_",
+        metavar="NAME",
+        default=None,
+        help="Which object's records, by slug.  [default: for attio, people]",
+    ),
+    click.option(
+        "--sink",
+        "sink_url",
+        required=True,
+        metavar="URL",
+        help="sqlite:FILE, jsonl:FILE, quo:, or what `syncfsm sources` lists besides.",
+    ),
+    *quo_options,
+    click.option(
+        "--log",
+        "log_path",
+        default="sync.db",
+        show_default=True,
+        help="The file for what happens: the event log.",
+    ),
+    click.option(
+        "--page-size",
+        cls=PageSize,
+        default=PAGE_SIZE,
+        show_default=True,
+        type=click.IntRange(min=1),
+        help=f"Records a page; with --quo-bulk, {BULK_PAGE_SIZE} by default.",
+    ),
+    click.option(
+        "--companies/--no-companies", default=True, show_default=True, help="Look up the names of companies."
+    ),
+    click.option("--set", "settings", multiple=True, metavar=LIMIT, help=LIMITS_HELP),
+    click.option(
+        "--metrics", metavar="[HOST:]PORT", help="Serve metrics for Prometheus there while it runs: 9464."
+    ),
+    click.option(
+        "--capture", is_flag=True, help="Keep what comes in the log, for rerun. It holds personal data."
+    ),
+    click.option(
+        "--read-ahead",
+        default=READ_AHEAD,
+        show_default=True,
+        type=click.IntRange(1, READ_AHEAD_MAX),
+        metavar="N",
+        help="Requests for pages under way at once; 1 asks for one after the other.",
+    ),
+    click.option("-v", "--verbose", is_flag=True, help="Write every event to stderr."),
+)
+
+
+order_option = click.option(
+    "--order",
+    type=click.Choice(get_args(Order)),
+    default=None,
+    help="Which records come first.  [default: the first that the source has; for attio, newest]",
+)
+changed_by_option = click.option(
+    "--changed-by", metavar="SLUG", help="The attribute that says when a record changed, for ongoing syncs."
+)
+
+
+def sync_options(command: F) -> F:
+    """Give a command the options of everything that runs a sync."""
+    return _with(command, (*_OPTIONS, json_option))
+
+
+def service_options(command: F) -> F:
+    """Give a command the options of everything that runs syncs for ever."""
+    lines = "Print JSON Lines: one object for each sync that is over."
+    return _with(command, (*_OPTIONS, click.option("--json", "as_json", is_flag=True, help=lines)))
+
+
+def _with(command: F, options: Sequence[Callable[[F], F]]) -> F:
+    for option in reversed(options):
+        command = option(command)
+    return command

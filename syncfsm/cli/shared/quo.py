@@ -1,0 +1,82 @@
+"""The options of the Quo sink, for the commands that run a sync, and what they mean for the page size."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from syncfsm.errors import ConfigurationError
+from syncfsm.items.contact import Contact
+from syncfsm.sinks import Sink, open_sink
+from syncfsm.sinks.quo.api import BASE_URL, KEY_VARIABLE, PARTNER_KEY_VARIABLE
+from syncfsm.sinks.quo.sink import KIND
+
+PAGE_SIZE = 50
+
+BULK_PAGE_SIZE = 499
+"""Each page waits a second or so until Quo shows its bulks, so few pages are fewer seconds: the most that
+Attio's 500 rows a request allow, beside the row that is only peeked at."""
+
+KEY_VARIABLES = (KEY_VARIABLE, PARTNER_KEY_VARIABLE)
+
+quo_options = (
+    click.option(
+        "--quo-base-url", metavar="URL", help=f"Where Quo's API is.  [default: {BASE_URL}]", default=None
+    ),
+    click.option(
+        "--quo-bulk",
+        is_flag=True,
+        help=f"Create contacts in bulk, with a partner's key in {PARTNER_KEY_VARIABLE}.",
+    ),
+    click.option("--require-phone", is_flag=True, help="Leave people without a phone number out of Quo."),
+    click.option(
+        "--default-region",
+        metavar="REGION",
+        help="Where phone numbers without a country code are from, for Quo: US, GB, …",
+    ),
+)
+
+
+class PageSize(click.Option):
+    """The option for the page size: its default is a larger one where contacts go in bulk."""
+
+    def get_default(self, ctx: click.Context, call: bool = True) -> Any:
+        """Return the default, which is looked up after `--quo-bulk`; what a file says comes before it."""
+        if ctx.params.get("quo_bulk") and ctx.lookup_default(self.name or "") is None:
+            return BULK_PAGE_SIZE
+        return super().get_default(ctx, call)
+
+
+def open_asked(
+    *,
+    sink_url: str,
+    quo_base_url: str | None,
+    quo_bulk: bool,
+    require_phone: bool,
+    default_region: str | None,
+    **_: Any,
+) -> Sink[Contact]:
+    """Open the sink that was asked for.
+
+    Raises:
+        ConfigurationError: There is no such sink, an option does not go with it, or a key is missing.
+    """
+    kind, separator, where = sink_url.partition(":")
+    if kind == KIND and separator:
+        more = {"require_phone": require_phone, "default_region": default_region}
+        partner = {"partner_key": _partner_key()} if quo_bulk else {}
+        return open_sink(f"{KIND}:{quo_base_url or where}", more=more | partner)
+    if quo_base_url or quo_bulk or require_phone or default_region:
+        raise ConfigurationError(
+            "--quo-base-url, --quo-bulk, --require-phone and --default-region go with --sink quo: only"
+        )
+    return open_sink(sink_url)
+
+
+def _partner_key() -> str:
+    key = os.environ.get(PARTNER_KEY_VARIABLE, "").strip()
+    if not key:
+        raise ConfigurationError(f"there is no key for Quo's bulk route: set {PARTNER_KEY_VARIABLE}")
+    return key

@@ -1,0 +1,219 @@
+"""What `sync` and `retry-rejects` share: their options, the engine, what is shown while it runs and after."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from shlex import quote
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from syncfsm.cli.shared.metrics import metrics_served
+from syncfsm.cli.shared.output import FAILED, print_json
+from syncfsm.cli.shared.quo import KEY_VARIABLES, open_asked
+from syncfsm.cli.shared.settings import switched_off
+from syncfsm.core.describe import counts_words, done_words, left_out_words, plural
+from syncfsm.core.events import Recorded
+from syncfsm.core.limits import with_limits
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options, Order
+from syncfsm.core.process import Process
+from syncfsm.core.summary import summary
+from syncfsm.engine.engine import Engine
+from syncfsm.engine.lifecycle import Hook
+from syncfsm.items.contact import Contact
+from syncfsm.log import EventLog
+from syncfsm.sinks.factory import SINKS
+from syncfsm.sources import OpenedSource, open_source
+from syncfsm.sources.factory import SOURCES
+
+
+def leave_if_off(source: str, *, as_json: bool) -> None:
+    """End, with success, where a source is switched off: somebody wants it so, and nothing is amiss."""
+    by = switched_off(source)
+    if by is None:
+        return
+    words = off_words(source, by)
+    if as_json:
+        print_json({"process": None, "state": None, "off": words})
+    click.echo(f"nothing done: {words}", err=True)
+    sys.exit(0)
+
+
+def off_words(source: str, by: str) -> str:
+    """Say what switches a source off."""
+    return f"the source {source} is switched off by {by}"
+
+
+def limits(engine: Engine[Contact], unfinished: Process | None, settings: tuple[str, ...]) -> Options | None:
+    """Return the options with the limits set, for the process to go on with or a new one.
+
+    Raises:
+        ConfigurationError: A name is no limit, or a value does not fit it.
+    """
+    if not settings:
+        return None
+    return with_limits((unfinished or engine.source).options, settings)
+
+
+class Show:
+    """Shows events as they come: a live line on a terminal, log lines elsewhere."""
+
+    def __init__(self, secrets: Sequence[str], *, verbose: bool, is_live: bool) -> None:
+        from syncfsm.cli.shared.progress import ProgressLine  # noqa: PLC0415 - rich is loaded when it is used
+        from syncfsm.telemetry import LogEvents, stderr_logger  # noqa: PLC0415 - structlog, likewise
+
+        self._verbose = verbose
+        self.line = ProgressLine() if is_live else None
+        level = "info" if verbose else "warning"
+        self._hook: Hook = self.line or LogEvents(stderr_logger(secrets, level=level))
+
+    def __call__(self, process: Process, recorded: Recorded) -> None:
+        """Show an event."""
+        if self._verbose or recorded.type != "SyncFailed":  # which the report says in full
+            self._hook(process, recorded)
+
+    def close(self) -> None:
+        """Take the live line away."""
+        if self.line is not None:
+            self.line.close()
+
+
+def make_source(
+    *,
+    source: str,
+    object_: str | None,
+    base_url: str | None,
+    companies: bool,
+    changed_by: str | None = None,
+    **_: Any,
+) -> OpenedSource:
+    """Return the source that the options name, with the key of the environment.
+
+    Raises:
+        ConfigurationError: There is no such source, it cannot be opened so, or has no such option.
+    """
+    return open_source(source, base_url=base_url, object=object_, companies=companies, changed_by=changed_by)
+
+
+def order_asked(*, source: str, order: Order | None, **_: Any) -> Order:
+    """Return the order that was asked for, or the one that the source prefers."""
+    return order or SOURCES.find(source).orders[0]
+
+
+def make_engine(
+    log: EventLog, hooks: Sequence[Hook], *, capture: bool, read_ahead: int, **asked: Any
+) -> Engine[Contact]:
+    """Return the engine that the options ask for."""
+    source, transform = make_source(**asked)
+    sink = open_asked(**asked)
+    return Engine(log, source, sink, transform, hooks=hooks, capture=capture, read_ahead=read_ahead)
+
+
+def secrets_given(*, source: str, sink_url: str, **_: Any) -> tuple[str, ...]:
+    """Return the keys in the environment, which must not show."""
+    sink = SINKS.find(sink_url.partition(":")[0])
+    variables = {*KEY_VARIABLES, sink.key_variable, SOURCES.find(source).key_variable}
+    return tuple(os.environ.get(variable, "") for variable in variables)
+
+
+Begin = Callable[[Engine[Contact]], Process | None]
+
+
+def run(
+    log: EventLog, begin: Begin, *, as_json: bool, verbose: bool, metrics: str | None, **asked: Any
+) -> Process | None:
+    """Run the process that `begin` records, if it does, to its end; return its last state."""
+    with metrics_served(metrics) as hooks:
+        is_live = not as_json and not verbose and sys.stderr.isatty()
+        show = Show(secrets_given(**asked), verbose=verbose, is_live=is_live)
+        engine = make_engine(log, [show, *hooks], **asked)
+        try:
+            return asyncio.run(_run(engine, partial(_begun, begin=begin, is_captured=asked["capture"])))
+        finally:
+            show.close()
+
+
+async def _run(engine: Engine[Contact], begin: Begin) -> Process | None:
+    async with engine:
+        process = begin(engine)
+        return await engine.sweep(await engine.run(process.id)) if process else None
+
+
+def _begun(engine: Engine[Contact], begin: Begin, *, is_captured: bool) -> Process | None:
+    """Begin, and say what is not to be expected."""
+    process = begin(engine)
+    if process is None:
+        return None
+    if process.version > 1:
+        place = f"at version {process.version}, {process.page_size} records a page"
+        click.echo(f"going on with process {process.id} {place}{_page_size_kept(process)}", err=True)
+    for words in _capture_words(engine.log, process, is_captured=is_captured):
+        click.echo(words, err=True)
+    return process
+
+
+def _capture_words(log: EventLog, process: Process, *, is_captured: bool) -> Iterator[str]:
+    """Yield what to know of a capture: that it is on, and that it has a gap."""
+    was_captured = process.id in log.capture_counts()
+    if is_captured:
+        yield "capture is on: the log keeps what comes, personal data too; `syncfsm log forget` deletes it"
+    if process.progress.pages and is_captured and not was_captured:
+        yield "what came before was not captured, so this process cannot be run again with `syncfsm rerun`"
+    if was_captured and not is_captured:
+        yield "captured until here, and no more without --capture: `syncfsm rerun` will not run this process"
+
+
+def _page_size_kept(process: Process) -> str:
+    """Say that the page size asked for is not heeded, where it was asked for."""
+    context = click.get_current_context()
+    asked: int = context.params["page_size"]
+    is_asked = context.get_parameter_source("page_size") is not ParameterSource.DEFAULT
+    if not is_asked or asked == process.page_size:
+        return ""
+    return f", as it began, not {asked}: an active sync keeps its page size"
+
+
+def report(process: Process, log_path: str, *, as_json: bool, **more: Any) -> int:
+    """Say what a process came to, and return the exit status."""
+    if as_json:
+        print_json({**summary(process), **more})
+    else:
+        _print(process, log_path)
+    return 0 if process.state is State.COMPLETED else FAILED
+
+
+def _print(process: Process, log_path: str) -> None:
+    progress = process.progress
+    click.echo(f"{process.state}: {process.object} of {process.source} → {process.sink}")
+    click.echo(
+        f"  {plural(progress.pages, 'page')}, {done_words(progress)}: "
+        f"{counts_words(progress)}, {progress.rejected:,} rejected"
+    )
+    if progress.left_out:
+        click.echo(f"  left out by the sink: {left_out_words(progress.left_out)}")
+    if progress.missing:
+        click.echo(f"  {plural(progress.missing, 'contact')} that no page had: deleted")
+    click.echo(
+        f"  {plural(progress.retries, 'retry', 'retries')}, {progress.rate_limited:,} of them rate-limited; "
+        f"{process.records_per_s:,.0f} records/s"
+    )
+    if process.failure is not None:
+        click.echo(f"error: {process.failure.error}", err=True)
+        for words in _what_next(process, log_path):
+            click.echo(f"  {words}", err=True)
+    look = "log rejects" if progress.rejected and process.failure is None else "explain"
+    click.echo(f"  next: syncfsm {look} {quote(log_path)} {process.id}")
+
+
+def _what_next(process: Process, log_path: str) -> Iterator[str]:
+    """Yield what to do after a failure, in the words of `explain`, which has the commands too."""
+    from syncfsm.explain.advice import Log, steps  # noqa: PLC0415 - loaded when it is used
+
+    for step in steps(process, Log(path=log_path)):
+        yield step.words

@@ -1,0 +1,52 @@
+"""Does an event answer the action that was due? A log in which one does not was written by other rules.
+
+The machine says which events a *state* allows; this says which events the *next action* can lead to. Every
+prefix of a sound log admits the event that followed it. Pure.
+"""
+
+from __future__ import annotations
+
+from syncfsm.core import decide as d
+from syncfsm.core import events as e
+from syncfsm.core.process import Process
+
+_FETCH = ("PageFetched", "PagesShifted", "RetryScheduled", "SyncFailed")
+
+_ADMITTED: dict[type[d.Action] | None, tuple[str, ...]] = {
+    d.CheckSetup: ("FetchingBegan", "RetryScheduled", "SyncFailed"),
+    d.FetchPage: _FETCH,
+    # where the page is no longer held, it is fetched again
+    d.DeliverPage: ("RecordRejected", "PageDelivered", *_FETCH),
+    d.FinishSync: ("SyncCompleted", "RetryScheduled", "SyncFailed"),
+    None: ("SyncResumed",),
+}
+
+
+def refusal(before: Process | None, event: e.Event) -> str | None:
+    """Return why an event cannot follow a state by the rules of `next_action`, or `None` if it can."""
+    if before is None:
+        return None if isinstance(event, e.SyncStarted) else "nothing but SyncStarted can come first"
+    name = type(event).__name__
+    action = d.next_action(before)
+    if isinstance(event, e.SyncCancelled) or _is_overrun(event):
+        return None if before.is_active else f"{name} cannot follow {before.state}"
+    if name not in _ADMITTED[type(action) if action else None]:
+        due = d.ACTION_NAMES[type(action)] if action else "nothing"
+        return f"{name} cannot come of what was due: {due}"
+    return _other_page(action, event)
+
+
+def _is_overrun(event: e.Event) -> bool:
+    """Whether it is the failure that follows a page with too many rejects, in the same append."""
+    return isinstance(event, e.SyncFailed) and event.reason == "reject_ratio_max"
+
+
+def _other_page(action: d.Action | None, event: e.Event) -> str | None:
+    """Return what is wrong if a page came that was not asked for."""
+    if not isinstance(event, e.PageFetched | e.PagesShifted):
+        return None
+    assert isinstance(action, d.FetchPage | d.DeliverPage), "pages come of nothing else"
+    request = action.request if isinstance(action, d.FetchPage) else action.refetch
+    if (event.cursor, event.offset) == (request.cursor, request.offset):
+        return None
+    return f"a page came from offset {event.offset}, but offset {request.offset} was due"

@@ -1,0 +1,276 @@
+"""What can happen to a process: one frozen value for each event, in the past tense.
+
+These names and fields are the storage format. A field may be added with a default; anything else
+needs a higher `schema` on the class and an upcaster from the schema before it (log/codec.py), so that every
+log ever written stays readable. No event holds a key, a token or a whole record: ids, counts and reasons are
+enough to replay. This file knows nothing of the log, the network or the time.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from msgspec import field
+
+from syncfsm.core.options import Options, Order
+from syncfsm.core.value import Value
+
+Mode = Literal["initial", "ongoing", "webhook", "rejects"]
+ResumeTo = Literal["INITIALIZING", "FETCHING"]
+ActionName = Literal["check", "fetch", "deliver", "finish"]
+
+
+class FrontierMark(Value, frozen=True):
+    """The sort key of the last row a page took, and the ids it took that share that key."""
+
+    key: str
+    ids: tuple[str, ...]
+
+
+class Reject(Value, frozen=True):
+    """One record that could not be delivered, and why. `record_id` is empty if it has none."""
+
+    record_id: str
+    reason: str
+
+
+class Totals(Value, frozen=True):
+    """What a sync did, in records; `fetched` is `created + updated + unchanged + deleted + rejected`."""
+
+    pages: int
+    fetched: int
+    created: int
+    updated: int
+    unchanged: int
+    rejected: int
+    deleted: int = 0
+
+
+class Event(Value, frozen=True):
+    """The base of all events. `schema` is the version of the stored shape."""
+
+    schema: ClassVar[int] = 1
+
+
+class SyncStarted(Event, frozen=True):
+    """Somebody asked for a sync.
+
+    Attributes:
+        mode: `initial` for all records, `ongoing` for those that are new, `webhook` for those that webhooks
+            told of, `rejects` for those that the sync `parent` could not deliver.
+        parent: The sync whose rejects these are, or after which an ongoing one is a sweep.
+        record_ids: The only records to ask for; empty where it is not known which.
+        since: The least creation or change of the records to ask for; null for all.
+        changed_by: The attribute that says when a record last changed, where `since` is of that one.
+        deletes_missing: Whether the sink is to delete, in the end, what no page had.
+    """
+
+    source: str
+    object: str
+    sink: str
+    mode: Mode
+    page_size: int
+    order: Order
+    options: Options
+    parent: str | None = None
+    record_ids: tuple[str, ...] = ()
+    since: datetime | None = None
+    changed_by: str | None = None
+    deletes_missing: bool = False
+
+
+class FetchingBegan(Event, frozen=True):
+    """The checks of source and sink found all in order; `found` is what they saw."""
+
+    found: dict[str, str]
+
+
+class PageFetched(Event, frozen=True):
+    """A page came and was anchored; it is not delivered yet.
+
+    Attributes:
+        cursor: Where the page begins, in rows; null for the first page.
+        offset: The offset asked for; less than `cursor` by the margin.
+        limit: The rows asked for.
+        count: The rows that came.
+        record_ids: The rows taken from it, in order.
+        malformed: Rows that cannot be placed or decoded; rejected when the page is delivered.
+        frontier: The new frontier, null if the page moved none.
+        peek: The id of the row the next page must begin with.
+        has_more: Whether another page follows.
+        next_cursor: Where it begins; null at the end.
+        margin: Rows before the cursor that the next request asks for again.
+        shift: Rows before the cursor that had gone away (negative: had come) since the last page.
+        as_of: The instant the source says the page reflects; when it came, where that is earlier.
+        ids_digest: Digest of all ids taken so far, whatever the order and the page size.
+        elapsed_ms: How long the request took, whenever that was: a page asked for ahead came earlier.
+        is_total: Whether rows that share a sort key come in a fixed order.
+        gone: Records asked for by their ids that the source has no more; the sink is to delete them.
+        total: The rows that the source says there are; null if it does not say.
+        token: The source's own cursor that this page was asked for with; null for the first, and by offset.
+        next_token: The source's own cursor of the next page.
+    """
+
+    cursor: int | None
+    offset: int
+    limit: int
+    count: int
+    record_ids: tuple[str, ...]
+    malformed: tuple[Reject, ...]
+    frontier: FrontierMark | None
+    peek: str | None
+    has_more: bool
+    next_cursor: int | None
+    margin: int
+    shift: int
+    as_of: datetime
+    ids_digest: str
+    elapsed_ms: int
+    is_total: bool = True
+    gone: tuple[str, ...] = ()
+    total: int | None = None
+    token: str | None = None
+    next_token: str | None = None
+
+
+class PageDelivered(Event, frozen=True):
+    """The sink has taken the page; only now does the frontier move.
+
+    `left_out` says what the sink left out, whole records (which are among the unchanged) or parts of them.
+    What is gone is `deleted`, or `unchanged` where the sink did not have it.
+    """
+
+    cursor: int | None
+    created: int
+    updated: int
+    unchanged: int
+    rejected: int
+    elapsed_ms: int
+    left_out: dict[str, int] = field(default_factory=dict)
+    deleted: int = 0
+
+
+class RecordRejected(Event, frozen=True):
+    """One record could not be transformed, or the sink refused it; the page went on without it."""
+
+    record_id: str
+    reason: str
+    cursor: int | None
+
+
+class RetryScheduled(Event, frozen=True):
+    """An action failed and will be tried again, not before `retry_at`. `attempt` counts from 1."""
+
+    action: ActionName
+    cause: str
+    error: str
+    attempt: int
+    wait_s: float
+    retry_at: datetime
+    cursor: int | None
+    status: int | None = None
+
+
+class PagesShifted(Event, frozen=True):
+    """A page was not anchored: rows before it went away. The next request goes back `step_back` rows."""
+
+    cursor: int | None
+    offset: int
+    expected: str | None
+    found: str | None
+    step_back: int
+    elapsed_ms: int
+
+
+class SyncCompleted(Event, frozen=True):
+    """Every page was delivered.
+
+    Attributes:
+        totals: The counts of its pages.
+        watermark: Where a next, ongoing sync takes up; null where only single records were asked for.
+        digest: Digest of all ids taken.
+        missing: Contacts that the sink had, no page did, and it deleted.
+        kept: Why it deleted none, though it was asked to; empty if it could.
+    """
+
+    totals: Totals
+    watermark: datetime | None
+    digest: str
+    missing: int = 0
+    kept: str = ""
+
+
+class SyncFailed(Event, frozen=True):
+    """The sync gave up. `resumable` says whether going on later can help."""
+
+    action: ActionName
+    reason: str
+    error: str
+    resumable: bool
+    cursor: int | None
+
+
+class SyncCancelled(Event, frozen=True):
+    """Somebody stopped the sync for good."""
+
+    by: str
+    why: str
+
+
+class SyncResumed(Event, frozen=True):
+    """A failed sync goes on: to FETCHING, or to INITIALIZING if it never got further.
+
+    `page_size` and `options` are null where they stay as they were.
+    """
+
+    by: str
+    why: str
+    to: ResumeTo
+    page_size: int | None = None
+    options: Options | None = None
+
+
+EVENT_TYPES: dict[str, type[Event]] = {
+    cls.__name__: cls
+    for cls in (
+        SyncStarted,
+        FetchingBegan,
+        PageFetched,
+        PageDelivered,
+        RecordRejected,
+        RetryScheduled,
+        PagesShifted,
+        SyncCompleted,
+        SyncFailed,
+        SyncCancelled,
+        SyncResumed,
+    )
+}
+
+
+class Recorded(Value, frozen=True):
+    """The envelope: an event with its place and time in the log.
+
+    Attributes:
+        stream: The id of the process.
+        version: 1, 2, 3 … within the stream.
+        at: When it happened, by the injected clock, UTC.
+        event: What happened.
+        meta: What an embedding program wants to remember beside it.
+        position: The place in the whole log; null until appended.
+        digest: Chains this event to the one before it; null until appended.
+    """
+
+    stream: str
+    version: int
+    at: datetime
+    event: Event
+    meta: dict[str, str] = field(default_factory=dict)
+    position: int | None = None
+    digest: str | None = None
+
+    @property
+    def type(self) -> str:
+        """The event's type, which is also the trigger of its transition."""
+        return type(self.event).__name__

@@ -1,0 +1,129 @@
+"""When a sync gives up, and in which words: every SyncFailed is made here.
+
+The words say what happened, which limit was hit and its value, and what to do: wait, mend, raise the limit,
+or start anew. No I/O, no clock, no randomness.
+"""
+
+from __future__ import annotations
+
+import math
+
+from syncfsm.core import events as e
+from syncfsm.core.backoff import GiveUp
+from syncfsm.core.failure import Failure
+from syncfsm.core.limits import advice
+from syncfsm.core.paging.pages import Unasked, Unsafe
+from syncfsm.core.process import Process
+
+
+def gave_up(process: Process, action: e.ActionName, failure: Failure) -> e.SyncFailed:
+    """Return the end by a failure that waiting cannot cure."""
+    return _failed(process, action, failure.kind.value, failure.message)
+
+
+def out_of_budget(process: Process, action: e.ActionName, failure: Failure, spent: GiveUp) -> e.SyncFailed:
+    """Return the end by a failure that was tried often enough."""
+    raising = advice(process.options, spent.limit, spent.needed)
+    error = f"{failure.message} Gave up after {spent.why}; going on later may help. {raising}"
+    return _failed(process, action, spent.limit, error)
+
+
+def stalled(process: Process) -> e.SyncFailed | None:
+    """Return the end by rows or pages that come without a new record, if there were too many."""
+    if process.options.pagination == "cursor":
+        return _goes_round(process)
+    rows = process.paging.stalled_rows
+    if rows <= process.options.stalled_rows_max:
+        return None
+    return _too_fast(process, "stalled_rows_max", f"{rows} rows came without a new one")
+
+
+def _goes_round(process: Process) -> e.SyncFailed | None:
+    """Return the end by cursors that lead to nothing new, in a circle or for ever."""
+    pages = process.paging.stalled_pages
+    if pages <= process.options.stalled_pages_max:
+        return None
+    error = (
+        f"{pages} pages in a row had no new record: the cursors of {process.source} lead in a circle, or "
+        f"past records of other kinds. {advice(process.options, 'stalled_pages_max')}"
+    )
+    return _failed(process, "fetch", "stalled_pages_max", error)
+
+
+def never_anchored(process: Process) -> e.SyncFailed | None:
+    """Return the end by steps back that found no row seen before, if there were too many."""
+    steps = process.paging.step_backs
+    if steps < process.options.step_backs_max:
+        return None
+    return _too_fast(process, "step_backs_max", f"{steps} steps back did not find a row that was seen before")
+
+
+def _too_fast(process: Process, limit: str, what: str) -> e.SyncFailed:
+    error = (
+        f"{what}: {process.source} does not page by offset, or its rows move faster than they can be read; "
+        f"going on when it is calmer may help. {advice(process.options, limit)}"
+    )
+    return _failed(process, "fetch", limit, error)
+
+
+def unsafe(process: Process, verdict: Unsafe) -> e.SyncFailed:
+    """Return the end by rows among which the page rule cannot hold."""
+    anew = (
+        "Start anew"
+        if process.options.pagination == "cursor"
+        else "Start anew with another order, for instance 'id'"
+    )
+    error = f"{process.source} {verdict.what}; going on could lose records. {anew}."
+    return _failed(process, "fetch", verdict.reason, error, resumable=False)
+
+
+def unasked(process: Process, verdict: Unasked) -> e.SyncFailed:
+    """Return the end by a row that was not asked for."""
+    error = (
+        f"{process.source} returned {verdict.found}, though only other records were asked for: it does not "
+        "heed `record_ids`, and so rejects cannot be sent again. Run a whole sync instead."
+    )
+    return _failed(process, "fetch", "unasked", error, resumable=False)
+
+
+def too_many_rejects(process: Process, page: e.PageFetched, rejected: int) -> e.SyncFailed | None:
+    """Return the end by rejects, this page's included, that pass the error budget; if they do.
+
+    Where single records were asked for, there is no such budget: that some rejects are refused again is what
+    to expect, and of the few that webhooks tell of, one that is refused must not hold up the others.
+    """
+    if process.record_ids:
+        return None
+    options = process.options
+    before = process.progress.rejected - process.budget_from.rejected
+    fetched = process.progress.fetched - process.budget_from.fetched
+    fetched += len(page.record_ids) + len(page.malformed)
+    total = before + rejected
+    if rejected == 0 or total <= max(options.reject_min, options.reject_ratio_max * fetched):
+        return None
+    needed = math.ceil(100 * total / fetched) / 100
+    error = (
+        f"{total} of {fetched} records were rejected, more than {options.reject_ratio_max:.12g} of them and "
+        f"more than {options.reject_min}. `syncfsm log rejects` names them and says why: mend that, then go "
+        f"on. {advice(options, 'reject_ratio_max', needed)}"
+    )
+    return _failed(process, "deliver", "reject_ratio_max", error)
+
+
+def too_many_missing(process: Process, missing: int, known: int) -> e.SyncFailed:
+    """Return the end by contacts that no page had, more of them than one sync may delete."""
+    needed = math.ceil(100 * missing / known) / 100
+    error = (
+        f"no page had {missing} of the {known} contacts that {process.sink} has of this source, more than "
+        f"{process.options.missing_ratio_max:.12g} of them, so none was deleted. Everybody who came is "
+        f"delivered. If they are indeed gone, go on. {advice(process.options, 'missing_ratio_max', needed)}"
+    )
+    return _failed(process, "finish", "missing_ratio_max", error)
+
+
+def _failed(
+    process: Process, action: e.ActionName, reason: str, error: str, *, resumable: bool = True
+) -> e.SyncFailed:
+    return e.SyncFailed(
+        action=action, reason=reason, error=error, resumable=resumable, cursor=process.paging.cursor
+    )

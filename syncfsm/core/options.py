@@ -1,0 +1,56 @@
+"""The rules and limits of a sync: how pages are asked for, and when to give up."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from syncfsm.core.value import Value
+
+Order = Literal["newest", "oldest", "id"]
+Termination = Literal["peek", "short_page"]
+Pagination = Literal["offset", "page", "cursor"]
+
+
+class Options(Value, frozen=True):
+    """The rules and limits of one sync; written into its first event, so that a replay has them.
+
+    Attributes:
+        pagination: How pages are asked for: by the `offset` of the first row, by the number of a `page` and
+            its size, or by the `cursor` that came with the page before.
+        termination: `peek` asks for one more row than the page to see whether there is more;
+            `short_page` takes a page with fewer rows than asked for as the end.
+        confirm_end: Ask for the row after a short page before believing that it was the last.
+            For sources that may cap `limit` without saying so.
+        limit_max: The most rows the source gives for one request.
+        attempts_max: Failures in a row, without a page delivered between them, that end the sync.
+        backoff_s_base: The first wait after a failure; it doubles with each further one.
+        wait_s_max: The longest single wait. A `Retry-After` beyond it is cut to it.
+        waiting_s_max: All waits of a sync together; past it, the sync fails, resumable.
+        step_backs_max: Steps back for one page before the sync fails.
+        stalled_rows_max: Rows that come without a new one among them before the sync fails.
+        stalled_pages_max: Pages in a row that a cursor leads to, without a new record, before the sync fails.
+        reject_ratio_max: The error budget: the share of the people fetched that may be rejected.
+        reject_min: Rejects that are always allowed, whatever their share.
+        overlap_s: How far before the watermark an ongoing sync begins: a record may say that it was created
+            earlier than it could be seen.
+        sweeps_max: Ongoing syncs in a row, where they go by a key that changes; each brings what the one
+            before it may have missed.
+        missing_ratio_max: The share of a sink's contacts that one sync may delete since no page had them.
+    """
+
+    pagination: Pagination = "offset"
+    termination: Termination = "peek"
+    confirm_end: bool = False
+    limit_max: int = 500
+    attempts_max: int = 8
+    backoff_s_base: float = 0.5
+    wait_s_max: float = 300.0
+    waiting_s_max: float = 3600.0
+    step_backs_max: int = 32
+    stalled_rows_max: int = 100_000
+    stalled_pages_max: int = 1000
+    reject_ratio_max: float = 0.01
+    reject_min: int = 10
+    overlap_s: float = 300.0
+    sweeps_max: int = 10
+    missing_ratio_max: float = 0.5

@@ -1,0 +1,114 @@
+"""The values that the page rule speaks of: rows, requests, and what to do with a page that came."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from syncfsm.core.events import FrontierMark, Reject
+from syncfsm.core.options import Order, Pagination
+from syncfsm.core.value import Value
+
+
+class Row(Protocol):
+    """What paging needs of a record. An empty id or key, or a problem, makes it malformed."""
+
+    @property
+    def id(self) -> str:
+        """The record's id, unique within the source object."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """The sort key; compared as text."""
+        ...
+
+    @property
+    def problem(self) -> str:
+        """Why the row cannot be delivered; empty if it can."""
+        ...
+
+
+class PageRequest(Value, frozen=True):
+    """One request for rows: `limit` of them from `offset`, in `order`. `cursor` is the frontier's place.
+
+    With `record_ids`, those records only, in any order: `offset` is then the place in the list that they are
+    from, which the source need not know, and `limit` is their number. By pages with numbers, `offset` is a
+    multiple of `limit`. By cursors, `token` is the one that came with the page before, and `offset` counts
+    the rows taken.
+
+    With `since`, only records created since then; with `changed_by`, an attribute that says when a record
+    last changed, only those changed since then, and in the order of that attribute.
+    """
+
+    cursor: int | None
+    offset: int
+    limit: int
+    order: Order
+    record_ids: tuple[str, ...] = ()
+    since: datetime | None = None
+    changed_by: str | None = None
+    token: str | None = None
+
+    @property
+    def number(self) -> int:
+        """The number of the page of `limit` rows that begins at `offset`, counted from 1."""
+        assert self.offset % self.limit == 0, "a page with a number begins where whole pages end"
+        return self.offset // self.limit + 1
+
+
+class Taken(Value, frozen=True):
+    """An anchored page: what to take of it, and where the next one begins."""
+
+    record_ids: tuple[str, ...]
+    malformed: tuple[Reject, ...]
+    frontier: FrontierMark | None
+    peek: str | None
+    has_more: bool
+    next_cursor: int | None
+    margin: int
+    shift: int
+    gone: tuple[str, ...] = ()
+    next_token: str | None = None
+
+
+class Shifted(Value, frozen=True):
+    """A page that is not anchored: what was expected first, what came, how far to go back."""
+
+    expected: str | None
+    found: str | None
+    step_back: int
+
+
+class Unsafe(Value, frozen=True):
+    """Rows among which the rule cannot hold; `what` the source did ends a sentence that began with it."""
+
+    reason: str
+    what: str
+
+
+class Unasked(Value, frozen=True):
+    """A row that came though only others were asked for: the source does not know how to list records."""
+
+    found: str
+
+
+Verdict = Taken | Shifted | Unsafe | Unasked
+
+
+class Rule(Value, frozen=True):
+    """What stays the same for all pages of a sync."""
+
+    page_size: int
+    order: Order
+    limit_max: int  # the page size where a short page is the end, which leaves no room for a peek
+    confirm_end: bool
+    record_ids: tuple[str, ...] = ()  # the only records to ask for; empty where it is not known which
+    deletes_gone: bool = False  # whether the sink deletes those that do not come; else they are rejected
+    since: datetime | None = None
+    changed_by: str | None = None
+    pagination: Pagination = "offset"
+
+    def is_before(self, key: str, other: str) -> bool:
+        """Whether a row with `key` comes before one with `other`."""
+        return key > other if self.order == "newest" else key < other

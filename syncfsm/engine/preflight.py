@@ -1,0 +1,194 @@
+"""Before a sync: what its checks would find and what it would do, with nothing written anywhere.
+
+The source is checked and asked for its first page, the sink is looked at, and the very code that begins a
+sync runs against a log that only rehearses (log/rehearsal.py): so what a sync would refuse, and the words in
+which it would fail, are the same here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from syncfsm.core import decide as d
+from syncfsm.core import events as e
+from syncfsm.core.failure import Failure
+from syncfsm.core.options import Options, Order
+from syncfsm.core.process import Process, fold
+from syncfsm.core.value import Value
+from syncfsm.core.workspace import emptied, moved
+from syncfsm.engine.engine import Engine
+from syncfsm.engine.lifecycle import is_filled, started
+from syncfsm.engine.perform import fetched
+from syncfsm.errors import ActiveSync, ConfigurationError
+from syncfsm.outside.clock import Clock
+from syncfsm.sinks.protocol import Inspectable, Sink, emptiable
+from syncfsm.sources.protocol import Source
+
+
+class Problem(Value, frozen=True):
+    """What would go wrong, in the words of the sync.
+
+    Attributes:
+        words: What happened and what to do.
+        is_passing: Whether a sync would try again by itself.
+    """
+
+    words: str
+    is_passing: bool
+
+
+class Looked(Value, frozen=True):
+    """What was found on one side, and what is wrong there; null if nothing is."""
+
+    found: dict[str, str]
+    problem: Problem | None = None
+
+
+class FirstPage(Value, frozen=True):
+    """The rows that the source gives for the first page, and whether there are more."""
+
+    rows: int
+    has_more: bool
+
+
+class Completed(Value, frozen=True):
+    """The last sync completed into this sink. `watermark` says what it has seen."""
+
+    process: str
+    at: datetime
+    watermark: datetime | None
+
+
+class Preflight(Value, frozen=True):
+    """What a sync would find and do.
+
+    Attributes:
+        source: What the source's checks found: key, scopes, object, and that its first page can be read.
+        sink: What there is in the sink.
+        first_page: How many rows the first page shows; null if it could not be read.
+        process: The process as the sync would begin it or go on with it; null if it would be refused.
+        refusal: Why it would be refused.
+        last_completed: The last sync that was completed into this sink, if any was.
+    """
+
+    source: Looked
+    sink: Looked
+    first_page: FirstPage | None
+    process: Process | None
+    refusal: str | None
+    last_completed: Completed | None
+
+    @property
+    def could_start(self) -> bool:
+        """Whether a sync could start now, and meet no failure that it could tell beforehand."""
+        return self.process is not None and self.source.problem is None and self.sink.problem is None
+
+
+async def preflight(
+    engine: Engine[Any],
+    begin: Callable[[Engine[Any]], Process],
+    *,
+    page_size: int,
+    order: Order | None = None,
+    options: Options | None = None,
+) -> Preflight:
+    """Check everything that a sync checks before its first page, and the first page.
+
+    Args:
+        engine: With a `RehearsedLog` as its log; it is not closed.
+        begin: How the sync would begin, such as `Engine.take_up` with its arguments.
+        page_size: Records in a page.
+        order: Which come first; as the source prefers if `None`.
+        options: Rules and limits; the source's own if `None`.
+
+    Raises:
+        ConfigurationError: The page size or a limit cannot work.
+    """
+    plain = started(
+        source=engine.source.name,
+        object_=engine.source.object,
+        sink=engine.sink.name,
+        page_size=page_size,
+        order=engine.order_or_preferred(order),
+        options=options or engine.source.options,
+    )
+    try:
+        process, refusal = begin(engine), None
+    except (ActiveSync, ConfigurationError) as error:
+        process, refusal = None, str(error)
+    rehearsed = _Rehearsed(engine.clock, process if process and process.version == 1 else plain)
+    before = engine.log.last_found(engine.source.name, engine.sink.name) or {}
+    source, first_page = await rehearsed.look_at_source(engine.source, before)
+    is_to_be_filled = process is not None and is_filled(engine.log, process)
+    sink = await rehearsed.look_at_sink(engine.sink, is_to_be_filled=is_to_be_filled)
+    return Preflight(
+        source=source,
+        sink=sink,
+        first_page=first_page,
+        process=process,
+        refusal=refusal,
+        last_completed=_last_completed(engine),
+    )
+
+
+class _Rehearsed:
+    """A process as it begins, to hear from `decide` what outcomes would mean to a sync."""
+
+    def __init__(self, clock: Clock, beginning: Process | e.SyncStarted) -> None:
+        self._clock = clock
+        self._process = beginning if isinstance(beginning, Process) else self._after(None, beginning)
+
+    def _after(self, process: Process | None, event: e.Event) -> Process:
+        version = process.version + 1 if process else 1
+        recorded = e.Recorded(stream="preflight", version=version, at=self._clock.now(), event=event)
+        after = fold(process, [recorded])
+        assert after is not None, "an event leads to a state"
+        return after
+
+    async def look_at_source(
+        self, source: Source, before: Mapping[str, str]
+    ) -> tuple[Looked, FirstPage | None]:
+        """Check the source and ask it for the first page: one request more than its checks."""
+        found = await source.check()
+        if isinstance(found, Failure):
+            return Looked(found={}, problem=self._problem(self._process, "check", found)), None
+        failure = moved(source.name, self._process.sink, found=found, before=before)
+        if failure is not None:
+            return Looked(found=found, problem=self._problem(self._process, "check", failure)), None
+        process = self._after(self._process, e.FetchingBegan(found=found))
+        action = d.next_action(process)
+        assert isinstance(action, d.FetchPage), "a sync begins with its first page"
+        page = await source.fetch(action.request)
+        if isinstance(page, Failure):
+            return Looked(found=found, problem=self._problem(process, "fetch", page)), None
+        (event,) = d.decide(process, fetched(action.request, page, elapsed_ms=0))
+        if isinstance(event, e.PageFetched):
+            return Looked(found=found), FirstPage(rows=event.count, has_more=event.has_more)
+        assert isinstance(event, e.SyncFailed), "a first page is anchored"
+        return Looked(found=found, problem=Problem(words=event.error, is_passing=False)), None
+
+    async def look_at_sink(self, sink: Sink[Any], *, is_to_be_filled: bool) -> Looked:
+        """Look at the sink, if it can be looked at without being touched."""
+        holder = emptiable(sink) if is_to_be_filled else None
+        if not isinstance(sink, Inspectable):
+            return Looked(found={"sink": sink.name, "checks": "only when a sync begins"})
+        found = await sink.inspect()
+        if isinstance(found, Failure):
+            return Looked(found={}, problem=self._problem(self._process, "check", found))
+        if holder is not None and await holder.is_empty():
+            return Looked(found=found, problem=self._problem(self._process, "check", emptied(sink.name)))
+        return Looked(found=found)
+
+    def _problem(self, process: Process, action: e.ActionName, failure: Failure) -> Problem:
+        """Return what a sync would make of a failure."""
+        outcome = d.Failed(action=action, failure=failure, at=self._clock.now(), chance=0.5)
+        (event,) = d.decide(process, outcome)
+        assert isinstance(event, e.SyncFailed | e.RetryScheduled), "a failure is the end, or tried again"
+        return Problem(words=event.error, is_passing=isinstance(event, e.RetryScheduled))
+
+
+def _last_completed(engine: Engine[Any]) -> Completed | None:
+    last = engine.log.last_completed(engine.source.name, engine.source.object, engine.sink.name)
+    return Completed(process=last.id, at=last.updated_at, watermark=last.watermark) if last else None

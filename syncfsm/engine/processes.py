@@ -1,0 +1,210 @@
+"""The processes of one source object and one sink: which there are, going on with one, ending it.
+
+Everything here reads the log or appends to it, and returns at once; doing what a process asks for is the
+engine's loop. How each mode begins: `modes.py`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from syncfsm.core import events as e
+from syncfsm.core.capture import Recordable, Recorder
+from syncfsm.core.limits import check_rules
+from syncfsm.core.options import Options, Order
+from syncfsm.core.process import Process
+from syncfsm.engine import lifecycle
+from syncfsm.errors import ConfigurationError
+from syncfsm.log.protocol import EventLog
+from syncfsm.outside.clock import Clock, SystemClock
+from syncfsm.sinks.protocol import Sink
+from syncfsm.sources.protocol import SAYS, Source
+
+
+class Processes:
+    """What there is, and is ended, for one source object and one sink, by one log. See `Engine`."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        source: Source,
+        sink: Sink[Any],
+        *,
+        clock: Clock | None = None,
+        rng: random.Random | None = None,
+        hooks: Sequence[lifecycle.Hook] = (),
+        meta: Mapping[str, str] | None = None,
+        capture: bool = False,
+    ) -> None:
+        _check_says(source)
+        self.log = log
+        self.source = source
+        self.sink = sink
+        self.clock = clock or SystemClock()
+        self._rng = rng or random.SystemRandom()
+        self._hooks = hooks
+        self._meta = dict(meta or {})
+        self._recorder = _recorder(source) if capture else None
+
+    # ── asking ───────────────────────────────────────────────────────────────────────────────
+
+    def active(self) -> Process | None:
+        """Return the active process of the source object, if there is one."""
+        return self.log.active(self.source.name, self.source.object)
+
+    def unfinished(self, mode: e.Mode = "initial") -> Process | None:
+        """Return the process to go on with, active or failed and resumable.
+
+        Args:
+            mode: `initial` or `ongoing` for a sync (see `take_up`), `rejects` for a retry (see
+                `retry_rejects`), `webhook` for what webhooks told of (see `take_up_webhooks`).
+        """
+        process = self.log.latest(self.source.name, self.source.object, self.sink.name, mode=mode)
+        return process if process and (process.is_active or process.is_resumable) else None
+
+    def unfinished_retry(self, parent: Process) -> Process | None:
+        """Return the unfinished retry of a process's rejects, or the process itself if it is one."""
+        retry = self.unfinished("rejects")
+        return retry if retry and parent.id in {retry.id, retry.parent} else None
+
+    def last_sync_time(self) -> datetime | None:
+        """Return the watermark at which an ongoing sync takes up: what was there by then, the sink has."""
+        ours = (self.source.name, self.source.object, self.sink.name)
+        return self.log.last_sync_time(*ours, changed_by=self.source.changed_by)
+
+    def is_ours(self, process: Process) -> bool:
+        """Whether a process is one of this source object and sink."""
+        ours = (self.source.name, self.source.object, self.sink.name)
+        return (process.source, process.object, process.sink) == ours
+
+    def order_or_preferred(self, order: Order | None) -> Order:
+        """Return an order, or the one that the source prefers."""
+        return order or self.source.orders[0]
+
+    # ── beginning, going on, ending ──────────────────────────────────────────────────────────
+
+    def start_like(self, started: e.SyncStarted, options: Options) -> Process:
+        """Record the start of a process that asks for what another asked for; see `rerun`.
+
+        It deletes nothing as missing; whoever a webhook told of and is gone, it deletes as the other did.
+        """
+        return self._start(
+            mode=started.mode,
+            page_size=started.page_size,
+            order=started.order,
+            options=options,
+            parent=started.parent,
+            record_ids=started.record_ids,
+            since=started.since,
+            changed_by=started.changed_by,
+        )
+
+    def _start(
+        self, *, order: Order | None, options: Options | None, notices: Sequence[int] = (), **wanted: Any
+    ) -> Process:
+        order = self.order_or_preferred(order)
+        if options is not None:
+            check_rules(options, self.source.options, "source")
+        if not wanted.get("record_ids"):  # which come in any order
+            _check_order(self.source, order)
+        started = lifecycle.started(
+            source=self.source.name,
+            object_=self.source.object,
+            sink=self.sink.name,
+            order=order,
+            options=options or self.source.options,
+            **wanted,
+        )
+        return self._commit(None, f"{self._rng.getrandbits(48):012x}", (started,), notices)
+
+    def resume(
+        self,
+        process_id: str,
+        *,
+        page_size: int | None = None,
+        options: Options | None = None,
+        by: str = "engine",
+        why: str = "",
+    ) -> Process:
+        """Record that a failed process goes on, with another page size or other limits if given.
+
+        Raises:
+            NotActive: It has not failed, or failed in a way that going on cannot mend.
+            ActiveSync: Another one has become active meanwhile.
+            ConfigurationError: The page size or a limit cannot work, or the process is not this engine's.
+        """
+        process = self._load(process_id)
+        resumed = lifecycle.resumed(process, page_size=page_size, options=options, by=by, why=why)
+        return self._commit(process, process.id, (resumed,))
+
+    def _go_on(self, process: Process, page_size: int, options: Options | None) -> Process:
+        """Return an unfinished process, resumed if it has failed, with what has changed."""
+        changed = options if options != process.options else None
+        if not process.is_active:
+            size = page_size if page_size != process.page_size else None
+            return self.resume(process.id, page_size=size, options=changed, why="run again")
+        if changed is not None:
+            raise ConfigurationError(
+                f"process {process.id} is active, and only one that has failed can go on with other limits: "
+                f"go on with its own, or start anew"
+            )
+        return process
+
+    def cancel(self, process_id: str, *, by: str = "engine", why: str = "") -> Process:
+        """Stop an active process for good. See `lifecycle.cancel`."""
+        return lifecycle.cancel(self.log, process_id, by=by, why=why, clock=self.clock, hooks=self._hooks)
+
+    def _load(self, process_id: str) -> Process:
+        """Return a process, if it is one for this source object and sink."""
+        process = self.log.load(process_id)
+        if not self.is_ours(process):
+            raise ConfigurationError(
+                f"process {process_id} syncs {process.source} {process.object} into {process.sink}, "
+                f"but this engine {self.source.name} {self.source.object} into {self.sink.name}"
+            )
+        return process
+
+    def _commit(
+        self,
+        process: Process | None,
+        process_id: str,
+        events: Sequence[e.Event],
+        notices: Sequence[int] = (),
+    ) -> Process:
+        return lifecycle.commit(
+            self.log,
+            process,
+            process_id,
+            events,
+            at=self.clock.now(),
+            meta=self._meta,
+            hooks=self._hooks,
+            recorder=self._recorder,
+            notices=notices,
+        )
+
+
+def _check_says(source: Source) -> None:
+    """Refuse a source that does not say all of itself that it should: what is guessed could be wrong."""
+    unsaid = [name for name in SAYS if not hasattr(source, name)]
+    if unsaid:
+        raise ConfigurationError(
+            f"the source {type(source).__name__} does not say its {', '.join(unsaid)}: see `syncfsm.Source`"
+        )
+
+
+def _check_order(source: Source, order: Order) -> None:
+    if order not in source.orders:
+        others = " or ".join(source.orders)
+        raise ConfigurationError(
+            f"{source.name} cannot give its records in the order {order!r}: choose {others}"
+        )
+
+
+def _recorder(source: Source) -> Recorder:
+    if not isinstance(source, Recordable):
+        raise ConfigurationError(f"the source {source.name} cannot be captured: it has no method `record`")
+    return source.record()

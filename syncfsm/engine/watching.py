@@ -1,0 +1,91 @@
+"""Syncing again and again: an initial sync where none was completed, then an ongoing one every so often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from syncfsm.core.options import Options, Order
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
+from syncfsm.errors import ActiveSync, LogUnwritable, SyncfsmError, VersionConflict
+from syncfsm.outside.clock import Clock, SystemClock
+
+T = TypeVar("T")
+
+BUSY_S = 5.0
+"""How long to wait where another sync of the object is active, such as one of webhooks: they are short."""
+
+
+class Watcher(Generic[T]):
+    """Takes a turn every so often. A failure waits for the next turn, which goes on where it stopped.
+
+    Args:
+        make_engine: Makes the engine of a turn; closed after it.
+        every_s: From the beginning of a turn to that of the next, which comes at once if one takes longer.
+        page_size: Records in a page.
+        order: Which records come first.
+        options: Rules and limits; the source's own if `None`. An active process keeps its own.
+        clock: Time; the machine's if `None`.
+        on_turn: Called with the last state of each turn's process, complete or failed.
+        on_trouble: Called with what kept a turn from beginning or going on.
+    """
+
+    def __init__(
+        self,
+        make_engine: Callable[[], Engine[T]],
+        *,
+        every_s: float,
+        page_size: int = 50,
+        order: Order | None = None,
+        options: Options | None = None,
+        clock: Clock | None = None,
+        on_turn: Callable[[Process], None] = lambda _process: None,
+        on_trouble: Callable[[SyncfsmError], None] = lambda _error: None,
+    ) -> None:
+        self._make_engine = make_engine
+        self._every_s = every_s
+        self._page_size = page_size
+        self._order = order
+        self._options = options
+        self._clock = clock or SystemClock()
+        self._on_turn = on_turn
+        self._on_trouble = on_trouble
+
+    async def run(self, *, turns_max: int | None = None) -> None:
+        """Take turns until the task is cancelled, or `turns_max` of them; what is under way stays resumable.
+
+        Raises:
+            ConfigurationError: The page size, a limit, or the order of what is to go on cannot work.
+        """
+        turns = 0
+        while turns_max is None or turns < turns_max:
+            turns += 1
+            began = self._clock.now()
+            await self.turn()
+            took_s = max(0.0, (self._clock.now() - began).total_seconds())  # less where it was set back
+            await self._clock.sleep(max(0.0, self._every_s - took_s))
+
+    async def turn(self) -> Process | None:
+        """Sync once; return the last state, or `None` where something kept it from that."""
+        try:
+            process = await self._sync()
+        except (LogUnwritable, VersionConflict) as trouble:
+            self._on_trouble(trouble)
+            return None
+        self._on_turn(process)
+        return process
+
+    async def _sync(self) -> Process:
+        """Sync once, as soon as no other sync of the object is active."""
+        async with self._make_engine() as engine:
+            while True:
+                unfinished = engine.to_go_on_with("ongoing")
+                options = None if unfinished and unfinished.is_active else self._options
+                try:
+                    return await engine.sync(
+                        mode="ongoing", page_size=self._page_size, order=self._order, options=options
+                    )
+                except ActiveSync as busy:
+                    self._on_trouble(busy)
+                    await self._clock.sleep(BUSY_S)

@@ -1,0 +1,111 @@
+"""What the source no longer has, by the log: the other side of which records came.
+
+A sync of all records that is complete has seen everybody who was there from its start to its end. Whom the
+sink has and no page had is gone, if four things hold: every row that came had an id; no other process
+delivered them since this one began, or one of webhooks shortly before; nobody brought records of another
+object into the sink; and they are not too many to be believed (`missing_ratio_max`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from syncfsm.core import events as e
+from syncfsm.core.process import Process
+from syncfsm.core.state import Side
+from syncfsm.core.value import Value
+from syncfsm.log.protocol import EventLog
+from syncfsm.sinks.places import is_same
+from syncfsm.sources.protocol import Source
+
+UNDELETABLE = "the source has it no more, and the sink cannot delete"
+"""Why a record that is gone is rejected where the sink has no `delete`."""
+
+
+class Seen(Value, frozen=True):
+    """Which records came. `doubt` says why that may not be all of them; empty if it is."""
+
+    record_ids: frozenset[str]
+    doubt: str = ""
+
+
+def undeletable(record_ids: Sequence[str]) -> tuple[e.Reject, ...]:
+    """Return the rejects of records that are gone, for a sink that cannot delete."""
+    return tuple(e.Reject(record_id=record_id, reason=UNDELETABLE) for record_id in record_ids)
+
+
+def seen(log: EventLog, source: Source, process: Process) -> Seen:
+    """Return the records that were seen in the source since a process began: by it, and by others meanwhile.
+
+    A sync that failed and went on days later has not itself seen whom others delivered in between. Nor has
+    one whom a webhook told of just before it began (`overlap_s`), where the pages lag behind that.
+
+    Ask what the sink has first, and this afterwards: who brings something has said so in the log before.
+    """
+    record_ids: set[str] = set()
+    nameless = 0
+    for recorded in _of_its_time(log, process):
+        match recorded.event:
+            case e.PageFetched() as page:
+                record_ids.update(page.record_ids, (reject.record_id for reject in page.malformed))
+            case e.RecordRejected(record_id="") if recorded.stream == process.id:
+                nameless += 1
+            case _:
+                pass
+    other = other_side(log, source, process.sink)
+    return Seen(record_ids=frozenset(record_ids), doubt=_doubt(nameless) or (mixed(other) if other else ""))
+
+
+def mixed(other: Side) -> str:
+    """Say why nothing can be deleted from a sink that has another object's records in it."""
+    return (
+        f"{other.sink} has {other.object} of {other.source} too, which this source does not have and would "
+        "delete: give each a sink of its own"
+    )
+
+
+def _doubt(nameless: int) -> str:
+    if not nameless:
+        return ""
+    rows = "a row" if nameless == 1 else f"{nameless} rows"
+    return f"{rows} came without an id, and nobody knows whose"
+
+
+def _of_its_time(log: EventLog, process: Process) -> Iterator[e.Recorded]:
+    """Yield what was recorded since a process began, of its source object and sink.
+
+    Of processes that asked for single records, also what was recorded shortly before.
+    """
+    began = next(log.read(process.id, until=1)).position or 0
+    shortly = process.started_at - timedelta(seconds=process.options.overlap_s)
+    position = min(began - 1, log.last_position(before=shortly))
+    counts_from: dict[str, float] = {}
+    while recorded := log.events_after(position):
+        for record in recorded:
+            if record.stream not in counts_from:
+                counts_from[record.stream] = _counts_from(log.load(record.stream), process, began)
+            if (record.position or 0) >= counts_from[record.stream]:
+                yield record
+        position = recorded[-1].position or 0
+
+
+def _counts_from(other: Process, process: Process, began: int) -> float:
+    """Return the position from which on what a process recorded counts for another, which began there."""
+    if _side(other) != _side(process):
+        return math.inf
+    return 0 if other.record_ids else began
+
+
+def other_side(log: EventLog, source: Source, sink: str) -> Side | None:
+    """Return what else was brought into a sink, by the log, of what the items may call the same source."""
+    for side in log.sides():
+        is_ours = (side.source, side.object) == (source.name, source.object)
+        if is_same(side.sink, sink) and not is_ours and side.source.partition(":")[0] == source.kind:
+            return side
+    return None
+
+
+def _side(process: Process) -> Side:
+    return Side(source=process.source, object=process.object, sink=process.sink)

@@ -1,0 +1,1 @@
+"""Is a log what was written, and does it follow the rules? Findings, in words."""

@@ -1,0 +1,126 @@
+"""Is a log what was written to it? Every digest, version, position and transition is checked.
+
+The events are audited (`audit.py`), the read model is compared with what they lead to, and the store is
+asked what it thinks of itself. Nothing is raised for what is wrong with a log: it is found, and the rest is
+read on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from syncfsm.core.process import Process
+from syncfsm.errors import LogError, SyncfsmError
+from syncfsm.log.checks.audit import Audit, Stream
+from syncfsm.log.checks.findings import Draft, Finding, versions
+from syncfsm.log.protocol import Auditable, Scanned
+
+__all__ = ["Finding", "conclude", "verify"]
+
+T = TypeVar("T")
+
+
+def verify(log: Auditable, *, on_place: Callable[[Scanned], None] | None = None) -> tuple[int, list[Finding]]:
+    """Return how many events were read and what is wrong, in the order of the log.
+
+    Args:
+        log: The log, or what is left of one.
+        on_place: Called with each place of the log, for progress.
+    """
+    audit = Audit()
+    with log.reading():
+        for place in log.scan():
+            audit.take(place)
+            if on_place is not None:
+                on_place(place)
+        conclude(log, audit)
+    return audit.count, audit.findings()
+
+
+def conclude(log: Auditable, audit: Audit) -> None:
+    """Add to an audit that has seen all events what the rest of the log says: the read model, the store."""
+    last = _asked(audit, log.position_given)
+    if last is None:
+        _note(audit, "how many events there were cannot be told any more", loses_events=True)
+    elif last > audit.position:
+        audit.miss(last)
+    projection = _asked(audit, log.projection)
+    if projection is not None:
+        _find_lost_ends(audit, projection)
+        for stream in audit.streams.values():
+            if stream.is_sound:
+                _compare(log, audit, stream, projection.get(stream.name))
+    _tell_damages(audit, log.damages())
+
+
+def _asked(audit: Audit, question: Callable[[], T]) -> T | None:
+    """Return the answer, or note that there is none."""
+    try:
+        return question()
+    except LogError as error:
+        _note(audit, f"the read model cannot be read: {error}")
+        return None
+
+
+def _find_lost_ends(audit: Audit, projection: dict[str, int]) -> None:
+    """Note the events at the end of a process that only the read model still knows of."""
+    for process_id in sorted(projection):
+        stream, version = audit.stream(process_id), projection[process_id]
+        if version <= stream.version:
+            continue
+        first, beyond = stream.version + 1, audit.position + 1
+        stream.is_sound, stream.known_version = False, version
+        if not audit.holes.give(process_id, first, version, after=stream.position, before=beyond):
+            problem = f"the read model knows {versions(first, version)}, of which there is no event"
+            _note(audit, problem, process_id, first, loses_events=True)
+
+
+def _compare(log: Auditable, audit: Audit, stream: Stream, projected: int | None) -> None:
+    """Note where the read model says otherwise than the events of a sound process."""
+    if projected is None:
+        problem: str | None = "the read model does not know this process"
+    elif projected != stream.version or stream.process is None:
+        problem = f"the read model is at version {projected}, the events at {stream.version}"
+    elif stream.is_mended:
+        problem = None  # what was changed in the events has been told
+    else:
+        problem = _model_doubt(log, stream.process)
+    if problem:
+        _note(audit, problem, stream.name, stream.version)
+
+
+def _model_doubt(log: Auditable, process: Process) -> str | None:
+    try:
+        return log.model_doubt(process)
+    except SyncfsmError as error:
+        return f"the read model of this process cannot be read: {error}"
+
+
+def _tell_damages(audit: Audit, damages: Sequence[str]) -> None:
+    """Note what the store says of itself; after other findings in one line, since it says them once more."""
+    if damages and audit.findings():
+        more = f" (and {len(damages) - 1} more of the kind)" if len(damages) > 1 else ""
+        damages = [f"{damages[0]}{more}"]
+    for damage in damages:
+        _note(audit, damage)
+
+
+def _note(
+    audit: Audit,
+    problem: str,
+    process: str | None = None,
+    version: int | None = None,
+    *,
+    loses_events: bool = False,
+) -> None:
+    audit.note(
+        Draft(
+            position=None,
+            process=process,
+            version=version,
+            type=None,
+            problem=problem,
+            loses_events=loses_events,
+        )
+    )

@@ -1,0 +1,1 @@
+"""What is left of a damaged log, read from its bytes without SQLite."""

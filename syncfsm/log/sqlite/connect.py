@@ -1,0 +1,194 @@
+"""Opening a log's file, and saying in words what SQLite says in codes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlite_utils import Database
+
+from syncfsm.errors import CorruptLog, LogError, LogNotFound, LogUnwritable
+from syncfsm.files.sqlite import error_name, is_corrupt, lacks_shm, traceless_uri, unwritable_advice
+from syncfsm.log.sqlite.schema import APPLICATION_ID, SHADOWS, migrations
+
+
+class NewerLog(CorruptLog):
+    """The log was written by a newer syncfsm."""
+
+
+PAGE_BYTES = 8192
+"""The page size of a new file. The events of a page of 50 records have about 2.5 KB: three fit, where of
+SQLite's 4096 bytes a third would stay empty. A log that is there keeps its own."""
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Turn SQLite's errors into this package's, with what to do about them."""
+    try:
+        yield
+    except sqlite3.ProgrammingError:
+        raise  # our own mistake
+    except UnicodeDecodeError as error:  # SQLite's own words quote bytes that are no text
+        raise CorruptLog(f"{path} is not a sound SQLite file: {error}") from error
+    except sqlite3.DatabaseError as error:
+        if is_corrupt(error):
+            raise CorruptLog(f"{path} is not a sound SQLite file: {error_name(error)}") from None
+        advice = unwritable_advice(error, path)
+        if advice is None:
+            raise LogError(f"{path}: {error}") from error
+        raise LogUnwritable(
+            f"the log {path} cannot be written: {advice}, then run again; nothing that was recorded is lost"
+        ) from error
+
+
+def connect(
+    path: str,
+    *,
+    read_only: bool,
+    create: bool,
+    synchronous: str,
+    busy_timeout_s: float,
+    traceless: bool = False,
+) -> sqlite3.Connection:
+    """Open a log's file, make or migrate its tables, and check that it is a log."""
+    if path != ":memory:" and (read_only or not create) and not Path(path).exists():
+        raise _not_found(path)
+    if Path(path).is_dir():
+        raise LogError(f"{path} is a folder: name the file of a log in it")
+    with translated(path):
+        if traceless:
+            if lacks_shm(Path(path)):
+                raise LogError(
+                    f"{path} lost the file {path}-shm before its writer was done, and cannot be read without "
+                    f"making that anew: `syncfsm log ls {path}` does, then try again"
+                )
+            return _shadowed(_readable(_open(traceless_uri(Path(path)), busy_timeout_s), path))
+        if read_only:
+            return _shadowed(_readable(_open_read_only(path, busy_timeout_s), path))
+        connection = _open(_uri(path, "rwc" if create else "rw"), busy_timeout_s)
+        try:
+            _prepare(connection, path, synchronous)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+Identity = tuple[int, int]
+"""What tells a file from another that is put in its place: its device and its number there."""
+
+
+def path_in(url: str | Path) -> str:
+    """Return the path that names a log: `sync.db` of `sqlite:sync.db`, and of itself."""
+    return str(url).removeprefix("sqlite:").removeprefix("//")
+
+
+def identity(path: str) -> Identity | None:
+    """Return the identity of the file that is at a path now; null if none is, or for `:memory:`."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def check_in_place(path: str, opened: Identity | None) -> None:
+    """Refuse to write where nobody would read it: into a file that is not at its path any more.
+
+    Raises:
+        LogUnwritable: Another file is there than the one that was opened, or none.
+    """
+    if opened is not None and identity(path) != opened:
+        raise LogUnwritable(
+            f"the log {path} was moved, replaced or deleted while it was in use: nothing more is "
+            "written to it; run again"
+        )
+
+
+def _uri(path: str, mode: str) -> str:
+    if path == ":memory:":
+        return "file::memory:"
+    return f"file:{quote(str(Path(path).absolute()))}?mode={mode}"
+
+
+def _open(uri: str, busy_timeout_s: float) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=busy_timeout_s)
+
+
+def _open_read_only(path: str, busy_timeout_s: float) -> sqlite3.Connection:
+    """Open for reading, also where the folder forbids the files that WAL makes beside the log."""
+    connection = _open(_uri(path, "ro"), busy_timeout_s)
+    try:
+        connection.execute("PRAGMA schema_version")
+    except sqlite3.OperationalError:
+        connection.close()
+        if Path(f"{path}-wal").exists():
+            raise
+        return _open(f"{_uri(path, 'ro')}&immutable=1", busy_timeout_s)
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: str, synchronous: str) -> None:
+    """Make a new file a log; bring an older log up to date; refuse any other database."""
+    if _is_empty(connection):
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    else:
+        _checked(connection, path)  # before anything is changed
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    db = Database(connection)
+    if migrations.pending(db):
+        connection.execute("BEGIN IMMEDIATE")  # of two workers that make the same log, one does it
+        migrations.apply(db)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("COMMIT")
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("SELECT count(*) = 0 FROM sqlite_schema").fetchone()[0])
+
+
+def _not_found(path: str) -> LogNotFound:
+    return LogNotFound(f"there is no log {path}: check the path; `syncfsm sync --log` makes one")
+
+
+def _readable(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
+    """Return the connection if it can be read from; close it if not."""
+    try:
+        if not _is_empty(connection):
+            return _checked(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    connection.close()
+    raise LogNotFound(f"the log {path} is empty: nothing was written to it yet")
+
+
+def _checked(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
+    """Return the connection if its file is a log that this code can read."""
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    if application_id != APPLICATION_ID:
+        connection.close()
+        raise LogError(f"{path} is not a syncfsm log: name another file")
+    newer = _applied(connection) - {migration.name for migration in migrations._migrations}  # noqa: SLF001
+    if newer:
+        connection.close()
+        raise NewerLog(
+            f"{path} was written by a newer syncfsm ({', '.join(sorted(newer))}): upgrade to read it"
+        )
+    return connection
+
+
+def _applied(connection: sqlite3.Connection) -> set[str]:
+    return {migration.name for migration in migrations.applied(Database(connection))}
+
+
+def _shadowed(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Let a connection that may not migrate an older log read it all the same."""
+    connection.execute("PRAGMA temp_store = MEMORY")
+    for name in SHADOWS.keys() - _applied(connection):
+        connection.execute(SHADOWS[name])
+    return connection

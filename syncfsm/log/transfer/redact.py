@@ -1,0 +1,199 @@
+"""Redaction: a log that can be shown to others, and still verifies, imports and replays to the same states.
+
+Ids, sort keys and names become pseudonyms, the same for the same id everywhere, made with a key that is drawn
+for one export and kept nowhere; texts go. Counts, times, offsets and limits stay. The table says what becomes
+of each field that can hold text; there is no default, so that a new field is decided about, not let through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec.structs import replace
+
+from syncfsm.core import events as e
+from syncfsm.core.decide import add_to_digest
+from syncfsm.core.failure import FailureKind
+from syncfsm.core.options import Options
+from syncfsm.core.process import Process, apply
+from syncfsm.core.value import Value
+from syncfsm.log.codec import from_row, to_rows
+from syncfsm.log.protocol import StoredEvent
+
+KEY_BYTES = 32
+
+_KINDS = frozenset({"attio", "axiscare", "jsonl", "postgres", "quo", "sqlite"})
+_OBJECTS = frozenset({"companies", "deals", "people", "users", "workspaces"})  # those of every workspace
+_CAUSES = frozenset(kind.value for kind in FailureKind)
+_REASONS = _CAUSES | {"cursor_repeats", "ties", "unasked", "unordered"} | set(Options.__struct_fields__)
+_ACTORS = frozenset({"cli", "engine"})
+_FOUND = frozenset({"object", "sink", "workspace", "workspace_id"})
+
+
+class Pseudonyms:
+    """Words for words: the same one for the same one, and no way back without the key."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def __call__(self, kind: str, text: str) -> str:
+        """Return what stands for a text of a kind; nothing stands for nothing."""
+        if not text:
+            return ""
+        content = msgspec.json.encode([kind, text])
+        return f"{kind}-{blake2b(content, key=self._key, digest_size=10).hexdigest()}"
+
+
+Rule: TypeAlias = Callable[[Pseudonyms, str], str]
+
+
+def keep(_pseudonyms: Pseudonyms, text: str) -> str:
+    """Keep a word that is one of a few of our own: for fields of a Literal type only."""
+    return text
+
+
+def _pseudonym(kind: str) -> Rule:
+    return lambda pseudonyms, text: pseudonyms(kind, text)
+
+
+def _known(words: frozenset[str], kind: str) -> Rule:
+    """Keep the words that syncfsm itself writes; any other could say anything."""
+    return lambda pseudonyms, text: text if text in words else pseudonyms(kind, text)
+
+
+def _name(pseudonyms: Pseudonyms, text: str) -> str:
+    """Keep the kind of a source or a sink, `attio` of `attio:https://…`."""
+    kind = text.partition(":")[0]
+    return f"{kind if kind in _KINDS else 'other'}:{pseudonyms('name', text)}"
+
+
+def _number(_pseudonyms: Pseudonyms, number: Any) -> Any:
+    """Keep a number; what it counts becomes a pseudonym, since a sink says it in words of its own."""
+    return number
+
+
+def _computed(_pseudonyms: Pseudonyms, _text: str) -> str:
+    """Leave room for a digest of the pseudonyms."""
+    return ""
+
+
+_process = _pseudonym("process")
+_record = _pseudonym("record")
+_sort_key = _pseudonym("key")
+_text = _pseudonym("redacted")
+_cause = _known(_CAUSES, "redacted")
+_tokens = dict.fromkeys(("token", "next_token"), _pseudonym("cursor"))
+_reason = _known(_REASONS, "redacted")
+_actor = _known(_ACTORS, "redacted")
+
+TABLE: dict[type[Value], dict[str, Rule]] = {
+    Options: {"pagination": keep, "termination": keep},
+    e.FrontierMark: {"key": _sort_key, "ids": _record},
+    e.Reject: {"record_id": _record, "reason": _text},
+    e.Totals: {},
+    e.SyncStarted: {
+        "source": _name,
+        "object": _known(_OBJECTS, "object"),
+        "sink": _name,
+        "mode": keep,
+        "order": keep,
+        "parent": _process,
+        "record_ids": _record,
+        "changed_by": _pseudonym("attribute"),
+    },
+    e.FetchingBegan: {"found": _text},
+    e.PageFetched: {
+        "record_ids": _record,
+        "peek": _record,
+        "ids_digest": _computed,
+        "gone": _record,
+        **_tokens,
+    },
+    e.PageDelivered: {"left_out": _number},
+    e.RecordRejected: {"record_id": _record, "reason": _text},
+    e.RetryScheduled: {"action": keep, "cause": _cause, "error": _text},
+    e.PagesShifted: {"expected": _record, "found": _record},
+    e.SyncCompleted: {"digest": _computed, "kept": _text},
+    e.SyncFailed: {"action": keep, "reason": _reason, "error": _text},
+    e.SyncCancelled: {"by": _actor, "why": _text},
+    e.SyncResumed: {"by": _actor, "why": _text, "to": keep},
+}
+"""What becomes of each field that can hold text; of a tuple or a dict, what becomes of each text in it."""
+
+_found_key = _known(_FOUND, "found")
+
+
+@dataclass
+class _Stream:
+    """The redacted process so far, and the digest of its last event."""
+
+    process: Process | None = None
+    digest: str = ""
+
+
+class Redaction:
+    """Redacts the events of one export.
+
+    Args:
+        key: `KEY_BYTES` random bytes, for this export alone, kept nowhere.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        assert len(key) == KEY_BYTES, "a key that can be guessed lets pseudonyms be guessed"
+        self._pseudonyms = Pseudonyms(key)
+        self._streams: dict[str, _Stream] = {}
+
+    def redacted(self, row: StoredEvent) -> StoredEvent:
+        """Return a sound event without what it says of people and workspaces, chained anew.
+
+        The events of a process have to come in order, from its first.
+        """
+        recorded = from_row(row)
+        stream = self._streams.setdefault(row.stream, _Stream())
+        event = _with_digests(_struct(self._pseudonyms, recorded.event), stream.process)
+        record = e.Recorded(
+            stream=self.process_id(row.stream), version=recorded.version, at=recorded.at, event=event
+        )
+        (redacted,) = to_rows([record], stream.digest)
+        stream.process, stream.digest = apply(stream.process, record), redacted.digest
+        return redacted
+
+    def process_id(self, process_id: str) -> str:
+        """Return what a process is called in this export."""
+        return _process(self._pseudonyms, process_id)
+
+
+def _with_digests(event: e.Event, process: Process | None) -> e.Event:
+    """Return the event with the digest of the pseudonyms, computed as `decide` does it of ids."""
+    before = process.progress.ids_digest if process else ""
+    match event:
+        case e.PageFetched():
+            return replace(event, ids_digest=add_to_digest(before, event.record_ids))
+        case e.SyncCompleted():
+            return replace(event, digest=before)
+        case _:
+            return event
+
+
+def _struct(pseudonyms: Pseudonyms, value: Any) -> Any:
+    rules = TABLE[type(value)]
+    names = type(value).__struct_fields__
+    return type(value)(**{name: _field(pseudonyms, rules, name, getattr(value, name)) for name in names})
+
+
+def _field(pseudonyms: Pseudonyms, rules: dict[str, Rule], name: str, value: Any) -> Any:
+    match value:
+        case str():
+            return rules[name](pseudonyms, value)  # a KeyError here is a field nobody decided about
+        case Value():
+            return _struct(pseudonyms, value)
+        case tuple():
+            return tuple(_field(pseudonyms, rules, name, item) for item in value)
+        case dict():
+            return {_found_key(pseudonyms, key): rules[name](pseudonyms, text) for key, text in value.items()}
+        case _:
+            return value

@@ -1,0 +1,1 @@
+"""The world: one HTTP request, its rate limit, time, and which words from outside may be repeated."""

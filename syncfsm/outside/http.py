@@ -1,0 +1,257 @@
+"""One HTTP request, with everything that can go wrong turned into a `Failure`.
+
+The client is the real httpx; its transport is passed in, so that tests and the simulator enter by the same
+door as production. Bodies have a limit, waits have a timeout. The key is taken out of every answer before
+anybody reads it, and of what a server says of an error only its code is repeated: its sentences may quote
+a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from syncfsm.core.backoff import parse_retry_after
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.errors import ConfigurationError
+from syncfsm.outside.clock import Clock
+from syncfsm.outside.limiter import WINDOW_S, RateLimiter
+from syncfsm.outside.outside import holds, without, word
+
+BODY_BYTES_MAX = 64 * 1024 * 1024
+"""500 people of 6 KB are 3 MB; a body twenty times that is no page of records."""
+
+TIMEOUT_S = 30.0
+
+_BY_STATUS = {
+    401: FailureKind.UNAUTHORIZED,
+    403: FailureKind.FORBIDDEN,
+    404: FailureKind.NOT_FOUND,
+    408: FailureKind.TIMEOUT,
+    413: FailureKind.TOO_LARGE,
+    429: FailureKind.RATE_LIMITED,
+}
+
+_WORDS = {
+    FailureKind.FORBIDDEN: "it does not allow this; check the token's scopes and the workspace's plan",
+    FailureKind.NOT_FOUND: "it has nothing there",
+    FailureKind.RATE_LIMITED: "it asks for patience",
+    FailureKind.BAD_REQUEST: "it refuses what was asked",
+    FailureKind.UNAVAILABLE: "it cannot answer now",
+}
+"""What a refusal means, in our own words."""
+
+_PASSING_CODES = {"merge_in_progress"}
+"""Error codes that say "not yet", whatever the status (Attio: a 404 for a record being merged)."""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A 2xx answer: its body, and the instant that the server says it reflects."""
+
+    body: bytes
+    headers: httpx.Headers
+
+
+class Api(Protocol):
+    """What answers requests: `HttpClient`, or what was captured of one."""
+
+    async def request(self, method: str, path: str, json: Any = None) -> Reply | Failure:
+        """Ask once."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release what is held."""
+        ...
+
+
+class _ErrorBody(msgspec.Struct):
+    """What is read of an error; optional, since edges answer with HTML."""
+
+    code: str | int = ""
+
+
+class HttpClient:
+    """A client of one API, for one key.
+
+    Args:
+        service: The API's name, for messages.
+        base_url: Where it is; http or https.
+        authorization: The value of the header of that name. Never shown.
+        clock: For rate limits and for `Retry-After` where the server sends no `Date`.
+        transport: Where requests go; the network if `None`.
+        per_s: The most requests in any one second.
+        window_s: How long that second is taken to be, so that requests may bunch up on the way.
+        refusal_words: What to say of the body of a refusal, instead of what the server says.
+        timeout_s: For connecting, and for each wait while reading.
+        body_bytes_max: A longer body is refused, not read.
+
+    Raises:
+        ConfigurationError: The URL or the key cannot be used in a request.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        base_url: str,
+        authorization: str,
+        *,
+        clock: Clock,
+        transport: httpx.AsyncBaseTransport | None = None,
+        per_s: int,
+        window_s: float = WINDOW_S,
+        refusal_words: Callable[[bytes], str] | None = None,
+        timeout_s: float = TIMEOUT_S,
+        body_bytes_max: int = BODY_BYTES_MAX,
+    ) -> None:
+        self._service = service
+        self._clock = clock
+        self._limiter = RateLimiter(per_s, clock, window_s)
+        self._refusal_words = refusal_words
+        self._body_bytes_max = body_bytes_max
+        self._secret = authorization.rpartition(" ")[2]
+        self._client = httpx.AsyncClient(
+            base_url=_checked_url(base_url, self._secret),
+            headers={"Authorization": _checked_key(service, authorization), "Accept": "application/json"},
+            transport=transport,
+            timeout=timeout_s,
+        )
+
+    async def request(
+        self, method: str, path: str, json: Any = None, *, headers: Mapping[str, str] | None = None
+    ) -> Reply | Failure:
+        """Ask once, with further headers if given. Nothing is tried again here: the engine decides that."""
+        call = await self._limiter.wait()
+
+        async def sent(event: str, _details: Any) -> None:
+            if event.endswith("send_request_headers.started"):  # after connecting, which takes a while
+                call.at = self._clock.now()
+
+        content = None if json is None else msgspec.json.encode(json)
+        all_headers = {**(headers or {}), **({} if json is None else {"Content-Type": "application/json"})}
+        try:
+            async with self._client.stream(
+                method, path, content=content, headers=all_headers, extensions={"trace": sent}
+            ) as response:
+                return await self._read(response)
+        except httpx.TimeoutException as error:
+            return self._failure(FailureKind.TIMEOUT, f"did not answer in time ({type(error).__name__}).")
+        except httpx.DecodingError:
+            return self._failure(FailureKind.MALFORMED, "sent a compressed body that cannot be read.")
+        except httpx.TransportError as error:
+            return self._failure(FailureKind.UNAVAILABLE, f"cannot be reached: {_reason(error)}.")
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _read(self, response: httpx.Response) -> Reply | Failure:
+        body = bytearray()
+        if _declared_bytes(response) > self._body_bytes_max:
+            return self._too_large(response)
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > self._body_bytes_max:
+                return self._too_large(response)
+        told = without(bytes(body), self._secret)  # a careless server repeats the key that it was sent
+        return Reply(told, response.headers) if response.is_success else self._refused(response, told)
+
+    def _too_large(self, response: httpx.Response) -> Failure:
+        words = f"sent more than {self._body_bytes_max} bytes in one answer; ask for smaller pages."
+        return self._failure(FailureKind.TOO_LARGE, words, response.status_code)
+
+    def _refused(self, response: httpx.Response, body: bytes) -> Failure:
+        code = _code(body)
+        kind = FailureKind.UNAVAILABLE if code in _PASSING_CODES else _kind(response.status_code)
+        means = _WORDS.get(kind, "")
+        if response.is_redirect:
+            means = "a redirection, which is not followed: check the base URL"
+        words = f"answered {response.status_code} {code}".rstrip() + (f": {means}" if means else "")
+        if self._refusal_words is not None and not response.is_redirect:
+            words = f"answered {response.status_code}{self._refusal_words(body)}"
+        retry_after_s = parse_retry_after(response.headers.get("Retry-After"), self._date_of(response))
+        return self._failure(kind, words, response.status_code, retry_after_s)
+
+    def _date_of(self, response: httpx.Response) -> datetime:
+        """Return the server's own time; Retry-After is measured against it.
+
+        A proxy may have added a date of its own: the first one counts. One without a zone is UTC, as all are.
+        """
+        said = response.headers.get_list("Date")
+        try:
+            date = parsedate_to_datetime(said[0])
+        except (IndexError, ValueError, OverflowError):
+            return self._clock.now()
+        return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+    def _failure(
+        self, kind: FailureKind, words: str, status: int | None = None, retry_after_s: float | None = None
+    ) -> Failure:
+        return Failure(
+            kind=kind,
+            message=f"{self._service} {words.rstrip('.')}.",
+            status=status,
+            retry_after_s=retry_after_s,
+        )
+
+
+def _declared_bytes(response: httpx.Response) -> int:
+    declared = response.headers.get("Content-Length", "")
+    return int(declared) if declared.isdecimal() and len(declared) < 20 else 0
+
+
+def _kind(status: int) -> FailureKind:
+    if status >= 500:
+        return FailureKind.UNAVAILABLE
+    return _BY_STATUS.get(status, FailureKind.BAD_REQUEST)
+
+
+def _code(body: bytes) -> str:
+    """Return the code of an error, if it has one that may be repeated."""
+    try:
+        return word(msgspec.json.decode(body, type=_ErrorBody).code)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+
+
+def _reason(error: httpx.TransportError) -> str:
+    """Say why there is no answer; where one has begun, the client's words may quote it."""
+    said = str(error) if isinstance(error, httpx.ConnectError) else ""
+    return said or type(error).__name__
+
+
+def _checked_url(base_url: str, secret: str) -> str:
+    """Return the URL if it can be asked; the messages do not repeat it, since it may hold a password."""
+    try:
+        is_usable = httpx.URL(base_url).scheme in {"http", "https"} and bool(urlsplit(base_url).hostname)
+    except (httpx.InvalidURL, ValueError):
+        is_usable = False
+    if not is_usable:
+        raise ConfigurationError(
+            "the base URL is not a URL of an API: it must start with https:// or http://"
+        )
+    _refuse_secrets(base_url, secret)
+    return base_url
+
+
+def _refuse_secrets(base_url: str, secret: str) -> None:
+    """Refuse a URL that could bring a secret into logs: it names the source in every one of them."""
+    url = urlsplit(base_url)
+    if "@" in url.netloc or "%" in url.netloc:
+        raise ConfigurationError(
+            "the base URL has a user, a password or a key before its host: leave that out; "
+            "the key is given by itself"
+        )
+    if url.query or url.fragment or holds(base_url, secret):
+        raise ConfigurationError("the base URL holds more than a host and a path, or the key: leave that out")
+
+
+def _checked_key(service: str, authorization: str) -> str:
+    if not authorization.isascii() or not authorization.isprintable():
+        raise ConfigurationError(f"the {service} key has characters that no key has: copy it again")
+    return authorization

@@ -1,0 +1,1 @@
+"""Attio: its records, its people, and what was captured of it."""

@@ -1,0 +1,318 @@
+"""Attio: pages of records by `POST /v2/objects/{object}/records/query`.
+
+The API pages by limit and offset, gives no total and answers exactly `{"data": [...]}`. Sorting and
+filtering see the attribute `values.created_at[0].value`, which differs from the record's own `created_at`
+by seconds, so the attribute is the sort key here too. Nothing in a record says when it last changed, unless
+the workspace keeps an attribute that does (`changed_by`). Only what paging needs is decoded; a record stays
+as the bytes it came in. Source of the rules: https://docs.attio.com/rest-api (records, pagination, rate
+limits).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from syncfsm.core.capture import Exchange, Recorder
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.limits import own_rules
+from syncfsm.core.options import Options, Order
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.errors import ConfigurationError
+from syncfsm.outside.clock import Clock, SystemClock
+from syncfsm.outside.outside import plain_url, uuid, word
+from syncfsm.sources.attio.attio_wire import Found, Objects, Token, decode_rows, to_company_name, to_record
+from syncfsm.sources.protocol import Page
+
+if TYPE_CHECKING:
+    import httpx
+
+    from syncfsm.outside.http import Api, Reply
+
+T = TypeVar("T")
+
+KIND = "attio"
+"""What contacts and logs call this source."""
+
+BASE_URL = "https://api.attio.com"
+READS_PER_S = 90
+"""Attio allows 100 reads in a second; a tenth is left for requests that bunch up on the way."""
+
+LIMIT_MAX = 500
+"""Attio's default limit; no higher maximum is documented, so never more."""
+
+KEY_VARIABLE = "ATTIO_API_KEY"
+SCOPES = ("record_permission", "object_configuration")
+
+_UNKNOWN_ATTRIBUTE = "unknown_filter_attribute_slug"
+_BEYOND_MICROSECONDS = re.compile(r"(\.\d{6})\d+")
+
+_DIRECTIONS: Mapping[Order, str] = {"newest": "desc", "oldest": "asc"}
+"""Those of the sort key. In the order of ids there are no sorts: Attio then answers in ascending record_id,
+and the query costs no score."""
+
+
+class AttioSource:
+    """The records of one object of an Attio workspace.
+
+    Args:
+        api_key: A workspace's access token; needs `record_permission:read`, `object_configuration:read`.
+        object: The object's slug or id.
+        base_url: Where the API is.
+        clock: For the rate limit and for what the server does not date.
+        transport: Where requests go; the network if `None`.
+        reads_per_s: The most requests in any one second.
+        options: The rules and limits of its syncs.
+        changed_by: The slug of a timestamp attribute that the workspace sets whenever a record is created or
+            changed. Ongoing syncs then bring changed records too; without it, new ones only.
+        api: What answers in the place of the network: `attio_captured.CapturedApi`.
+
+    Raises:
+        ConfigurationError: The key or the URL cannot be used.
+    """
+
+    orders: tuple[Order, ...] = ("newest", "oldest", "id")
+    heeds_since = True
+
+    def __init__(
+        self,
+        api_key: str,
+        object: str = "people",  # noqa: A002 - Attio's word
+        *,
+        base_url: str = BASE_URL,
+        clock: Clock | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        reads_per_s: int = READS_PER_S,
+        options: Options | None = None,
+        changed_by: str | None = None,
+        api: Api | None = None,
+    ) -> None:
+        from syncfsm.outside.http import HttpClient  # noqa: PLC0415 - a client is loaded when it is used
+
+        if not api_key.strip():
+            raise ConfigurationError(f"there is no Attio key: set {KEY_VARIABLE}")
+        if changed_by is not None and not word(changed_by):
+            raise ConfigurationError("what records were changed by must be an attribute's slug: `updated_at`")
+        self._clock = clock or SystemClock()
+        self._has_lone_sort: set[Order] = set()
+        self._recorder: Recorder | None = None
+        self._api = api or HttpClient(
+            "Attio",
+            base_url,
+            f"Bearer {api_key.strip()}",
+            clock=self._clock,
+            transport=transport,
+            per_s=reads_per_s,
+        )
+        self.object = object
+        self.reads_per_s = reads_per_s
+        self.options = own_rules(options, Options(limit_max=LIMIT_MAX))
+        self.changed_by = changed_by
+        self.kind = KIND
+        url = plain_url(base_url)
+        self.name = KIND if url == BASE_URL else f"{KIND}:{url}"
+
+    async def check(self) -> dict[str, str] | Failure:
+        """Check the key, its scopes and the object."""
+        token = await self._get("/v2/self", Token)
+        if isinstance(token, Failure):
+            return _key_refused() if token.status == 400 else token
+        if not token.active:
+            return _key_refused()
+        missing = [scope for scope in SCOPES if token.scope and f"{scope}:read" not in token.scope]
+        if missing:
+            return _scopes_missing(missing)
+        reply = await self._request("GET", f"/v2/objects/{quote(self.object, safe='')}")
+        if isinstance(reply, Failure):
+            return await self._which_objects(reply) if reply.kind is FailureKind.NOT_FOUND else reply
+        return {
+            "workspace": word(token.workspace_slug) or uuid(token.workspace_id),
+            "workspace_id": uuid(token.workspace_id),
+            "object": self.object,
+        }
+
+    async def fetch(self, request: PageRequest) -> Page | Failure:
+        """Return the rows for one request. See `Source.fetch`."""
+        if request.record_ids:
+            return self._page(request, await self._query(self.object, _listed_body(request)))
+        sorts = _sorts(request)
+        if request.order in self._has_lone_sort:
+            return self._page(request, await self._query(self.object, _page_body(request, sorts[:1])))
+        reply = await self._query(self.object, _page_body(request, sorts))
+        if _is_bad_request(reply) and sorts:
+            # The second sort makes the order total, but is a courtesy: do without it if it is refused.
+            reply = await self._query(self.object, _page_body(request, sorts[:1]))
+            if not _is_bad_request(reply):
+                self._has_lone_sort.add(request.order)
+        return self._page(request, reply)
+
+    def _page(self, request: PageRequest, reply: Reply | Failure) -> Page | Failure:
+        if isinstance(reply, Failure):
+            return _unknown_attribute(reply, self.object, request.changed_by) or reply
+        rows = decode_rows(reply.body)
+        if rows is None:
+            return _not_promised(self.object)
+        records = tuple(to_record(row, request.order, request.changed_by) for row in rows)
+        is_total = request.order not in self._has_lone_sort
+        return Page(records=records, as_of=self._as_of(reply), is_total=is_total)
+
+    async def company_names(self, record_ids: Collection[str]) -> dict[str, str | None] | Failure:
+        """Return the names of companies, looked up in one request; unknown ids have none."""
+        reply = await self._query("companies", _by_ids(sorted(record_ids)))
+        if isinstance(reply, Failure):
+            return reply
+        rows = decode_rows(reply.body)
+        if rows is None:
+            return _not_promised("companies")
+        # A company that cannot be read, or is gone, has no name; its people still go through.
+        return dict.fromkeys(record_ids) | dict(filter(None, map(to_company_name, rows)))
+
+    def record(self) -> Recorder:
+        """Keep every answer from now on, those of look-ups too. See `capture`."""
+        self._recorder = self._recorder or Recorder()
+        return self._recorder
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._api.aclose()
+
+    async def _query(self, object_: str, body: dict[str, Any]) -> Reply | Failure:
+        return await self._request("POST", f"/v2/objects/{quote(object_, safe='')}/records/query", body)
+
+    async def _request(self, method: str, path: str, body: Any = None) -> Reply | Failure:
+        reply = await self._api.request(method, path, body)
+        if isinstance(reply, Failure):
+            return _key_refused(reply.status) if reply.kind is FailureKind.UNAUTHORIZED else reply
+        if self._recorder is not None:
+            self._recorder.keep(
+                Exchange(request=request_text(method, path, body), as_of=_said_as_of(reply), body=reply.body)
+            )
+        return reply
+
+    async def _get(self, path: str, type_: type[T]) -> T | Failure:
+        reply = await self._request("GET", path)
+        if isinstance(reply, Failure):
+            return reply
+        try:
+            return msgspec.json.decode(reply.body, type=type_)
+        except msgspec.DecodeError:
+            return _not_promised(path)
+
+    async def object_id(self) -> str | Failure:
+        """Return the id of the object, by which webhooks name it."""
+        path = f"/v2/objects/{quote(self.object, safe='')}"
+        found = await self._get(path, Found)
+        if isinstance(found, Failure):
+            return await self._which_objects(found) if found.kind is FailureKind.NOT_FOUND else found
+        return found.data.id.object_id
+
+    async def _which_objects(self, refused: Failure) -> Failure:
+        """Say which objects there are, where the one asked for is none of them."""
+        reply = await self._request("GET", "/v2/objects")
+        if isinstance(reply, Failure):
+            return refused
+        try:
+            objects = msgspec.json.decode(reply.body, type=Objects).data
+        except msgspec.DecodeError:
+            return refused
+        slugs = sorted(filter(None, (word(entry.api_slug) for entry in objects)))
+        return Failure(
+            kind=FailureKind.NOT_FOUND,
+            message=f"Attio has no object {self.object!r}; there are: {', '.join(slugs)}.",
+            status=refused.status,
+        )
+
+    def _as_of(self, reply: Reply) -> datetime:
+        """Return the instant the answer reflects, by the server where it says so."""
+        said = _said_as_of(reply)
+        return datetime.fromisoformat(said) if said else self._clock.now()
+
+
+def _said_as_of(reply: Reply) -> str:
+    """Return the instant that an answer says it reflects, in UTC, or nothing.
+
+    One that does not say where its clock is, is UTC. Digits of a second beyond the sixth are cut off.
+    """
+    said = _BEYOND_MICROSECONDS.sub(r"\1", reply.headers.get("x-accurate-at", "").strip())
+    try:
+        at = datetime.fromisoformat(said)
+    except ValueError:
+        return ""
+    at = at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def request_text(method: str, path: str, body: Any = None) -> str:
+    """Return a request as text, the same for the same request."""
+    return f"{method} {path}" + ("" if body is None else f" {msgspec.json.encode(body).decode()}")
+
+
+def _sorts(request: PageRequest) -> list[dict[str, str]]:
+    """Return the sorts of a request: by the time of creation or of the last change, then by id."""
+    if request.order not in _DIRECTIONS:
+        return []
+    return [
+        {"direction": _DIRECTIONS[request.order], "attribute": request.changed_by or "created_at"},
+        {"direction": "asc", "attribute": "record_id"},
+    ]
+
+
+def _page_body(request: PageRequest, sorts: list[dict[str, str]]) -> dict[str, Any]:
+    body: dict[str, Any] = {"limit": request.limit, "offset": request.offset}
+    if request.since is not None:
+        body["filter"] = {request.changed_by or "created_at": {"$gte": _moment(request.since)}}
+    return {**body, "sorts": sorts} if sorts else body
+
+
+def _moment(at: datetime) -> str:
+    """Return a moment as Attio's filters read it, date and time: never later than it is."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _listed_body(request: PageRequest) -> dict[str, Any]:
+    return {**_by_ids(request.record_ids), "offset": 0}
+
+
+def _by_ids(record_ids: Sequence[str]) -> dict[str, Any]:
+    return {"filter": {"record_id": {"$in": record_ids}}, "limit": len(record_ids)}
+
+
+def _is_bad_request(reply: Reply | Failure) -> bool:
+    return isinstance(reply, Failure) and reply.kind is FailureKind.BAD_REQUEST
+
+
+def _unknown_attribute(refused: Failure, object_: str, changed_by: str | None) -> Failure | None:
+    """Name the attribute that records do not have, where that is what a refusal is about."""
+    if changed_by is None or _UNKNOWN_ATTRIBUTE not in refused.message:
+        return None
+    words = f"Attio's {object_} have no attribute {changed_by}, which --changed-by / changed_by names."
+    return msgspec.structs.replace(refused, message=words)
+
+
+def _key_refused(status: int | None = None) -> Failure:
+    return Failure(
+        kind=FailureKind.UNAUTHORIZED,
+        message=f"Attio does not accept the key: set {KEY_VARIABLE} to an access token of the workspace "
+        "(Workspace settings, Developers).",
+        status=status,
+    )
+
+
+def _scopes_missing(scopes: Collection[str]) -> Failure:
+    wanted = ", ".join(f"{scope}:read" for scope in scopes)
+    return Failure(
+        kind=FailureKind.FORBIDDEN,
+        message=f"the Attio key lacks the scopes {wanted}: add them to the token behind {KEY_VARIABLE}.",
+    )
+
+
+def _not_promised(what: str) -> Failure:
+    return Failure(
+        kind=FailureKind.MALFORMED,
+        message=f"Attio's answer for {what} is not what it promises: cut short, or of another shape.",
+    )

@@ -1,0 +1,200 @@
+"""What Attio puts on the wire, as far as paging needs it; everything else stays as the bytes it came in."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import msgspec
+
+from syncfsm.core.options import Order
+from syncfsm.sources.protocol import Record
+
+
+class _Envelope(msgspec.Struct):
+    data: list[msgspec.Raw]
+
+
+class _Id(msgspec.Struct):
+    record_id: str
+
+
+class _Timestamp(msgspec.Struct):
+    value: str
+
+
+class _Values(msgspec.Struct):
+    created_at: list[_Timestamp]
+
+
+class _Changed(msgspec.Struct):
+    value: str
+    active_until: str | None = None
+
+
+class _Identified(msgspec.Struct):
+    id: _Id
+
+
+class _Placed(_Identified):
+    values: _Values
+
+
+class _Valued(_Identified):
+    values: dict[str, msgspec.Raw]
+
+
+class Token(msgspec.Struct):
+    """What `/v2/self` says of a key."""
+
+    active: bool
+    scope: str = ""
+    workspace_id: str = ""
+    workspace_slug: str = ""
+
+
+class _Object(msgspec.Struct):
+    api_slug: str
+
+
+class Found(msgspec.Struct):
+    """One object of a workspace."""
+
+    class Data(msgspec.Struct):
+        """What there is to know of it."""
+
+        class Id(msgspec.Struct):
+            """Its ids."""
+
+            object_id: str
+
+        id: Id
+
+    data: Data
+
+
+class Objects(msgspec.Struct):
+    """The objects of a workspace."""
+
+    data: list[_Object]
+
+
+class _CompanyName(msgspec.Struct):
+    value: str
+    active_until: str | None = None
+
+
+class _CompanyValues(msgspec.Struct):
+    name: list[_CompanyName] = []
+
+
+class _Company(_Identified):
+    values: _CompanyValues
+
+
+_envelopes = msgspec.json.Decoder(_Envelope)
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u....|.)")
+_LONE = re.compile(rb"\\u[dD][89a-fA-F]..")
+_placed = msgspec.json.Decoder(_Placed)
+_identified = msgspec.json.Decoder(_Identified)
+_valued = msgspec.json.Decoder(_Valued)
+_changes = msgspec.json.Decoder(list[_Changed])
+_companies = msgspec.json.Decoder(_Company)
+
+
+def decode_rows(body: bytes) -> list[msgspec.Raw] | None:
+    """Return the rows of `{"data": [...]}`, or `None` if the body is anything else."""
+    rows = _decode_envelope(body)
+    return rows if rows is not None else _decode_envelope(_without_lone_surrogates(body))
+
+
+def _decode_envelope(body: bytes) -> list[msgspec.Raw] | None:
+    try:
+        return _envelopes.decode(body).data
+    except msgspec.DecodeError:
+        return None
+
+
+def _without_lone_surrogates(body: bytes) -> bytes:
+    r"""Return the body with half characters replaced by U+FFFD.
+
+    JavaScript writes half of an emoji, cut by a length limit, as `\ud83d`. That is JSON by its grammar (RFC
+    8259, section 8.2) but no text, and one such name must not keep a whole page from being read.
+    """
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if _LONE.fullmatch(found[0]) else found[0], body)
+
+
+def to_record(row: msgspec.Raw, order: Order, changed_by: str | None = None) -> Record:
+    """Return a row with its id and sort key, or with the problem that keeps it from having them.
+
+    Args:
+        row: As it came.
+        order: In which the rows were asked for.
+        changed_by: The attribute by which they were, in the place of `created_at`.
+    """
+    raw = bytes(row)
+    try:
+        record_id, key = _place_by(raw, changed_by) if changed_by and order != "id" else _place(raw, order)
+    except (msgspec.DecodeError, IndexError, KeyError, ValueError) as error:
+        problem = f"cannot be placed: {_reason(error, changed_by or 'created_at')}"
+        return Record(id=id_of(raw), key="", raw=raw, problem=problem)
+    return Record(id=record_id, key=key, raw=raw, problem="" if record_id else "has no record id")
+
+
+def _place(raw: bytes, order: Order) -> tuple[str, str]:
+    """Return the id and the sort key; in the order of ids, no more than an id is needed."""
+    if order == "id":
+        record_id = _identified.decode(raw).id.record_id
+        return record_id, record_id
+    placed = _placed.decode(raw)
+    return placed.id.record_id, normal_timestamp(placed.values.created_at[0].value)
+
+
+def _place_by(raw: bytes, changed_by: str) -> tuple[str, str]:
+    """Return the id and the time of the last change, by the first active value of an attribute."""
+    valued = _valued.decode(raw)
+    values = [value for value in _changes.decode(valued.values[changed_by]) if value.active_until is None]
+    return valued.id.record_id, normal_timestamp(values[0].value)
+
+
+def id_of(raw: bytes) -> str:
+    """Return the id of a row, or nothing."""
+    try:
+        return _identified.decode(raw).id.record_id
+    except msgspec.DecodeError:
+        return ""
+
+
+def _reason(error: Exception, slug: str) -> str:
+    """Return why a row cannot be placed; decoders name the place and the type, never the value."""
+    if isinstance(error, IndexError | KeyError):
+        return f"values.{slug} is empty"
+    if isinstance(error, msgspec.DecodeError):
+        return str(error)
+    return f"values.{slug} is not a timestamp"
+
+
+def normal_timestamp(text: str) -> str:
+    """Return a timestamp with nine fractional digits and `Z`, so that text order is time order.
+
+    Raises:
+        ValueError: It is no timestamp.
+    """
+    if len(text) == 30 and text[19] == "." and text[29] == "Z":
+        return text
+    at = datetime.fromisoformat(text)
+    utc = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    return utc.strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z"
+
+
+def to_company_name(row: msgspec.Raw) -> tuple[str, str | None] | None:
+    """Return a company's id and its first active name, or `None` if it is no company."""
+    try:
+        company = _companies.decode(row)
+    except msgspec.DecodeError:
+        return None
+    return company.id.record_id, _active_name(company)
+
+
+def _active_name(company: _Company) -> str | None:
+    return next((name.value for name in company.values.name if name.active_until is None), None)
