@@ -24,10 +24,10 @@ from syncfsm.outside.clock import SystemClock
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.attio.attio import AttioSource
 from syncfsm.sources.attio.attio_people import AttioPeople
-from syncfsm_simulator.attio import FakeAttio
-from syncfsm_simulator.clock import EPOCH
-from syncfsm_simulator.serve import served
-from syncfsm_simulator.world import World
+from syncfsm_simulator.fakes.attio import FakeAttio
+from syncfsm_simulator.fakes.serve import served
+from syncfsm_simulator.world.clock import EPOCH
+from syncfsm_simulator.world.world import World
 
 
 @click.command()

@@ -15,10 +15,10 @@ from syncfsm.core.machine import TRANSITIONS, State
 from syncfsm.telemetry import opentelemetry, prometheus
 from syncfsm.telemetry.measures import METRICS
 from syncfsm.telemetry.tracing import ATTRIBUTES, SPANS
-from syncfsm_simulator.attio.routes import ROUTES
-from syncfsm_simulator.faults import DOORS
-from syncfsm_simulator.invariants import Check
-from syncfsm_simulator.scenario import named_scenarios
+from syncfsm_simulator.fakes.attio.routes import ROUTES
+from syncfsm_simulator.runs.invariants import Check
+from syncfsm_simulator.stage.faults import DOORS
+from syncfsm_simulator.stage.scenario import named_scenarios
 
 
 def state_diagram() -> str:

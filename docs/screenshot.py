@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 
 from syncfsm.log import open_log
 from syncfsm.report import render
-from syncfsm_simulator.run import simulate
-from syncfsm_simulator.scenario import load_scenario
+from syncfsm_simulator.runs.run import simulate
+from syncfsm_simulator.stage.scenario import load_scenario
 from tests.acceptance.browser import browsers
 
 PICTURE = Path(__file__).with_name("report.png")

@@ -15,13 +15,13 @@ from syncfsm.log import open_log
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.attio.attio import AttioSource
 from syncfsm.sources.attio.attio_people import AttioPeople
-from syncfsm_simulator.attio import FakeAttio
-from syncfsm_simulator.changes import Changes
-from syncfsm_simulator.clock import EPOCH, VirtualClock, run_virtual
-from syncfsm_simulator.edges import FaultyLog, FaultySink
-from syncfsm_simulator.faults import ChangeRates, FaultRates, Faults, Strike
-from syncfsm_simulator.network import Crash, FaultyTransport
-from syncfsm_simulator.world import World
+from syncfsm_simulator.fakes.attio import FakeAttio
+from syncfsm_simulator.stage.changes import Changes
+from syncfsm_simulator.stage.edges import FaultyLog, FaultySink
+from syncfsm_simulator.stage.faults import ChangeRates, FaultRates, Faults, Strike
+from syncfsm_simulator.stage.network import Crash, FaultyTransport
+from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
+from syncfsm_simulator.world.world import World
 
 URL = "http://127.0.0.1:8787"
 CHECKS = 2

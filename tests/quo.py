@@ -11,8 +11,8 @@ from syncfsm.items.contact import Contact
 from syncfsm.outside.clock import Clock
 from syncfsm.sinks.quo.sink import QuoSink
 from syncfsm.sinks.quo.wire import EMAIL_LABEL, PHONE_LABEL
-from syncfsm_simulator.quo.app import FakeQuo
-from syncfsm_simulator.quo.contacts import Item, Settings
+from syncfsm_simulator.fakes.quo.app import FakeQuo
+from syncfsm_simulator.fakes.quo.contacts import Item, Settings
 from tests.fakes import TestClock
 
 KEY = "planted-quo-key-0123456789"

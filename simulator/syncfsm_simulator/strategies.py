@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from syncfsm_simulator.clock import EPOCH
-from syncfsm_simulator.faults import KINDS, ChangeRates, FaultRates, Strike
-from syncfsm_simulator.scenario import Scenario
-from syncfsm_simulator.world import World
+from syncfsm_simulator.stage.faults import KINDS, ChangeRates, FaultRates, Strike
+from syncfsm_simulator.stage.scenario import Scenario
+from syncfsm_simulator.world.clock import EPOCH
+from syncfsm_simulator.world.world import World
 
 Rates = TypeVar("Rates", FaultRates, ChangeRates)
 

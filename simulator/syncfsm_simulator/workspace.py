@@ -16,12 +16,12 @@ from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.attio.attio import AttioSource
 from syncfsm.sources.attio.attio_people import AttioPeople
 from syncfsm.sources.protocol import Transform
-from syncfsm_simulator.attio import FakeAttio
-from syncfsm_simulator.clock import EPOCH, VirtualClock, run_virtual
-from syncfsm_simulator.faults import ChangeRates, FaultRates
-from syncfsm_simulator.scenario import Scenario, concrete
-from syncfsm_simulator.stage import Stage
-from syncfsm_simulator.world import World
+from syncfsm_simulator.fakes.attio import FakeAttio
+from syncfsm_simulator.stage.faults import ChangeRates, FaultRates
+from syncfsm_simulator.stage.scenario import Scenario, concrete
+from syncfsm_simulator.stage.stage import Stage
+from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
+from syncfsm_simulator.world.world import World
 
 T = TypeVar("T")
 
@@ -92,7 +92,7 @@ class Workspace:
     @cached_property
     def base_url(self) -> str:
         """Where the fake answers over real HTTP, on a free port of this machine; any token is accepted."""
-        from syncfsm_simulator.serve import served  # noqa: PLC0415 - a server is loaded when it is used
+        from syncfsm_simulator.fakes.serve import served  # noqa: PLC0415 - a server is loaded when it is used
 
         return self._open.enter_context(served(FakeAttio(self._still_world, SystemClock())))
 

@@ -81,15 +81,15 @@ def serve(
     ATTIO_API_KEY=any syncfsm sync --source attio --base-url http://127.0.0.1:8787 --sink sqlite:contacts.db
     """  # noqa: D301 - \b keeps click from wrapping the example
     try:
-        from syncfsm_simulator.serve import serve as run  # noqa: PLC0415 - the simulator is an extra
+        from syncfsm_simulator.fakes.serve import serve as run  # noqa: PLC0415 - the simulator is an extra
     except ModuleNotFoundError as error:
         raise ConfigurationError("the fake server is an extra: pip install 'syncfsm[sim]'") from error
-    from syncfsm_simulator.attio import FakeAttio  # noqa: PLC0415 - likewise
-    from syncfsm_simulator.attio.knobs import read_knobs  # noqa: PLC0415 - likewise
-    from syncfsm_simulator.clock import EPOCH  # noqa: PLC0415 - likewise
-    from syncfsm_simulator.moving import Moving  # noqa: PLC0415 - likewise
-    from syncfsm_simulator.quo.app import FakeQuo, beside  # noqa: PLC0415 - likewise
-    from syncfsm_simulator.world import World  # noqa: PLC0415 - likewise
+    from syncfsm_simulator.fakes.attio import FakeAttio  # noqa: PLC0415 - likewise
+    from syncfsm_simulator.fakes.attio.knobs import read_knobs  # noqa: PLC0415 - likewise
+    from syncfsm_simulator.fakes.moving import Moving  # noqa: PLC0415 - likewise
+    from syncfsm_simulator.fakes.quo.app import FakeQuo, beside  # noqa: PLC0415 - likewise
+    from syncfsm_simulator.world.clock import EPOCH  # noqa: PLC0415 - likewise
+    from syncfsm_simulator.world.world import World  # noqa: PLC0415 - likewise
 
     clock = SystemClock()
     world = World(seed, people=people, now=EPOCH)

@@ -20,8 +20,8 @@ from syncfsm.errors import ConfigurationError, LogError
 from syncfsm.log import open_log
 
 if TYPE_CHECKING:
-    from syncfsm_simulator.run import Verdict
-    from syncfsm_simulator.scenario import Scenario
+    from syncfsm_simulator.runs.run import Verdict
+    from syncfsm_simulator.stage.scenario import Scenario
 
 
 @click.command(cls=Command)
@@ -103,7 +103,7 @@ def require_simulator() -> None:
 
 
 def _list(*, as_json: bool) -> None:
-    from syncfsm_simulator.scenario import named_scenarios  # noqa: PLC0415 - the simulator is an extra
+    from syncfsm_simulator.stage.scenario import named_scenarios  # noqa: PLC0415 - the simulator is an extra
 
     named = {name: scenario.about for name, scenario in named_scenarios().items()}
     if as_json:
@@ -114,7 +114,7 @@ def _list(*, as_json: bool) -> None:
 
 
 def _scenario(name: str | None, asked: dict[str, int | None]) -> Scenario:
-    from syncfsm_simulator.scenario import Scenario, load_scenario  # noqa: PLC0415 - the simulator is an extra
+    from syncfsm_simulator.stage.scenario import Scenario, load_scenario  # noqa: PLC0415 - the simulator is an extra
 
     scenario = load_scenario(name) if name else Scenario()
     return replace(scenario, **{name: value for name, value in asked.items() if value is not None})
@@ -127,7 +127,7 @@ def _command_line(name: str | None, asked: dict[str, int | None]) -> str:
 
 
 def _run_one(scenario: Scenario, seed: int, log_path: str, *, as_json: bool) -> None:
-    from syncfsm_simulator.run import simulate as run  # noqa: PLC0415 - the simulator is an extra
+    from syncfsm_simulator.runs.run import simulate as run  # noqa: PLC0415 - the simulator is an extra
 
     _make_way(log_path)
     with open_log(log_path) as log:
@@ -141,7 +141,7 @@ def _run_one(scenario: Scenario, seed: int, log_path: str, *, as_json: bool) -> 
 
 def _make_way(log_path: str) -> None:
     """Delete the log of an earlier simulation; refuse to touch anything else."""
-    from syncfsm_simulator.stage import SOURCE  # noqa: PLC0415 - the simulator is an extra
+    from syncfsm_simulator.stage.stage import SOURCE  # noqa: PLC0415 - the simulator is an extra
 
     if not Path(log_path).exists():
         return
@@ -174,7 +174,7 @@ def _as_json(verdict: Verdict) -> dict[str, Any]:
 
 
 def _print(verdict: Verdict, scenario: Scenario, log_path: str) -> None:
-    from syncfsm_simulator.faults import MOVES  # noqa: PLC0415 - the simulator is an extra
+    from syncfsm_simulator.stage.faults import MOVES  # noqa: PLC0415 - the simulator is an extra
 
     process, progress = verdict.process, verdict.process.progress
     faults = [f"{count} {name}" for name, count in verdict.faults.items() if name not in MOVES]
@@ -206,7 +206,7 @@ def _print(verdict: Verdict, scenario: Scenario, log_path: str) -> None:
 
 
 def _print_criteria(verdict: Verdict) -> None:
-    from syncfsm_simulator.criteria import CRITERIA  # noqa: PLC0415 - the simulator is an extra
+    from syncfsm_simulator.runs.criteria import CRITERIA  # noqa: PLC0415 - the simulator is an extra
 
     unmet = {violation.invariant for violation in verdict.violations}
     for criterion in CRITERIA:

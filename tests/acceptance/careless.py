@@ -9,8 +9,8 @@ from itertools import cycle
 from typing import Any
 from urllib.parse import quote
 
-from syncfsm_simulator.asgi import App, Receive, Reply, Scope, Send, header, read_body, send_reply
-from syncfsm_simulator.world import World
+from syncfsm_simulator.fakes.asgi import App, Receive, Reply, Scope, Send, header, read_body, send_reply
+from syncfsm_simulator.world.world import World
 
 MARKERS = {
     "name": "Marker-Zoë-Quillfeather",

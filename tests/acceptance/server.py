@@ -11,11 +11,11 @@ from typing import Any
 import uvicorn
 
 from syncfsm.outside.clock import SystemClock
-from syncfsm_simulator.asgi import Receive, Scope, Send
-from syncfsm_simulator.attio import FakeAttio
-from syncfsm_simulator.clock import EPOCH
-from syncfsm_simulator.quo.app import FakeQuo, beside
-from syncfsm_simulator.world import World
+from syncfsm_simulator.fakes.asgi import Receive, Scope, Send
+from syncfsm_simulator.fakes.attio import FakeAttio
+from syncfsm_simulator.fakes.quo.app import FakeQuo, beside
+from syncfsm_simulator.world.clock import EPOCH
+from syncfsm_simulator.world.world import World
 
 
 class Server:

@@ -26,10 +26,10 @@ from syncfsm.history.replay import moments
 from syncfsm.log import open_log
 from syncfsm.sources.attio.attio import AttioSource
 from syncfsm.sources.attio.attio_people import AttioPeople
-from syncfsm_simulator.attio import FakeAttio
-from syncfsm_simulator.clock import EPOCH, VirtualClock, run_virtual
-from syncfsm_simulator.criteria import ERROR_RATE_MAX, MINUTES_MAX
-from syncfsm_simulator.world import World
+from syncfsm_simulator.fakes.attio import FakeAttio
+from syncfsm_simulator.runs.criteria import ERROR_RATE_MAX, MINUTES_MAX
+from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
+from syncfsm_simulator.world.world import World
 from tests.acceptance.command import contacts_in
 from tests.acceptance.conftest import Cli, Server
 from tests.quo import Quo

@@ -24,10 +24,10 @@ from syncfsm.history.replay import moments
 from syncfsm.log import open_log
 from syncfsm.sources.attio.attio import AttioSource
 from syncfsm.webhooks import WebhookWorker
-from syncfsm_simulator.from_log import to_scenario
-from syncfsm_simulator.incident import Step
-from syncfsm_simulator.run import simulate
-from syncfsm_simulator.scenario import Scenario, from_toml
+from syncfsm_simulator.incidents.from_log import to_scenario
+from syncfsm_simulator.runs.run import simulate
+from syncfsm_simulator.stage.incident import Step
+from syncfsm_simulator.stage.scenario import Scenario, from_toml
 from tests.acceptance.conftest import KEY, Cli, Server
 from tests.planted import CHECKS, planted, strikes
 from tests.webhooks import SECRET, body_of, event, send, signed

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from syncfsm_simulator.attio.deliveries import signature
+from syncfsm_simulator.fakes.attio.deliveries import signature
 from tests.acceptance.conftest import Cli, Server, Started
 from tests.acceptance.test_docs import blocks
 

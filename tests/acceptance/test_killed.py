@@ -23,7 +23,7 @@ from syncfsm.core.machine import State
 from syncfsm.errors import LogError
 from syncfsm.log import open_log
 from syncfsm.log.checks.verify import verify
-from syncfsm_simulator.asgi import Receive, Scope, Send
+from syncfsm_simulator.fakes.asgi import Receive, Scope, Send
 from tests.acceptance.command import contacts_in
 from tests.acceptance.conftest import Cli, Server, Started
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from syncfsm_simulator.entity import Entity
+from syncfsm_simulator.world.entity import Entity
 from tests.acceptance.command import contacts_in
 from tests.acceptance.conftest import Cli, Server
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from syncfsm_simulator.asgi import Reply, Scope
-from syncfsm_simulator.axiscare import FakeAxisCare
-from syncfsm_simulator.clock import EPOCH
-from syncfsm_simulator.numbered import FakeNumbered
-from syncfsm_simulator.plain import asking_with_a_key, json_reply
-from syncfsm_simulator.serve import served
-from syncfsm_simulator.world import World
+from syncfsm_simulator.fakes.asgi import Reply, Scope
+from syncfsm_simulator.fakes.axiscare import FakeAxisCare
+from syncfsm_simulator.fakes.numbered import FakeNumbered
+from syncfsm_simulator.fakes.plain import asking_with_a_key, json_reply
+from syncfsm_simulator.fakes.serve import served
+from syncfsm_simulator.world.clock import EPOCH
+from syncfsm_simulator.world.world import World
 from tests.acceptance.conftest import KEY, Cli
 from tests.acceptance.test_docs import ROOT, blocks
 

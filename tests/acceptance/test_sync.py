@@ -14,10 +14,10 @@ import httpx
 import pytest
 
 from syncfsm.outside.clock import SystemClock
-from syncfsm_simulator.attio import FakeAttio
-from syncfsm_simulator.clock import EPOCH
-from syncfsm_simulator.serve import served
-from syncfsm_simulator.world import World
+from syncfsm_simulator.fakes.attio import FakeAttio
+from syncfsm_simulator.fakes.serve import served
+from syncfsm_simulator.world.clock import EPOCH
+from syncfsm_simulator.world.world import World
 from tests.acceptance.command import contacts_in
 from tests.acceptance.conftest import KEY, Cli, Server
 

@@ -16,13 +16,13 @@ from urllib.parse import quote
 import httpx
 from hypothesis import strategies as st
 
-from syncfsm_simulator.attio import FakeAttio
-from syncfsm_simulator.attio.filters import OPERATORS
-from syncfsm_simulator.attio.routes import ROUTES, Route
-from syncfsm_simulator.attio.webhooks import EVENT_TYPES
-from syncfsm_simulator.clock import EPOCH
-from syncfsm_simulator.schema import OBJECTS, PROPERTIES
-from syncfsm_simulator.world import World
+from syncfsm_simulator.fakes.attio import FakeAttio
+from syncfsm_simulator.fakes.attio.filters import OPERATORS
+from syncfsm_simulator.fakes.attio.routes import ROUTES, Route
+from syncfsm_simulator.fakes.attio.webhooks import EVENT_TYPES
+from syncfsm_simulator.world.clock import EPOCH
+from syncfsm_simulator.world.schema import OBJECTS, PROPERTIES
+from syncfsm_simulator.world.world import World
 from tests.fakes import TestClock
 
 TOKENS = {"all": "the key", "none": None, "unknown": "another key"}

@@ -17,7 +17,7 @@ from typing import Any
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
-from syncfsm_simulator.attio.routes import Route
+from syncfsm_simulator.fakes.attio.routes import Route
 from tests.conformance.asking import Answer
 from tests.conformance.drawing import allowed
 from tests.conformance.shapes import ERROR

@@ -6,7 +6,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from syncfsm_simulator.schema import PROPERTIES, properties
+from syncfsm_simulator.world.schema import PROPERTIES, properties
 from tests.conformance.asking import Answer
 
 TEXT = {"type": "string"}

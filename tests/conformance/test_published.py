@@ -13,7 +13,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from syncfsm_simulator.attio.routes import ROUTES, Route
+from syncfsm_simulator.fakes.attio.routes import ROUTES, Route
 from tests.conformance.asking import Ask, Asker, any_asks, whole_talks
 from tests.conformance.published import EXCEPTIONS, Published
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from syncfsm_simulator.attio.routes import ROUTES
+from syncfsm_simulator.fakes.attio.routes import ROUTES
 from tests.conformance.asking import Ask, Asker, any_asks
 from tests.conformance.shapes import SHAPES, problems
 

@@ -18,8 +18,8 @@ from syncfsm.engine.engine import Engine
 from syncfsm.engine.lifecycle import cancel
 from syncfsm.log import EventLog, open_log
 from syncfsm.log.sqlite.schema import APPLICATION_ID
-from syncfsm_simulator.run import simulate
-from syncfsm_simulator.scenario import Scenario, load_scenario
+from syncfsm_simulator.runs.run import simulate
+from syncfsm_simulator.stage.scenario import Scenario, load_scenario
 from tests.fakes import DictSink, Item, ListSource, TestClock, to_items
 
 SEEDS = (9, 11, 12, 44)

@@ -14,9 +14,9 @@ from syncfsm.items.contact import Contact
 from syncfsm.sources.attio.attio import AttioSource
 from syncfsm.sources.attio.attio_people import AttioPeople
 from syncfsm.sources.protocol import Record, Transformed
-from syncfsm_simulator.attio import FakeAttio
-from syncfsm_simulator.clock import EPOCH
-from syncfsm_simulator.world import World
+from syncfsm_simulator.fakes.attio import FakeAttio
+from syncfsm_simulator.world.clock import EPOCH
+from syncfsm_simulator.world.world import World
 from tests.contracts.source import fetch
 from tests.fakes import TestClock
 

@@ -22,9 +22,9 @@ from syncfsm.sources.attio.attio import AttioSource
 from syncfsm.sources.attio.attio_people import AttioPeople
 from syncfsm.sources.attio.attio_wire import normal_timestamp
 from syncfsm.sources.protocol import Page
-from syncfsm_simulator.attio import FakeAttio
-from syncfsm_simulator.clock import EPOCH
-from syncfsm_simulator.world import World
+from syncfsm_simulator.fakes.attio import FakeAttio
+from syncfsm_simulator.world.clock import EPOCH
+from syncfsm_simulator.world.world import World
 from tests.contracts.source import SourceContract
 from tests.fakes import DictSink, TestClock, to_items
 

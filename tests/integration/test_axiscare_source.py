@@ -24,9 +24,9 @@ from syncfsm.log.rehearsal import RehearsedLog
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.axiscare import AxisCareClients, AxisCareSource
 from syncfsm.sources.protocol import Page, Record
-from syncfsm_simulator.axiscare import FakeAxisCare, number_of
-from syncfsm_simulator.clock import EPOCH
-from syncfsm_simulator.world import World
+from syncfsm_simulator.fakes.axiscare import FakeAxisCare, number_of
+from syncfsm_simulator.world.clock import EPOCH
+from syncfsm_simulator.world.world import World
 from tests.contracts.source import CursorContract
 from tests.fakes import DictSink, TestClock, to_items
 

@@ -26,12 +26,12 @@ from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sources.attio.attio import AttioSource
 from syncfsm.sources.attio.attio_people import AttioPeople
 from syncfsm.sources.protocol import Record, Transformed
-from syncfsm_simulator.attio import FakeAttio
-from syncfsm_simulator.clock import EPOCH
-from syncfsm_simulator.faults import ChangeRates, FaultRates
-from syncfsm_simulator.scenario import Scenario
+from syncfsm_simulator.fakes.attio import FakeAttio
+from syncfsm_simulator.stage.faults import ChangeRates, FaultRates
+from syncfsm_simulator.stage.scenario import Scenario
 from syncfsm_simulator.workspace import Workspace
-from syncfsm_simulator.world import World
+from syncfsm_simulator.world.clock import EPOCH
+from syncfsm_simulator.world.world import World
 from tests.effort import tries
 from tests.fakes import ListSource, TestClock, to_items
 

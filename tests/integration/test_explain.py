@@ -16,7 +16,7 @@ from syncfsm.core.options import Options
 from syncfsm.engine.lifecycle import cancel, commit
 from syncfsm.explain import explain, lines
 from syncfsm.log import open_log
-from syncfsm_simulator.faults import Strike
+from syncfsm_simulator.stage.faults import Strike
 from tests.planted import CHECKS, planted, strikes
 from tests.pure import PureSync, people, slice_of
 

@@ -22,10 +22,10 @@ from syncfsm.errors import NotReproducible
 from syncfsm.history.replay import moments
 from syncfsm.log import EventLog, open_log
 from syncfsm.sources.protocol import Page, Record
-from syncfsm_simulator.from_log import to_scenario
-from syncfsm_simulator.incident import Incident, Script, Step
-from syncfsm_simulator.run import Verdict, simulate, strays
-from syncfsm_simulator.scenario import Scenario, from_toml, to_toml
+from syncfsm_simulator.incidents.from_log import to_scenario
+from syncfsm_simulator.runs.run import Verdict, simulate, strays
+from syncfsm_simulator.stage.incident import Incident, Script, Step
+from syncfsm_simulator.stage.scenario import Scenario, from_toml, to_toml
 from tests.fakes import DOWN, WRONG_KEY, DictSink, Item, ListSource, TestClock, to_items
 
 LIMITED = Failure(kind=FailureKind.RATE_LIMITED, message="ada@example.com asked too often", retry_after_s=2)

@@ -37,7 +37,7 @@ def killed_after(code: str) -> None:
     program = f"""
 import os, signal
 from syncfsm.log import open_log
-from syncfsm.modes import Modes
+from syncfsm.engine.modes import Modes
 from syncfsm.sinks import open_sink
 from tests.contracts.sink import ADA, NOBODY, upsert
 from tests.fakes import DictSink, ListSource, TestClock

@@ -11,14 +11,14 @@ from msgspec.structs import replace
 from syncfsm.core.events import RetryScheduled
 from syncfsm.core.machine import State
 from syncfsm.log import open_log
-from syncfsm_simulator import run as run_module
-from syncfsm_simulator.criteria import CRITERIA
-from syncfsm_simulator.faults import ChangeRates, FaultRates
-from syncfsm_simulator.invariants import INVARIANTS, Check, Run, Violation, violations
-from syncfsm_simulator.network import Asked
-from syncfsm_simulator.run import simulate
-from syncfsm_simulator.scenario import Scenario
-from syncfsm_simulator.stage import KEY
+from syncfsm_simulator.runs import run as run_module
+from syncfsm_simulator.runs.criteria import CRITERIA
+from syncfsm_simulator.runs.invariants import INVARIANTS, Check, Run, Violation, violations
+from syncfsm_simulator.runs.run import simulate
+from syncfsm_simulator.stage.faults import ChangeRates, FaultRates
+from syncfsm_simulator.stage.network import Asked
+from syncfsm_simulator.stage.scenario import Scenario
+from syncfsm_simulator.stage.stage import KEY
 
 SCENARIO = Scenario(
     people=300, page_size=20, criteria=True, faults=FaultRates(unavailable=0.2), changes=ChangeRates()
@@ -196,7 +196,7 @@ def test_it_fails_when_it_is_broken(
 
 
 def test_tampering_shows_fails_where_nobody_looks_at_digests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("syncfsm_simulator.tampering.verify", lambda _log: (0, []))
+    monkeypatch.setattr("syncfsm_simulator.runs.tampering.verify", lambda _log: (0, []))
     assert violated(monkeypatch, lambda _run: None) == {"tampering_shows"}
 
 

@@ -22,9 +22,9 @@ from syncfsm.log import open_log
 from syncfsm.telemetry.measures import ACTIVE, METRICS, Measures
 from syncfsm.telemetry.opentelemetry import OpenTelemetryMetrics, metric_name
 from syncfsm.telemetry.prometheus import PrometheusMetrics
-from syncfsm_simulator.faults import FaultRates
-from syncfsm_simulator.run import Verdict, simulate
-from syncfsm_simulator.scenario import Scenario
+from syncfsm_simulator.runs.run import Verdict, simulate
+from syncfsm_simulator.stage.faults import FaultRates
+from syncfsm_simulator.stage.scenario import Scenario
 from tests.effort import tries
 from tests.pure import PureSync, people, slice_of
 

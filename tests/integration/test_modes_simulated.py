@@ -13,9 +13,7 @@ from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.attio.attio_people import AttioPeople
-from syncfsm_simulator.clock import VirtualClock, run_virtual
-from syncfsm_simulator.entity import Entity
-from syncfsm_simulator.invariants import (
+from syncfsm_simulator.runs.invariants import (
     INVARIANTS,
     Run,
     contacts_of,
@@ -25,10 +23,12 @@ from syncfsm_simulator.invariants import (
     sink_is_world,
     violations,
 )
-from syncfsm_simulator.oracle import expected
-from syncfsm_simulator.run import run_of
-from syncfsm_simulator.scenario import Scenario, concrete, load_scenario
-from syncfsm_simulator.stage import Stage
+from syncfsm_simulator.runs.oracle import expected
+from syncfsm_simulator.runs.run import run_of
+from syncfsm_simulator.stage.scenario import Scenario, concrete, load_scenario
+from syncfsm_simulator.stage.stage import Stage
+from syncfsm_simulator.world.clock import VirtualClock, run_virtual
+from syncfsm_simulator.world.entity import Entity
 from tests.effort import tries
 
 ROUNDS = 3

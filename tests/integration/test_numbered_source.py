@@ -22,9 +22,9 @@ from syncfsm.log import open_log
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.numbered import NumberedSource
 from syncfsm.sources.protocol import Page, Record, Transform, Transformed
-from syncfsm_simulator.clock import EPOCH
-from syncfsm_simulator.numbered import API, FakeNumbered
-from syncfsm_simulator.world import World
+from syncfsm_simulator.fakes.numbered import API, FakeNumbered
+from syncfsm_simulator.world.clock import EPOCH
+from syncfsm_simulator.world.world import World
 from tests.contracts.source import NumberedContract
 from tests.fakes import DictSink, TestClock, to_items
 

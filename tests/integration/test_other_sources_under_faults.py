@@ -26,16 +26,16 @@ from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.axiscare import AxisCareClients, AxisCareSource
 from syncfsm.sources.numbered import NumberedSource
 from syncfsm.sources.protocol import Record, Source, Transform, Transformed
-from syncfsm_simulator.asgi import App
-from syncfsm_simulator.axiscare import FakeAxisCare, number_of
-from syncfsm_simulator.clock import VirtualClock, run_virtual
-from syncfsm_simulator.faults import ChangeRates, FaultRates, Faults
-from syncfsm_simulator.invariants import INVARIANTS, Run, nothing_lost, sink_is_world, violations
-from syncfsm_simulator.numbered import API, FakeNumbered
-from syncfsm_simulator.run import run_of
-from syncfsm_simulator.scenario import Scenario
-from syncfsm_simulator.stage import KEY, Stage
-from syncfsm_simulator.world import World
+from syncfsm_simulator.fakes.asgi import App
+from syncfsm_simulator.fakes.axiscare import FakeAxisCare, number_of
+from syncfsm_simulator.fakes.numbered import API, FakeNumbered
+from syncfsm_simulator.runs.invariants import INVARIANTS, Run, nothing_lost, sink_is_world, violations
+from syncfsm_simulator.runs.run import run_of
+from syncfsm_simulator.stage.faults import ChangeRates, FaultRates, Faults
+from syncfsm_simulator.stage.scenario import Scenario
+from syncfsm_simulator.stage.stage import KEY, Stage
+from syncfsm_simulator.world.clock import VirtualClock, run_virtual
+from syncfsm_simulator.world.world import World
 
 NUMBERED_URL = "http://numbered.simulated"
 AXISCARE_URL = "http://axiscare.simulated"

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from syncfsm.core.machine import State
 from syncfsm.log import open_log
 from syncfsm.sources.protocol import Record, Transformed
-from syncfsm_simulator.faults import ChangeRates, FaultRates
-from syncfsm_simulator.run import simulate
-from syncfsm_simulator.scenario import Scenario
+from syncfsm_simulator.runs.run import simulate
+from syncfsm_simulator.stage.faults import ChangeRates, FaultRates
+from syncfsm_simulator.stage.scenario import Scenario
 from syncfsm_simulator.strategies import scenarios, worlds
 from syncfsm_simulator.workspace import VirtualTime, Workspace
-from syncfsm_simulator.world import World
+from syncfsm_simulator.world.world import World
 from tests.fakes import DictSink, Item
 
 

@@ -15,7 +15,7 @@ from syncfsm.items.contact import Contact
 from syncfsm.sinks import open_sink
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.quo.mapping import EXTENSIONS, LONG_URLS, NO_NUMBERS, WITHOUT_PHONE
-from syncfsm_simulator.quo.app import QuoError
+from syncfsm_simulator.fakes.quo.app import QuoError
 from tests.contracts.sink import ADA, NOBODY, SinkContract, run, upsert
 from tests.quo import KEY, PARTNER_KEY, Quo
 

@@ -27,8 +27,8 @@ from syncfsm.outside import http
 from syncfsm.sinks import sqlite as sqlite_sink
 from syncfsm.sources.attio.attio import AttioSource
 from syncfsm.sources.protocol import Page
-from syncfsm_simulator.scenario import load_scenario
-from syncfsm_simulator.sweep import sweep
+from syncfsm_simulator.runs.sweep import sweep
+from syncfsm_simulator.stage.scenario import load_scenario
 
 SEEDS_MAX = 200
 HOSTILE = load_scenario("hostile")
@@ -106,7 +106,7 @@ def without_the_version_check(patch: Patch) -> None:
 
 def without_the_wait(patch: Patch) -> None:
     """Everything is due at once."""
-    patch.setattr("syncfsm.engine.Engine._is_due", lambda _engine, _not_before: True)
+    patch.setattr("syncfsm.engine.engine.Engine._is_due", lambda _engine, _not_before: True)
 
 
 def without_the_order_check(patch: Patch) -> None:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from syncfsm.core.machine import State
 from syncfsm.errors import ConfigurationError
 from syncfsm.log import open_log
-from syncfsm_simulator.faults import DOOR_OF, DOORS, KINDS, ChangeRates, FaultRates, Faults, Strike
-from syncfsm_simulator.run import simulate
-from syncfsm_simulator.scenario import Scenario, concrete, load_scenario, named_scenarios, to_toml
+from syncfsm_simulator.runs.run import simulate
+from syncfsm_simulator.stage.faults import DOOR_OF, DOORS, KINDS, ChangeRates, FaultRates, Faults, Strike
+from syncfsm_simulator.stage.scenario import Scenario, concrete, load_scenario, named_scenarios, to_toml
 
 
 def test_a_scenario_is_read_from_toml(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from syncfsm.core.machine import State
 from syncfsm.log import open_log
-from syncfsm_simulator.faults import ChangeRates, FaultRates
-from syncfsm_simulator.run import Verdict, simulate
-from syncfsm_simulator.scenario import Scenario
+from syncfsm_simulator.runs.run import Verdict, simulate
+from syncfsm_simulator.stage.faults import ChangeRates, FaultRates
+from syncfsm_simulator.stage.scenario import Scenario
 
 SMALL = Scenario(people=300, page_size=20)
 ROUGH = Scenario(

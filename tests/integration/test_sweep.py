@@ -18,10 +18,10 @@ from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.sqlite import SqliteSink
-from syncfsm_simulator.run import simulate as run_one
-from syncfsm_simulator.scenario import Scenario, concrete, load_scenario
-from syncfsm_simulator.shrink import shrink
-from syncfsm_simulator.sweep import TWICE_EVERY, Summary, run_seed, sweep
+from syncfsm_simulator.runs.run import simulate as run_one
+from syncfsm_simulator.runs.shrink import shrink
+from syncfsm_simulator.runs.sweep import TWICE_EVERY, Summary, run_seed, sweep
+from syncfsm_simulator.stage.scenario import Scenario, concrete, load_scenario
 
 HOSTILE = load_scenario("hostile")
 
@@ -69,7 +69,7 @@ def test_a_seed_that_leaves_another_log_the_second_time_is_a_violation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     digests = iter(("one", "another"))
-    monkeypatch.setattr("syncfsm_simulator.sweep._run", lambda scenario, seed: (verdict, next(digests)))
+    monkeypatch.setattr("syncfsm_simulator.runs.sweep._run", lambda scenario, seed: (verdict, next(digests)))
 
     with open_log(":memory:") as log:
         verdict = run_one(concrete(HOSTILE, TWICE_EVERY), TWICE_EVERY, log)
@@ -139,7 +139,7 @@ def test_a_sweep_that_is_interrupted_says_so(monkeypatch: pytest.MonkeyPatch) ->
     def interrupted(_scenario: object, _seed: int) -> Result:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("syncfsm_simulator.sweep.run_seed", interrupted)
+    monkeypatch.setattr("syncfsm_simulator.runs.sweep.run_seed", interrupted)
     result = simulate("calm", "--seeds", "3", "--jobs", "1")
     assert result.exit_code == 130
     assert result.stdout.startswith("interrupted: not all seeds have run\n0 seeds")
@@ -153,7 +153,7 @@ def test_a_sweep_that_is_asked_to_end_says_what_has_run(monkeypatch: pytest.Monk
             os.kill(os.getpid(), signal.SIGTERM)
         return real(scenario, seed)
 
-    monkeypatch.setattr("syncfsm_simulator.sweep.run_seed", asked_to_end)
+    monkeypatch.setattr("syncfsm_simulator.runs.sweep.run_seed", asked_to_end)
     before = signal.getsignal(signal.SIGTERM)
     result = simulate("calm", "--people", "3", "--seeds", "9", "--jobs", "1")
     assert result.exit_code == 130

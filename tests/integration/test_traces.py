@@ -23,7 +23,7 @@ from syncfsm.engine.lifecycle import cancel
 from syncfsm.log import EventLog, open_log
 from syncfsm.telemetry.trace_ids import ProcessIds
 from syncfsm.telemetry.tracing import ATTRIBUTES, PENDING_MAX, SPANS, OpenTelemetryTraces, root_of
-from syncfsm_simulator.run import simulate
+from syncfsm_simulator.runs.run import simulate
 from tests.fakes import DOWN, WRONG_KEY, DictSink, Item, ListSource, TestClock, to_items
 from tests.integration.test_metrics import BAD_DAY, simulated
 from tests.pure import PureSync, people, slice_of

@@ -14,8 +14,8 @@ from syncfsm.history.difference import changes, compare
 from syncfsm.history.replay import moments
 from syncfsm.log import open_log
 from syncfsm.log.checks.check import check
-from syncfsm_simulator.run import simulate
-from syncfsm_simulator.scenario import load_scenario
+from syncfsm_simulator.runs.run import simulate
+from syncfsm_simulator.stage.scenario import load_scenario
 from tests.effort import tries
 
 SEEDS = st.integers(1, 10_000)

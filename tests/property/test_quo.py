@@ -22,11 +22,11 @@ from syncfsm.log import EventLog, open_log
 from syncfsm.log.checks.verify import verify
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sources.attio.attio_people import AttioPeople
-from syncfsm_simulator.clock import EPOCH, VirtualClock, run_virtual
-from syncfsm_simulator.faults import ChangeRates, FaultRates
-from syncfsm_simulator.quo.door import QuoDoor
-from syncfsm_simulator.scenario import Scenario
-from syncfsm_simulator.stage import Stage
+from syncfsm_simulator.stage.faults import ChangeRates, FaultRates
+from syncfsm_simulator.stage.quo_door import QuoDoor
+from syncfsm_simulator.stage.scenario import Scenario
+from syncfsm_simulator.stage.stage import Stage
+from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
 from tests.effort import tries
 from tests.fakes import DictSink
 from tests.quo import KEY, PARTNER_KEY, Quo

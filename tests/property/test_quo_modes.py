@@ -24,12 +24,12 @@ from syncfsm.log.checks.verify import verify
 from syncfsm.sources.attio.attio import AttioSource
 from syncfsm.sources.attio.attio_people import AttioPeople
 from syncfsm.webhooks import WebhookWorker
-from syncfsm_simulator.attio import FakeAttio
-from syncfsm_simulator.clock import EPOCH, VirtualClock, run_virtual
-from syncfsm_simulator.entity import Change
-from syncfsm_simulator.network import Crash
-from syncfsm_simulator.quo.door import KINDS, QuoDoor
-from syncfsm_simulator.world import World
+from syncfsm_simulator.fakes.attio import FakeAttio
+from syncfsm_simulator.stage.network import Crash
+from syncfsm_simulator.stage.quo_door import KINDS, QuoDoor
+from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
+from syncfsm_simulator.world.entity import Change
+from syncfsm_simulator.world.world import World
 from tests.fakes import DictSink
 from tests.quo import Quo
 

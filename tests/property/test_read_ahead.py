@@ -19,8 +19,8 @@ from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
 from syncfsm.log import open_log
 from syncfsm.sources.numbered import NumberedSource
-from syncfsm_simulator.clock import VirtualClock, run_virtual
-from syncfsm_simulator.numbered import API
+from syncfsm_simulator.fakes.numbered import API
+from syncfsm_simulator.world.clock import VirtualClock, run_virtual
 from tests.fakes import DictSink, to_items
 from tests.property.test_moving_rows import KEYS, ORDERS, SCRIPT, THOROUGH, MovingWorld, assert_the_promise
 from tests.property.test_price import Workspace

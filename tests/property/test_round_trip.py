@@ -12,11 +12,11 @@ from syncfsm.core.failure import FailureKind
 from syncfsm.core.options import Options
 from syncfsm.history.replay import moments
 from syncfsm.log import EventLog, open_log
-from syncfsm_simulator.from_log import to_scenario
-from syncfsm_simulator.incident import Incident, Step, rules_of
-from syncfsm_simulator.path import parting
-from syncfsm_simulator.run import Verdict, simulate
-from syncfsm_simulator.scenario import Scenario, from_toml, load_scenario, named_scenarios, to_toml
+from syncfsm_simulator.incidents.from_log import to_scenario
+from syncfsm_simulator.incidents.path import parting
+from syncfsm_simulator.runs.run import Verdict, simulate
+from syncfsm_simulator.stage.incident import Incident, Step, rules_of
+from syncfsm_simulator.stage.scenario import Scenario, from_toml, load_scenario, named_scenarios, to_toml
 from tests.effort import tries
 
 HOSTILE = load_scenario("hostile")

@@ -15,9 +15,9 @@ from syncfsm.core.paging.pages import PageRequest
 from syncfsm.engine.engine import Engine
 from syncfsm.log import open_log
 from syncfsm.sources.attio.attio import AttioSource
-from syncfsm_simulator.attio import FakeAttio
-from syncfsm_simulator.clock import EPOCH
-from syncfsm_simulator.world import World
+from syncfsm_simulator.fakes.attio import FakeAttio
+from syncfsm_simulator.world.clock import EPOCH
+from syncfsm_simulator.world.world import World
 from tests.effort import tries
 from tests.fakes import DictSink, TestClock, to_items
 from tests.property.test_price import MovingTransport

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from syncfsm.log import open_log
-from syncfsm_simulator.run import simulate
-from syncfsm_simulator.scenario import load_scenario
+from syncfsm_simulator.runs.run import simulate
+from syncfsm_simulator.stage.scenario import load_scenario
 
 SHRUNK = sorted(Path(__file__).parent.glob("*.toml"))
 

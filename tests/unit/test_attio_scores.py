@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncfsm_simulator.attio.rates import ScoreLimit, score_of
-from syncfsm_simulator.clock import EPOCH
+from syncfsm_simulator.fakes.attio.rates import ScoreLimit, score_of
+from syncfsm_simulator.world.clock import EPOCH
 from tests.unit.test_attio_writes import PEOPLE, Client
 
 SORTED = {"sorts": [{"direction": "desc", "attribute": "created_at"}]}

@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from syncfsm_simulator.attio import FakeAttio
-from syncfsm_simulator.attio.deliveries import RETRIES_MAX
-from syncfsm_simulator.clock import EPOCH, VirtualClock, run_virtual
-from syncfsm_simulator.world import World
+from syncfsm_simulator.fakes.attio import FakeAttio
+from syncfsm_simulator.fakes.attio.deliveries import RETRIES_MAX
+from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
+from syncfsm_simulator.world.world import World
 
 PEOPLE = "/v2/objects/people/records"
 

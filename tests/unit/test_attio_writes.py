@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from syncfsm_simulator.attio import FakeAttio
-from syncfsm_simulator.clock import EPOCH
-from syncfsm_simulator.world import World
+from syncfsm_simulator.fakes.attio import FakeAttio
+from syncfsm_simulator.world.clock import EPOCH
+from syncfsm_simulator.world.world import World
 from tests.fakes import TestClock
 
 PEOPLE = "/v2/objects/people/records"

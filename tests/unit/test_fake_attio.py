@@ -10,10 +10,10 @@ from uuid import UUID
 import httpx
 import pytest
 
-from syncfsm_simulator.asgi import BODY_BYTES_MAX
-from syncfsm_simulator.attio import FakeAttio
-from syncfsm_simulator.clock import EPOCH
-from syncfsm_simulator.world import World
+from syncfsm_simulator.fakes.asgi import BODY_BYTES_MAX
+from syncfsm_simulator.fakes.attio import FakeAttio
+from syncfsm_simulator.world.clock import EPOCH
+from syncfsm_simulator.world.world import World
 from tests.fakes import TestClock
 
 QUERY = "/v2/objects/people/records/query"

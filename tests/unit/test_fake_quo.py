@@ -10,8 +10,8 @@ import httpx
 import msgspec
 import pytest
 
-from syncfsm_simulator.quo.app import FakeQuo, beside
-from syncfsm_simulator.quo.contacts import Settings
+from syncfsm_simulator.fakes.quo.app import FakeQuo, beside
+from syncfsm_simulator.fakes.quo.contacts import Settings
 from tests.fakes import TestClock
 
 ADA = {"defaultFields": {"firstName": "Ada"}, "source": "attio", "externalId": "a1"}

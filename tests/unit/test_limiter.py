@@ -12,9 +12,9 @@ import pytest
 from syncfsm.outside.clock import SystemClock
 from syncfsm.outside.http import HttpClient, Reply
 from syncfsm.outside.limiter import Call, RateLimiter
-from syncfsm_simulator.clock import VirtualClock, run_virtual
-from syncfsm_simulator.quo.app import FakeQuo
-from syncfsm_simulator.serve import served
+from syncfsm_simulator.fakes.quo.app import FakeQuo
+from syncfsm_simulator.fakes.serve import served
+from syncfsm_simulator.world.clock import VirtualClock, run_virtual
 
 
 def most_within(times: list[datetime], seconds: float) -> int:

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncfsm_simulator.attio.errors import ApiError
-from syncfsm_simulator.attio.knobs import Knobs, LimitPolicy
-from syncfsm_simulator.attio.query import Query
-from syncfsm_simulator.clock import EPOCH
-from syncfsm_simulator.entity import Entity
-from syncfsm_simulator.world import World
+from syncfsm_simulator.fakes.attio.errors import ApiError
+from syncfsm_simulator.fakes.attio.knobs import Knobs, LimitPolicy
+from syncfsm_simulator.fakes.attio.query import Query
+from syncfsm_simulator.world.clock import EPOCH
+from syncfsm_simulator.world.entity import Entity
+from syncfsm_simulator.world.world import World
 from tests.effort import tries
 
 NEWEST = [{"direction": "desc", "attribute": "created_at"}, {"direction": "asc", "attribute": "record_id"}]

@@ -23,8 +23,8 @@ from syncfsm.log import EventLog, open_log
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sources.numbered import NumberedSource
 from syncfsm.sources.protocol import Page
-from syncfsm_simulator.clock import VirtualClock, run_virtual
-from syncfsm_simulator.numbered import API
+from syncfsm_simulator.fakes.numbered import API
+from syncfsm_simulator.world.clock import VirtualClock, run_virtual
 from tests.fakes import DictSink, Item, ListSource, TestClock, to_items
 
 SLOW_S = 0.1

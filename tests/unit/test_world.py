@@ -9,10 +9,10 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from syncfsm_simulator.clock import EPOCH
-from syncfsm_simulator.entity import Entity
-from syncfsm_simulator.schema import OBJECTS
-from syncfsm_simulator.world import World
+from syncfsm_simulator.world.clock import EPOCH
+from syncfsm_simulator.world.entity import Entity
+from syncfsm_simulator.world.schema import OBJECTS
+from syncfsm_simulator.world.world import World
 
 
 def encoded(world: World, slug: str = "people") -> list[bytes]:

@@ -14,7 +14,7 @@ from syncfsm.log import open_log
 from syncfsm.log.checks.check import ensure_chained
 
 if TYPE_CHECKING:
-    from syncfsm_simulator.scenario import Scenario
+    from syncfsm_simulator.stage.scenario import Scenario
 
 
 @click.command(cls=Command)
@@ -49,8 +49,8 @@ def scenario(*, log_path: str, process: str | None, no_check: bool, as_json: boo
 
 
 def _text(history: list[Moment], *, is_checked: bool) -> str:
-    from syncfsm_simulator.from_log import to_scenario  # noqa: PLC0415 - the simulator is an extra
-    from syncfsm_simulator.scenario import from_toml, to_toml  # noqa: PLC0415 - likewise
+    from syncfsm_simulator.incidents.from_log import to_scenario  # noqa: PLC0415 - the simulator is an extra
+    from syncfsm_simulator.stage.scenario import from_toml, to_toml  # noqa: PLC0415 - likewise
 
     text = to_toml(to_scenario(history))
     if is_checked:
@@ -59,7 +59,7 @@ def _text(history: list[Moment], *, is_checked: bool) -> str:
 
 
 def _check(found: Scenario, history: list[Moment]) -> None:
-    from syncfsm_simulator.run import strays  # noqa: PLC0415 - the simulator is an extra
+    from syncfsm_simulator.runs.run import strays  # noqa: PLC0415 - the simulator is an extra
 
     parting = strays(found, (moment.recorded for moment in history))
     if parting is not None:

@@ -19,10 +19,10 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from syncfsm.cli.shared.output import BROKEN, INTERRUPTED, print_json
 from syncfsm.core.describe import plural
-from syncfsm_simulator.faults import MOVES
-from syncfsm_simulator.scenario import Scenario, to_toml
-from syncfsm_simulator.shrink import shrink
-from syncfsm_simulator.sweep import Result, Summary, sweep
+from syncfsm_simulator.runs.shrink import shrink
+from syncfsm_simulator.runs.sweep import Result, Summary, sweep
+from syncfsm_simulator.stage.faults import MOVES
+from syncfsm_simulator.stage.scenario import Scenario, to_toml
 
 FAILURES_SHOWN_MAX = 10
 

@@ -1,0 +1,1 @@
+"""The fakes: APIs that serve a world, each as its original does."""

@@ -1,0 +1,212 @@
+"""The fake Attio: an ASGI app over a world, so that the same code answers in process and over real HTTP.
+
+It answers as the real API was documented and recorded: bodies, errors, headers, authentication, rate limits
+whose `Retry-After` is a date, and webhooks. What it does not serve is a 404 in Attio's words.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import random
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl
+
+import httpx
+import msgspec
+
+from syncfsm.outside.clock import Clock
+from syncfsm_simulator.fakes.asgi import (
+    BodyTooLarge,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    header,
+    http_date,
+    lifespan,
+    read_body,
+    send_reply,
+)
+from syncfsm_simulator.fakes.attio import errors
+from syncfsm_simulator.fakes.attio.deliveries import Deliveries
+from syncfsm_simulator.fakes.attio.knobs import Knobs
+from syncfsm_simulator.fakes.attio.query import Query
+from syncfsm_simulator.fakes.attio.rates import ScoreLimit, SecondLimit
+from syncfsm_simulator.fakes.attio.request import Request
+from syncfsm_simulator.fakes.attio.routes import SELF, Route, match
+from syncfsm_simulator.fakes.attio.webhooks import Webhooks
+from syncfsm_simulator.fakes.attio.writing import UniqueIndex
+from syncfsm_simulator.world.entity import Actor
+from syncfsm_simulator.world.population import uuid
+from syncfsm_simulator.world.schema import ObjectType
+from syncfsm_simulator.world.world import World
+
+
+class FakeAttio:
+    """The app.
+
+    Args:
+        world: Where the records are.
+        clock: For dates, for the rate limits and for webhooks.
+        transport: Where webhooks are sent; the network if `None`.
+        knobs: How it behaves: `reads_per_s=10`, any field of `Knobs`.
+
+    Attributes:
+        knobs: How it behaves.
+        actor: Who writes through the API, as records and webhooks tell it.
+        requests: How often each (method, route, status) was answered.
+    """
+
+    def __init__(
+        self, world: World, clock: Clock, *, transport: httpx.AsyncBaseTransport | None = None, **knobs: Any
+    ) -> None:
+        self.knobs = msgspec.convert(knobs, Knobs)
+        self.world = world
+        self.actor: Actor = {"type": "api-token", "id": uuid(random.Random(f"{world.workspace_id}:token"))}
+        self.query = Query(world, self.knobs)
+        self.unique = UniqueIndex(world)
+        self.merging = Merging(self.knobs.merge_s)
+        self.webhooks = Webhooks(world.workspace_id)
+        self.deliveries = Deliveries(world, self.webhooks, clock, self.knobs, transport)
+        self.requests: Counter[tuple[str, str, int]] = Counter()
+        self._clock = clock
+        self._reads = SecondLimit(self.knobs.reads_per_s)
+        self._writes = SecondLimit(self.knobs.writes_per_s)
+        self._scores = ScoreLimit(
+            self.knobs.score_query_max, self.knobs.score_window_max, self.knobs.score_others_per_s
+        )
+        self._rng = random.Random("execution ids")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        if scope["type"] != "http":
+            return None
+        self.deliveries.start()
+        if self.knobs.latency_s:
+            await self._clock.sleep(self.knobs.latency_s)
+        try:
+            body: bytes | None = await read_body(receive)
+        except BodyTooLarge:
+            body = None
+        route, reply = self._answer(scope, body)
+        self.requests[scope["method"], route.name, reply.status] += 1
+        await send_reply(send, reply)
+        return None
+
+    def _answer(self, scope: Scope, body: bytes | None) -> tuple[Route, Reply]:
+        """Return the route and the answer, with the headers that every answer has."""
+        now = self._clock.now()
+        route, params = match(scope["method"], scope["path"])
+        headers = self._headers(now)
+        try:
+            reply = self._handled(route, params, scope, body, now)
+        except errors.RateLimited as limited:
+            headers["retry-after"] = http_date(limited.retry_at)
+            reply = Reply(limited.status, msgspec.json.encode(limited.body))
+        except errors.ApiError as error:
+            reply = Reply(error.status, msgspec.json.encode(error.body))
+        else:
+            if route.name != SELF and not route.is_write:
+                headers["x-accurate-at"] = f"{now:%Y-%m-%dT%H:%M:%S.%f}000Z"
+        return route, Reply(reply.status, reply.body, {**headers, **reply.headers})
+
+    def _handled(
+        self, route: Route, params: dict[str, str], scope: Scope, body: bytes | None, now: datetime
+    ) -> Reply:
+        """Return what the route's handler answers.
+
+        Raises:
+            ApiError: The answer is no 2xx.
+        """
+        limit = self._writes if route.is_write else self._reads
+        if (retry_at := limit.refuse(now)) is not None:
+            raise errors.RateLimited(retry_at)
+        if route.handler is None:
+            raise errors.not_found(f'Could not find endpoint "{scope["method"]} {scope["path"]}".')
+        if body is None:
+            raise errors.too_large()
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        request = Request(body=body, params=params, query=query, token=_token(scope))
+        if route.name != SELF:  # which has its own way of saying that a token is no good
+            self._authorize(request.token, route.scopes)
+        return route.handler(self, request)
+
+    def _headers(self, now: datetime) -> dict[str, str]:
+        return {
+            "content-type": "application/json; charset=utf-8",
+            "date": http_date(now),
+            "vary": "Origin",
+            "x-attio-execution-id": uuid(self._rng),
+        }
+
+    def now(self) -> datetime:
+        """Return the present moment, UTC."""
+        return self._clock.now()
+
+    def charge(self, score: int) -> None:
+        """Count what a query costs.
+
+        Raises:
+            ApiError: A 429: it is too much.
+        """
+        if (retry_at := self._scores.refuse(score, self._clock.now())) is not None:
+            raise errors.RateLimited(retry_at)
+
+    def knows(self, token: str) -> bool:
+        """Whether a token is one that this workspace gave out."""
+        return self.knobs.api_key in {None, token}
+
+    def _authorize(self, token: str | None, scopes: Sequence[str]) -> None:
+        """Refuse a token that is missing, wrong, or without the scopes that a route needs."""
+        if token is None:
+            raise errors.unauthorized("No API key was provided. Use the header Authorization: Bearer <key>.")
+        if not self.knows(token):
+            raise errors.unauthorized("The API key could not be found; it was probably revoked.")
+        if any(not self.knobs.scopes & {scope, f"{scope}-write"} for scope in scopes):
+            raise errors.forbidden(list(scopes))
+
+    def object_type(self, name: str) -> ObjectType:
+        """Return an object by slug or id.
+
+        Raises:
+            ApiError: A 404, as Attio would answer.
+        """
+        for slug, object_id in self.world.object_ids.items():
+            if name in {slug, object_id}:
+                return self.world.objects[slug]
+        raise errors.not_found(f'Object with slug/ID "{name}" not found.')
+
+
+class Merging:
+    """Which merges are not over yet."""
+
+    def __init__(self, merge_s: float) -> None:
+        self._merge_s = merge_s
+        self._until: dict[str, datetime] = {}
+
+    def begin(self, record_id: str, now: datetime) -> bool:
+        """Note a merge, and return whether it takes any time."""
+        if self._merge_s:
+            self._until[record_id] = now + timedelta(seconds=self._merge_s)
+        return bool(self._merge_s)
+
+    def is_under_way(self, record_id: str, now: datetime) -> bool:
+        """Whether a record is not readable yet."""
+        return now < self._until.get(record_id, now)
+
+
+def _token(scope: Scope) -> str | None:
+    """Return the token: of the scheme Bearer, or the user's name of Basic, which Attio takes as well."""
+    kind, _, token = (header(scope, b"authorization") or "").partition(" ")
+    if kind.lower() == "basic":
+        try:
+            token = base64.b64decode(token, validate=True).decode().partition(":")[0]
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+    return token.strip() or None if kind.lower() in {"bearer", "basic"} else None

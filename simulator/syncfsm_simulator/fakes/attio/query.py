@@ -1,0 +1,157 @@
+"""`records/query`: which records, in which order, and which part of them.
+
+An order is sorted once and then follows the world: only records that were touched since find a new place.
+Ties are broken by ascending record id, as far as the sorts leave any.
+"""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect_left
+from itertools import groupby
+from typing import Any
+
+import msgspec
+
+from syncfsm_simulator.fakes.attio.errors import invalid, unknown_attribute
+from syncfsm_simulator.fakes.attio.filters import compile_filter
+from syncfsm_simulator.fakes.attio.knobs import Knobs
+from syncfsm_simulator.fakes.attio.sorts import parse_sorts, sort_key
+from syncfsm_simulator.world.entity import Entity
+from syncfsm_simulator.world.world import World
+
+LIMIT_DEFAULT = 500
+
+_ORDERS_KEPT_MAX = 16
+
+_Key = tuple[Any, ...]
+
+
+class Query:
+    """Answers queries over a world.
+
+    Args:
+        world: Where the records are.
+        knobs: What to do about high limits, sorts and ties.
+    """
+
+    def __init__(self, world: World, knobs: Knobs | None = None) -> None:
+        self._world = world
+        self._knobs = knobs or Knobs()
+        self._queries = 0
+        self._orders: dict[bytes, _Ordered] = {}
+
+    def rows(self, slug: str, body: Any) -> list[Entity]:
+        """Return the rows that a query's body asks for.
+
+        Raises:
+            ApiError: A 400, as Attio would answer.
+        """
+        if not isinstance(body, dict):
+            raise invalid([], "Expected object", expected="object")
+        limit = self._limit(body.get("limit", LIMIT_DEFAULT))
+        offset = whole_number("offset", body.get("offset", 0), least=0)
+        sorts = body.get("sorts", []) if self._knobs.honours_sorts else []
+        rows = self._ordered(slug, body.get("filter", {}), sorts)
+        if self._knobs.ties == "shuffled" and sorts:
+            rows = self._shuffled(slug, sorts, rows)
+        return rows[offset : offset + limit]
+
+    def _shuffled(self, slug: str, sorts: Any, rows: list[Entity]) -> list[Entity]:
+        """Return the rows with those that the sorts leave tied in an order of this moment.
+
+        Raises:
+            ApiError: A 400: the record id is not there to break ties by.
+        """
+        parsed = parse_sorts(self._world, slug, sorts)
+        for index, sort in enumerate(parsed):
+            if index and sort.attribute.slug == "record_id":
+                raise unknown_attribute("record_id", ["sorts", str(index), "attribute"])
+        key = sort_key(self._world, parsed)
+        self._queries += 1
+        rng = random.Random(f"{self._world.workspace_id}:ties:{self._queries}")
+        groups = [list(group) for _, group in groupby(rows, lambda entity: key(entity)[:-1])]
+        return [row for group in groups for row in rng.sample(group, len(group))]
+
+    def _limit(self, value: Any) -> int:
+        limit, most = whole_number("limit", value, least=1), self._knobs.limit_max
+        if limit <= most or self._knobs.limit_policy == "accept":
+            return limit
+        if self._knobs.limit_policy == "clamp":
+            return most
+        raise invalid(["limit"], f"Number must be less than or equal to {most}", "too_big")
+
+    def _ordered(self, slug: str, filter_: Any, sorts: Any) -> list[Entity]:
+        """Return all records that fit, in order."""
+        key = msgspec.json.encode([slug, filter_, sorts])
+        if b'"path"' in key:  # other objects' records decide as well, and these are not followed
+            return _Ordered(self._world, slug, filter_, sorts).rows()
+        order = self._orders.pop(key, None) or _Ordered(self._world, slug, filter_, sorts)
+        self._orders[key] = order  # the one used last comes last; the first is given up
+        if len(self._orders) > _ORDERS_KEPT_MAX:
+            del self._orders[next(iter(self._orders))]
+        return order.rows()
+
+
+class _Ordered:
+    """The records of one object that fit a filter, in one order."""
+
+    def __init__(self, world: World, slug: str, filter_: Any, sorts: Any) -> None:
+        self._world = world
+        self._slug = slug
+        self._fits = compile_filter(world, slug, filter_)
+        self._key = sort_key(world, parse_sorts(world, slug, sorts))
+        self._changes = 0
+        self._keys: dict[str, _Key] = {}
+        self._sorted: list[_Key] = []
+        self._rows: list[Entity] = []
+
+    def rows(self) -> list[Entity]:
+        """Return the records as they are now."""
+        touched = self._world.touched(self._slug, self._changes)
+        self._changes += len(touched)
+        if self._keys:
+            for record_id in dict.fromkeys(touched):
+                self._take_out(record_id)
+                self._put_in(record_id)
+        elif touched:
+            self._sort()
+        return self._rows
+
+    def _sort(self) -> None:
+        """Sort all records at once, the first time."""
+        rows = [entity for entity in self._world.entities(self._slug).values() if self._fits(entity)]
+        self._keys = {entity.record_id: self._key(entity) for entity in rows}
+        self._rows = sorted(rows, key=lambda entity: self._keys[entity.record_id])
+        self._sorted = [self._keys[entity.record_id] for entity in self._rows]
+
+    def _take_out(self, record_id: str) -> None:
+        key = self._keys.pop(record_id, None)
+        if key is not None:
+            place = bisect_left(self._sorted, key)
+            del self._sorted[place], self._rows[place]
+
+    def _put_in(self, record_id: str) -> None:
+        entity = self._world.entities(self._slug).get(record_id)
+        if entity is None or not self._fits(entity):
+            return
+        key = self._keys[record_id] = self._key(entity)
+        place = bisect_left(self._sorted, key)
+        self._sorted.insert(place, key)
+        self._rows.insert(place, entity)
+
+
+def whole_number(name: str, value: Any, *, least: int) -> int:
+    """Return a number that a request gives.
+
+    Raises:
+        ApiError: A 400: it is no whole number, or less than `least`.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        received = "string" if isinstance(value, str) else type(value).__name__
+        raise invalid([name], f"Expected number, received {received}", expected="number", received=received)
+    if value != int(value):
+        raise invalid([name], "Expected integer, received float", expected="integer", received="float")
+    if value < least:
+        raise invalid([name], f"Number must be greater than or equal to {least}", "too_small")
+    return int(value)

@@ -1,0 +1,1 @@
+"""From a log to a scenario: what happened to one process, made to happen again."""

@@ -1,0 +1,1 @@
+"""Runs: one seed or many, judged by invariants, and shrunk where one fails."""

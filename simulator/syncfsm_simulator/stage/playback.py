@@ -1,0 +1,296 @@
+"""The stage for an incident: the real engine and log, between a source and a sink that keep to a script.
+
+Failures come as the source, the transform or the sink would have returned them, so that the engine's own
+rules decide what comes of them: a limit that is raised, or a step that is deleted, makes a difference.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from typing import cast
+
+from syncfsm.core.backoff import RETRY_AFTER_JITTER_S
+from syncfsm.core.events import Recorded, Reject
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options, Order
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
+from syncfsm.engine.lifecycle import Hook, cancel, commit, started
+from syncfsm.errors import LogError
+from syncfsm.items.contact import Contact
+from syncfsm.log import EventLog
+from syncfsm.sinks.protocol import UpsertResult
+from syncfsm.sinks.sqlite import SqliteSink
+from syncfsm.sources.protocol import Page, Record, Transformed
+from syncfsm_simulator.stage.changes import Changes
+from syncfsm_simulator.stage.edges import REFUSED, FaultyLog
+from syncfsm_simulator.stage.faults import no_faults
+from syncfsm_simulator.stage.incident import Door, Incident, Script, Step
+from syncfsm_simulator.stage.network import Asked, Crash
+from syncfsm_simulator.stage.rows import Rows, person
+from syncfsm_simulator.stage.scenario import Scenario
+from syncfsm_simulator.stage.stage import PAUSE_S, RESTART_S, SOURCE, STARTS_MAX
+from syncfsm_simulator.world.clock import EPOCH, VirtualClock
+from syncfsm_simulator.world.world import World
+
+PARENT = "the-sync-they-are-of"
+"""What a retry of rejects calls the sync that it is for."""
+
+STATUS = {FailureKind.RATE_LIMITED: 429, FailureKind.UNAVAILABLE: 503, FailureKind.UNAUTHORIZED: 401}
+
+
+class Ended(BaseException):
+    """The script ends here, and leaves the sync active."""
+
+
+class Chance(random.Random):
+    """Chance, of which the next number can be set: so a wait comes out as it did."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(f"{seed}:incident")
+        self.coming: float | None = None
+
+    def random(self) -> float:
+        """Return the number that was set, once; then any in [0, 1)."""
+        coming, self.coming = self.coming, None
+        return super().random() if coming is None else coming
+
+
+def failure_of(step: Step, options: Options) -> tuple[Failure, float | None]:
+    """Return the failure of a step, and the chance with which its wait comes out as `wait_s`."""
+    kind = cast("FailureKind", step.fails)
+    words = f"the script says so ({kind.value})."
+    failure = Failure(kind=kind, message=words, status=STATUS.get(kind), retry_after_s=step.wait_s)
+    if not step.wait_s:
+        return failure, None
+    over_s = max(0.0, step.wait_s - options.wait_s_max)
+    return failure, min(over_s / RETRY_AFTER_JITTER_S, 1 - 1e-9)
+
+
+class Playback:
+    """Everything around the engine, by script. Use within `run_virtual`.
+
+    Args:
+        scenario: One with an incident.
+        log: Where the events go.
+        contacts: Where the people go.
+        hooks: Called after each event.
+
+    Attributes:
+        rows: The people.
+        script: What has struck.
+        timeline: Every request made and every event recorded, in true order.
+        starts: How many engines it took.
+        refused: The ids of people whom the sink refused, or who came malformed.
+        surprise: The error with which an engine failed in a way that nobody foresaw; it ends the run.
+    """
+
+    def __init__(
+        self, scenario: Scenario, log: EventLog, contacts: SqliteSink, hooks: Sequence[Hook] = ()
+    ) -> None:
+        assert scenario.incident is not None, "another scenario is for the other stage"
+        self.scenario = scenario
+        self.incident: Incident = scenario.incident
+        self.clock = VirtualClock()
+        self.rows = Rows(scenario.people, scenario.order, scenario.limit_max)
+        self.script = Script(self.incident.steps)
+        self.timeline: list[Asked | Recorded] = []
+        self.starts = 0
+        self.refused: set[str] = set()
+        self.surprise: Exception | None = None
+        self.chance = Chance(scenario.seed)
+        self._process: Process | None = None
+        self._log = cast("EventLog", FaultyLog(log, no_faults(), self.timeline.append))
+        self._contacts = contacts
+        self._hooks = [*hooks, self._follow]
+
+    @property
+    def process(self) -> Process:
+        """The sync, as its last event left it."""
+        assert self._process is not None, "the first event is recorded before anything is asked"
+        return self._process
+
+    async def until_over(self) -> Process:
+        """Start engines, one after the other, until the sync is over or the script has come to its end."""
+        process_id = self._start().id
+        while self.starts < STARTS_MAX:
+            self.starts += 1
+            try:
+                process = await self._engine().run(process_id)
+            except Ended:
+                break
+            except Crash:
+                await self.clock.sleep(RESTART_S)
+                process = self._log.load(process_id)
+            except LogError:
+                raise  # of the real log: no fault of the engine's
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is worth telling
+                self.surprise = error
+                break
+            if not process.is_active and not await self._resumed(process):
+                break
+        return self._log.load(process_id)
+
+    def world(self) -> tuple[World, Changes]:
+        """Return a workspace without anybody, for invariants that ask for one."""
+        empty = World(self.scenario.seed, people=0, now=EPOCH)
+        changes = Changes(empty, no_faults(), self.clock, peek=lambda: None, page_size=1)
+        listed = self.incident.mode == "rejects"
+        changes.at_start = frozenset() if listed else self.rows.at_start
+        changes.deleted = self.rows.deleted
+        changes.updated = set(changes.at_start)  # nobody has values to compare
+        changes.counts = Counter(created=self.rows.came, updated=0, deleted=len(self.rows.deleted))
+        return empty, changes
+
+    def step(self, action: Door) -> Step | None:
+        """Return the step for an action that is due now; end, crash or cancel the sync where it says so."""
+        step = self.script.next(self.process.progress.pages, action)
+        happens = step.happens if step else None
+        if happens == "end":
+            raise Ended
+        if happens == "cancelled":
+            cancel(self._log, self.process.id, by="simulation", clock=self.clock, hooks=self._hooks)
+        if happens in {"crash", "cancelled"}:
+            raise Crash
+        return step
+
+    def failure(self, step: Step | None) -> Failure | None:
+        """Return the failure that a step says, if it says one."""
+        if step is None or step.fails is None:
+            return None
+        failure, self.chance.coming = failure_of(step, self.process.options)
+        return failure
+
+    async def asked(self) -> None:
+        """Take note of a request, and let it take its time."""
+        self.timeline.append(Asked(at=self.clock.now(), true_at=self.clock.now()))
+        least_ms, most_ms = self.scenario.latency_ms
+        await self.clock.sleep(self._latency.uniform(least_ms, most_ms) / 1000)
+
+    def _follow(self, process: Process, recorded: Recorded) -> None:  # noqa: ARG002 - as hooks are called
+        self._process = process
+
+    def _start(self) -> Process:
+        self._latency = random.Random(f"{self.scenario.seed}:latency")
+        is_retry = self.incident.mode == "rejects"
+        listed = tuple(map(person, range(1, self.scenario.people + 1))) if is_retry else ()
+        event = started(
+            source=SOURCE,
+            object_="people",
+            sink=self._contacts.name,
+            page_size=self.scenario.page_size,
+            order=self.scenario.order,
+            options=self.incident.options.plain(),
+            mode=self.incident.mode,
+            since=EPOCH if self.incident.mode == "ongoing" else None,
+            parent=PARENT if is_retry else None,
+            record_ids=listed,
+        )
+        process_id = f"{self.chance.getrandbits(48):012x}"
+        return commit(self._log, None, process_id, (event,), at=self.clock.now(), hooks=self._hooks)
+
+    async def _resumed(self, process: Process) -> bool:
+        """Let a failed sync go on, if the script says that somebody did."""
+        if process.state is not State.FAILED or not process.is_resumable:
+            return False
+        step = self.script.next(process.progress.pages, "resume")
+        if step is None:
+            return False
+        await self.clock.sleep(PAUSE_S)
+        options = step.options.plain() if step.options else None
+        self._engine().resume(process.id, page_size=step.page_size, options=options, by="simulation")
+        return True
+
+    def _engine(self) -> Engine[Contact]:
+        return Engine(
+            self._log,
+            ScriptedSource(self),
+            ScriptedSink(self, self._contacts),
+            to_contacts,
+            clock=self.clock,
+            rng=self.chance,
+            hooks=self._hooks,
+        )
+
+
+async def to_contacts(records: Sequence[Record]) -> Transformed[Contact]:
+    """Make contacts of which nothing is known but the id."""
+    return Transformed(items=tuple(Contact(external_id=record.id, source=SOURCE) for record in records))
+
+
+class ScriptedSource:
+    """A source of the rows of an incident."""
+
+    name = kind = SOURCE
+    object = "people"
+    orders: tuple[Order, ...] = ("newest", "oldest", "id")
+    heeds_since = True
+    changed_by = None
+
+    def __init__(self, playback: Playback) -> None:
+        self.options = playback.incident.options.plain()
+        self._playback = playback
+
+    async def check(self) -> dict[str, str] | Failure:
+        """Find all in order, unless the script says otherwise."""
+        await self._playback.asked()
+        return self._playback.failure(self._playback.step("check")) or {"workspace": "simulated"}
+
+    async def fetch(self, request: PageRequest) -> Page | Failure:
+        """Answer from the rows."""
+        playback = self._playback
+        await playback.asked()
+        step = playback.step("fetch")
+        failure = playback.failure(step)
+        if failure is not None:
+            return failure
+        process = playback.process
+        step = step or Step(page=process.progress.pages, action="fetch")
+        rows = playback.rows.answer(request, step, process.page_size, process.paging.frontier)
+        is_total = playback.rows.is_total and step.happens != "ties"
+        return Page(records=rows, as_of=playback.clock.now(), is_total=is_total)
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
+
+class ScriptedSink:
+    """A real sink, which fails and refuses as the script says."""
+
+    def __init__(self, playback: Playback, inner: SqliteSink) -> None:
+        self.name = inner.name
+        self._playback = playback
+        self._inner = inner
+
+    async def check(self) -> dict[str, str] | Failure:
+        """Check the real sink."""
+        return await self._inner.check()
+
+    async def upsert(self, items: Sequence[Contact]) -> UpsertResult | Failure:
+        """Take the items but for the last few, where the script says that so many are refused."""
+        step = self._playback.step("deliver")
+        failure = self._playback.failure(step)
+        if failure is not None:
+            return failure
+        kept = items[: max(0, len(items) - (step.refused if step else 0))]
+        result = await self._inner.upsert(kept)
+        self._playback.rows.deliver()
+        if isinstance(result, Failure):
+            return result
+        refused = [item.external_id for item in items[len(kept) :]]
+        self._playback.refused.update(refused)
+        rejects = tuple(Reject(record_id=record_id, reason=REFUSED) for record_id in refused)
+        return UpsertResult(
+            created=result.created, updated=result.updated, unchanged=result.unchanged, rejects=rejects
+        )
+
+    async def finish(self) -> Failure | None:
+        """Finish the real sink, unless the script says that it fails."""
+        return self._playback.failure(self._playback.step("finish")) or await self._inner.finish()
+
+    async def aclose(self) -> None:
+        """Leave the real sink open: it outlives the engine."""

@@ -1,0 +1,255 @@
+"""The stage of one run: world, network, clocks and faults around the real engine, from a scenario.
+
+The engine dies and is started again as often as the seed says; only the log and the sink outlive it. Any
+sink and any transform can be put on the stage: the simulator's own, or those of somebody who embeds syncfsm.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Generic, TypeVar, cast
+
+import httpx
+
+from syncfsm.core.events import Recorded
+from syncfsm.core.machine import State
+from syncfsm.core.options import Options
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
+from syncfsm.engine.lifecycle import Hook, cancel
+from syncfsm.engine.modes import SyncMode
+from syncfsm.errors import LogError, NotActive, VersionConflict
+from syncfsm.log import EventLog
+from syncfsm.sinks.protocol import Sink
+from syncfsm.sources.attio.attio import AttioSource
+from syncfsm.sources.protocol import Transform
+from syncfsm_simulator.fakes.attio import FakeAttio
+from syncfsm_simulator.stage.changes import Changes
+from syncfsm_simulator.stage.edges import FaultyClock, FaultyLog, FaultySink, SimulatedUnwritable
+from syncfsm_simulator.stage.faults import Faults, Visit, no_faults
+from syncfsm_simulator.stage.network import Asked, Crash, FaultyTransport
+from syncfsm_simulator.stage.scenario import Scenario
+from syncfsm_simulator.world.clock import EPOCH, VirtualClock
+from syncfsm_simulator.world.world import World
+
+T = TypeVar("T")
+
+BASE_URL = "http://attio.simulated"
+SOURCE = f"attio:{BASE_URL}"
+KEY = "planted-key-that-must-not-show"
+
+PAUSE_S = 60.0
+"""How long somebody takes to start a failed sync again."""
+
+RESTART_S = 0.5
+"""How long it takes to start an engine in the place of one that died."""
+
+STARTS_MAX = 10_000
+"""Engines that one run may use up; more than that, and something never ends."""
+
+
+class Stage(Generic[T]):
+    """Everything around the engine, in virtual time. Use within `run_virtual`.
+
+    Args:
+        scenario: What to put on the stage; a swarm must have been made concrete.
+        log: Where the events go.
+        sink: Where the items go; faults strike around it.
+        transform: Makes the transform of a source.
+        hooks: Called after each event.
+
+    Attributes:
+        world: The people and companies.
+        changes: Whom the moving world touched.
+        faults: What has struck.
+        timeline: Every request made and every event recorded, in true order.
+        starts: How many engines it took.
+        surprise: The error with which an engine failed in a way that nobody foresaw; it ends the run.
+        source_name: What the source is called, and the object that is synced: another API has others.
+    """
+
+    source_name = SOURCE
+    object = "people"
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        log: EventLog,
+        sink: Sink[T],
+        transform: Callable[[AttioSource], Transform[T]],
+        hooks: Sequence[Hook] = (),
+    ) -> None:
+        self.scenario = scenario
+        self.clock = VirtualClock()
+        self.world = World(
+            scenario.seed,
+            people=scenario.people,
+            tied=scenario.tied,
+            updated_at=scenario.updated_at,
+            now=EPOCH,
+        )
+        self.faults = Faults(scenario.seed, scenario.faults, scenario.changes, scenario.strikes)
+        self.changes = Changes(
+            self.world, self.faults, self.clock, peek=self._peek, page_size=scenario.page_size
+        )
+        self.engine_clock = FaultyClock(self.clock, self.faults)
+        self.faulty_sink = FaultySink(sink, self.faults, self._another_step)
+        self.timeline: list[Asked | Recorded] = []
+        self.calmed_at = EPOCH + timedelta(seconds=scenario.faulty_s)
+        self.is_calm = False
+        self.starts = 0
+        self.surprise: Exception | None = None
+        self._log = log
+        self._sink = sink
+        self._transform = transform
+        self._hooks = hooks
+        self._mode: SyncMode = "initial"
+        self._earlier = frozenset(log.ids())
+        self._rng = random.Random(f"{scenario.seed}:engine:{len(self._earlier)}")
+        self._fake = httpx.ASGITransport(_fake(self.world, self.clock, scenario))
+        self.transport = self._network(self.faults)
+
+    async def again(self, mode: SyncMode) -> Process:
+        """Sync once more, in this mode, after a sync that is over; faults and changes go on as they were."""
+        self._mode = mode
+        self._earlier = frozenset(self._log.ids())
+        return await self.until_over()
+
+    async def until_over(self) -> Process:
+        """Start engines, one after the other, until a sync is complete or can't go on."""
+        while True:
+            self.starts += 1
+            process = await self._one_engine()
+            if process is not None and self._is_over(process):
+                return process
+            if self.starts > STARTS_MAX:
+                raise RuntimeError(f"{STARTS_MAX} engines were started, and the sync is not over")
+            await self.clock.sleep(PAUSE_S if process else RESTART_S)
+            self._calm_in_time()
+
+    def _is_over(self, process: Process) -> bool:
+        if self.surprise is not None or process.state is State.COMPLETED:
+            return True
+        return process.state is State.FAILED and not process.is_resumable
+
+    async def _one_engine(self) -> Process | None:
+        """Return the state in which an engine left the sync, or `None` if it never came to one."""
+        engine = self._engine(self.transport, self.faulty_sink, self.faults)
+        try:
+            return await engine.sync(
+                mode=self._mode, page_size=self.scenario.page_size, order=self.scenario.order
+            )
+        except (Crash, SimulatedUnwritable, VersionConflict):
+            latest = self._latest()
+            return latest if latest and latest.state is State.COMPLETED else None
+        except LogError:
+            raise  # of the real log: no fault of the engine's, and nothing that virtual time cures
+        except Exception as error:
+            self.surprise = error
+            latest = self._latest()
+            if latest is None:
+                raise
+            return latest
+        finally:
+            await engine.source.aclose()
+
+    def _latest(self) -> Process | None:
+        """Return the latest process that began on this stage."""
+        latest = self._log.latest(self.source_name, self.object, self._sink.name, mode=self._mode)
+        return latest if latest and latest.id not in self._earlier else None
+
+    # ── what happens beside the engine ───────────────────────────────────────────────────────
+
+    def _before_request(self) -> None:
+        self.timeline.append(Asked(at=self.engine_clock.now(), true_at=self.clock.now()))
+        self._calm_in_time()
+        self.changes.before_request()
+
+    def _calm_in_time(self) -> None:
+        if not self.is_calm and self.clock.now() >= self.calmed_at:
+            self.is_calm = True
+            self.faults.calm()
+
+    def _peek(self) -> str | None:
+        process = self._log.active(self.source_name, self.object)
+        return process.paging.peek if process else None
+
+    async def _another_step(self, _visit: Visit | None = None) -> None:
+        """Let another worker take a step of the active process, with nothing going wrong for it."""
+        process = self._log.active(self.source_name, self.object)
+        if process is None:
+            return
+        engine = self._engine(self._network(no_faults()), self._sink, no_faults())
+        try:
+            await engine.step(process.id)
+        except VersionConflict:
+            return  # as it should be: one of the two goes on
+        finally:
+            await engine.source.aclose()
+
+    async def _cancel(self, _visit: Visit) -> None:
+        process = self._log.active(self.source_name, self.object)
+        if process is None:
+            return
+        try:
+            cancel(self._recorded(no_faults()), process.id, by="simulation", clock=self.engine_clock)
+        except NotActive:
+            return
+
+    # ── the parts of an engine ───────────────────────────────────────────────────────────────
+
+    def _engine(self, transport: httpx.AsyncBaseTransport, sink: Sink[T], faults: Faults) -> Engine[T]:
+        source = AttioSource(
+            KEY,
+            base_url=BASE_URL,
+            clock=self.engine_clock,
+            transport=transport,
+            reads_per_s=max(1, self.scenario.reads_per_s * 9 // 10),  # as Attio's 100 are taken for 90
+            options=Options(confirm_end=self.scenario.confirm_end),
+            changed_by="updated_at" if self.scenario.updated_at else None,
+        )
+        return Engine(
+            self._recorded(faults),
+            source,
+            sink,
+            self._transform(source),
+            clock=self.engine_clock,
+            rng=self._rng,
+            hooks=self._hooks,
+            read_ahead=self.scenario.read_ahead,
+        )
+
+    def _network(self, faults: Faults) -> FaultyTransport:
+        return FaultyTransport(
+            self._fake,
+            faults,
+            self.clock,
+            latency_ms=self.scenario.latency_ms,
+            before_request=self._before_request,
+            meanwhile={
+                "rival_step": self._another_step,
+                "cancelled": self._cancel,
+                "clock_ahead": self.engine_clock.jump,
+                "clock_back": self.engine_clock.jump,
+            },
+        )
+
+    def _recorded(self, faults: Faults) -> EventLog:
+        """Return the log as an engine sees it; it hands on all but the append."""
+        return cast("EventLog", FaultyLog(self._log, faults, self.timeline.append))
+
+
+def _fake(world: World, clock: VirtualClock, scenario: Scenario) -> FakeAttio:
+    return FakeAttio(
+        world,
+        clock,
+        reads_per_s=scenario.reads_per_s,
+        limit_policy=scenario.limit_policy,
+        limit_max=scenario.limit_max,
+        honours_sorts=scenario.sorts == "honoured",
+        ties=scenario.ties,
+        score_window_max=scenario.score_window_max or None,
+        score_others_per_s=scenario.score_others_per_s,
+    )
