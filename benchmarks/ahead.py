@@ -22,8 +22,8 @@ from syncfsm.engine.engine import Engine
 from syncfsm.log import open_log
 from syncfsm.outside.clock import SystemClock
 from syncfsm.sinks.sqlite import SqliteSink
-from syncfsm.sources.attio.attio import AttioSource
-from syncfsm.sources.attio.attio_people import AttioPeople
+from syncfsm.sources.attio.people import AttioPeople
+from syncfsm.sources.attio.source import AttioSource
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.fakes.serve import served
 from syncfsm_simulator.world.clock import EPOCH

@@ -39,8 +39,8 @@ from syncfsm.sinks.factory import SinkFactory, SinkSettings
 from syncfsm.sinks.protocol import Sink, UpsertResult
 from syncfsm.sinks.quo.sink import QuoSink
 from syncfsm.sources import OpenedSource, open_source
-from syncfsm.sources.attio.attio import AttioSource
-from syncfsm.sources.attio.attio_people import AttioPeople
+from syncfsm.sources.attio.people import AttioPeople
+from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.axiscare import AxisCareClients, AxisCareSource
 from syncfsm.sources.factory import SourceFactory, SourceSettings
 from syncfsm.sources.numbered import NumberedApi, NumberedSource

@@ -13,12 +13,12 @@ from syncfsm.core.options import Options
 from syncfsm.engine.engine import Engine
 from syncfsm.log import open_log
 from syncfsm.sinks.sqlite import SqliteSink
-from syncfsm.sources.attio.attio import AttioSource
-from syncfsm.sources.attio.attio_people import AttioPeople
+from syncfsm.sources.attio.people import AttioPeople
+from syncfsm.sources.attio.source import AttioSource
 from syncfsm_simulator.fakes.attio import FakeAttio
-from syncfsm_simulator.stage.changes import Changes
-from syncfsm_simulator.stage.edges import FaultyLog, FaultySink
+from syncfsm_simulator.stage.changes_before_requests import Changes
 from syncfsm_simulator.stage.faults import ChangeRates, FaultRates, Faults, Strike
+from syncfsm_simulator.stage.faulty_ports import FaultyLog, FaultySink
 from syncfsm_simulator.stage.network import Crash, FaultyTransport
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
 from syncfsm_simulator.world.world import World

@@ -13,8 +13,8 @@ from syncfsm.core.process import Process
 from syncfsm.log import EventLog, open_log
 from syncfsm.outside.clock import SystemClock
 from syncfsm.sinks.protocol import Sink
-from syncfsm.sources.attio.attio import AttioSource
-from syncfsm.sources.attio.attio_people import AttioPeople
+from syncfsm.sources.attio.people import AttioPeople
+from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Transform
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.stage.faults import ChangeRates, FaultRates

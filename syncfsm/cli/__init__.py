@@ -15,7 +15,7 @@ INTERRUPTED = 130
 _COMMANDS = {
     # name       module, attribute
     "sync": ("sync", "sync"),
-    "check": ("preflight", "check"),
+    "check": ("check", "check"),
     "watch": ("watch", "watch"),
     "webhooks": ("webhooks", "webhooks"),
     "retry-rejects": ("retry_rejects", "retry_rejects"),
@@ -23,7 +23,7 @@ _COMMANDS = {
     "simulate": ("simulate", "simulate"),
     "serve": ("serve", "serve"),
     "sources": ("sources", "sources"),
-    "log": ("log.log", "log"),
+    "log": ("log.group", "log"),
     "explain": ("explain", "explain"),
     "top": ("top", "top"),
     "replay": ("replay", "replay"),

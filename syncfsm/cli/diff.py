@@ -17,7 +17,7 @@ from syncfsm.errors import ProcessNotFound
 from syncfsm.history.difference import Change, Comparison, Parting, compare, value_words
 from syncfsm.history.replay import Moment, find, moments
 from syncfsm.log import open_log
-from syncfsm.log.checks.check import ensure_chained
+from syncfsm.log.checks.rules import ensure_chained
 
 
 class _Reference(Value, frozen=True):

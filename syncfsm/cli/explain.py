@@ -16,7 +16,7 @@ from syncfsm.explain import Account, lines
 from syncfsm.explain import explain as explain_process
 from syncfsm.history.replay import find
 from syncfsm.log import open_log
-from syncfsm.log.checks.check import ensure_chained
+from syncfsm.log.checks.rules import ensure_chained
 from syncfsm.outside.clock import SystemClock
 
 _STATUS = {State.COMPLETED: 0, State.FAILED: FAILED, State.CANCELLED: 4}

@@ -17,7 +17,7 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.history.difference import changes, value_words
 from syncfsm.history.replay import Moment, Timeline, at, find, first
 from syncfsm.log import open_log
-from syncfsm.log.checks.check import ensure_chained
+from syncfsm.log.checks.rules import ensure_chained
 
 
 @click.command(cls=Command)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from syncfsm.cli.shared.apart import check_sink_file
+from syncfsm.cli.shared.file_conflicts import check_sink_file
 from syncfsm.cli.shared.naming import LIMIT
 from syncfsm.cli.shared.options import LIMITS_HELP
 from syncfsm.cli.shared.output import Command, json_option
@@ -21,7 +21,7 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.history.replay import find
 from syncfsm.log import EventLog, open_log
 from syncfsm.sinks import open_sink
-from syncfsm.sources.attio.attio_people import AttioPeople
+from syncfsm.sources.attio.people import AttioPeople
 
 
 @click.command(cls=Command)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from syncfsm.cli.log.rejects import count_without_id
-from syncfsm.cli.shared.apart import check_sink_file
+from syncfsm.cli.shared.file_conflicts import check_sink_file
 from syncfsm.cli.shared.options import sync_options
 from syncfsm.cli.shared.output import Resumable, print_json
 from syncfsm.cli.shared.running import leave_if_off, limits, report, run

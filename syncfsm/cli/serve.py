@@ -86,7 +86,7 @@ def serve(
         raise ConfigurationError("the fake server is an extra: pip install 'syncfsm[sim]'") from error
     from syncfsm_simulator.fakes.attio import FakeAttio  # noqa: PLC0415 - likewise
     from syncfsm_simulator.fakes.attio.knobs import read_knobs  # noqa: PLC0415 - likewise
-    from syncfsm_simulator.fakes.moving import Moving  # noqa: PLC0415 - likewise
+    from syncfsm_simulator.fakes.background_changes import Moving  # noqa: PLC0415 - likewise
     from syncfsm_simulator.fakes.quo.app import FakeQuo, beside  # noqa: PLC0415 - likewise
     from syncfsm_simulator.world.clock import EPOCH  # noqa: PLC0415 - likewise
     from syncfsm_simulator.world.world import World  # noqa: PLC0415 - likewise

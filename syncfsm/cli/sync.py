@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from syncfsm.cli.shared.apart import check_sink_file
+from syncfsm.cli.shared.file_conflicts import check_sink_file
 from syncfsm.cli.shared.options import changed_by_option, order_option, sync_options
 from syncfsm.cli.shared.output import Resumable
 from syncfsm.cli.shared.running import leave_if_off, limits, order_asked, report, run

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import to_builtins
 
-from syncfsm.cli.shared.live import Pace, Sight, sight, span_words
 from syncfsm.cli.shared.output import INTERRUPTED, TERMINATED, Command, FiniteRange, json_option, print_json
+from syncfsm.cli.shared.top_view import Pace, Sight, sight, span_words
 from syncfsm.core.machine import State
 from syncfsm.core.process import Process
 from syncfsm.core.summary import summary
 from syncfsm.errors import LogNotFound
 from syncfsm.log.protocol import EventLog
-from syncfsm.log.watch import Watch, is_passing
+from syncfsm.log.tail import Watch, is_passing
 from syncfsm.outside.clock import SystemClock
 
 if TYPE_CHECKING:

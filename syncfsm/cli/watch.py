@@ -13,7 +13,7 @@ from syncfsm.cli.shared.options import changed_by_option, order_option, service_
 from syncfsm.cli.shared.output import Resumable
 from syncfsm.cli.shared.running import leave_if_off, order_asked
 from syncfsm.cli.shared.serving import engines, limits_asked, say_over, say_trouble
-from syncfsm.engine.watching import Watcher
+from syncfsm.engine.watcher import Watcher
 from syncfsm.errors import ConfigurationError
 from syncfsm.log import open_log
 

@@ -21,7 +21,7 @@ from syncfsm.core.failure import Failure
 from syncfsm.errors import ConfigurationError
 from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
-from syncfsm.sources.attio.attio import AttioSource
+from syncfsm.sources.attio.source import AttioSource
 from syncfsm.webhooks import WebhookReceiver, WebhookWorker
 
 SECRET_VARIABLE = "ATTIO_WEBHOOK_SECRET"  # noqa: S105 - its name, not its value

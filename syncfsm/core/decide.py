@@ -17,7 +17,7 @@ from msgspec import field
 from syncfsm.core import events as e
 from syncfsm.core.backoff import later, spent_budget, wait_s
 from syncfsm.core.failure import Failure
-from syncfsm.core.giving_up import (
+from syncfsm.core.failures import (
     gave_up,
     never_anchored,
     out_of_budget,
@@ -28,8 +28,8 @@ from syncfsm.core.giving_up import (
     unsafe,
 )
 from syncfsm.core.machine import State
+from syncfsm.core.paging.offsets import accept, plan, rule_of
 from syncfsm.core.paging.pages import PageRequest, Row, Shifted, Taken, Unasked, Unsafe
-from syncfsm.core.paging.pagination import accept, plan, rule_of
 from syncfsm.core.process import Process
 from syncfsm.core.value import Value
 

@@ -46,7 +46,7 @@ def with_limits(options: Options, settings: Iterable[str]) -> Options:
     return changed
 
 
-RULES = ("pagination", "termination", "confirm_end", "limit_max")
+SOURCE_RULES = ("pagination", "termination", "confirm_end", "limit_max")
 """The fields of `Options` that say how a source gives its pages."""
 
 
@@ -63,7 +63,7 @@ def check_rules(options: Options, rules: Options, whose: str) -> None:
     Raises:
         ConfigurationError: A rule differs; the message shows how to change a limit alone.
     """
-    for name in RULES:
+    for name in SOURCE_RULES:
         asked, has = getattr(options, name), getattr(rules, name)
         if asked != has:
             raise ConfigurationError(

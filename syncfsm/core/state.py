@@ -115,7 +115,7 @@ class Progress(Value, frozen=True):
         )
 
 
-class Side(Value, frozen=True):
+class Route(Value, frozen=True):
     """What a process brings where: all that processes of one source object and one sink have in common."""
 
     source: str

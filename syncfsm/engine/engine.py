@@ -29,7 +29,7 @@ from syncfsm.engine.modes import Modes, SyncMode
 from syncfsm.engine.perform import Performer
 from syncfsm.engine.readahead import check_read_ahead
 from syncfsm.errors import VersionConflict
-from syncfsm.history.missing import seen
+from syncfsm.history.missing import ids_seen_since
 from syncfsm.log.protocol import EventLog
 from syncfsm.outside.clock import Clock
 from syncfsm.sinks.protocol import Sink
@@ -81,7 +81,7 @@ class Engine(Modes, Generic[T]):
             transform,
             clock=self.clock,
             rng=self._rng,
-            seen=partial(seen, log, source),
+            seen=partial(ids_seen_since, log, source),
             before=partial(lifecycle.found_before, log),
             is_filled=partial(lifecycle.is_filled, log),
             check_untouched=partial(lifecycle.check_untouched, log),

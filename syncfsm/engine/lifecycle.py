@@ -98,7 +98,10 @@ def is_filled(log: EventLog, process: Process) -> bool:
     same = 0 if process.record_ids else progress.unchanged
     if progress.created + progress.updated + same > progress.deleted:
         return True
-    return process.mode != "initial" and log.brought(process.source, process.object, process.sink) > 0
+    return (
+        process.mode != "initial"
+        and log.items_left_by_syncs(process.source, process.object, process.sink) > 0
+    )
 
 
 def started(

@@ -9,13 +9,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from syncfsm.core.inbox import Waiting
 from syncfsm.core.machine import State
+from syncfsm.core.notices import Waiting
 from syncfsm.core.options import Options, Order
 from syncfsm.core.process import Process
 from syncfsm.engine.processes import Processes
 from syncfsm.errors import ActiveSync, ConfigurationError
-from syncfsm.history.missing import mixed, other_side
+from syncfsm.history.missing import mixed, other_route
 from syncfsm.history.rejects import last_with_rejects, open_ids, rejects_of
 from syncfsm.sinks.places import is_same
 from syncfsm.sinks.protocol import listing
@@ -59,7 +59,7 @@ class Modes(Processes):
             raise ConfigurationError(
                 f"the sink {self.sink.name} cannot delete what is missing: it needs `delete` and `known`"
             )
-        other = other_side(self.log, self.source, self.sink.name)
+        other = other_route(self.log, self.source, self.sink.name)
         if other is not None:
             raise ConfigurationError(f"{mixed(other)}, or delete nothing")
 

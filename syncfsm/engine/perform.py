@@ -15,12 +15,12 @@ from msgspec.structs import replace
 
 from syncfsm.core import decide as d
 from syncfsm.core import events as e
+from syncfsm.core.endpoints import emptied, moved
 from syncfsm.core.failure import Failure
-from syncfsm.core.paging.foresight import foresee
+from syncfsm.core.paging.lookahead import foresee
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
 from syncfsm.core.value import Value
-from syncfsm.core.workspace import emptied, moved
 from syncfsm.engine.readahead import ReadAhead, elapsed_ms
 from syncfsm.history.missing import Seen, undeletable
 from syncfsm.outside.clock import Clock

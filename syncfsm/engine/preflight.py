@@ -1,7 +1,7 @@
 """Before a sync: what its checks would find and what it would do, with nothing written anywhere.
 
 The source is checked and asked for its first page, the sink is looked at, and the very code that begins a
-sync runs against a log that only rehearses (log/rehearsal.py): so what a sync would refuse, and the words in
+sync runs against a log that only rehearses (log/dry_run.py): so what a sync would refuse, and the words in
 which it would fail, are the same here.
 """
 
@@ -13,11 +13,11 @@ from typing import Any
 
 from syncfsm.core import decide as d
 from syncfsm.core import events as e
+from syncfsm.core.endpoints import emptied, moved
 from syncfsm.core.failure import Failure
 from syncfsm.core.options import Options, Order
 from syncfsm.core.process import Process, fold
 from syncfsm.core.value import Value
-from syncfsm.core.workspace import emptied, moved
 from syncfsm.engine.engine import Engine
 from syncfsm.engine.lifecycle import is_filled, started
 from syncfsm.engine.perform import fetched
@@ -97,7 +97,7 @@ async def preflight(
     """Check everything that a sync checks before its first page, and the first page.
 
     Args:
-        engine: With a `RehearsedLog` as its log; it is not closed.
+        engine: With a `DryRunLog` as its log; it is not closed.
         begin: How the sync would begin, such as `Engine.take_up` with its arguments.
         page_size: Records in a page.
         order: Which come first; as the source prefers if `None`.

@@ -21,8 +21,8 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.log.protocol import EventLog
 from syncfsm.outside.clock import Clock
 from syncfsm.sinks.protocol import Sink
-from syncfsm.sources.attio.attio import AttioSource
-from syncfsm.sources.attio.attio_captured import CapturedApi, Turn, is_page, turns_of
+from syncfsm.sources.attio.captured import CapturedApi, Turn, is_page, turns_of
+from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Record, Transform, Transformed
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from syncfsm.core.machine import State
 from syncfsm.core.process import Process
 from syncfsm.core.value import Value
 from syncfsm.errors import ProcessNotFound
-from syncfsm.explain.advice import Log, Step, steps
+from syncfsm.explain.advice import Advice, LogName, steps
 from syncfsm.explain.spending import Spending, Spent
 from syncfsm.explain.trouble import Ending, Place, RejectGroup, Troubles
 from syncfsm.history.replay import Moment, moments
@@ -56,7 +56,7 @@ class Account(Value, frozen=True):
     first: Place | None
     ending: Ending | None
     rejects: tuple[RejectGroup, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[Advice, ...]
 
 
 def explain(log: EventLog, process_id: str, log_path: str, *, now: datetime | None = None) -> Account:
@@ -80,7 +80,7 @@ def explain(log: EventLog, process_id: str, log_path: str, *, now: datetime | No
         asked, last = asked or moment, moment
     if asked is None or last is None:
         raise ProcessNotFound(f"there is no process {process_id} in this log")
-    named = Log(path=log_path, is_captured=process_id in log.capture_counts())
+    named = LogName(path=log_path, is_captured=process_id in log.capture_counts())
     return _account(asked, last, spending=spending, troubles=troubles, log=named, now=now)
 
 
@@ -96,7 +96,7 @@ def _account(
     *,
     spending: Spending,
     troubles: Troubles,
-    log: Log,
+    log: LogName,
     now: datetime | None,
 ) -> Account:
     process = last.after

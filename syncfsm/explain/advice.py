@@ -16,7 +16,7 @@ from syncfsm.sinks.factory import SINKS
 from syncfsm.sinks.quo.api import KEY_VARIABLE as QUO_KEY_VARIABLE
 from syncfsm.sinks.quo.api import PARTNER_KEY_VARIABLE as QUO_PARTNER_KEY_VARIABLE
 from syncfsm.sources import axiscare
-from syncfsm.sources.attio import attio
+from syncfsm.sources.attio import source as attio
 from syncfsm.sources.factory import SOURCES, SourceFactory
 
 SIMULATED = ".simulated"
@@ -29,14 +29,14 @@ SILENT_S = 60.0
 """An active process without an event for so long, and nothing to wait for, has probably lost its worker."""
 
 
-class Log(Value, frozen=True):
+class LogName(Value, frozen=True):
     """The log as the commands are to name it, and whether what came is kept in it."""
 
     path: str
     is_captured: bool = False
 
 
-class Step(Value, frozen=True):
+class Advice(Value, frozen=True):
     """One thing to do: in words, and the command for it where there is one."""
 
     words: str
@@ -74,8 +74,8 @@ _CALMER = {
 
 
 def steps(
-    process: Process, log: Log, silent_s: float | None = None, since_event_s: float | None = None
-) -> tuple[Step, ...]:
+    process: Process, log: LogName, silent_s: float | None = None, since_event_s: float | None = None
+) -> tuple[Advice, ...]:
     """Return what to do next, in this order.
 
     Args:
@@ -93,12 +93,12 @@ def steps(
         case State.COMPLETED:
             return _after_completion(process, log)
         case State.CANCELLED:
-            return (Step(words="Begin a new sync, if one is wanted.", command=_again(process, log)),)
+            return (Advice(words="Begin a new sync, if one is wanted.", command=_again(process, log)),)
         case _:
             return _while_active(process, log, silent_s, since_event_s)
 
 
-def _no_sync_of_ours(process: Process, log: Log) -> Step | None:
+def _no_sync_of_ours(process: Process, log: LogName) -> Advice | None:
     """Return what to do with the log of something that no command and no program can go on with."""
     kind, _, where = process.source.partition(":")
     if where.rstrip("/").endswith(SIMULATED):
@@ -106,74 +106,76 @@ def _no_sync_of_ours(process: Process, log: Log) -> Step | None:
         words = (
             "This was a simulation: make a scenario of it, to change (faults, people, limits) and play again."
         )
-        return Step(words=words, command=play)
+        return Advice(words=words, command=play)
     if kind == CAPTURED:
-        return Step(words="This was a re-run of what was captured, and ends where that ended.", command=None)
+        return Advice(
+            words="This was a re-run of what was captured, and ends where that ended.", command=None
+        )
     if where and "://" not in where and kind in _SOURCES:
-        return Step(
+        return Advice(
             words="This log was redacted: go on with the one that it was exported from.", command=None
         )
     return None
 
 
-def _after_failure(process: Process, failure: FailureReason, log: Log) -> tuple[Step, ...]:
+def _after_failure(process: Process, failure: FailureReason, log: LogName) -> tuple[Advice, ...]:
     reason, error = failure.reason, failure.error
     raised = tuple(word for setting in advised(error) for word in ("--set", setting))
     if reason == "reject_ratio_max":
         look = join(("syncfsm", "log", "rejects", log.path, process.id))
         return (
-            Step(words="See which records were rejected, and why, and mend that.", command=look),
-            Step(words="Then go on; or allow more rejects.", command=_again(process, log, *raised)),
+            Advice(words="See which records were rejected, and why, and mend that.", command=look),
+            Advice(words="Then go on; or allow more rejects.", command=_again(process, log, *raised)),
         )
     if reason == "cursor_lost":
         anew = _again(process, log, is_anew=True)
         return (
-            Step(words="Go on: the source may know its next page again.", command=_again(process, log)),
-            Step(words="If it does not, start anew: what was delivered stays as it is.", command=anew),
+            Advice(words="Go on: the source may know its next page again.", command=_again(process, log)),
+            Advice(words="If it does not, start anew: what was delivered stays as it is.", command=anew),
         )
     if reason in _CALMER:
         words = f"If it fails the same way, raise the limit {reason}."
-        raising = Step(words=words, command=_again(process, log, *raised))
-        return (Step(words=_CALMER[reason], command=_again(process, log)), raising)
+        raising = Advice(words=words, command=_again(process, log, *raised))
+        return (Advice(words=_CALMER[reason], command=_again(process, log)), raising)
     if reason == "missing_ratio_max":
         return (
-            Step(words="See in the source whether so many are gone: none was deleted.", command=None),
-            Step(words="If they are, allow it, and go on.", command=_again(process, log, *raised)),
+            Advice(words="See in the source whether so many are gone: none was deleted.", command=None),
+            Advice(words="If they are, allow it, and go on.", command=_again(process, log, *raised)),
         )
     return (_single_step(process, log, reason, error),)
 
 
-def _single_step(process: Process, log: Log, reason: str, error: str) -> Step:
+def _single_step(process: Process, log: LogName, reason: str, error: str) -> Advice:
     if reason == "too_large":
         size = max(1, process.page_size // 2)
-        return Step(words="Ask for smaller pages.", command=_again(process, log, "--page-size", str(size)))
+        return Advice(words="Ask for smaller pages.", command=_again(process, log, "--page-size", str(size)))
     if reason == "unasked":
-        return Step(words="Run a whole sync: the source cannot be asked for single records.", command=None)
+        return Advice(words="Run a whole sync: the source cannot be asked for single records.", command=None)
     refused = next((name for name in _SINK_KEYS if name in error), None)
     if refused is not None:
         words = f"Set {refused} to a key that the sink accepts, {_MENDED}."
-        return Step(words=words, command=_again(process, log))
+        return Advice(words=words, command=_again(process, log))
     words, flags = _BY_REASON.get(reason, (f"Mend the cause, {_MENDED}.", ()))
     words = words.format(variable=_key_variable(process))
     if process.order == "id" and flags == ("--order", "id"):
         flags = _in_another_order(process)
-    return Step(words=words, command=_again(process, log, *flags))
+    return Advice(words=words, command=_again(process, log, *flags))
 
 
-def _after_completion(process: Process, log: Log) -> tuple[Step, ...]:
+def _after_completion(process: Process, log: LogName) -> tuple[Advice, ...]:
     if not process.progress.rejected:
         return ()
     look = join(("syncfsm", "log", "rejects", log.path, process.id))
     send = _again(process, log, retry=True)
     return (
-        Step(words="See which records were rejected, and why, and mend that.", command=look),
-        Step(words="Then send them again.", command=send),
+        Advice(words="See which records were rejected, and why, and mend that.", command=look),
+        Advice(words="Then send them again.", command=send),
     )
 
 
 def _while_active(
-    process: Process, log: Log, silent_s: float | None, since_event_s: float | None
-) -> tuple[Step, ...]:
+    process: Process, log: LogName, silent_s: float | None, since_event_s: float | None
+) -> tuple[Advice, ...]:
     follow = join(("syncfsm", "log", "follow", log.path, process.id))
     if silent_s is not None and silent_s < SILENT_S:
         # A worker that was just killed, or killed in a wait, leaves the same log: nobody can tell yet.
@@ -181,16 +183,16 @@ def _while_active(
             f"; its last event was {duration(round(since_event_s))} ago" if since_event_s is not None else ""
         )
         return (
-            Step(words=f"It is under way{ago}: watch it.", command=follow),
-            Step(words="If no worker runs, the same command goes on.", command=_again(process, log)),
+            Advice(words=f"It is under way{ago}: watch it.", command=follow),
+            Advice(words="If no worker runs, the same command goes on.", command=_again(process, log)),
         )
     return (
-        Step(words="See whether a worker is on it.", command=follow),
-        Step(words="If none is, go on where it stopped; nothing is lost.", command=_again(process, log)),
+        Advice(words="See whether a worker is on it.", command=follow),
+        Advice(words="If none is, go on where it stopped; nothing is lost.", command=_again(process, log)),
     )
 
 
-def _again(process: Process, log: Log, *more: str, retry: bool = False, is_anew: bool = False) -> str:
+def _again(process: Process, log: LogName, *more: str, retry: bool = False, is_anew: bool = False) -> str:
     """Return the command that goes on with a process, or begins it anew; code where no command can."""
     kind, _, base_url = process.source.partition(":")
     mode: e.Mode = "rejects" if retry else "initial" if is_anew else process.mode

@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from syncfsm.core import events as e
 from syncfsm.core.process import Process
-from syncfsm.core.state import Side
+from syncfsm.core.state import Route
 from syncfsm.core.value import Value
 from syncfsm.log.protocol import EventLog
 from syncfsm.sinks.places import is_same
@@ -36,7 +36,7 @@ def undeletable(record_ids: Sequence[str]) -> tuple[e.Reject, ...]:
     return tuple(e.Reject(record_id=record_id, reason=UNDELETABLE) for record_id in record_ids)
 
 
-def seen(log: EventLog, source: Source, process: Process) -> Seen:
+def ids_seen_since(log: EventLog, source: Source, process: Process) -> Seen:
     """Return the records that were seen in the source since a process began: by it, and by others meanwhile.
 
     A sync that failed and went on days later has not itself seen whom others delivered in between. Nor has
@@ -54,11 +54,11 @@ def seen(log: EventLog, source: Source, process: Process) -> Seen:
                 nameless += 1
             case _:
                 pass
-    other = other_side(log, source, process.sink)
+    other = other_route(log, source, process.sink)
     return Seen(record_ids=frozenset(record_ids), doubt=_doubt(nameless) or (mixed(other) if other else ""))
 
 
-def mixed(other: Side) -> str:
+def mixed(other: Route) -> str:
     """Say why nothing can be deleted from a sink that has another object's records in it."""
     return (
         f"{other.sink} has {other.object} of {other.source} too, which this source does not have and would "
@@ -93,19 +93,19 @@ def _of_its_time(log: EventLog, process: Process) -> Iterator[e.Recorded]:
 
 def _counts_from(other: Process, process: Process, began: int) -> float:
     """Return the position from which on what a process recorded counts for another, which began there."""
-    if _side(other) != _side(process):
+    if _route(other) != _route(process):
         return math.inf
     return 0 if other.record_ids else began
 
 
-def other_side(log: EventLog, source: Source, sink: str) -> Side | None:
+def other_route(log: EventLog, source: Source, sink: str) -> Route | None:
     """Return what else was brought into a sink, by the log, of what the items may call the same source."""
-    for side in log.sides():
-        is_ours = (side.source, side.object) == (source.name, source.object)
-        if is_same(side.sink, sink) and not is_ours and side.source.partition(":")[0] == source.kind:
-            return side
+    for route in log.routes():
+        is_ours = (route.source, route.object) == (source.name, source.object)
+        if is_same(route.sink, sink) and not is_ours and route.source.partition(":")[0] == source.kind:
+            return route
     return None
 
 
-def _side(process: Process) -> Side:
-    return Side(source=process.source, object=process.object, sink=process.sink)
+def _route(process: Process) -> Route:
+    return Route(source=process.source, object=process.object, sink=process.sink)

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from syncfsm.core import events as e
 from syncfsm.core.machine import State
-from syncfsm.core.paging.listing import GONE
+from syncfsm.core.paging.by_id import GONE
 from syncfsm.core.process import Process
 from syncfsm.core.value import Value
 from syncfsm.history.missing import UNDELETABLE

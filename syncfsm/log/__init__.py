@@ -25,7 +25,7 @@ def open_log(url: str | Path, **options: Any) -> EventLog:
         ConfigurationError: The URL names no known kind of log.
         LogError: The file is no log, cannot be opened or cannot be written.
     """
-    from syncfsm.log.sqlite.sqlite import SqliteLog  # noqa: PLC0415 - a backend is loaded when it is used
+    from syncfsm.log.sqlite.store import SqliteLog  # noqa: PLC0415 - a backend is loaded when it is used
 
     if not str(url):
         raise ConfigurationError("the log has no name: name a file")

@@ -14,9 +14,9 @@ from typing import Protocol, Self
 
 from syncfsm.core.capture import Captured, Exchange, Forgotten
 from syncfsm.core.events import Mode, Recorded
-from syncfsm.core.inbox import Notice, Waiting
+from syncfsm.core.notices import Notice, Waiting
 from syncfsm.core.process import Process
-from syncfsm.core.state import Side
+from syncfsm.core.state import Route
 from syncfsm.core.value import Value
 
 
@@ -145,7 +145,7 @@ class EventLog(Auditable, Protocol):
         """
         ...
 
-    def rows(self, process_id: str | None = None) -> Iterator[StoredEvent]:
+    def stored_events(self, process_id: str | None = None) -> Iterator[StoredEvent]:
         """Yield the stored rows of one process, or of all, by position."""
         ...
 
@@ -223,7 +223,7 @@ class EventLog(Auditable, Protocol):
         """Return the active process of this source object, if any."""
         ...
 
-    def sides(self) -> list[Side]:
+    def routes(self) -> list[Route]:
         """Return what was ever brought where, each once."""
         ...
 
@@ -251,7 +251,7 @@ class EventLog(Auditable, Protocol):
         """
         ...
 
-    def brought(self, source: str, object_: str, sink: str) -> int:
+    def items_left_by_syncs(self, source: str, object_: str, sink: str) -> int:
         """Return how many items completed syncs have left in a sink, from the last initial one on."""
         ...
 

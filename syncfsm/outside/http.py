@@ -22,7 +22,7 @@ from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside.clock import Clock
 from syncfsm.outside.limiter import WINDOW_S, RateLimiter
-from syncfsm.outside.outside import holds, without, word
+from syncfsm.outside.safe_words import holds, without, word
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 """500 people of 6 KB are 3 MB; a body twenty times that is no page of records."""

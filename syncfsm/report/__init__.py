@@ -11,7 +11,7 @@ from syncfsm.core.value import Value
 from syncfsm.errors import ConfigurationError, ProcessNotFound
 from syncfsm.explain import explain, sections
 from syncfsm.history.replay import find, moments
-from syncfsm.log.checks.check import ensure_chained
+from syncfsm.log.checks.rules import ensure_chained
 from syncfsm.log.protocol import EventLog
 from syncfsm.report.columns import columns
 from syncfsm.report.overview import ROWS_MAX, overview, with_room

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from syncfsm.errors import ConfigurationError
-from syncfsm.outside.outside import word
+from syncfsm.outside.safe_words import word
 from syncfsm.plugins import OWN
 from syncfsm.sinks.places import FILE_SINKS
 from syncfsm.sinks.protocol import Sink, UpsertResult

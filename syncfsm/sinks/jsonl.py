@@ -19,7 +19,7 @@ from typing import BinaryIO
 import msgspec
 
 from syncfsm.core.failure import Failure, FailureKind
-from syncfsm.files.held import HeldElsewhere, open_held
+from syncfsm.files.file_lock import HeldElsewhere, open_held
 from syncfsm.items.contact import Contact
 from syncfsm.sinks.places import file_name
 from syncfsm.sinks.protocol import NOT_THERE, UpsertResult

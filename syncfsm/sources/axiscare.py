@@ -27,7 +27,7 @@ from syncfsm.core.paging.pages import PageRequest
 from syncfsm.errors import ConfigurationError
 from syncfsm.items.contact import Contact
 from syncfsm.outside.clock import Clock, SystemClock
-from syncfsm.outside.outside import plain_url
+from syncfsm.outside.safe_words import plain_url
 from syncfsm.sources.protocol import Page, Record, Transformed
 
 if TYPE_CHECKING:

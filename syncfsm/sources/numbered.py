@@ -24,8 +24,8 @@ from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.value import Value
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside.clock import Clock, SystemClock
-from syncfsm.outside.outside import plain_url
-from syncfsm.sources.attio.attio_wire import normal_timestamp
+from syncfsm.outside.safe_words import plain_url
+from syncfsm.sources.attio.wire import normal_timestamp
 from syncfsm.sources.protocol import Page, Record
 
 if TYPE_CHECKING:

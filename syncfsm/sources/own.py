@@ -8,8 +8,8 @@ from syncfsm.core.options import Order, Pagination
 from syncfsm.errors import ConfigurationError
 from syncfsm.items.contact import Contact
 from syncfsm.sources import axiscare
-from syncfsm.sources.attio import attio
-from syncfsm.sources.attio.attio_people import AttioPeople
+from syncfsm.sources.attio import source as attio
+from syncfsm.sources.attio.people import AttioPeople
 from syncfsm.sources.factory import SourceFactory, SourceSettings
 from syncfsm.sources.protocol import Source, Transform
 

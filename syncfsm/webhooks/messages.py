@@ -14,7 +14,7 @@ from itertools import chain
 
 import msgspec
 
-from syncfsm.outside.outside import uuid
+from syncfsm.outside.safe_words import uuid
 
 TYPES = frozenset({"record.created", "record.updated", "record.deleted", "record.merged"})
 """The events that tell of a record; all others are left out."""

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from syncfsm.core.failure import Failure
-from syncfsm.core.inbox import Notice
+from syncfsm.core.notices import Notice
 from syncfsm.errors import ConfigurationError, LogError
 from syncfsm.log.protocol import EventLog
 from syncfsm.outside.clock import Clock, SystemClock

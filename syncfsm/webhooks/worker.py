@@ -10,8 +10,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from syncfsm.core.inbox import KEPT
 from syncfsm.core.machine import State
+from syncfsm.core.notices import KEPT
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine

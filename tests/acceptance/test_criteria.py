@@ -24,8 +24,8 @@ from syncfsm.engine.engine import Engine
 from syncfsm.engine.readahead import READ_AHEAD
 from syncfsm.history.replay import moments
 from syncfsm.log import open_log
-from syncfsm.sources.attio.attio import AttioSource
-from syncfsm.sources.attio.attio_people import AttioPeople
+from syncfsm.sources.attio.people import AttioPeople
+from syncfsm.sources.attio.source import AttioSource
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.runs.criteria import ERROR_RATE_MAX, MINUTES_MAX
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual

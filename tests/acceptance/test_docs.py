@@ -22,7 +22,7 @@ from syncfsm.core.failure import FailureKind
 from syncfsm.explain import explain, lines
 from syncfsm.history.replay import moments
 from syncfsm.log import open_log
-from syncfsm.sources.attio.attio import AttioSource
+from syncfsm.sources.attio.source import AttioSource
 from syncfsm.webhooks import WebhookWorker
 from syncfsm_simulator.incidents.from_log import to_scenario
 from syncfsm_simulator.runs.run import simulate

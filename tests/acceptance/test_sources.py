@@ -10,8 +10,8 @@ import pytest
 
 from syncfsm_simulator.fakes.asgi import Reply, Scope
 from syncfsm_simulator.fakes.axiscare import FakeAxisCare
+from syncfsm_simulator.fakes.flat_person import asking_with_a_key, json_reply
 from syncfsm_simulator.fakes.numbered import FakeNumbered
-from syncfsm_simulator.fakes.plain import asking_with_a_key, json_reply
 from syncfsm_simulator.fakes.serve import served
 from syncfsm_simulator.world.clock import EPOCH
 from syncfsm_simulator.world.world import World

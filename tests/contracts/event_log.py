@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from syncfsm.core import events as e
 from syncfsm.core.capture import Exchange, Recorder
-from syncfsm.core.inbox import RECORD_IDS_MAX, Notice
+from syncfsm.core.notices import RECORD_IDS_MAX, Notice
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process, fold
-from syncfsm.core.state import Side
+from syncfsm.core.state import Route
 from syncfsm.engine.lifecycle import cancel, commit
 from syncfsm.errors import ActiveSync, InvalidTransition, ProcessNotFound, VersionConflict
 from syncfsm.log import EventLog, StoredEvent, open_log
@@ -106,7 +106,7 @@ class EventLogContract:
         copy_of(_done(120), log)
         add(log, None, _started(object="companies"), process_id="p2")
         for process_id in ("p1", "p2"):
-            assert list(log.read(process_id)) == [from_row(row) for row in log.rows(process_id)]
+            assert list(log.read(process_id)) == [from_row(row) for row in log.stored_events(process_id)]
 
     def test_a_part_of_a_stream_can_be_read(self, log: EventLog) -> None:
         copy_of(_done(120), log)
@@ -189,11 +189,11 @@ class EventLogContract:
         assert log.last_completed("model", "people", "list") == sync.process
 
     def test_what_was_brought_where_is_told_once_each(self, log: EventLog) -> None:
-        assert log.sides() == []
+        assert log.routes() == []
         for process_id, started in (("p1", STARTED), ("p2", RETRY), ("p3", replace(STARTED, sink="b"))):
             add(log, add(log, None, started, process_id=process_id), CANCELLED, process_id=process_id)
-        ours = Side(source="attio", object="people", sink="list")
-        assert set(log.sides()) == {ours, replace(ours, sink="b")}
+        ours = Route(source="attio", object="people", sink="list")
+        assert set(log.routes()) == {ours, replace(ours, sink="b")}
         assert log.webhook_sink("attio", "people") is None
         for process_id, sink in (("w1", "list"), ("w2", "b")):
             add(
@@ -241,7 +241,7 @@ class EventLogContract:
         initial = replace(STARTED, mode="initial")
         ongoing = replace(STARTED, mode="ongoing", since=EPOCH)
         ours = ("attio", "people", "list")
-        assert log.brought(*ours) == 0
+        assert log.items_left_by_syncs(*ours) == 0
         syncs = [
             (ongoing, _completed(created=9), 0),  # behind no initial one
             (initial, _completed(created=7), 7),
@@ -252,9 +252,9 @@ class EventLogContract:
         ]
         for number, (started, done, count) in enumerate(syncs):
             add(log, None, started, BEGAN, done, process_id=f"p{number}")
-            assert log.brought(*ours) == count
+            assert log.items_left_by_syncs(*ours) == count
         add(log, None, initial, BEGAN, process_id="active")
-        assert log.brought(*ours) == 1
+        assert log.items_left_by_syncs(*ours) == 1
 
     def test_a_cancelled_sync_sets_no_watermark(self, log: EventLog) -> None:
         cancel(log, add(log, None, STARTED, BEGAN).id, by="test")
@@ -348,13 +348,13 @@ class EventLogContract:
         add(log, None, STARTED, exchanges=(PAGE, LOOK_UP))
         add(log, None, _started(object="companies"), process_id="p2", exchanges=(PAGE,))
         later = EPOCH + timedelta(microseconds=1)
-        before = list(log.rows())
+        before = list(log.stored_events())
         assert log.forget(before=EPOCH).exchanges == 0
         assert log.forget(before=later, process_id="p1").exchanges == 2
         assert log.capture_counts() == {"p2": 1}
         assert log.forget(before=later).exchanges == 1
         assert (log.capture_counts(), log.captures("p2")) == ({}, [])
-        assert list(log.rows()) == before
+        assert list(log.stored_events()) == before
 
     def test_a_capture_that_was_forgotten_meanwhile_is_said_to_be(self, log: EventLog) -> None:
         add(log, None, STARTED, exchanges=(PAGE,))
@@ -421,7 +421,7 @@ class EventLogContract:
         add(log, add(log, None, STARTED), BEGAN)
         places = list(log.scan())
         assert [place.position for place in places] == [1, 2]
-        assert [place.row for place in places] == list(log.rows())
+        assert [place.row for place in places] == list(log.stored_events())
         assert not any(place.problem or place.is_doubtful for place in places)
         assert log.position_given() == 2
         assert log.damages() == []
@@ -452,9 +452,9 @@ class EventLogContract:
         sync = _done(120)
         with open_log(":memory:") as source:
             copy_of(sync, source)
-            rows = list(source.rows())
+            rows = list(source.stored_events())
         log.restore(iter(rows), lambda: [sync.process])
-        assert list(log.rows()) == rows
+        assert list(log.stored_events()) == rows
         assert log.load("p1") == sync.process
         assert verify(log) == (len(rows), [])
 
@@ -462,7 +462,7 @@ class EventLogContract:
         process = add(log, None, STARTED)
         with open_log(":memory:") as source:
             other = add(source, None, STARTED, BEGAN, process_id="p2")
-            rows = list(source.rows())
+            rows = list(source.stored_events())
 
         def interrupted() -> Iterator[StoredEvent]:
             yield from rows
@@ -473,7 +473,7 @@ class EventLogContract:
         with pytest.raises(ActiveSync):
             log.restore(iter(rows), lambda: [other])
         with pytest.raises(VersionConflict):
-            log.restore([*rows, *log.rows("p1")], lambda: [other])
+            log.restore([*rows, *log.stored_events("p1")], lambda: [other])
         assert log.ids() == ["p1"]
         add(log, process, BEGAN)
         assert verify(log) == (2, [])

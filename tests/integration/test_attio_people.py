@@ -11,8 +11,8 @@ import pytest
 
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.items.contact import Contact
-from syncfsm.sources.attio.attio import AttioSource
-from syncfsm.sources.attio.attio_people import AttioPeople
+from syncfsm.sources.attio.people import AttioPeople
+from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Record, Transformed
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.world.clock import EPOCH

@@ -18,9 +18,9 @@ from syncfsm.core.paging.pages import PageRequest
 from syncfsm.engine.engine import Engine
 from syncfsm.errors import ConfigurationError
 from syncfsm.log import open_log
-from syncfsm.sources.attio.attio import AttioSource
-from syncfsm.sources.attio.attio_people import AttioPeople
-from syncfsm.sources.attio.attio_wire import normal_timestamp
+from syncfsm.sources.attio.people import AttioPeople
+from syncfsm.sources.attio.source import AttioSource
+from syncfsm.sources.attio.wire import normal_timestamp
 from syncfsm.sources.protocol import Page
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.world.clock import EPOCH

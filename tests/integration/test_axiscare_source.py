@@ -20,7 +20,7 @@ from syncfsm.engine.preflight import FirstPage, preflight
 from syncfsm.errors import ConfigurationError
 from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog, open_log
-from syncfsm.log.rehearsal import RehearsedLog
+from syncfsm.log.dry_run import DryRunLog
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.axiscare import AxisCareClients, AxisCareSource
 from syncfsm.sources.protocol import Page, Record
@@ -150,7 +150,7 @@ def test_a_next_page_that_leads_elsewhere_or_says_more_than_a_place_is_not_follo
 
     with open_log(":memory:") as log:
         process, sink = synced(answering(respond), log)
-        rows = "".join(row.data for row in log.rows())
+        rows = "".join(row.data for row in log.stored_events())
     assert process.failure is not None
     assert (process.failure.reason, process.is_resumable) == ("misdirected", True)
     assert set(asked) == {"agency.axiscare.test"}
@@ -283,7 +283,7 @@ def test_a_look_before_the_first_sync_sees_that_there_are_more_pages() -> None:
     source = source_over(httpx.ASGITransport(FakeAxisCare(World(1, people=60, now=EPOCH))))
 
     async def look(page_size: int) -> FirstPage | None:
-        with RehearsedLog(":memory:") as log:
+        with DryRunLog(":memory:") as log:
             engine = Engine(log, source, DictSink(), to_items)
             begin = partial(Engine.take_up, page_size=page_size)
             return (await preflight(engine, begin, page_size=page_size)).first_page

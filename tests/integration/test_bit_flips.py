@@ -36,7 +36,7 @@ def verified(path: Path) -> list[dict[str, Any]]:
 
 def rows_of(path: Path) -> list[StoredEvent]:
     with open_log(path, read_only=True) as log:
-        return list(log.rows())
+        return list(log.stored_events())
 
 
 def names(finding: dict[str, Any], row: StoredEvent) -> bool:

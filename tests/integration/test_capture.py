@@ -23,8 +23,8 @@ from syncfsm.history.rejects import _deliveries, rejects_of
 from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog, open_log
 from syncfsm.sinks.protocol import UpsertResult
-from syncfsm.sources.attio.attio import AttioSource
-from syncfsm.sources.attio.attio_people import AttioPeople
+from syncfsm.sources.attio.people import AttioPeople
+from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Record, Transformed
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.stage.faults import ChangeRates, FaultRates
@@ -103,7 +103,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def rows(log: EventLog) -> list[Any]:
-    return list(log.rows())
+    return list(log.stored_events())
 
 
 def test_a_rerun_brings_the_same_contacts_page_by_page_without_the_network(bench: Bench) -> None:

@@ -20,7 +20,7 @@ from syncfsm.engine.engine import Engine
 from syncfsm.explain import explain, lines
 from syncfsm.history.replay import moments
 from syncfsm.log import open_log
-from syncfsm.log.checks.check import check
+from syncfsm.log.checks.rules import check
 from syncfsm.log.checks.verify import verify
 from tests.fakes import DictSink, ListSource, TestClock, to_items
 

@@ -81,7 +81,7 @@ def simulated(scenario: Scenario, seed: int, *hooks: Any) -> tuple[Verdict, list
     """Return the verdict, the log's rows and its events."""
     with open_log(":memory:") as log:
         verdict = simulate(scenario, seed, log, hooks=list(hooks))
-        rows = [str(row) for row in log.rows()]
+        rows = [str(row) for row in log.stored_events()]
         return verdict, rows, [event for process_id in log.ids() for event in log.read(process_id)]
 
 

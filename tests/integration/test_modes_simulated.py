@@ -12,7 +12,7 @@ from syncfsm.core.machine import State
 from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
 from syncfsm.sinks.sqlite import SqliteSink
-from syncfsm.sources.attio.attio_people import AttioPeople
+from syncfsm.sources.attio.people import AttioPeople
 from syncfsm_simulator.runs.invariants import (
     INVARIANTS,
     Run,

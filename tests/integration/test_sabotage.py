@@ -14,18 +14,18 @@ from msgspec.structs import replace
 from syncfsm.core.capture import Exchange
 from syncfsm.core.events import Recorded
 from syncfsm.core.failure import Failure
-from syncfsm.core.paging import pagination, rows
-from syncfsm.core.paging.pages import PageRequest, Row, Rule
+from syncfsm.core.paging import offsets, rows
+from syncfsm.core.paging.pages import PageRequest, PageRule, Row
 from syncfsm.core.process import Process
 from syncfsm.core.state import Frontier, Paging
 from syncfsm.errors import VersionConflict
 from syncfsm.log import codec
 from syncfsm.log.checks import audit
-from syncfsm.log.sqlite import sqlite as sqlite_log
-from syncfsm.log.sqlite.sqlite import SqliteLog
+from syncfsm.log.sqlite import store as sqlite_log
+from syncfsm.log.sqlite.store import SqliteLog
 from syncfsm.outside import http
 from syncfsm.sinks import sqlite as sqlite_sink
-from syncfsm.sources.attio.attio import AttioSource
+from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Page
 from syncfsm_simulator.runs.sweep import sweep
 from syncfsm_simulator.stage.scenario import load_scenario
@@ -38,23 +38,23 @@ Patch = pytest.MonkeyPatch
 
 def without_the_peek(patch: Patch) -> None:
     """A page is believed to begin with the peek, whatever it begins with."""
-    sound = pagination._is_anchored
+    sound = offsets._is_anchored
 
-    def unchecked(paging: Paging, request: PageRequest, first: Row | None, rule: Rule) -> bool:
+    def unchecked(paging: Paging, request: PageRequest, first: Row | None, rule: PageRule) -> bool:
         return paging.peek is not None or sound(paging, request, first, rule)
 
-    patch.setattr(pagination, "_is_anchored", unchecked)
+    patch.setattr(offsets, "_is_anchored", unchecked)
 
 
 def without_the_step_back(patch: Patch) -> None:
     """A page that is not anchored is taken as it is."""
-    patch.setattr(pagination, "_is_anchored", lambda *_: True)
+    patch.setattr(offsets, "_is_anchored", lambda *_: True)
 
 
 def without_the_frontiers_ties(patch: Patch) -> None:
     """Whoever shares the frontier's key counts as seen."""
 
-    def seen(row: Row, frontier: Frontier | None, rule: Rule) -> bool:
+    def seen(row: Row, frontier: Frontier | None, rule: PageRule) -> bool:
         return frontier is not None and not rule.is_before(frontier.key, row.key)
 
     patch.setattr(rows, "is_seen", seen)
@@ -111,12 +111,12 @@ def without_the_wait(patch: Patch) -> None:
 
 def without_the_order_check(patch: Patch) -> None:
     """Rows are believed to come in the order asked for."""
-    patch.setattr(pagination, "first_disorder", lambda _rows, _rule: None)
+    patch.setattr(offsets, "first_disorder", lambda _rows, _rule: None)
 
 
 def without_the_confirmed_end(patch: Patch) -> None:
     """A short page is believed to be the last."""
-    patch.setattr(pagination, "_may_go_on", lambda _rows, _fresh: False)
+    patch.setattr(offsets, "_may_go_on", lambda _rows, _fresh: False)
 
 
 def without_the_care_for_ties(patch: Patch) -> None:

@@ -16,12 +16,12 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from syncfsm.core import events as e
-from syncfsm.core.inbox import Notice
+from syncfsm.core.notices import Notice
 from syncfsm.engine.lifecycle import cancel
 from syncfsm.errors import ActiveSync, CorruptLog, LogError
 from syncfsm.log import EventLog, StoredEvent, codec, open_log
 from syncfsm.log.checks.verify import verify
-from syncfsm.log.salvage.salvage import open_audit
+from syncfsm.log.salvage.opening import open_audit
 from syncfsm.log.transfer.exporting import Export, process_ids
 from syncfsm.log.transfer.importing import import_lines
 from tests.busy import a_busy_log
@@ -53,7 +53,7 @@ def imported(lines: Iterable[bytes]) -> EventLog:
 def streams_of(log: EventLog) -> dict[str, list[StoredEvent]]:
     """Return the rows of each process, without their positions."""
     streams: dict[str, list[StoredEvent]] = {}
-    for row in log.rows():
+    for row in log.stored_events():
         streams.setdefault(row.stream, []).append(replace(row, position=0))
     return streams
 
@@ -109,7 +109,7 @@ def salvaged(sound: Path, damaged: Path) -> dict[str, list[StoredEvent]]:
 def test_a_flipped_bit_costs_at_most_its_own_event_and_those_after_it(sound: Path, tmp_path: Path) -> None:
     places, path = places_of_events(sound), tmp_path / "flipped.db"
     with open_log(sound, read_only=True) as log:
-        rows, before = list(log.rows()), streams_of(log)
+        rows, before = list(log.stored_events()), streams_of(log)
     chance = random.Random(3)
     for _ in range(40):
         row = chance.choice(rows)
@@ -250,10 +250,10 @@ def test_other_events_of_the_same_process_are_refused_and_nothing_is_written(sou
         add(log, None, STARTED)
         cancel(log, "p1", by="test")
         add(source, source.load("p1"), BEGAN)
-        before = list(log.rows())
+        before = list(log.stored_events())
         with pytest.raises(LogError, match="process p1 is in this log already, and its version 2 is another"):
             import_lines(log, Export(source).lines())
-        assert list(log.rows()) == before
+        assert list(log.stored_events()) == before
         assert log.ids() == ["p1"]
 
 
@@ -316,7 +316,7 @@ def test_an_export_that_was_edited_is_refused_with_its_line_and_event(sound: Pat
                 CorruptLog, match=r"^line 5 \(process 5f0c, version \d\): .*digest.*Nothing was"
             ):
                 import_lines(log, changed(lines, 5, **fields))
-        assert list(log.rows()) == []
+        assert list(log.stored_events()) == []
 
 
 @pytest.mark.parametrize("kept", [1, 2, 50, 96])
@@ -327,7 +327,7 @@ def test_an_export_that_was_cut_short_is_refused(sound: Path, kept: int) -> None
             import_lines(log, lines[:kept])
         with pytest.raises(CorruptLog, match=f"line {kept + 1} is no line of an export"):
             import_lines(log, [*lines[:kept], lines[kept][:-5]])
-        assert list(log.rows()) == []
+        assert list(log.stored_events()) == []
 
 
 def test_an_export_that_lost_or_doubled_lines_is_refused(sound: Path) -> None:
@@ -343,7 +343,7 @@ def test_an_export_that_lost_or_doubled_lines_is_refused(sound: Path) -> None:
                 import_lines(log, wrong)
         with pytest.raises(CorruptLog, match="had 95 events, and 93 came"):
             import_lines(log, [line for line in lines if b'"0b44"' not in line])
-        assert list(log.rows()) == []
+        assert list(log.stored_events()) == []
 
 
 def test_what_is_no_export_is_said_to_be_none(sound: Path) -> None:
@@ -367,8 +367,8 @@ def test_an_illegal_event_with_a_right_digest_is_refused() -> None:
         process = add(source, None, STARTED, BEGAN)
         (record,) = source.read("p1", after=1)
         source.append([replace(record, version=3)], expected_version=2, after=replace(process, version=3))
-        rows = list(source.rows())
-        from syncfsm.log.transfer.transfer import EndLine, event_line, to_bytes  # noqa: PLC0415
+        rows = list(source.stored_events())
+        from syncfsm.log.transfer.lines import EndLine, event_line, to_bytes  # noqa: PLC0415
 
         header = next(Export(source).lines())
         lines = [
@@ -387,8 +387,8 @@ def test_old_shapes_keep_their_schema_and_digest(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(e.SyncCancelled, "schema", 2)
         monkeypatch.setitem(codec.UPCASTERS, ("SyncCancelled", 1), lambda shape: {**shape, "why": "unknown"})
         import_lines(log, Export(source).lines())
-        assert list(log.rows()) == list(source.rows())
-        assert [row.schema for row in log.rows()] == [1, 1]
+        assert list(log.stored_events()) == list(source.stored_events())
+        assert [row.schema for row in log.stored_events()] == [1, 1]
         assert verify(log) == (2, [])
 
 

@@ -27,7 +27,7 @@ def exported(scenario: Scenario, seed: int) -> tuple[list[str], Verdict]:
     """Return the content of the log that a simulation leaves, and its verdict."""
     with open_log(":memory:") as log:
         verdict = simulate(scenario, seed, log)
-        return [str(row) for row in log.rows()], verdict
+        return [str(row) for row in log.stored_events()], verdict
 
 
 def test_the_same_seed_leaves_the_same_log_byte_for_byte() -> None:

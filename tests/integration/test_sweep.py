@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from syncfsm.cli import main
-from syncfsm.core.paging import pagination
+from syncfsm.core.paging import offsets
 from syncfsm.errors import LogUnwritable
 from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
@@ -33,7 +33,7 @@ def simulate(*args: str) -> Result:
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A page rule that believes every page, so that people get lost when rows go away."""
-    monkeypatch.setattr(pagination, "_is_anchored", lambda *_: True)
+    monkeypatch.setattr(offsets, "_is_anchored", lambda *_: True)
     monkeypatch.chdir(tmp_path)
 
 
@@ -181,6 +181,6 @@ def test_a_log_that_really_cannot_be_written_ends_a_simulation(monkeypatch: pyte
     def full(*_args: object, **_named: object) -> None:
         raise LogUnwritable("the disk is full; make room")
 
-    monkeypatch.setattr("syncfsm.log.sqlite.sqlite.SqliteLog.append", full)
+    monkeypatch.setattr("syncfsm.log.sqlite.store.SqliteLog.append", full)
     result = simulate("calm", "--people", "3", "--log", ":memory:")
     assert (result.exit_code, result.stderr) == (1, "error: the disk is full; make room\n")

@@ -12,7 +12,7 @@ from syncfsm.errors import LogError
 from syncfsm.log import open_log
 from syncfsm.log.checks.findings import Finding
 from syncfsm.log.checks.verify import verify
-from syncfsm.log.salvage.salvage import open_audit
+from syncfsm.log.salvage.opening import open_audit
 from tests.busy import a_busy_log
 from tests.cells import places_of_events
 from tests.contracts.event_log import BEGAN, STARTED, add, copy_of

@@ -11,7 +11,7 @@ import pytest
 from syncfsm.core.events import Recorded
 from syncfsm.errors import CorruptLog, LogNotFound
 from syncfsm.log import open_log
-from syncfsm.log.watch import EVENTS_MAX, LOOKS_MAX, Follower, Watch, is_passing
+from syncfsm.log.tail import EVENTS_MAX, LOOKS_MAX, Follower, Watch, is_passing
 from tests.contracts.event_log import BEGAN, CANCELLED, STARTED, add, copy_of
 from tests.pure import PureSync, people, slice_of
 

@@ -13,7 +13,7 @@ from syncfsm.explain import explain, lines
 from syncfsm.history.difference import changes, compare
 from syncfsm.history.replay import moments
 from syncfsm.log import open_log
-from syncfsm.log.checks.check import check
+from syncfsm.log.checks.rules import check
 from syncfsm_simulator.runs.run import simulate
 from syncfsm_simulator.stage.scenario import load_scenario
 from tests.effort import tries

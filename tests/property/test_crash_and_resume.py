@@ -17,7 +17,7 @@ from syncfsm.core.process import Process, fold
 from syncfsm.engine.engine import Engine
 from syncfsm.log import open_log
 from syncfsm.log.checks.verify import verify
-from syncfsm.log.sqlite.sqlite import SqliteLog
+from syncfsm.log.sqlite.store import SqliteLog
 from tests.effort import tries
 from tests.fakes import DOWN, DictSink, Item, ListSource, TestClock, to_items
 

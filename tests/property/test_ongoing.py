@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from syncfsm.core import events as e
 from syncfsm.core.options import Options, Order
 from syncfsm.log import open_log
-from syncfsm.log.checks.check import check
+from syncfsm.log.checks.rules import check
 from syncfsm.log.checks.verify import verify
 from syncfsm.sources.protocol import Record
 from tests.crm import Book, Crm, Desk, Died

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options, Order
 from syncfsm.core.paging import windows
-from syncfsm.core.paging.foresight import foresee
-from syncfsm.core.paging.pages import PageRequest, Rule
+from syncfsm.core.paging.lookahead import foresee
+from syncfsm.core.paging.pages import PageRequest, PageRule
 from syncfsm.core.paging.windows import NUMBERED_LIMIT_MIN, window
 from tests.property.test_moving_rows import KEYS, ORDERS, SCRIPT, THOROUGH, MovingWorld, assert_the_promise
 from tests.property.test_price import PEOPLE, Workspace
@@ -96,7 +96,9 @@ def test_while_rows_move_pages_with_numbers_cost_little_more(deleted: int, creat
 def test_the_page_asked_for_is_the_smallest_of_those_that_reach_farthest(
     place: int, back: int, page_size: int, limit_max: int
 ) -> None:
-    rule = Rule(page_size=page_size, order="id", limit_max=limit_max, confirm_end=False, pagination="page")
+    rule = PageRule(
+        page_size=page_size, order="id", limit_max=limit_max, confirm_end=False, pagination="page"
+    )
     begin, end = place - min(back, place), place + page_size + 1
     every = [(begin // size * size, size) for size in range(1, limit_max + 1)]
     assert window(place, back, rule) == max(every, key=lambda page: (min(end, sum(page)), -page[1]))

@@ -21,7 +21,7 @@ from syncfsm.core.options import Order
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.engine.engine import Engine
 from syncfsm.log import open_log
-from syncfsm.sources.attio.attio import AttioSource
+from syncfsm.sources.attio.source import AttioSource
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.world.clock import EPOCH
 from syncfsm_simulator.world.world import World

@@ -21,9 +21,9 @@ from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog, open_log
 from syncfsm.log.checks.verify import verify
 from syncfsm.sinks.protocol import UpsertResult
-from syncfsm.sources.attio.attio_people import AttioPeople
+from syncfsm.sources.attio.people import AttioPeople
 from syncfsm_simulator.stage.faults import ChangeRates, FaultRates
-from syncfsm_simulator.stage.quo_door import QuoDoor
+from syncfsm_simulator.stage.quo_faults import QuoDoor
 from syncfsm_simulator.stage.scenario import Scenario
 from syncfsm_simulator.stage.stage import Stage
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual

@@ -14,19 +14,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncfsm.core.inbox import Notice
 from syncfsm.core.machine import State
+from syncfsm.core.notices import Notice
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
 from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
 from syncfsm.log.checks.verify import verify
-from syncfsm.sources.attio.attio import AttioSource
-from syncfsm.sources.attio.attio_people import AttioPeople
+from syncfsm.sources.attio.people import AttioPeople
+from syncfsm.sources.attio.source import AttioSource
 from syncfsm.webhooks import WebhookWorker
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.stage.network import Crash
-from syncfsm_simulator.stage.quo_door import KINDS, QuoDoor
+from syncfsm_simulator.stage.quo_faults import KINDS, QuoDoor
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
 from syncfsm_simulator.world.entity import Change
 from syncfsm_simulator.world.world import World

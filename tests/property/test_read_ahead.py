@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from syncfsm.core import decide as d
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options, Order
-from syncfsm.core.paging.foresight import foresee
+from syncfsm.core.paging.lookahead import foresee
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
@@ -26,7 +26,7 @@ from tests.property.test_moving_rows import KEYS, ORDERS, SCRIPT, THOROUGH, Movi
 from tests.property.test_price import Workspace
 from tests.pure import PureSync, Row, people, slice_of
 
-RULES = (Options(limit_max=10**6), Options(limit_max=25), Options(pagination="page", limit_max=50))
+SOURCE_RULES = (Options(limit_max=10**6), Options(limit_max=25), Options(pagination="page", limit_max=50))
 
 
 class AheadSync(PureSync):
@@ -62,7 +62,7 @@ class AheadSync(PureSync):
         return d.Fetched(request=request, rows=rows, as_of=self.at, elapsed_ms=1, total=total)
 
 
-@pytest.mark.parametrize("options", RULES, ids=["offset", "offset, small limit", "page"])
+@pytest.mark.parametrize("options", SOURCE_RULES, ids=["offset", "offset, small limit", "page"])
 @pytest.mark.parametrize("order", ORDERS)
 @THOROUGH
 @given(
@@ -143,7 +143,7 @@ def test_a_sync_ends_well_with_one_request_or_sixteen_though_the_end_comes_neare
         assert set(map(str, api.ids)) <= there
 
 
-@pytest.mark.parametrize("options", RULES, ids=["offset", "offset, small limit", "page"])
+@pytest.mark.parametrize("options", SOURCE_RULES, ids=["offset", "offset, small limit", "page"])
 def test_what_is_foreseen_is_what_is_asked_for_while_nothing_moves(options: Options) -> None:
     sync = PureSync(slice_of(people(500)), page_size=12, options=options)
     foreseen: tuple[PageRequest, ...] | None = None

@@ -92,7 +92,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventLog]:
     """A log with events of every type."""
     path = a_busy_log(tmp_path_factory.mktemp("busy") / "log.db")
     with open_log(path, read_only=True) as log:
-        assert {row.type for row in log.rows()} == set(e.EVENT_TYPES)
+        assert {row.type for row in log.stored_events()} == set(e.EVENT_TYPES)
         yield log
 
 

@@ -12,10 +12,10 @@ from syncfsm.core.failure import FailureKind
 from syncfsm.core.options import Options
 from syncfsm.history.replay import moments
 from syncfsm.log import EventLog, open_log
+from syncfsm_simulator.incidents.event_fingerprint import parting
 from syncfsm_simulator.incidents.from_log import to_scenario
-from syncfsm_simulator.incidents.path import parting
 from syncfsm_simulator.runs.run import Verdict, simulate
-from syncfsm_simulator.stage.incident import Incident, Step, rules_of
+from syncfsm_simulator.stage.incident import Incident, Step, incident_options
 from syncfsm_simulator.stage.scenario import Scenario, from_toml, load_scenario, named_scenarios, to_toml
 from tests.effort import tries
 
@@ -31,7 +31,9 @@ def played(log: EventLog, process_id: str) -> Verdict:
         found = parting(log.read(process_id), again.read(verdict.process.id))
         assert found is None, f"{found.words()}\n{text}"
         assert verdict.violations == []
-        assert [row.type for row in again.rows()] == [row.type for row in log.rows(process_id)]
+        assert [row.type for row in again.stored_events()] == [
+            row.type for row in log.stored_events(process_id)
+        ]
     return verdict
 
 
@@ -71,7 +73,7 @@ def invented(seed: int) -> Scenario:
         page_size=chance.randrange(2, 13),
         order=chance.choice(("newest", "oldest", "id")),
         limit_max=chance.choice((500, 500, 2, 4)),
-        incident=Incident(mode=mode, options=rules_of(invented_options(chance)), steps=tuple(steps)),
+        incident=Incident(mode=mode, options=incident_options(invented_options(chance)), steps=tuple(steps)),
     )
 
 
@@ -94,7 +96,9 @@ def invented_step(chance: random.Random, page: int) -> Step:
     happenings = ["crash"] * 6 + ["cancelled", "end"] + ["unordered", "ties", "unasked"] * (action == "fetch")
     step = Step(page=page * (action != "check"), action=action, after=chance.choice((0, 0, 1)))
     if action == "resume":
-        return replace(step, page_size=chance.choice((None, 5)), options=rules_of(invented_options(chance)))
+        return replace(
+            step, page_size=chance.choice((None, 5)), options=incident_options(invented_options(chance))
+        )
     if chance.random() < 0.35:
         wait_s = chance.choice((None, 0.5, 1.25, 300.2))
         return replace(step, fails=chance.choice(tuple(FailureKind)), wait_s=wait_s)

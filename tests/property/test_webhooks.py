@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncfsm.core.failure import Failure
-from syncfsm.core.inbox import Notice
 from syncfsm.core.machine import State
+from syncfsm.core.notices import Notice
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process
-from syncfsm.engine.watching import BUSY_S
+from syncfsm.engine.watcher import BUSY_S
 from syncfsm.errors import ActiveSync, ConfigurationError, SyncfsmError
 from syncfsm.log import open_log
-from syncfsm.log.checks.check import check
+from syncfsm.log.checks.rules import check
 from syncfsm.log.checks.verify import verify
 from syncfsm.sources.protocol import Record, Transformed
 from syncfsm.webhooks import WebhookWorker

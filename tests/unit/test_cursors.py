@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from syncfsm.core.events import FrontierMark, Reject
 from syncfsm.core.paging.cursors import accept_by_cursor, plan_by_cursor
-from syncfsm.core.paging.pages import PageRequest, Rule, Taken, Unsafe
-from syncfsm.core.paging.pagination import plan
+from syncfsm.core.paging.offsets import plan
+from syncfsm.core.paging.pages import PageRequest, PageRule, Taken, Unsafe
 from syncfsm.core.state import Frontier, Paging
 from tests.pure import EPOCH, Row
 
-RULE = Rule(
+RULE = PageRule(
     page_size=3,
     order="id",
     limit_max=100,

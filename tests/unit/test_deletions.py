@@ -12,8 +12,8 @@ from syncfsm.core.decide import next_action
 from syncfsm.core.describe import action_words, event_words
 from syncfsm.core.events import Event, RecordRejected, SyncCompleted
 from syncfsm.core.failure import Failure, FailureKind
-from syncfsm.core.inbox import Notice
 from syncfsm.core.machine import State
+from syncfsm.core.notices import Notice
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process
 from syncfsm.core.summary import summary
@@ -21,7 +21,7 @@ from syncfsm.errors import ConfigurationError, VersionConflict
 from syncfsm.explain import explain, lines
 from syncfsm.history.missing import UNDELETABLE
 from syncfsm.log import open_log
-from syncfsm.log.checks.check import check
+from syncfsm.log.checks.rules import check
 from syncfsm.log.checks.verify import verify
 from syncfsm.sources.protocol import Record, Transformed
 from tests.crm import Book, Crm, Desk, Died

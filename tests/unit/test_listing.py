@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from syncfsm.core.events import Reject
-from syncfsm.core.paging.listing import GONE, NAMELESS, accept_listed, plan_listed
-from syncfsm.core.paging.pages import PageRequest, Rule, Taken, Unasked
+from syncfsm.core.paging.by_id import GONE, NAMELESS, accept_listed, plan_listed
+from syncfsm.core.paging.pages import PageRequest, PageRule, Taken, Unasked
 from syncfsm.core.state import Paging
 from tests.pure import Row
 
 IDS = ("a", "b", "c", "d", "e")
 
 
-def rule(*, confirm_end: bool = False, deletes_gone: bool = False) -> Rule:
-    return Rule(
+def rule(*, confirm_end: bool = False, deletes_gone: bool = False) -> PageRule:
+    return PageRule(
         page_size=2,
         order="id",
         limit_max=500,

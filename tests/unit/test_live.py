@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from syncfsm.cli.shared.live import PACE_S, Pace, sight, span_words
+from syncfsm.cli.shared.top_view import PACE_S, Pace, sight, span_words
 from syncfsm.core.process import Process
 from tests.fakes import DOWN, WRONG_KEY
 from tests.pure import EPOCH, PureSync, people, slice_of

@@ -16,7 +16,7 @@ from syncfsm.core.options import Options
 from syncfsm.core.process import Process
 from syncfsm.errors import ActiveSync, ConfigurationError
 from syncfsm.log import open_log
-from syncfsm.log.checks.check import check
+from syncfsm.log.checks.rules import check
 from syncfsm.log.checks.verify import verify
 from tests.crm import Desk
 from tests.fakes import WRONG_KEY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from syncfsm.outside.outside import forms, holds, plain_url, uuid, without, word
+from syncfsm.outside.safe_words import forms, holds, plain_url, uuid, without, word
 
 SECRET = "a/planted+key\\0123456789"
 

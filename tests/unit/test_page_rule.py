@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from syncfsm.core.events import FrontierMark, Reject
 from syncfsm.core.options import Options, Order
-from syncfsm.core.paging.pages import PageRequest, Rule, Shifted, Taken, Unsafe
-from syncfsm.core.paging.pagination import accept, plan, rule_of
+from syncfsm.core.paging.offsets import accept, plan, rule_of
+from syncfsm.core.paging.pages import PageRequest, PageRule, Shifted, Taken, Unsafe
 from syncfsm.core.state import Frontier, Paging
 from tests.pure import EPOCH, PureSync, Row, slice_of
 
@@ -17,7 +17,7 @@ NO_KEY = Row(id="n", key="", problem="has no sort key")
 A, B, C, D, E = (Row(id=name, key=str(9 - place)) for place, name in enumerate("abcde"))
 
 
-def rule(*, page_size: int = 3, order: Order = "newest", confirm_end: bool = False) -> Rule:
+def rule(*, page_size: int = 3, order: Order = "newest", confirm_end: bool = False) -> PageRule:
     options = Options(confirm_end=confirm_end)
     return rule_of(PureSync(slice_of([]), page_size=page_size, order=order, options=options).process)
 

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from syncfsm.core.events import FrontierMark
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options
-from syncfsm.core.paging.pages import PageRequest, Rule, Shifted, Taken, Unsafe
-from syncfsm.core.paging.pagination import accept, plan, rule_of
+from syncfsm.core.paging.offsets import accept, plan, rule_of
+from syncfsm.core.paging.pages import PageRequest, PageRule, Shifted, Taken, Unsafe
 from syncfsm.core.state import Frontier, Paging
 from tests.pure import PureSync, Row, people, slice_of
 
@@ -20,7 +20,7 @@ def tied(names: str, key: str = "5") -> list[Row]:
     return [Row(id=name, key=key) for name in names]
 
 
-def rule(*, page_size: int = 3, limit_max: int = 500, confirm_end: bool = False) -> Rule:
+def rule(*, page_size: int = 3, limit_max: int = 500, confirm_end: bool = False) -> PageRule:
     options = Options(limit_max=limit_max, confirm_end=confirm_end)
     return rule_of(PureSync(slice_of([]), page_size=page_size, options=options).process)
 
@@ -35,7 +35,7 @@ def ask(offset: int, limit: int = 4) -> PageRequest:
     return PageRequest(cursor=10, offset=offset, limit=limit, order="newest")
 
 
-def taken(place: Paging, request: PageRequest, rows: list[Row], by: Rule | None = None) -> Taken:
+def taken(place: Paging, request: PageRequest, rows: list[Row], by: PageRule | None = None) -> Taken:
     verdict = accept(place, request, rows, by or rule(), is_total=False)
     assert isinstance(verdict, Taken)
     return verdict

@@ -13,7 +13,7 @@ import pytest
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process
-from syncfsm.engine.watching import BUSY_S, Watcher
+from syncfsm.engine.watcher import BUSY_S, Watcher
 from syncfsm.errors import ConfigurationError, LogUnwritable, SyncfsmError
 from syncfsm.log import open_log
 from tests.crm import Desk

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from syncfsm.core.paging.pages import Rule
+from syncfsm.core.paging.pages import PageRule
 from syncfsm.core.paging.windows import reaches_past, window
 
 
-def rule(page_size: int, limit_max: int) -> Rule:
-    return Rule(page_size=page_size, order="id", limit_max=limit_max, confirm_end=False, pagination="page")
+def rule(page_size: int, limit_max: int) -> PageRule:
+    return PageRule(
+        page_size=page_size, order="id", limit_max=limit_max, confirm_end=False, pagination="page"
+    )
 
 
 def test_a_page_that_reaches_far_enough_is_no_larger_than_it_must_be() -> None:

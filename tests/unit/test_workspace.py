@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from syncfsm.core.endpoints import moved
 from syncfsm.core.machine import State
-from syncfsm.core.workspace import moved
 from syncfsm.engine.preflight import preflight
 from syncfsm.log import open_log
 from tests.crm import Crm, Desk

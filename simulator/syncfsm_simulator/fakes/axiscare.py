@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlencode
 
 from syncfsm.sources.axiscare import API_VERSION, LIMIT_MAX, PATH
 from syncfsm_simulator.fakes.asgi import Receive, Reply, Scope, Send, header
-from syncfsm_simulator.fakes.plain import asking_with_a_key, json_reply, plain
+from syncfsm_simulator.fakes.flat_person import asking_with_a_key, json_reply, plain
 from syncfsm_simulator.world.entity import Entity
 from syncfsm_simulator.world.world import World
 

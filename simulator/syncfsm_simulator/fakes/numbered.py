@@ -8,7 +8,7 @@ import msgspec
 
 from syncfsm.sources.numbered import NumberedApi
 from syncfsm_simulator.fakes.asgi import Receive, Reply, Scope, Send
-from syncfsm_simulator.fakes.plain import asking_with_a_key, json_reply, plain
+from syncfsm_simulator.fakes.flat_person import asking_with_a_key, json_reply, plain
 from syncfsm_simulator.world.entity import Entity
 from syncfsm_simulator.world.world import World
 

@@ -18,8 +18,8 @@ from syncfsm.core import events as e
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
 from syncfsm.history.replay import Moment
-from syncfsm_simulator.incidents.ahead import Ahead, new_rows, twice
-from syncfsm_simulator.incidents.path import is_same
+from syncfsm_simulator.incidents.event_fingerprint import is_same
+from syncfsm_simulator.incidents.rows_remaining import Ahead, new_rows, twice
 from syncfsm_simulator.stage.incident import Step
 from syncfsm_simulator.stage.rows import Rows
 

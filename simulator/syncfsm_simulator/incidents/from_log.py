@@ -15,17 +15,17 @@ from msgspec.structs import replace
 
 from syncfsm.core import decide as d
 from syncfsm.core import events as e
-from syncfsm.core.admit import refusal
 from syncfsm.core.describe import plural
 from syncfsm.core.failure import FailureKind
+from syncfsm.core.legality import refusal
 from syncfsm.core.process import Process, apply
 from syncfsm.core.state import Retry
 from syncfsm.errors import NotReproducible
 from syncfsm.history.replay import Moment
-from syncfsm_simulator.incidents.ahead import Ahead
+from syncfsm_simulator.incidents.event_fingerprint import is_same, parting
 from syncfsm_simulator.incidents.fitting import Fit, fit
-from syncfsm_simulator.incidents.path import is_same, parting
-from syncfsm_simulator.stage.incident import Door, Incident, Step, rules_of
+from syncfsm_simulator.incidents.rows_remaining import Ahead
+from syncfsm_simulator.stage.incident import ActionPoint, Incident, Step, incident_options
 from syncfsm_simulator.stage.playback import PARENT, failure_of
 from syncfsm_simulator.stage.rows import Rows, person
 from syncfsm_simulator.stage.scenario import Scenario
@@ -131,8 +131,8 @@ class _Leader:
         incident = replace(Incident(), steps=tuple(self.steps))
         if began.mode != incident.mode:
             incident = replace(incident, mode=began.mode)
-        if rules_of(began.options) != incident.options:
-            incident = replace(incident, options=rules_of(began.options))
+        if incident_options(began.options) != incident.options:
+            incident = replace(incident, options=incident_options(began.options))
         found = {
             "people": self.people,
             "page_size": began.page_size,
@@ -157,7 +157,7 @@ class _Leader:
                 self._add(Step(page=self._page, action=self._due(), happens="cancelled"))
                 return (e.SyncCancelled(by="simulation", why=""),)
             case e.SyncResumed():
-                options = rules_of(event.options) if event.options else None
+                options = incident_options(event.options) if event.options else None
                 self._add(Step(page=self._page, action="resume", page_size=event.page_size, options=options))
                 return (replace(event, by="simulation", why=""),)
             case _:
@@ -248,7 +248,7 @@ class _Leader:
             "changed_by": None,
         }
 
-    def _due(self) -> Door:
+    def _due(self) -> ActionPoint:
         """Return the action performed next: a page that is no longer held is fetched again."""
         action = d.next_action(self.process)
         assert action is not None, "an active process has something to do"

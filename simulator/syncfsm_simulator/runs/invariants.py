@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from syncfsm.core import events as e
-from syncfsm.core.admit import refusal
 from syncfsm.core.backoff import RETRY_AFTER_JITTER_S
+from syncfsm.core.legality import refusal
 from syncfsm.core.machine import State
 from syncfsm.core.process import Process
 from syncfsm.history.replay import Moment, moments
@@ -24,7 +24,7 @@ from syncfsm.log import EventLog
 from syncfsm.log.checks.verify import verify
 from syncfsm_simulator.runs.oracle import expected
 from syncfsm_simulator.runs.tampering import unnoticed
-from syncfsm_simulator.stage.changes import Changes
+from syncfsm_simulator.stage.changes_before_requests import Changes
 from syncfsm_simulator.stage.network import Asked
 from syncfsm_simulator.stage.scenario import Scenario
 from syncfsm_simulator.world.world import World
@@ -265,7 +265,7 @@ def failures_are_resumable(run: Run) -> str | None:
 
 def no_secret_shows(run: Run) -> str | None:
     """The key is nowhere in the log or in the sink, whatever a careless server repeats."""
-    for row in run.log.rows():
+    for row in run.log.stored_events():
         if run.key in row.data or run.key in row.meta:
             return f"position {row.position} of the log holds the key"
     contacts = run.contacts.execute("SELECT * FROM contacts")

@@ -21,8 +21,8 @@ from syncfsm.engine.lifecycle import Hook
 from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog, open_log
 from syncfsm.sinks.sqlite import SqliteSink
-from syncfsm.sources.attio.attio_people import AttioPeople
-from syncfsm_simulator.incidents.path import Parting, parting
+from syncfsm.sources.attio.people import AttioPeople
+from syncfsm_simulator.incidents.event_fingerprint import Parting, parting
 from syncfsm_simulator.runs.criteria import CRITERIA
 from syncfsm_simulator.runs.invariants import PLAYED, Run, Violation, violations
 from syncfsm_simulator.stage.faults import Strike

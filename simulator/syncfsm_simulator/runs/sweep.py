@@ -182,7 +182,7 @@ def _run(scenario: Scenario, seed: int) -> tuple[Verdict, str]:
     with open_log(":memory:") as log:
         verdict = simulate(scenario, seed, log)
         digest = blake2b(digest_size=16)
-        for row in log.rows():
+        for row in log.stored_events():
             digest.update(msgspec.json.encode(row))
         return verdict, digest.hexdigest()
 

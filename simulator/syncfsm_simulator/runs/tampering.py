@@ -27,7 +27,7 @@ class _Tampered:
     def __getattr__(self, name: str) -> object:
         return getattr(self._inner, name)
 
-    def rows(self, process_id: str | None = None) -> Iterator[StoredEvent]:
+    def stored_events(self, process_id: str | None = None) -> Iterator[StoredEvent]:
         return (row for row in self._rows if process_id in {None, row.stream})
 
     def scan(self) -> Iterator[Scanned]:
@@ -35,12 +35,12 @@ class _Tampered:
 
     def read(self, process_id: str, *, after: int = 0, until: int | None = None) -> Iterator[Recorded]:
         last = until if until is not None else after + len(self._rows)
-        return (from_row(row) for row in self.rows(process_id) if after < row.version <= last)
+        return (from_row(row) for row in self.stored_events(process_id) if after < row.version <= last)
 
 
 def unnoticed(log: EventLog, chance: random.Random) -> str | None:
     """Change, drop or swap events of a copy; return what was done, if the verifier finds nothing."""
-    rows = list(log.rows())
+    rows = list(log.stored_events())
     if not rows:
         return None
     tamper = chance.choice((_change, _drop, _swap) if len(rows) > 1 else (_change, _drop))

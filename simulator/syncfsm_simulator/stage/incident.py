@@ -19,11 +19,11 @@ from syncfsm.core.options import Options
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Wait = Annotated[float, msgspec.Meta(ge=0, le=10_000_000)]
-Door = Literal["check", "fetch", "deliver", "finish", "resume"]
+ActionPoint = Literal["check", "fetch", "deliver", "finish", "resume"]
 Happening = Literal["crash", "cancelled", "end", "unordered", "ties", "unasked"]
 
 
-class Rules(Options, frozen=True, omit_defaults=True):
+class IncidentOptions(Options, frozen=True, omit_defaults=True):
     """The options of a sync, of which a file need only name what differs from the defaults."""
 
     def plain(self) -> Options:
@@ -31,11 +31,11 @@ class Rules(Options, frozen=True, omit_defaults=True):
         return Options(**{name: getattr(self, name) for name in Options.__struct_fields__})
 
 
-def rules_of(options: Options) -> Rules:
+def incident_options(options: Options) -> IncidentOptions:
     """Return the options of a sync as an incident holds them."""
     usual = Options()
     fields = {name: getattr(options, name) for name in Options.__struct_fields__}
-    return Rules(**{name: value for name, value in fields.items() if value != getattr(usual, name)})
+    return IncidentOptions(**{name: value for name, value in fields.items() if value != getattr(usual, name)})
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -68,7 +68,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """
 
     page: Count
-    action: Door
+    action: ActionPoint
     after: Count = 0
     fails: FailureKind | None = None
     wait_s: Wait | None = None
@@ -87,7 +87,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     shuffled: bool | None = None
     refused: Count = 0
     page_size: Count | None = None
-    options: Rules | None = None
+    options: IncidentOptions | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -112,7 +112,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     mode: Mode = "initial"
-    options: Rules = Rules()
+    options: IncidentOptions = IncidentOptions()
     steps: tuple[Step, ...] = ()
 
 
@@ -124,7 +124,7 @@ class Script:
         self._left = list(steps)
         self._passed = 0
 
-    def next(self, page: int, action: Door) -> Step | None:
+    def next(self, page: int, action: ActionPoint) -> Step | None:
         """Return the step for an action that is due behind so many pages, or `None` if it goes well."""
         while self._left and self._is_over(self._left[0], page, action):
             self._drop()
@@ -138,7 +138,7 @@ class Script:
         self.taken.append(step)
         return step
 
-    def _is_over(self, step: Step, page: int, action: Door) -> bool:
+    def _is_over(self, step: Step, page: int, action: ActionPoint) -> bool:
         """Whether a step's place has passed: by its page, or since what failed there no longer does."""
         is_needless = step.action == "resume" and action != "resume" and step.page == page
         return step.page < page or is_needless

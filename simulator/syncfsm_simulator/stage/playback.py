@@ -26,10 +26,10 @@ from syncfsm.log import EventLog
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.protocol import Page, Record, Transformed
-from syncfsm_simulator.stage.changes import Changes
-from syncfsm_simulator.stage.edges import REFUSED, FaultyLog
+from syncfsm_simulator.stage.changes_before_requests import Changes
 from syncfsm_simulator.stage.faults import no_faults
-from syncfsm_simulator.stage.incident import Door, Incident, Script, Step
+from syncfsm_simulator.stage.faulty_ports import REFUSED, FaultyLog
+from syncfsm_simulator.stage.incident import ActionPoint, Incident, Script, Step
 from syncfsm_simulator.stage.network import Asked, Crash
 from syncfsm_simulator.stage.rows import Rows, person
 from syncfsm_simulator.stage.scenario import Scenario
@@ -146,7 +146,7 @@ class Playback:
         changes.counts = Counter(created=self.rows.came, updated=0, deleted=len(self.rows.deleted))
         return empty, changes
 
-    def step(self, action: Door) -> Step | None:
+    def step(self, action: ActionPoint) -> Step | None:
         """Return the step for an action that is due now; end, crash or cancel the sync where it says so."""
         step = self.script.next(self.process.progress.pages, action)
         happens = step.happens if step else None

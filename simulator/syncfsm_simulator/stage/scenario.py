@@ -17,7 +17,7 @@ from syncfsm.errors import ConfigurationError
 from syncfsm_simulator.fakes.attio.knobs import LIMIT_MAX, LimitPolicy, Ties
 from syncfsm_simulator.stage.faults import DOOR_OF, ChangeRates, Count, FaultRates, Share, Strike
 from syncfsm_simulator.stage.incident import Incident
-from syncfsm_simulator.world.making import TIED
+from syncfsm_simulator.world.records import TIED
 
 BAD_DAY = FaultRates(
     rate_limited=0.03, unavailable=0.01, network=0.02, body=0.002, slow=0.02, sink=0.002, crash=0.003

@@ -23,12 +23,12 @@ from syncfsm.engine.modes import SyncMode
 from syncfsm.errors import LogError, NotActive, VersionConflict
 from syncfsm.log import EventLog
 from syncfsm.sinks.protocol import Sink
-from syncfsm.sources.attio.attio import AttioSource
+from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Transform
 from syncfsm_simulator.fakes.attio import FakeAttio
-from syncfsm_simulator.stage.changes import Changes
-from syncfsm_simulator.stage.edges import FaultyClock, FaultyLog, FaultySink, SimulatedUnwritable
+from syncfsm_simulator.stage.changes_before_requests import Changes
 from syncfsm_simulator.stage.faults import Faults, Visit, no_faults
+from syncfsm_simulator.stage.faulty_ports import FaultyClock, FaultyLog, FaultySink, SimulatedUnwritable
 from syncfsm_simulator.stage.network import Asked, Crash, FaultyTransport
 from syncfsm_simulator.stage.scenario import Scenario
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock

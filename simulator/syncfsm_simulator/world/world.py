@@ -15,8 +15,8 @@ from datetime import datetime
 from syncfsm_simulator.world import population
 from syncfsm_simulator.world.entity import Actor, Change, Entity, Value, Values, time_text, wrapped
 from syncfsm_simulator.world.ids import Ids
-from syncfsm_simulator.world.making import TIED, Maker
 from syncfsm_simulator.world.population import uuid
+from syncfsm_simulator.world.records import TIED, Maker
 from syncfsm_simulator.world.schema import OBJECTS, UPDATED_AT, Attribute
 
 

@@ -11,7 +11,7 @@ from syncfsm.cli.shared.output import BROKEN, Command, json_option, print_findin
 from syncfsm.core.describe import plural
 from syncfsm.history.replay import find
 from syncfsm.log import open_log
-from syncfsm.log.checks.check import check as check_log
+from syncfsm.log.checks.rules import check as check_log
 
 
 @click.command(cls=Command)

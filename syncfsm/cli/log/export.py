@@ -19,7 +19,7 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.history.replay import choose
 from syncfsm.log.checks.findings import Extent, versions
 from syncfsm.log.protocol import Auditable
-from syncfsm.log.salvage.salvage import open_audit
+from syncfsm.log.salvage.opening import open_audit
 from syncfsm.log.transfer.exporting import Export, process_ids
 from syncfsm.log.transfer.redact import KEY_BYTES, Redaction
 

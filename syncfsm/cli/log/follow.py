@@ -19,7 +19,7 @@ from syncfsm.core.machine import State
 from syncfsm.errors import LogNotFound
 from syncfsm.history.replay import find
 from syncfsm.log.protocol import EventLog
-from syncfsm.log.watch import Follower, Watch, is_passing
+from syncfsm.log.tail import Follower, Watch, is_passing
 from syncfsm.outside.clock import SystemClock
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

@@ -19,7 +19,7 @@ from syncfsm.core.describe import plural
 from syncfsm.errors import ConfigurationError
 from syncfsm.log import EventLog, open_log
 from syncfsm.log.transfer.importing import Imported, header_of, import_lines
-from syncfsm.log.transfer.transfer import LINE_BYTES_MAX
+from syncfsm.log.transfer.lines import LINE_BYTES_MAX
 
 
 class _Import(Command):

@@ -11,7 +11,7 @@ from syncfsm.cli.simulate import require_simulator
 from syncfsm.errors import NotReproducible
 from syncfsm.history.replay import Moment, find, moments
 from syncfsm.log import open_log
-from syncfsm.log.checks.check import ensure_chained
+from syncfsm.log.checks.rules import ensure_chained
 
 if TYPE_CHECKING:
     from syncfsm_simulator.stage.scenario import Scenario

@@ -19,10 +19,10 @@ from typing import Any
 import msgspec
 
 from syncfsm.errors import ConfigurationError
-from syncfsm.outside.outside import holds
+from syncfsm.outside.safe_words import holds
 from syncfsm.sinks.quo import api as quo
 from syncfsm.sources import axiscare
-from syncfsm.sources.attio import attio
+from syncfsm.sources.attio import source as attio
 
 FILE_NAME = "syncfsm.toml"
 FILE_VARIABLE = "SYNCFSM_CONFIG"

@@ -13,7 +13,7 @@ from syncfsm.cli.shared.quo import BULK_PAGE_SIZE, PAGE_SIZE, PageSize, quo_opti
 from syncfsm.core.limits import LIMITS
 from syncfsm.core.options import Order
 from syncfsm.engine.readahead import READ_AHEAD, READ_AHEAD_MAX
-from syncfsm.sources.attio.attio import BASE_URL
+from syncfsm.sources.attio.source import BASE_URL
 
 LIMITS_HELP = f"Set a limit; may be given more than once. The limits: {', '.join(LIMITS)}."
 

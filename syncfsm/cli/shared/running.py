@@ -213,7 +213,7 @@ def _print(process: Process, log_path: str) -> None:
 
 def _what_next(process: Process, log_path: str) -> Iterator[str]:
     """Yield what to do after a failure, in the words of `explain`, which has the commands too."""
-    from syncfsm.explain.advice import Log, steps  # noqa: PLC0415 - loaded when it is used
+    from syncfsm.explain.advice import LogName, steps  # noqa: PLC0415 - loaded when it is used
 
-    for step in steps(process, Log(path=log_path)):
+    for step in steps(process, LogName(path=log_path)):
         yield step.words

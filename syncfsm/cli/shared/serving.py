@@ -11,7 +11,7 @@ from typing import Any
 import click
 import msgspec
 
-from syncfsm.cli.shared.apart import check_sink_file
+from syncfsm.cli.shared.file_conflicts import check_sink_file
 from syncfsm.cli.shared.metrics import metrics_served
 from syncfsm.cli.shared.running import Show, make_engine, make_source, secrets_given
 from syncfsm.core.describe import counts_words, plural

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from syncfsm.core.paging.pages import PageRequest, Row, Rule, Taken, Unsafe
-from syncfsm.core.paging.rows import first_disorder, fresh_rows, mark_of, rejects_of
+from syncfsm.core.paging.pages import PageRequest, PageRule, Row, Taken, Unsafe
+from syncfsm.core.paging.rows import first_disorder, fresh_rows, malformed_rows, mark_of
 from syncfsm.core.state import Paging
 
 
-def plan_by_cursor(paging: Paging, rule: Rule) -> PageRequest:
+def plan_by_cursor(paging: Paging, rule: PageRule) -> PageRequest:
     """Return the request for the page that the last one led to."""
     return PageRequest(
         cursor=paging.cursor,
@@ -34,7 +34,7 @@ def plan_by_cursor(paging: Paging, rule: Rule) -> PageRequest:
 
 
 def accept_by_cursor(
-    paging: Paging, request: PageRequest, rows: Sequence[Row], rule: Rule, next_token: str | None
+    paging: Paging, request: PageRequest, rows: Sequence[Row], rule: PageRule, next_token: str | None
 ) -> Taken | Unsafe:
     """Take all new rows of a page, unless they come out of order or lead to the same page again."""
     disorder = first_disorder(rows, rule) or _first_behind(paging, rows, rule)
@@ -45,7 +45,7 @@ def accept_by_cursor(
     taken = [rows[index] for index in fresh_rows(paging.frontier, rows, rule)]
     return Taken(
         record_ids=tuple(row.id for row in taken if not row.problem),
-        malformed=rejects_of(taken),
+        malformed=malformed_rows(taken),
         frontier=mark_of(taken),
         peek=None,
         has_more=next_token is not None,
@@ -56,7 +56,7 @@ def accept_by_cursor(
     )
 
 
-def _first_behind(paging: Paging, rows: Sequence[Row], rule: Rule) -> Unsafe | None:
+def _first_behind(paging: Paging, rows: Sequence[Row], rule: PageRule) -> Unsafe | None:
     """Return which row lies before the frontier, if one does."""
     frontier = paging.frontier
     if frontier is None:

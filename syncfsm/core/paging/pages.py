@@ -96,7 +96,7 @@ class Unasked(Value, frozen=True):
 Verdict = Taken | Shifted | Unsafe | Unasked
 
 
-class Rule(Value, frozen=True):
+class PageRule(Value, frozen=True):
     """What stays the same for all pages of a sync."""
 
     page_size: int

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from syncfsm.core.events import FrontierMark, Reject
-from syncfsm.core.paging.pages import Row, Rule, Unsafe
+from syncfsm.core.paging.pages import PageRule, Row, Unsafe
 from syncfsm.core.state import Frontier
 
 
-def first_disorder(rows: Sequence[Row], rule: Rule) -> Unsafe | None:
+def first_disorder(rows: Sequence[Row], rule: PageRule) -> Unsafe | None:
     """Return which two rows came in another order than the one asked for, if any did."""
     placed = [row for row in rows if row.id and row.key]
     for row, following in pairwise(placed):
@@ -20,14 +20,14 @@ def first_disorder(rows: Sequence[Row], rule: Rule) -> Unsafe | None:
     return None
 
 
-def is_seen(row: Row, frontier: Frontier | None, rule: Rule) -> bool:
+def is_seen(row: Row, frontier: Frontier | None, rule: PageRule) -> bool:
     """Whether a row lies before the frontier, or shares its key and was taken."""
     if frontier is None:
         return False
     return rule.is_before(row.key, frontier.key) or (row.key == frontier.key and row.id in frontier.ids)
 
 
-def fresh_rows(frontier: Frontier | None, rows: Sequence[Row], rule: Rule) -> list[int]:
+def fresh_rows(frontier: Frontier | None, rows: Sequence[Row], rule: PageRule) -> list[int]:
     """Return the places of the rows not taken before, each id once.
 
     A row without id or key has no place in the order; it counts as seen if a seen row comes after it.
@@ -54,6 +54,6 @@ def mark_of(taken: Sequence[Row]) -> FrontierMark | None:
     return FrontierMark(key=key, ids=tuple(row.id for row in placed if row.key == key))
 
 
-def rejects_of(taken: Sequence[Row]) -> tuple[Reject, ...]:
+def malformed_rows(taken: Sequence[Row]) -> tuple[Reject, ...]:
     """Return the rows that cannot be delivered, and why."""
     return tuple(Reject(record_id=row.id, reason=row.problem) for row in taken if row.problem)

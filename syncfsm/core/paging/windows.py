@@ -9,7 +9,7 @@ after it. That page is a window like any other, and the same rule judges it.
 
 from __future__ import annotations
 
-from syncfsm.core.paging.pages import Rule
+from syncfsm.core.paging.pages import PageRule
 
 Window = tuple[int, int]
 """The offset of the first row, and how many rows."""
@@ -18,7 +18,7 @@ NUMBERED_LIMIT_MIN = 20
 """With page sizes up to 20 there is one that does not divide a place, for any place below 232,792,560."""
 
 
-def window(place: int, back: int, rule: Rule) -> Window:
+def window(place: int, back: int, rule: PageRule) -> Window:
     """Return what to ask for, to see the rows from `place` on and `back` rows before it.
 
     Args:
@@ -32,13 +32,13 @@ def window(place: int, back: int, rule: Rule) -> Window:
     return offset, min(rule.limit_max, place - offset + rule.page_size + 1)
 
 
-def reaches_past(place: int, back: int, rule: Rule) -> bool:
+def reaches_past(place: int, back: int, rule: PageRule) -> bool:
     """Whether a window that begins `back` rows before a place also holds a row after it."""
     offset, limit = window(place, back, rule)
     return offset + limit > place
 
 
-def _numbered(place: int, back: int, rule: Rule) -> Window:
+def _numbered(place: int, back: int, rule: PageRule) -> Window:
     """Return the page that reaches farthest, to a whole page and a peek; of those, the smallest.
 
     No size smaller than the window is wide can reach so far, and one little larger nearly always does, so

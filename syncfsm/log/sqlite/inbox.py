@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from syncfsm.core.inbox import RECORD_IDS_MAX, Notice, Waiting
+from syncfsm.core.notices import RECORD_IDS_MAX, Notice, Waiting
 from syncfsm.log.codec import format_time
 
 _INSERT = """

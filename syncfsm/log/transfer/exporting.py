@@ -13,8 +13,8 @@ from syncfsm.log.checks.audit import Audit
 from syncfsm.log.checks.findings import Extent, Finding
 from syncfsm.log.checks.verify import conclude
 from syncfsm.log.protocol import Auditable, Scanned, StoredEvent
+from syncfsm.log.transfer.lines import FORMAT, FORMAT_VERSION, EndLine, HeaderLine, event_line, to_bytes
 from syncfsm.log.transfer.redact import Redaction
-from syncfsm.log.transfer.transfer import FORMAT, FORMAT_VERSION, EndLine, HeaderLine, event_line, to_bytes
 
 
 class Export:

@@ -16,15 +16,7 @@ from syncfsm.core.value import Value
 from syncfsm.errors import ActiveSync, CorruptLog, LogError, SyncfsmError
 from syncfsm.log.codec import chain, from_row
 from syncfsm.log.protocol import EventLog, StoredEvent
-from syncfsm.log.transfer.transfer import (
-    FORMAT,
-    FORMAT_VERSION,
-    AnyLine,
-    EndLine,
-    EventLine,
-    HeaderLine,
-    stored,
-)
+from syncfsm.log.transfer.lines import FORMAT, FORMAT_VERSION, AnyLine, EndLine, EventLine, HeaderLine, stored
 
 
 class Imported(Value, frozen=True):
@@ -130,7 +122,7 @@ class Import:
             )
 
     def _opened(self, process_id: str) -> _Stream:
-        known = [row.digest for row in self._log.rows(process_id)]
+        known = [row.digest for row in self._log.stored_events(process_id)]
         return self._streams.setdefault(process_id, _Stream(known))
 
     def _states(self) -> list[Process]:

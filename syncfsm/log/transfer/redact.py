@@ -48,7 +48,7 @@ class Pseudonyms:
         return f"{kind}-{blake2b(content, key=self._key, digest_size=10).hexdigest()}"
 
 
-Rule: TypeAlias = Callable[[Pseudonyms, str], str]
+Redactor: TypeAlias = Callable[[Pseudonyms, str], str]
 
 
 def keep(_pseudonyms: Pseudonyms, text: str) -> str:
@@ -56,11 +56,11 @@ def keep(_pseudonyms: Pseudonyms, text: str) -> str:
     return text
 
 
-def _pseudonym(kind: str) -> Rule:
+def _pseudonym(kind: str) -> Redactor:
     return lambda pseudonyms, text: pseudonyms(kind, text)
 
 
-def _known(words: frozenset[str], kind: str) -> Rule:
+def _known(words: frozenset[str], kind: str) -> Redactor:
     """Keep the words that syncfsm itself writes; any other could say anything."""
     return lambda pseudonyms, text: text if text in words else pseudonyms(kind, text)
 
@@ -90,7 +90,7 @@ _tokens = dict.fromkeys(("token", "next_token"), _pseudonym("cursor"))
 _reason = _known(_REASONS, "redacted")
 _actor = _known(_ACTORS, "redacted")
 
-TABLE: dict[type[Value], dict[str, Rule]] = {
+TABLE: dict[type[Value], dict[str, Redactor]] = {
     Options: {"pagination": keep, "termination": keep},
     e.FrontierMark: {"key": _sort_key, "ids": _record},
     e.Reject: {"record_id": _record, "reason": _text},
@@ -185,7 +185,7 @@ def _struct(pseudonyms: Pseudonyms, value: Any) -> Any:
     return type(value)(**{name: _field(pseudonyms, rules, name, getattr(value, name)) for name in names})
 
 
-def _field(pseudonyms: Pseudonyms, rules: dict[str, Rule], name: str, value: Any) -> Any:
+def _field(pseudonyms: Pseudonyms, rules: dict[str, Redactor], name: str, value: Any) -> Any:
     match value:
         case str():
             return rules[name](pseudonyms, value)  # a KeyError here is a field nobody decided about

@@ -12,7 +12,7 @@ from syncfsm.log import open_log
 from syncfsm.log.protocol import Auditable, Scanned
 from syncfsm.log.salvage import remains
 from syncfsm.log.salvage.btree import PAGE_BYTES
-from syncfsm.log.salvage.sqlite_bytes import file_image, shortfall
+from syncfsm.log.salvage.images import file_image, shortfall
 from syncfsm.log.sqlite.connect import NewerLog, path_in
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from datetime import datetime
 
 from syncfsm.core.events import Mode
 from syncfsm.core.process import Process
-from syncfsm.core.state import Side
+from syncfsm.core.state import Route
 from syncfsm.log.codec import parse_time
-from syncfsm.log.sqlite.sqlite_audit import SqliteAudit
+from syncfsm.log.sqlite.audit import SqliteAudit
 from syncfsm.log.sqlite.tables import BROUGHT, LAST_WATERMARK
 
 
@@ -48,12 +48,12 @@ class SqliteModel(SqliteAudit):
         """
         return self._loaded(sql, (source, object_))
 
-    def sides(self) -> list[Side]:
-        """See `EventLog.sides`."""
+    def routes(self) -> list[Route]:
+        """See `EventLog.routes`."""
         sql = "SELECT DISTINCT source, object, sink FROM processes"
         with self._translated():
             return [
-                Side(source=source, object=object_, sink=sink)
+                Route(source=source, object=object_, sink=sink)
                 for source, object_, sink in self._connection.execute(sql)
             ]
 
@@ -82,8 +82,8 @@ class SqliteModel(SqliteAudit):
         (text,) = self._one(LAST_WATERMARK, (source, object_, sink, changed_by)) or (None,)
         return parse_time(text) if text else None
 
-    def brought(self, source: str, object_: str, sink: str) -> int:
-        """See `EventLog.brought`."""
+    def items_left_by_syncs(self, source: str, object_: str, sink: str) -> int:
+        """See `EventLog.items_left_by_syncs`."""
         (count,) = self._one(BROUGHT, (source, object_, sink)) or (None,)
         return count or 0
 

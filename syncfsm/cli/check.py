@@ -10,7 +10,7 @@ from typing import Any
 import click
 from msgspec import to_builtins
 
-from syncfsm.cli.shared.apart import check_sink_file
+from syncfsm.cli.shared.file_conflicts import check_sink_file
 from syncfsm.cli.shared.options import sync_options
 from syncfsm.cli.shared.output import FAILED, Command, print_json
 from syncfsm.cli.shared.running import limits, make_engine, off_words, order_asked
@@ -23,7 +23,7 @@ from syncfsm.core.process import Process
 from syncfsm.core.value import Value
 from syncfsm.engine.preflight import FirstPage, Looked, Preflight, preflight
 from syncfsm.errors import LogUnwritable
-from syncfsm.log.rehearsal import RehearsedLog
+from syncfsm.log.dry_run import DryRunLog
 
 
 class _Seen(Value, frozen=True):
@@ -84,7 +84,7 @@ def check(*, log_path: str, as_json: bool, **asked: Any) -> None:
     syncfsm check --source attio --sink sqlite:contacts.db --log sync.db
     """  # noqa: D301 - \b keeps click from wrapping the example
     check_sink_file(asked["sink_url"], log_path)
-    with RehearsedLog(log_path) as log:
+    with DryRunLog(log_path) as log:
         seen = asyncio.run(_look(log, **asked))
     if as_json:
         print_json(_as_json(seen))
@@ -93,7 +93,7 @@ def check(*, log_path: str, as_json: bool, **asked: Any) -> None:
     sys.exit(0 if seen.could_start else FAILED)
 
 
-async def _look(log: RehearsedLog, **asked: Any) -> _Seen:
+async def _look(log: DryRunLog, **asked: Any) -> _Seen:
     async with make_engine(log, (), **asked) as engine:
         active = engine.active()
         options = limits(engine, None, asked["settings"]) or engine.source.options
@@ -115,7 +115,7 @@ async def _look(log: RehearsedLog, **asked: Any) -> _Seen:
     )
 
 
-def _log_problem(log: RehearsedLog) -> str | None:
+def _log_problem(log: DryRunLog) -> str | None:
     try:
         log.check_writable()
     except LogUnwritable as error:

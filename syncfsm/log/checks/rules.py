@@ -6,7 +6,7 @@ of the rules that would strand a running sync shows here, on logs that older cod
 
 from __future__ import annotations
 
-from syncfsm.core.admit import refusal
+from syncfsm.core.legality import refusal
 from syncfsm.core.process import Process, apply
 from syncfsm.errors import CorruptLog, SyncfsmError
 from syncfsm.log.checks.verify import Finding
@@ -26,7 +26,7 @@ def check(log: EventLog, process_id: str | None = None) -> tuple[int, list[Findi
     broken: set[str] = set()
     findings: list[Finding] = []
     count = 0
-    for row in log.rows(process_id):
+    for row in log.stored_events(process_id):
         count += 1
         if row.stream in broken:
             continue
@@ -47,7 +47,7 @@ def ensure_chained(log: EventLog, process_id: str) -> None:
         CorruptLog: The digest of an event does not chain to the one before it; the message says where.
     """
     previous = ""
-    for row in log.rows(process_id):
+    for row in log.stored_events(process_id):
         if chain(previous, row) != row.digest:
             raise CorruptLog(
                 f"position {row.position} (process {row.stream}, version {row.version}): "

@@ -18,7 +18,7 @@ from sqlite_utils import Database
 
 from syncfsm.core.capture import Captured, Exchange, Forgotten
 from syncfsm.core.events import Mode, Recorded
-from syncfsm.core.inbox import Notice, Waiting
+from syncfsm.core.notices import Notice, Waiting
 from syncfsm.core.process import Process, fold
 from syncfsm.errors import ActiveSync, LogError, ProcessNotFound, VersionConflict
 from syncfsm.log.codec import (
@@ -31,7 +31,7 @@ from syncfsm.log.codec import (
 from syncfsm.log.protocol import StoredEvent
 from syncfsm.log.sqlite import captures, inbox
 from syncfsm.log.sqlite.connect import check_in_place, connect, identity
-from syncfsm.log.sqlite.sqlite_model import SqliteModel
+from syncfsm.log.sqlite.routes import SqliteModel
 from syncfsm.log.sqlite.tables import (
     COLUMNS,
     INSERT_EVENT,
@@ -120,8 +120,8 @@ class SqliteLog(SqliteModel):
         with self._translated():
             yield from from_columns(process_id, self._connection.execute(sql, (process_id, after, last)))
 
-    def rows(self, process_id: str | None = None) -> Iterator[StoredEvent]:
-        """See `EventLog.rows`."""
+    def stored_events(self, process_id: str | None = None) -> Iterator[StoredEvent]:
+        """See `EventLog.stored_events`."""
         where, values = ("", ()) if process_id is None else ("WHERE stream = ?", (process_id,))
         sql = f"SELECT {COLUMNS} FROM events {where} ORDER BY position"  # noqa: S608 - the columns are ours
         with self._translated():

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from syncfsm.outside.clock import Clock
 from syncfsm_simulator.stage.faults import WORLD, Faults, Strike
-from syncfsm_simulator.world.making import HISTORY
+from syncfsm_simulator.world.records import HISTORY
 from syncfsm_simulator.world.world import World
 
 

@@ -34,20 +34,20 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from syncfsm.core.events import FrontierMark
+from syncfsm.core.paging.by_id import accept_listed, plan_listed
 from syncfsm.core.paging.cursors import accept_by_cursor, plan_by_cursor
-from syncfsm.core.paging.listing import accept_listed, plan_listed
-from syncfsm.core.paging.pages import PageRequest, Row, Rule, Shifted, Taken, Unsafe, Verdict
-from syncfsm.core.paging.rows import first_disorder, fresh_rows, is_seen, mark_of, rejects_of
+from syncfsm.core.paging.pages import PageRequest, PageRule, Row, Shifted, Taken, Unsafe, Verdict
+from syncfsm.core.paging.rows import first_disorder, fresh_rows, is_seen, malformed_rows, mark_of
 from syncfsm.core.paging.windows import Window, reaches_past, window
 from syncfsm.core.process import Process
 from syncfsm.core.state import Frontier, Paging
 
 
-def rule_of(process: Process) -> Rule:
+def rule_of(process: Process) -> PageRule:
     """Return the page rule of a process, from its options."""
     options = process.options
     plain = options.termination == "short_page"
-    return Rule(
+    return PageRule(
         page_size=process.page_size,
         order=process.order,
         limit_max=process.page_size if plain else options.limit_max,
@@ -60,7 +60,7 @@ def rule_of(process: Process) -> Rule:
     )
 
 
-def plan(paging: Paging, rule: Rule) -> PageRequest:
+def plan(paging: Paging, rule: PageRule) -> PageRequest:
     """Return the next request."""
     if rule.record_ids:
         return plan_listed(paging, rule)
@@ -77,7 +77,7 @@ def plan(paging: Paging, rule: Rule) -> PageRequest:
     )
 
 
-def _window(paging: Paging, rule: Rule) -> Window:
+def _window(paging: Paging, rule: PageRule) -> Window:
     """Return the rows to ask for; without a margin where none is wide enough for it and a row more."""
     place = paging.offset
     if paging.step_back:
@@ -86,7 +86,7 @@ def _window(paging: Paging, rule: Rule) -> Window:
     return wide if sum(wide) > place else window(place, _anchor(paging), rule)
 
 
-def _overlap(paging: Paging, rule: Rule) -> int:
+def _overlap(paging: Paging, rule: PageRule) -> int:
     """Return how many rows before the cursor to ask for again."""
     back = _anchor(paging)
     if paging.is_total:
@@ -110,7 +110,7 @@ def accept(
     paging: Paging,
     request: PageRequest,
     rows: Sequence[Row],
-    rule: Rule,
+    rule: PageRule,
     *,
     is_total: bool = True,
     next_token: str | None = None,
@@ -140,7 +140,7 @@ def accept(
     return _doubt(paging, taken, rule) or taken
 
 
-def _doubt(paging: Paging, taken: Taken, rule: Rule) -> Unsafe | None:
+def _doubt(paging: Paging, taken: Taken, rule: PageRule) -> Unsafe | None:
     """Return why the next page could not be trusted, where rows that tie have no fixed order."""
     if paging.is_total or taken.next_cursor is None:
         return None
@@ -164,7 +164,7 @@ def _tied_after(frontier: Frontier | None, mark: FrontierMark | None) -> int:
     return len(mark.ids)
 
 
-def _is_anchored(paging: Paging, request: PageRequest, first: Row | None, rule: Rule) -> bool:
+def _is_anchored(paging: Paging, request: PageRequest, first: Row | None, rule: PageRule) -> bool:
     if request.offset == 0:
         return True
     if first is None:
@@ -174,7 +174,7 @@ def _is_anchored(paging: Paging, request: PageRequest, first: Row | None, rule: 
     return first.id == paging.peek or is_seen(first, paging.frontier, rule)
 
 
-def _take(paging: Paging, request: PageRequest, rows: Sequence[Row], rule: Rule) -> Taken:
+def _take(paging: Paging, request: PageRequest, rows: Sequence[Row], rule: PageRule) -> Taken:
     fresh = fresh_rows(paging.frontier, rows, rule)
     is_full = len(rows) >= request.limit
     count = min(rule.page_size, len(fresh))
@@ -184,7 +184,7 @@ def _take(paging: Paging, request: PageRequest, rows: Sequence[Row], rule: Rule)
     shift = _shift(paging, request, fresh, rows)
     return Taken(
         record_ids=tuple(row.id for row in taken if not row.problem),
-        malformed=rejects_of(taken),
+        malformed=malformed_rows(taken),
         frontier=mark_of(taken),
         peek=(rows[fresh[count]].id or None) if has_peek and paging.is_total else None,
         has_more=has_more,
@@ -217,7 +217,7 @@ def _shift(paging: Paging, request: PageRequest, fresh: Sequence[int], rows: Seq
     return expected - _place(paging, fresh, 0, rows)
 
 
-def _margin(margin: int, shift: int, rule: Rule) -> int:
+def _margin(margin: int, shift: int, rule: PageRule) -> int:
     """Return twice the last shift, or one row less than before, within a page and the source's limit."""
     ceiling = min(rule.page_size, rule.limit_max // 2)
     return max(0, min(ceiling, max(2 * shift, margin - 1)))

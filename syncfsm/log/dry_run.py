@@ -15,10 +15,10 @@ from syncfsm.core.process import Process
 from syncfsm.errors import LogUnwritable
 from syncfsm.files.sqlite import unwritable_reason
 from syncfsm.log.sqlite.connect import path_in
-from syncfsm.log.sqlite.sqlite import SqliteLog
+from syncfsm.log.sqlite.store import SqliteLog
 
 
-class RehearsedLog(SqliteLog):
+class DryRunLog(SqliteLog):
     """A log that is read, and seems to take what is appended; of a file that is not there, an empty one."""
 
     def __init__(self, url: str | Path) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 from syncfsm.core.process import Process
 from syncfsm.log.codec import SNAPSHOT_SCHEMA, from_snapshot
 from syncfsm.log.protocol import Scanned
+from syncfsm.log.salvage.images import damages, image_of, one_moment
 from syncfsm.log.salvage.remains import scan
-from syncfsm.log.salvage.sqlite_bytes import damages, image_of, one_moment
 from syncfsm.log.sqlite.connect import translated
 from syncfsm.log.sqlite.inbox import WAITING_COUNT
 from syncfsm.log.sqlite.tables import MODEL, process_values

@@ -91,7 +91,7 @@ def verify(*, log_path: str, as_json: bool) -> None:
     """
     from syncfsm.cli.shared.progress import counted  # noqa: PLC0415 - only this command needs these
     from syncfsm.log.checks.verify import verify as verify_log  # noqa: PLC0415
-    from syncfsm.log.salvage.salvage import open_audit  # noqa: PLC0415
+    from syncfsm.log.salvage.opening import open_audit  # noqa: PLC0415
 
     with open_audit(log_path) as events, counted("verifying") as advance:
         count, findings = verify_log(events, on_place=advance)

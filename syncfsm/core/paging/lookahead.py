@@ -11,8 +11,8 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from syncfsm.core.paging.pages import PageRequest, Rule
-from syncfsm.core.paging.pagination import plan, rule_of
+from syncfsm.core.paging.offsets import plan, rule_of
+from syncfsm.core.paging.pages import PageRequest, PageRule
 from syncfsm.core.process import Process
 from syncfsm.core.state import Paging
 
@@ -33,7 +33,7 @@ def foresee(process: Process, count: int) -> tuple[PageRequest, ...]:
     return tuple(islice(_following(paging, rule, process.progress.total), count))
 
 
-def _following(paging: Paging, rule: Rule, total: int | None) -> Iterator[PageRequest]:
+def _following(paging: Paging, rule: PageRule, total: int | None) -> Iterator[PageRequest]:
     request = plan(paging, rule)
     while paging.has_more:
         paging = _after_full_page(paging, request, rule)
@@ -43,7 +43,7 @@ def _following(paging: Paging, rule: Rule, total: int | None) -> Iterator[PageRe
         yield request
 
 
-def _after_full_page(paging: Paging, request: PageRequest, rule: Rule) -> Paging:
+def _after_full_page(paging: Paging, request: PageRequest, rule: PageRule) -> Paging:
     """Return where a page leads to that has all rows asked for, with none gone or come before it."""
     fresh = request.offset + request.limit - paging.offset
     taken = min(rule.page_size, fresh)

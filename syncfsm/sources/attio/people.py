@@ -16,7 +16,7 @@ import msgspec
 from syncfsm.core.events import Reject
 from syncfsm.core.failure import Failure
 from syncfsm.items.contact import Contact
-from syncfsm.sources.attio.attio import KIND, AttioSource
+from syncfsm.sources.attio.source import KIND, AttioSource
 from syncfsm.sources.protocol import Record, Transformed
 
 COMPANIES_CACHED_MAX = 10_000

@@ -25,8 +25,8 @@ from syncfsm.core.options import Options, Order
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside.clock import Clock, SystemClock
-from syncfsm.outside.outside import plain_url, uuid, word
-from syncfsm.sources.attio.attio_wire import Found, Objects, Token, decode_rows, to_company_name, to_record
+from syncfsm.outside.safe_words import plain_url, uuid, word
+from syncfsm.sources.attio.wire import Found, Objects, Token, decode_rows, to_company_name, to_record
 from syncfsm.sources.protocol import Page
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from syncfsm.core.events import Reject
-from syncfsm.core.paging.pages import PageRequest, Row, Rule, Taken, Unasked
+from syncfsm.core.paging.pages import PageRequest, PageRule, Row, Taken, Unasked
 from syncfsm.core.state import Paging
 
 GONE = "the source has no such record any more"
@@ -17,7 +17,7 @@ NAMELESS = "it came without an id, or the source has no such record any more"
 """Why a record that was asked for by its id is rejected when it does not come."""
 
 
-def plan_listed(paging: Paging, rule: Rule) -> PageRequest:
+def plan_listed(paging: Paging, rule: PageRule) -> PageRequest:
     """Return the request for the next records of the list.
 
     A source that may cut pages in silence is asked for one at a time: what it cut would seem to be gone.
@@ -33,7 +33,7 @@ def plan_listed(paging: Paging, rule: Rule) -> PageRequest:
     )
 
 
-def accept_listed(request: PageRequest, rows: Sequence[Row], rule: Rule) -> Taken | Unasked:
+def accept_listed(request: PageRequest, rows: Sequence[Row], rule: PageRule) -> Taken | Unasked:
     """Take the rows that came, in the order of the list; the other records of the list are gone, or rejected.
 
     Where a row came without an id, nobody knows which of the others it is, so none of them counts as gone.

@@ -17,8 +17,8 @@ from syncfsm.core.capture import Captured, Exchange
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.value import Value
 from syncfsm.outside.http import Reply
-from syncfsm.sources.attio.attio import request_text
-from syncfsm.sources.attio.attio_wire import decode_rows, id_of
+from syncfsm.sources.attio.source import request_text
+from syncfsm.sources.attio.wire import decode_rows, id_of
 
 _NEVER = 2**63 - 1
 
