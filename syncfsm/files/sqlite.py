@@ -1,4 +1,4 @@
-"""What SQLite's error codes mean to a user: shared by the log and the sink that write SQLite files.
+"""What the log and the sink that write SQLite files share: what marks a log, and what SQLite's codes mean.
 
 SQLite's own sentences are not repeated: that of a text which is no UTF-8 quotes the text.
 """
@@ -9,6 +9,9 @@ import os
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote
+
+LOG_APPLICATION_ID = int.from_bytes(b"sFSM")
+"""Marks a file as the log of a sync (SQLite's `application_id`), which no sink may write to."""
 
 _READ_ONLY = "it is read-only; give write permission to the file and its folder"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from syncfsm.errors import ConfigurationError
+from syncfsm.files.paths import path_in
 from syncfsm.log.protocol import EventLog, StoredEvent
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ def open_log(url: str | Path, **options: Any) -> EventLog:
 
     if not str(url):
         raise ConfigurationError("the log has no name: name a file")
-    scheme, separator, rest = str(url).partition(":")
-    if scheme == "sqlite" and rest:
-        return SqliteLog(rest.removeprefix("//"), **options)
-    if separator and rest.startswith("//"):
+    scheme, _, rest = str(url).partition(":")
+    if scheme != "sqlite" and rest.startswith("//"):
         raise ConfigurationError(f"no log is known for {scheme}:// - use sqlite:PATH or a plain path")
-    return SqliteLog(url, **options)
+    return SqliteLog(path_in(url), **options)

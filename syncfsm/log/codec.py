@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache, partial
 from hashlib import blake2b
 from typing import Any
@@ -12,6 +12,7 @@ import msgspec
 
 from syncfsm.core.events import EVENT_TYPES, Event, Recorded
 from syncfsm.core.process import Process
+from syncfsm.core.times import format_time
 from syncfsm.errors import CorruptLog
 from syncfsm.log.protocol import StoredEvent
 
@@ -30,19 +31,6 @@ UPCASTERS: dict[tuple[str, int], Upcaster] = {}
 _snapshot_encoder = msgspec.json.Encoder(order="deterministic")
 _snapshot_decoder = msgspec.json.Decoder(Process)
 _meta_decoder = msgspec.json.Decoder(dict[str, str])
-
-
-def format_time(at: datetime) -> str:
-    """Return a moment as the log writes it: ISO 8601, UTC, microseconds, `Z`."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def parse_time(text: str) -> datetime:
-    """Return the moment that `format_time` wrote."""
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError as error:
-        raise CorruptLog(f"not a time: {text!r}") from error
 
 
 def to_rows(events: Sequence[Recorded], digest: str) -> list[StoredEvent]:

@@ -13,8 +13,8 @@ from syncfsm.core.capture import Exchange
 from syncfsm.core.events import Recorded
 from syncfsm.core.process import Process
 from syncfsm.errors import LogUnwritable
+from syncfsm.files.paths import path_in
 from syncfsm.files.sqlite import unwritable_reason
-from syncfsm.log.sqlite.connect import path_in
 from syncfsm.log.sqlite.store import SqliteLog
 
 

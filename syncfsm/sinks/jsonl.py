@@ -20,8 +20,8 @@ import msgspec
 
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.files.file_lock import HeldElsewhere, open_held
+from syncfsm.files.paths import file_name
 from syncfsm.items.contact import Contact
-from syncfsm.sinks.places import file_name
 from syncfsm.sinks.protocol import NOT_THERE, UpsertResult
 
 _Key = tuple[str, str]

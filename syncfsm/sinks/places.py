@@ -1,23 +1,11 @@
-"""What a sink that is a file is called: the same, however its path is written.
-
-The name is in every log, and what has come into a sink is found by it. So `c.db`, `./c.db`, a link to it and
-its whole path are one. In the working folder it is short, and says nothing of the machine.
-"""
+"""Whether two names are of one sink; of one that is a file, however its path is written (files/paths.py)."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from syncfsm.files.paths import file_name, split_url
 
 FILE_SINKS = ("sqlite", "jsonl")
 """The kinds of sinks that are a file."""
-
-
-def file_name(path: str | Path) -> str:
-    """Return a file's path from the working folder, or the whole path of one that is elsewhere."""
-    if str(path) == ":memory:":
-        return str(path)
-    whole, folder = Path(path).resolve(), Path.cwd().resolve()
-    return str(whole.relative_to(folder) if whole.is_relative_to(folder) else whole)
 
 
 def is_same(sink: str, other: str) -> bool:
@@ -26,5 +14,5 @@ def is_same(sink: str, other: str) -> bool:
 
 
 def _place(sink: str) -> str:
-    kind, _, path = sink.partition(":")
+    kind, path = split_url(sink)
     return f"{kind}:{file_name(path)}" if kind in FILE_SINKS and path else sink

@@ -14,7 +14,10 @@ import msgspec
 from sqlite_utils import Database
 
 from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.times import format_time
+from syncfsm.files.paths import MEMORY, file_name
 from syncfsm.files.sqlite import (
+    LOG_APPLICATION_ID,
     error_name,
     is_corrupt,
     is_locked,
@@ -24,10 +27,7 @@ from syncfsm.files.sqlite import (
     unwritable_reason,
 )
 from syncfsm.items.contact import Contact
-from syncfsm.log.codec import format_time
-from syncfsm.log.sqlite.schema import APPLICATION_ID
 from syncfsm.outside.clock import Clock, SystemClock
-from syncfsm.sinks.places import file_name
 from syncfsm.sinks.protocol import NOT_THERE, UpsertResult
 
 _SCHEMA = """
@@ -113,13 +113,13 @@ class SqliteSink:
     async def is_empty(self) -> bool:
         """See `Emptiable.is_empty`; contacts that are marked as deleted count."""
         try:
-            found = {} if self.path == ":memory:" else self._looked_at()
+            found = {} if self.path == MEMORY else self._looked_at()
         except sqlite3.DatabaseError:
             return False
         return not isinstance(found, Failure) and bool({NOT_THERE, "0"} & set(found.values()))
 
     def _looked_at(self) -> dict[str, str] | Failure:
-        reason = None if self.path == ":memory:" else unwritable_reason(Path(self.path))
+        reason = None if self.path == MEMORY else unwritable_reason(Path(self.path))
         if reason is not None:
             return self._unwritable(reason)
         if not Path(self.path).exists():
@@ -229,7 +229,7 @@ class SqliteSink:
 
 def _check_no_log(connection: sqlite3.Connection) -> None:
     """Raise if a file says of itself that it is a log."""
-    if connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,):
+    if connection.execute("PRAGMA application_id").fetchone() == (LOG_APPLICATION_ID,):
         raise _OfALog
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.engine.engine import Engine
 from syncfsm.engine.lifecycle import cancel
+from syncfsm.files.sqlite import LOG_APPLICATION_ID
 from syncfsm.log import EventLog, open_log
-from syncfsm.log.sqlite.schema import APPLICATION_ID
 from syncfsm_simulator.runs.run import simulate
 from syncfsm_simulator.stage.scenario import Scenario, load_scenario
 from tests.fakes import DictSink, Item, ListSource, TestClock, to_items
@@ -38,7 +38,7 @@ def main(name: str) -> None:
             asyncio.run(_leave_in_every_state(log))
         with sqlite3.connect(path) as connection:
             dump = "\n".join(connection.iterdump())
-    target.write_text(f"PRAGMA application_id = {APPLICATION_ID};\n{dump}\n", encoding="utf-8")
+    target.write_text(f"PRAGMA application_id = {LOG_APPLICATION_ID};\n{dump}\n", encoding="utf-8")
 
 
 def _simulate(log: EventLog, scenario: Scenario) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from syncfsm.errors import ConfigurationError
-from syncfsm.log.sqlite.connect import path_in
+from syncfsm.files.paths import MEMORY, is_same_file, path_in, split_url
 from syncfsm.sinks.places import FILE_SINKS
-
-_MEMORY = ":memory:"
 
 
 def check_sink_file(sink_url: str, *log_paths: str) -> None:
@@ -17,19 +15,19 @@ def check_sink_file(sink_url: str, *log_paths: str) -> None:
     Raises:
         ConfigurationError: It is; nothing was opened.
     """
-    kind, _, name = sink_url.partition(":")
-    path = Path(name.removeprefix("//"))
-    if any(str(Path(path_in(log_path))) == _MEMORY for log_path in log_paths):
+    kind, name = split_url(sink_url)
+    path = Path(name)
+    if any(str(Path(path_in(log_path))) == MEMORY for log_path in log_paths):
         raise ConfigurationError("a log in memory is gone when the command ends: name a file")
     if kind not in FILE_SINKS or not name:
         return
-    if str(path) == _MEMORY:
+    if str(path) == MEMORY:
         raise ConfigurationError("a sink in memory is gone when the command ends: name a file")
     if path.exists() and not path.is_file():
         raise ConfigurationError(f"the sink {path} is no regular file: name another")
     for log_path in log_paths:
         log = Path(path_in(log_path))
-        if path.resolve() == log.resolve() or (path.exists() and log.exists() and path.samefile(log)):
+        if is_same_file(path, log):
             raise ConfigurationError(
                 f"the sink and the log are the same file, {log}: name another for one of them"
             )

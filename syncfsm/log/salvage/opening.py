@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syncfsm.errors import LogError, LogUnwritable
+from syncfsm.files.paths import path_in
 from syncfsm.log import open_log
 from syncfsm.log.protocol import Auditable, Scanned
 from syncfsm.log.salvage import remains
 from syncfsm.log.salvage.btree import PAGE_BYTES
 from syncfsm.log.salvage.images import file_image, shortfall
-from syncfsm.log.sqlite.connect import NewerLog, path_in
+from syncfsm.log.sqlite.connect import NewerLog
 
 if TYPE_CHECKING:
     from syncfsm.core.process import Process

@@ -11,8 +11,16 @@ from urllib.parse import quote
 from sqlite_utils import Database
 
 from syncfsm.errors import CorruptLog, LogError, LogNotFound, LogUnwritable
-from syncfsm.files.sqlite import error_name, is_corrupt, lacks_shm, traceless_uri, unwritable_advice
-from syncfsm.log.sqlite.schema import APPLICATION_ID, SHADOWS, migrations
+from syncfsm.files.paths import MEMORY
+from syncfsm.files.sqlite import (
+    LOG_APPLICATION_ID,
+    error_name,
+    is_corrupt,
+    lacks_shm,
+    traceless_uri,
+    unwritable_advice,
+)
+from syncfsm.log.sqlite.schema import SHADOWS, migrations
 
 
 class NewerLog(CorruptLog):
@@ -54,7 +62,7 @@ def connect(
     traceless: bool = False,
 ) -> sqlite3.Connection:
     """Open a log's file, make or migrate its tables, and check that it is a log."""
-    if path != ":memory:" and (read_only or not create) and not Path(path).exists():
+    if path != MEMORY and (read_only or not create) and not Path(path).exists():
         raise _not_found(path)
     if Path(path).is_dir():
         raise LogError(f"{path} is a folder: name the file of a log in it")
@@ -81,11 +89,6 @@ Identity = tuple[int, int]
 """What tells a file from another that is put in its place: its device and its number there."""
 
 
-def path_in(url: str | Path) -> str:
-    """Return the path that names a log: `sync.db` of `sqlite:sync.db`, and of itself."""
-    return str(url).removeprefix("sqlite:").removeprefix("//")
-
-
 def identity(path: str) -> Identity | None:
     """Return the identity of the file that is at a path now; null if none is, or for `:memory:`."""
     try:
@@ -109,7 +112,7 @@ def check_in_place(path: str, opened: Identity | None) -> None:
 
 
 def _uri(path: str, mode: str) -> str:
-    if path == ":memory:":
+    if path == MEMORY:
         return "file::memory:"
     return f"file:{quote(str(Path(path).absolute()))}?mode={mode}"
 
@@ -143,7 +146,7 @@ def _prepare(connection: sqlite3.Connection, path: str, synchronous: str) -> Non
     if migrations.pending(db):
         connection.execute("BEGIN IMMEDIATE")  # of two workers that make the same log, one does it
         migrations.apply(db)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA application_id = {LOG_APPLICATION_ID}")
         connection.execute("COMMIT")
 
 
@@ -170,7 +173,7 @@ def _readable(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
 def _checked(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
     """Return the connection if its file is a log that this code can read."""
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-    if application_id != APPLICATION_ID:
+    if application_id != LOG_APPLICATION_ID:
         connection.close()
         raise LogError(f"{path} is not a syncfsm log: name another file")
     newer = _applied(connection) - {migration.name for migration in migrations._migrations}  # noqa: SLF001

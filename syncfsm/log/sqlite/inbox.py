@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 
 from syncfsm.core.notices import RECORD_IDS_MAX, Notice, Waiting
-from syncfsm.log.codec import format_time
+from syncfsm.core.times import format_time
 
 _INSERT = """
     INSERT INTO inbox (source, object, key, record_ids, received_at) VALUES (?, ?, ?, ?, ?)

@@ -10,7 +10,7 @@ from datetime import datetime
 from syncfsm.core.events import Mode
 from syncfsm.core.process import Process
 from syncfsm.core.state import Route
-from syncfsm.log.codec import parse_time
+from syncfsm.core.times import parse_time
 from syncfsm.log.sqlite.audit import SqliteAudit
 from syncfsm.log.sqlite.tables import BROUGHT, LAST_WATERMARK
 

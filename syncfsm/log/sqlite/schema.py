@@ -12,9 +12,6 @@ from __future__ import annotations
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-APPLICATION_ID = int.from_bytes(b"sFSM")
-"""Marks a file as a syncfsm log (SQLite's `application_id`)."""
-
 migrations = Migrations("syncfsm.log")
 
 SHADOWS = {

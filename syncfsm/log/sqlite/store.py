@@ -20,14 +20,9 @@ from syncfsm.core.capture import Captured, Exchange, Forgotten
 from syncfsm.core.events import Mode, Recorded
 from syncfsm.core.notices import Notice, Waiting
 from syncfsm.core.process import Process, fold
+from syncfsm.core.times import format_time
 from syncfsm.errors import ActiveSync, LogError, ProcessNotFound, VersionConflict
-from syncfsm.log.codec import (
-    format_time,
-    from_columns,
-    from_row,
-    from_snapshot,
-    to_rows,
-)
+from syncfsm.log.codec import from_columns, from_row, from_snapshot, to_rows
 from syncfsm.log.protocol import StoredEvent
 from syncfsm.log.sqlite import captures, inbox
 from syncfsm.log.sqlite.connect import check_in_place, connect, identity

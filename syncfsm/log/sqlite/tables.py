@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from syncfsm.core.process import Process
-from syncfsm.log.codec import SNAPSHOT_SCHEMA, format_time, to_snapshot
+from syncfsm.core.times import format_time
+from syncfsm.log.codec import SNAPSHOT_SCHEMA, to_snapshot
 from syncfsm.log.protocol import StoredEvent
 
 COLUMNS = "position, stream, version, type, schema, at, data, meta, digest"
