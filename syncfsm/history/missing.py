@@ -16,7 +16,7 @@ from syncfsm.core import events as e
 from syncfsm.core.process import Process
 from syncfsm.core.state import Route
 from syncfsm.core.value import Value
-from syncfsm.log.protocol import EventLog
+from syncfsm.log.protocol import EventLog, EventStore, Routes
 from syncfsm.sinks.places import is_same
 from syncfsm.sources.protocol import Source
 
@@ -73,7 +73,7 @@ def _doubt(nameless: int) -> str:
     return f"{rows} came without an id, and nobody knows whose"
 
 
-def _of_its_time(log: EventLog, process: Process) -> Iterator[e.Recorded]:
+def _of_its_time(log: EventStore, process: Process) -> Iterator[e.Recorded]:
     """Yield what was recorded since a process began, of its source object and sink.
 
     Of processes that asked for single records, also what was recorded shortly before.
@@ -98,7 +98,7 @@ def _counts_from(other: Process, process: Process, began: int) -> float:
     return 0 if other.record_ids else began
 
 
-def other_route(log: EventLog, source: Source, sink: str) -> Route | None:
+def other_route(log: Routes, source: Source, sink: str) -> Route | None:
     """Return what else was brought into a sink, by the log, of what the items may call the same source."""
     for route in log.routes():
         is_ours = (route.source, route.object) == (source.name, source.object)

@@ -14,7 +14,7 @@ from syncfsm.core.paging.by_id import GONE
 from syncfsm.core.process import Process
 from syncfsm.core.value import Value
 from syncfsm.history.missing import UNDELETABLE
-from syncfsm.log.protocol import EventLog
+from syncfsm.log.protocol import EventStore
 
 _GONE = frozenset({GONE, UNDELETABLE})
 """Reasons of rejects that no retry can mend."""
@@ -49,7 +49,7 @@ class Rejected(Value, frozen=True):
         return bool(self.record_id) and self.delivered_by is None and not self.is_gone
 
 
-def rejects_of(log: EventLog, process: Process) -> tuple[Rejected, ...]:
+def rejects_of(log: EventStore, process: Process) -> tuple[Rejected, ...]:
     """Return the rejects of a process, in the order in which they came."""
     if not process.progress.rejected:
         return ()
@@ -67,7 +67,7 @@ def open_ids(rejects: Iterable[Rejected]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(reject.record_id for reject in rejects if reject.is_open))
 
 
-def last_with_rejects(log: EventLog, is_meant: Callable[[Process], bool]) -> Process | None:
+def last_with_rejects(log: EventStore, is_meant: Callable[[Process], bool]) -> Process | None:
     """Return the last sync that is over, or has failed, and has rejects; if there is one. No retry counts."""
     for process_id in reversed(log.ids()):
         process = log.load(process_id)
@@ -92,7 +92,9 @@ def _rejected(recorded: e.Recorded, event: e.RecordRejected, later: dict[str, e.
     )
 
 
-def _last_deliveries(log: EventLog, process: Process, wanted: frozenset[str]) -> dict[str, e.Recorded | None]:
+def _last_deliveries(
+    log: EventStore, process: Process, wanted: frozenset[str]
+) -> dict[str, e.Recorded | None]:
     """Return, for each of the records, the event with which a process begun later delivered it last.
 
     It is null where such a process found the record gone.

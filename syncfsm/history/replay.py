@@ -16,7 +16,7 @@ from syncfsm.errors import ConfigurationError, ProcessNotFound
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from syncfsm.log.protocol import EventLog
+    from syncfsm.log.protocol import EventStore
 
 
 TROUBLES = (
@@ -63,7 +63,7 @@ class Moment(Value, frozen=True):
 
 
 def moments(
-    log: EventLog, process_id: str, *, since: Process | None = None, until: int | None = None
+    log: EventStore, process_id: str, *, since: Process | None = None, until: int | None = None
 ) -> Iterator[Moment]:
     """Yield every step of a process, first to last.
 
@@ -83,7 +83,7 @@ def moments(
         yield Moment(before=before, recorded=recorded, after=process)
 
 
-def at(log: EventLog, process_id: str, version: int | None = None) -> Moment:
+def at(log: EventStore, process_id: str, version: int | None = None) -> Moment:
     """Return the step that left a process at `version`, the last one if `None`.
 
     Raises:
@@ -100,7 +100,7 @@ def at(log: EventLog, process_id: str, version: int | None = None) -> Moment:
     return last
 
 
-def first(log: EventLog, process_id: str, what: str) -> Moment:
+def first(log: EventStore, process_id: str, what: str) -> Moment:
     """Return the first step that led to a state, or whose event is of a type: `FAILED`, `PagesShifted`.
 
     Raises:
@@ -135,7 +135,7 @@ class Timeline:
 
     STRIDE = 256
 
-    def __init__(self, log: EventLog, process_id: str) -> None:
+    def __init__(self, log: EventStore, process_id: str) -> None:
         self.last = log.version(process_id)
         self._log = log
         self._process_id = process_id
@@ -158,7 +158,7 @@ class Timeline:
         return [record.version for record in recorded if isinstance(record.event, TROUBLES)]
 
 
-def find(log: EventLog, prefix: str | None) -> str:
+def find(log: EventStore, prefix: str | None) -> str:
     """Return the id that begins with `prefix`; the last process to begin if it is `None`.
 
     Raises:

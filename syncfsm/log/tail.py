@@ -16,7 +16,7 @@ from syncfsm.core.events import Recorded
 from syncfsm.errors import LogError, LogNotFound, LogUnwritable
 from syncfsm.files.sqlite import is_locked
 from syncfsm.log import open_log
-from syncfsm.log.protocol import EventLog
+from syncfsm.log.protocol import EventLog, EventStore
 
 T = TypeVar("T")
 
@@ -107,7 +107,7 @@ class Follower:
         self._position = 0
         self._first: str | None = None
 
-    def begin(self, log: EventLog, *, last: int = 0, since: datetime | None = None) -> list[Recorded]:
+    def begin(self, log: EventStore, *, last: int = 0, since: datetime | None = None) -> list[Recorded]:
         """Return the first events to show: the `last` ones; with `since`, none, and `news` begins there."""
         self._first = _first_digest(log)
         if since is not None:
@@ -118,7 +118,7 @@ class Follower:
         self._reach(shown)
         return shown
 
-    def news(self, log: EventLog) -> list[Recorded]:
+    def news(self, log: EventStore) -> list[Recorded]:
         """Return what came since the last look, at most `EVENTS_MAX` events; none if nothing did."""
         last = log.last_position()
         if last == self._position:
@@ -130,7 +130,7 @@ class Follower:
         self._reach(found)
         return found
 
-    def _know(self, log: EventLog, last: int) -> None:
+    def _know(self, log: EventStore, last: int) -> None:
         """Begin at the beginning if this is another log than the one that was followed."""
         first = _first_digest(log)
         if last < self._position or self._first not in {None, first}:
@@ -143,7 +143,7 @@ class Follower:
             self._position = max(self._position, events[-1].position or 0)
 
 
-def _first_digest(log: EventLog) -> str | None:
+def _first_digest(log: EventStore) -> str | None:
     """Return the digest of the first event: no two logs that matter to anybody share it."""
     first = log.events_after(0, count_max=1)
     return first[0].digest if first else None

@@ -16,7 +16,7 @@ import msgspec
 from syncfsm.core.failure import Failure
 from syncfsm.core.notices import Notice
 from syncfsm.errors import ConfigurationError, LogError
-from syncfsm.log.protocol import EventLog
+from syncfsm.log.protocol import Inbox
 from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.webhooks.messages import Malformed, is_signed, read
 
@@ -68,7 +68,7 @@ class WebhookReceiver:
 
     def __init__(
         self,
-        log: EventLog,
+        log: Inbox,
         secret: str | Sequence[str],
         *,
         source: str,

@@ -11,10 +11,10 @@ from syncfsm.core.process import Process, apply
 from syncfsm.errors import CorruptLog, SyncfsmError
 from syncfsm.log.checks.verify import Finding
 from syncfsm.log.codec import chain, from_row
-from syncfsm.log.protocol import EventLog, StoredEvent
+from syncfsm.log.protocol import EventStore, StoredEvent
 
 
-def check(log: EventLog, process_id: str | None = None) -> tuple[int, list[Finding]]:
+def check(log: EventStore, process_id: str | None = None) -> tuple[int, list[Finding]]:
     """Return how many events were read, and those that do not follow from what was due.
 
     Args:
@@ -40,7 +40,7 @@ def check(log: EventLog, process_id: str | None = None) -> tuple[int, list[Findi
     return count, findings
 
 
-def ensure_chained(log: EventLog, process_id: str) -> None:
+def ensure_chained(log: EventStore, process_id: str) -> None:
     """Refuse to tell of a process whose events are not what was written: what they say may be false.
 
     Raises:

@@ -1,0 +1,61 @@
+"""Is a log sound? What verification and export ask, also of what is left of a log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from syncfsm.core.process import Process
+from syncfsm.log.protocol.stored import Scanned
+
+
+class Auditable(Protocol):
+    """What verification and export need of a log, or of what is left of one. Nothing here writes."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Let everything read within it see the log as it is at its beginning."""
+        ...
+
+    def scan(self) -> Iterator[Scanned]:
+        """Yield every place of the log, by position, also those that cannot be read. Raises nothing."""
+        ...
+
+    def position_given(self) -> int | None:
+        """Return the last position that was given out, null if that is not known.
+
+        Raises:
+            LogError: It cannot be read.
+        """
+        ...
+
+    def damages(self) -> list[str]:
+        """Return what the store itself says is wrong with it, apart from its events. Raises nothing."""
+        ...
+
+    def notices_waiting(self) -> int | None:
+        """Return how many notices of webhooks wait in the inbox, for whatever source; null if unknown.
+
+        Raises:
+            LogError: They cannot be read.
+        """
+        ...
+
+    def projection(self) -> dict[str, int]:
+        """Return the version of each process by the read model, which must agree with the events.
+
+        Raises:
+            LogError: It cannot be read.
+        """
+        ...
+
+    def model_doubt(self, process: Process) -> str | None:
+        """Return what the read model says of a process but its events do not, null if they agree.
+
+        Args:
+            process: The state by the events.
+
+        Raises:
+            LogError: It cannot be read.
+        """
+        ...
