@@ -65,7 +65,14 @@ class VersionConflict(LogError):
 
 
 class LogUnwritable(LogError):
-    """The log's file cannot be written now (full disk, read-only, locked). Nothing was written."""
+    """The log's file cannot be written now (full disk, read-only, locked). Nothing was written.
+
+    `is_locked` says that somebody else holds it, and may soon let go.
+    """
+
+    def __init__(self, message: str, *, is_locked: bool = False) -> None:
+        super().__init__(message)
+        self.is_locked = is_locked
 
 
 class CorruptLog(LogError):

@@ -23,6 +23,7 @@ from syncfsm.core.process import Process
 from syncfsm.core.value import Value
 from syncfsm.engine.preflight import FirstPage, Looked, Preflight, preflight
 from syncfsm.errors import LogUnwritable
+from syncfsm.log import open_dry_run
 from syncfsm.log.dry_run import DryRunLog
 
 
@@ -84,7 +85,7 @@ def check(*, log_path: str, as_json: bool, **asked: Any) -> None:
     syncfsm check --source attio --sink sqlite:contacts.db --log sync.db
     """  # noqa: D301 - \b keeps click from wrapping the example
     check_sink_file(asked["sink_url"], log_path)
-    with DryRunLog(log_path) as log:
+    with open_dry_run(log_path) as log:
         seen = asyncio.run(_look(log, **asked))
     if as_json:
         print_json(_as_json(seen))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from syncfsm.core.value import Value
@@ -40,3 +41,22 @@ class Waiting(Value, frozen=True):
     notices: tuple[int, ...] = ()
     record_ids: tuple[str, ...] = ()
     failed: str | None = None
+
+
+def first_batch(notices: Iterable[tuple[int, tuple[str, ...], str | None]]) -> Waiting:
+    """Return the first notices that one process may take: at most `RECORD_IDS_MAX` records, or one notice.
+
+    Args:
+        notices: Those that wait, in the order in which they are to be seen to: the number of each, its
+            records, and the process that had taken it and failed, null if none has tried it.
+    """
+    numbers: list[int] = []
+    record_ids: dict[str, None] = {}
+    whose: str | None = None
+    for number, more, failed in notices:
+        wanted = record_ids | dict.fromkeys(more)
+        if numbers and (failed != whose or len(wanted) > RECORD_IDS_MAX):
+            break
+        numbers.append(number)
+        record_ids, whose = wanted, failed
+    return Waiting(notices=tuple(numbers), record_ids=tuple(record_ids), failed=whose)

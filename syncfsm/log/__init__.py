@@ -1,4 +1,4 @@
-"""The event log: `EventLog` is what it promises, `open_log` opens one by its URL."""
+"""The event log: `EventLog` says what it promises, `open_log` and `open_dry_run` open one by its URL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from syncfsm.log.protocol import EventLog, StoredEvent
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["EventLog", "StoredEvent", "open_log"]
+    from syncfsm.log.dry_run import DryRunLog
+
+__all__ = ["EventLog", "StoredEvent", "open_dry_run", "open_log"]
 
 
 def open_log(url: str | Path, **options: Any) -> EventLog:
@@ -28,9 +30,27 @@ def open_log(url: str | Path, **options: Any) -> EventLog:
     """
     from syncfsm.log.sqlite.store import SqliteLog  # noqa: PLC0415 - a backend is loaded when it is used
 
+    return SqliteLog(_file_of(url), **options)
+
+
+def open_dry_run(url: str | Path) -> DryRunLog:
+    """Open the log at `sqlite:path`, or at a plain path, to try things on; not a byte is written anywhere.
+
+    Of a file that is not there, or empty, it is an empty log.
+
+    Raises:
+        ConfigurationError, LogError: As `open_log`.
+    """
+    from syncfsm.log.sqlite.dry_run import dry_run  # noqa: PLC0415 - likewise
+
+    return dry_run(_file_of(url))
+
+
+def _file_of(url: str | Path) -> str:
+    """Return the path of a log's file."""
     if not str(url):
         raise ConfigurationError("the log has no name: name a file")
     scheme, _, rest = str(url).partition(":")
     if scheme != "sqlite" and rest.startswith("//"):
         raise ConfigurationError(f"no log is known for {scheme}:// - use sqlite:PATH or a plain path")
-    return SqliteLog(path_in(url), **options)
+    return path_in(url)

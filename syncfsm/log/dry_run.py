@@ -1,35 +1,44 @@
-"""A log to try things on: what is appended is remembered, and not a byte of any file is written.
+"""A log to try things on: what is appended is remembered, and nothing is written.
 
 So a command can go through the very code that begins a sync, hear what it would refuse and in which words,
-and leave no trace: no event, no file, not even what SQLite keeps beside a file that it reads.
+and leave no trace: no event, no file, not even what SQLite keeps beside a file that it reads
+(`open_dry_run` sees to the latter).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import NoReturn
 
-from syncfsm.core.capture import Exchange
-from syncfsm.core.events import Recorded
+from syncfsm.core.capture import Exchange, Forgotten
+from syncfsm.core.events import Mode, Recorded
+from syncfsm.core.notices import Notice
 from syncfsm.core.process import Process
 from syncfsm.errors import LogUnwritable
-from syncfsm.files.paths import path_in
-from syncfsm.files.sqlite import unwritable_reason
-from syncfsm.log.sqlite.store import SqliteLog
+from syncfsm.log.composed import ComposedLog
+from syncfsm.log.protocol import EventLog, StoredEvent
+from syncfsm.log.refusals import second_active, unwritable
 
 
-class DryRunLog(SqliteLog):
-    """A log that is read, and seems to take what is appended; of a file that is not there, an empty one."""
+class DryRunLog(ComposedLog):
+    """A log that is read, and seems to take what is appended.
 
-    def __init__(self, url: str | Path) -> None:
-        path = Path(path_in(url))
-        self.is_new = str(path) == ":memory:" or not path.exists() or not path.stat().st_size
+    Args:
+        log: The log, which is only read; it is closed with this one.
+        path: How it is named to people.
+        is_new: Whether there is none yet, and `log` is an empty one in its place.
+        problem: Why it could not be written, and what to do; null if it could be.
+    """
+
+    def __init__(self, log: EventLog, *, path: str, is_new: bool = False, problem: str | None = None) -> None:
+        super().__init__(
+            events=log, routes=log, inbox=log, captures=log, audit=log, restoring=log, close=log.close
+        )
+        self.path = path
+        self.is_new = is_new
+        self._problem = problem
         self._tried: dict[str, Process] = {}
-        if self.is_new:
-            super().__init__(":memory:")
-        else:
-            super().__init__(path, read_only=True, traceless=True)
-        self.path = str(path)
 
     def check_writable(self) -> None:
         """Refuse a log that could not be written, in the words that writing it would meet.
@@ -37,12 +46,8 @@ class DryRunLog(SqliteLog):
         Raises:
             LogUnwritable: Its folder is not there, or it may not be written.
         """
-        reason = None if self.path == ":memory:" else unwritable_reason(Path(self.path))
-        if reason is not None:
-            raise LogUnwritable(
-                f"the log {self.path} cannot be written: {reason}, then run again; "
-                "nothing that was recorded is lost"
-            )
+        if self._problem is not None:
+            raise unwritable(self.path, self._problem)
 
     def append(
         self,
@@ -61,22 +66,56 @@ class DryRunLog(SqliteLog):
         assert events, "an append has at least one event"
         other = self.active(after.source, after.object)
         if after.is_active and other is not None and other.id != after.id:
-            raise self._second(after)
+            raise second_active(after, other)
         self._tried[after.id] = after
 
     def load(self, process_id: str) -> Process:
-        """See `EventLog.load`."""
+        """See `EventStore.load`."""
         return self._tried.get(process_id) or super().load(process_id)
 
     def version(self, process_id: str) -> int:
-        """See `EventLog.version`."""
+        """See `EventStore.version`."""
         tried = self._tried.get(process_id)
         return tried.version if tried else super().version(process_id)
 
     def active(self, source: str, object_: str) -> Process | None:
-        """See `EventLog.active`."""
+        """See `Routes.active`."""
         for tried in self._tried.values():
             if tried.is_active and (tried.source, tried.object) == (source, object_):
                 return tried
         found = super().active(source, object_)
         return None if found and found.id in self._tried else found
+
+    def recent(self, *, over_max: int) -> list[Process]:
+        """See `Routes.recent`."""
+        return [self.load(process.id) for process in super().recent(over_max=over_max)]
+
+    def latest(self, source: str, object_: str, sink: str, *, mode: Mode = "initial") -> Process | None:
+        """See `Routes.latest`."""
+        return self._as_tried(super().latest(source, object_, sink, mode=mode))
+
+    def last_completed(self, source: str, object_: str, sink: str) -> Process | None:
+        """See `Routes.last_completed`."""
+        return self._as_tried(super().last_completed(source, object_, sink))
+
+    def receive(self, notice: Notice) -> bool:  # noqa: ARG002
+        """Refuse it, as all that is no append of events."""
+        self._refuse()
+
+    def clear_inbox(self, before: datetime) -> int:  # noqa: ARG002
+        """See `receive`."""
+        self._refuse()
+
+    def forget(self, *, before: datetime, process_id: str | None = None) -> Forgotten:  # noqa: ARG002
+        """See `receive`."""
+        self._refuse()
+
+    def restore(self, rows: Iterable[StoredEvent], after: Callable[[], Iterable[Process]]) -> None:  # noqa: ARG002
+        """See `receive`."""
+        self._refuse()
+
+    def _as_tried(self, process: Process | None) -> Process | None:
+        return process and self._tried.get(process.id, process)
+
+    def _refuse(self) -> NoReturn:
+        raise LogUnwritable(f"the log {self.path} is only read: what is tried on it is not kept")

@@ -7,14 +7,12 @@ anew meanwhile; the watcher opens it again, and says what troubled it.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 from typing import Self, TypeVar
 
 from syncfsm.core.events import Recorded
 from syncfsm.errors import LogError, LogNotFound, LogUnwritable
-from syncfsm.files.sqlite import is_locked
 from syncfsm.log import open_log
 from syncfsm.log.protocol import EventLog, EventStore
 
@@ -87,8 +85,7 @@ class Watch:
 
 def is_passing(trouble: LogError) -> bool:
     """Whether a log that could not be read may soon be: somebody holds it locked for now."""
-    cause = trouble.__cause__
-    return isinstance(cause, sqlite3.Error) and is_locked(cause)
+    return isinstance(trouble, LogUnwritable) and trouble.is_locked
 
 
 class Follower:

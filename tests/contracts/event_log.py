@@ -19,6 +19,7 @@ from syncfsm.errors import ActiveSync, InvalidTransition, ProcessNotFound, Versi
 from syncfsm.log import EventLog, StoredEvent, open_log
 from syncfsm.log.checks.verify import verify
 from syncfsm.log.codec import from_row
+from tests.contracts.routes import COUNTS, a_page, agrees, written
 from tests.pure import EPOCH, PureSync, people, slice_of
 
 STARTED = e.SyncStarted(
@@ -81,10 +82,34 @@ def copy_of(sync: PureSync, log: EventLog) -> None:
         process = commit(log, process, recorded.stream, (recorded.event,), at=recorded.at)
 
 
-def _completed(*, missing: int = 0, **counts: int) -> e.SyncCompleted:
-    none = dict.fromkeys(("created", "updated", "unchanged", "deleted"), 0)
-    totals = e.Totals(pages=1, fetched=sum(counts.values()), rejected=0, **none | counts)
-    return e.SyncCompleted(totals=totals, watermark=EPOCH, digest="", missing=missing)
+NONE = dict.fromkeys(COUNTS, 0)
+BUSY = [
+    (("ongoing", "people", "list", None, 0), "completed", NONE | {"created": 9}, 90),
+    (("initial", "people", "list", None, 10), "completed", NONE | {"created": 7}, 80),  # by a wrong clock
+    (("initial", "people", "list", None, 5), "late", NONE | {"updated": 2}, 6),
+    (("initial", "people", "list", None, 20), "completed", NONE | {"created": 1, "updated": 2}, 20),
+    (("webhook", "people", "list", None, 30), "completed", NONE | {"created": 3, "deleted": 1}, 31),
+    (("ongoing", "people", "list", "updated_at", 40), "completed", NONE | {"created": 1}, 70),
+    (("ongoing", "people", "list", None, 35), "completed", NONE | {"updated": 4, "missing": 1}, 35),
+    (("ongoing", "people", "list", None, 50), "late", NONE | {"created": 2}, 50),
+    (("ongoing", "people", "list", None, 60), "cancelled", NONE, 60),
+    (("initial", "people", "other", None, 61), "failed", NONE | {"created": 5}, 62),
+    (("initial", "companies", "list", None, 63), "completed", NONE | {"created": 4}, 64),
+    (("rejects", "people", "list", None, 65), "completed", NONE | {"unchanged": 2}, 66),
+]
+"""Processes of a few routes: what the clock says is not the order in which they came. See `written`."""
+
+
+def _completed(*, missing: int = 0, **counts: int) -> tuple[e.Event, ...]:
+    """Return a page of so many records, delivered, and the end of the sync that it is all of."""
+    counts = dict.fromkeys(("created", "updated", "unchanged", "deleted"), 0) | counts
+    fetched = sum(counts.values())
+    totals = e.Totals(pages=1, fetched=fetched, rejected=0, **counts)
+    return (
+        a_page(fetched),
+        e.PageDelivered(cursor=None, rejected=0, elapsed_ms=0, **counts),
+        e.SyncCompleted(totals=totals, watermark=EPOCH, digest="", missing=missing),
+    )
 
 
 class EventLogContract:
@@ -251,10 +276,22 @@ class EventLogContract:
             (replace(initial, sink="other"), _completed(created=50), 1),
         ]
         for number, (started, done, count) in enumerate(syncs):
-            add(log, None, started, BEGAN, done, process_id=f"p{number}")
+            add(log, None, started, BEGAN, *done, process_id=f"p{number}")
             assert log.items_left_by_syncs(*ours) == count
         add(log, None, initial, BEGAN, process_id="active")
         assert log.items_left_by_syncs(*ours) == 1
+
+    def test_what_is_told_of_routes_follows_from_the_events_also_once_they_are_restored(
+        self, log: EventLog
+    ) -> None:
+        with open_log(":memory:") as source:
+            written(source, BUSY)
+            states = [source.load(process_id) for process_id in source.ids()]
+            log.restore(source.stored_events(), lambda: states)
+        agrees(log)
+        written(log, [(("initial", "people", "list", None, 90), "late", NONE, 1)], prefix="q")
+        agrees(log)
+        assert verify(log)[1] == []
 
     def test_a_cancelled_sync_sets_no_watermark(self, log: EventLog) -> None:
         cancel(log, add(log, None, STARTED, BEGAN).id, by="test")
@@ -442,11 +479,14 @@ class EventLogContract:
 
     def test_the_read_model_is_compared_with_the_state_by_the_events(self, log: EventLog) -> None:
         process = add(log, None, STARTED)
-        assert log.model_doubt(process) is None
+        assert log.model_doubt(process, position=1, fetching_position=None) is None
         other = add_in_memory(process, BEGAN)
-        doubt = log.model_doubt(other)
+        doubt = log.model_doubt(other, position=1, fetching_position=None)
         assert doubt is not None
         assert "state, version" in doubt
+        doubt = log.model_doubt(process, position=2, fetching_position=3)
+        assert doubt is not None
+        assert "position, fetching_position" in doubt
 
     def test_restored_rows_keep_their_digests_and_make_the_read_model(self, log: EventLog) -> None:
         sync = _done(120)

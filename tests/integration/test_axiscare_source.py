@@ -19,8 +19,7 @@ from syncfsm.engine.engine import Engine
 from syncfsm.engine.preflight import FirstPage, preflight
 from syncfsm.errors import ConfigurationError
 from syncfsm.items.contact import Contact
-from syncfsm.log import EventLog, open_log
-from syncfsm.log.dry_run import DryRunLog
+from syncfsm.log import EventLog, open_dry_run, open_log
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.axiscare import AxisCareClients, AxisCareSource
 from syncfsm.sources.protocol import Page, Record
@@ -283,7 +282,7 @@ def test_a_look_before_the_first_sync_sees_that_there_are_more_pages() -> None:
     source = source_over(httpx.ASGITransport(FakeAxisCare(World(1, people=60, now=EPOCH))))
 
     async def look(page_size: int) -> FirstPage | None:
-        with DryRunLog(":memory:") as log:
+        with open_dry_run(":memory:") as log:
             engine = Engine(log, source, DictSink(), to_items)
             begin = partial(Engine.take_up, page_size=page_size)
             return (await preflight(engine, begin, page_size=page_size)).first_page

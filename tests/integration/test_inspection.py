@@ -20,7 +20,7 @@ from syncfsm.engine.engine import Engine
 from syncfsm.engine.modes import Modes
 from syncfsm.engine.preflight import preflight
 from syncfsm.errors import ActiveSync, LogError, LogUnwritable
-from syncfsm.log import open_log
+from syncfsm.log import open_dry_run, open_log
 from syncfsm.log.dry_run import DryRunLog
 from syncfsm.sinks import open_sink
 from syncfsm.sinks.protocol import NOT_THERE, Inspectable
@@ -152,7 +152,7 @@ def killed(tmp_path: Path) -> Path:
 
 def test_what_is_tried_on_a_log_is_seen_there_and_nowhere_else(tmp_path: Path, killed: Path) -> None:
     before = files(tmp_path)
-    with DryRunLog(killed) as log:
+    with open_dry_run(killed) as log:
         ours = processes(log)
         active = ours.active()
         assert active is not None
@@ -168,7 +168,7 @@ def test_what_is_tried_on_a_log_is_seen_there_and_nowhere_else(tmp_path: Path, k
 def test_a_second_active_sync_is_refused_in_the_words_of_the_log(tmp_path: Path, killed: Path) -> None:
     other = DictSink()
     other.name = "other"
-    with DryRunLog(killed) as log, pytest.raises(ActiveSync) as rehearsed:
+    with open_dry_run(killed) as log, pytest.raises(ActiveSync) as rehearsed:
         processes(log, other).start()
     with open_log(killed) as real, pytest.raises(ActiveSync) as refused:
         Modes(real, ListSource(TestClock(), 10), other).start()
@@ -179,7 +179,7 @@ def test_a_second_active_sync_is_refused_in_the_words_of_the_log(tmp_path: Path,
 def test_a_log_that_is_not_there_is_tried_as_an_empty_one(tmp_path: Path) -> None:
     (tmp_path / "empty.db").touch()
     for name in ("none.db", "empty.db"):
-        with DryRunLog(tmp_path / name) as log:
+        with open_dry_run(tmp_path / name) as log:
             assert log.is_new
             assert processes(log).start().version == 1
             log.check_writable()
@@ -188,7 +188,7 @@ def test_a_log_that_is_not_there_is_tried_as_an_empty_one(tmp_path: Path) -> Non
 
 def test_a_log_in_no_folder_is_refused_in_the_words_of_the_log(tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "sync.db"
-    with DryRunLog(path) as log, pytest.raises(LogUnwritable) as rehearsed:
+    with open_dry_run(path) as log, pytest.raises(LogUnwritable) as rehearsed:
         log.check_writable()
     with pytest.raises(LogUnwritable) as refused:
         open_log(path)
@@ -199,11 +199,11 @@ def test_a_log_that_lost_half_of_what_lay_beside_it_is_not_guessed_at(tmp_path: 
     (tmp_path / "sync.db-shm").unlink()
     before = files(tmp_path)
     with pytest.raises(LogError, match="syncfsm log ls"):
-        DryRunLog(killed)
+        open_dry_run(killed)
     assert files(tmp_path) == before
     with open_log(killed, read_only=True) as log:  # as `log ls` does
         assert len(log.ids()) == 1
-    with DryRunLog(killed) as log:
+    with open_dry_run(killed) as log:
         assert len(log.ids()) == 1
 
 
@@ -228,7 +228,7 @@ def test_a_sink_that_cannot_be_looked_at_is_not_touched(tmp_path: Path) -> None:
         async def check(self) -> dict[str, str] | Failure:
             raise AssertionError("a check may touch")
 
-    with DryRunLog(tmp_path / "sync.db") as log:
+    with open_dry_run(tmp_path / "sync.db") as log:
         engine = Engine(log, ListSource(TestClock(), 60), Jealous(), to_items, clock=TestClock())
         found = asyncio.run(preflight(engine, lambda engine: engine.take_up(), page_size=50, order="newest"))
     assert found.could_start
@@ -238,7 +238,7 @@ def test_a_sink_that_cannot_be_looked_at_is_not_touched(tmp_path: Path) -> None:
 
 def test_the_first_page_of_a_source_that_cannot_peek_says_at_least_so_many(tmp_path: Path) -> None:
     options = Options(termination="short_page")
-    with DryRunLog(tmp_path / "sync.db") as log:
+    with open_dry_run(tmp_path / "sync.db") as log:
         engine = Engine(log, ListSource(TestClock(), 60), DictSink(), to_items, clock=TestClock())
         found = asyncio.run(
             preflight(

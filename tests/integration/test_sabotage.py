@@ -21,7 +21,7 @@ from syncfsm.core.state import Frontier, Paging
 from syncfsm.errors import VersionConflict
 from syncfsm.log import codec
 from syncfsm.log.checks import audit
-from syncfsm.log.sqlite import store as sqlite_log
+from syncfsm.log.sqlite import events as sqlite_events
 from syncfsm.log.sqlite.store import SqliteLog
 from syncfsm.outside import http
 from syncfsm.sinks import sqlite as sqlite_sink
@@ -138,7 +138,7 @@ def without_the_redaction(patch: Patch) -> None:
 
 def without_one_transaction(patch: Patch) -> None:
     """The read model is forgotten whenever a page is delivered."""
-    patch.setattr(sqlite_log, "process_values", _stale(sqlite_log.process_values))
+    patch.setattr(sqlite_events, "process_values", _stale(sqlite_events.process_values))
 
 
 def _stale(values: Callable[[Process], tuple[Any, ...]]) -> Callable[[Process], tuple[Any, ...]]:

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,9 @@ from syncfsm.errors import CorruptLog, LogError, LogUnwritable, ProcessNotFound
 from syncfsm.log import EventLog, open_log
 from syncfsm.log.checks.verify import verify
 from syncfsm.log.codec import encode
+from syncfsm.log.read_model import Query
 from syncfsm.log.sqlite.schema import SHADOWS, migrations
+from tests.busy import a_busy_log
 from tests.contracts.event_log import BEGAN, STARTED, EventLogContract, add, copy_of
 from tests.pure import EPOCH, PureSync, Row, people, slice_of
 
@@ -112,13 +115,91 @@ def test_a_large_frontier_leaves_snapshots_out_and_the_tail_is_folded(tmp_path: 
     assert f'"version":{sync.process.version}' not in snapshot
 
 
+ROUTES = (
+    "position",
+    "fetching_position",
+    "changed_by",
+    "created",
+    "updated",
+    "unchanged",
+    "deleted",
+    "missing",
+)
+WITHOUT_ROUTES = (
+    "DROP INDEX processes_by_route",
+    "DROP INDEX processes_by_fetching",
+    "CREATE INDEX processes_by_source ON processes (source, object, sink)",
+    *(f"ALTER TABLE processes DROP COLUMN {column}" for column in ROUTES),
+    "DELETE FROM _sqlite_migrations WHERE name LIKE 'm006%'",
+)
+WITHOUT_MODES = (
+    "ALTER TABLE processes DROP COLUMN mode",
+    "DELETE FROM _sqlite_migrations WHERE name LIKE 'm003%'",
+)
+
+
+def columns_of(path: Path) -> list[str]:
+    connection = sqlite3.connect(path)
+    columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(processes)")]
+    connection.close()
+    return columns
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_log_from_before_routes_had_columns_answers_the_same_and_is_only_changed_to_be_written(
+    tmp_path: Path, read_only: bool
+) -> None:
+    path = a_busy_log(tmp_path / "log.db")
+    with open_log(path) as log:
+        answers = all_answers(log)
+    edit(path, *WITHOUT_ROUTES)
+    with open_log(path, read_only=read_only) as log:
+        assert all_answers(log) == answers
+        assert verify(log)[1] == []
+    assert (set(ROUTES) <= set(columns_of(path))) is not read_only
+
+
+def test_what_is_asked_at_each_start_is_found_by_an_index(path: Path) -> None:
+    where = ("model", "people", "list")
+    with open_log(path) as log:
+        connection = log._connection  # type: ignore[attr-defined]
+        asked: list[str] = []
+        connection.set_trace_callback(asked.append)
+        log.active(*where[:2])
+        log.latest(*where)
+        log.last_found("model", "list")
+        log.last_sync_time(*where)
+        connection.set_trace_callback(None)
+        asked = [sql for sql in asked if "FROM processes" in sql and "snapshot" not in sql]
+        assert len(asked) == 5
+        plans = [connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall() for sql in asked]
+    assert "one_active_sync" in plans[0][0][-1]
+    assert all(" USING INDEX processes_by_" in plan[0][-1] for plan in plans[1:])
+    assert all(len(plan) == 1 for plan in plans[1:4]), "one row is found without sorting any"
+
+
+def all_answers(log: EventLog) -> list[Any]:
+    """Return all that the read model is asked, of every route."""
+    briefs = log._routes._model.select(Query())  # type: ignore[attr-defined]
+    found: list[Any] = [*briefs, log.recent(over_max=99)]
+    for route in sorted(log.routes(), key=repr):
+        where = (route.source, route.object, route.sink)
+        found += (log.last_sync_time(*where), log.items_left_by_syncs(*where), log.last_completed(*where))
+        found += (log.latest(*where), log.last_found(route.source, route.sink))
+    return found
+
+
+def test_a_log_from_before_routes_had_columns_is_opened_though_an_event_in_it_is_damaged(path: Path) -> None:
+    damaged = "UPDATE events SET data = replace(data, ':', ';') WHERE version IN (1, 4)"
+    edit(path, damaged, *WITHOUT_ROUTES)
+    with open_log(path) as log:
+        assert log.ids() == ["p1"]
+        assert verify(log)[1] != []
+
+
 def test_a_log_from_before_there_were_retries_is_brought_up_to_date(path: Path) -> None:
     before = open_log(path, read_only=True).load("p1")
-    edit(
-        path,
-        "ALTER TABLE processes DROP COLUMN mode",
-        "DELETE FROM _sqlite_migrations WHERE name LIKE 'm003%'",
-    )
+    edit(path, *WITHOUT_ROUTES, *WITHOUT_MODES)
     with open_log(path) as log:
         assert log.latest("model", "people", "list") == before
         assert log.latest("model", "people", "list", mode="rejects") is None
@@ -127,21 +208,14 @@ def test_a_log_from_before_there_were_retries_is_brought_up_to_date(path: Path) 
 
 def test_a_log_from_before_there_were_retries_can_be_read_without_being_changed(path: Path) -> None:
     before = open_log(path, read_only=True).load("p1")
-    edit(
-        path,
-        "ALTER TABLE processes DROP COLUMN mode",
-        "DELETE FROM _sqlite_migrations WHERE name LIKE 'm003%'",
-    )
+    edit(path, *WITHOUT_ROUTES, *WITHOUT_MODES)
     with open_log(path, read_only=True) as log:
         assert log.latest("model", "people", "list") == before
         assert log.latest("model", "people", "list", mode="rejects") is None
         assert log.active("model", "people") is None
         assert log.last_sync_time("model", "people", "list") == before.watermark
         assert verify(log) == (before.version, [])
-    connection = sqlite3.connect(path)
-    columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(processes)")]
-    connection.close()
-    assert "mode" not in columns
+    assert "mode" not in columns_of(path)
 
 
 def test_every_later_migration_says_what_a_reader_of_an_older_log_sees() -> None:

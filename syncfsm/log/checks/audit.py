@@ -35,8 +35,9 @@ class _Doubt:
 class Stream:
     """What is known of one process while its rows pass by.
 
-    `version`, `digest` and `position` are those of its last row. `is_sound` says that all of them up to
-    there are as written, or `is_mended`: proved to have been so; `process` is their fold.
+    `version`, `digest` and `position` are those of its last row, `began_at` and `fetching_at` the positions
+    of its first and of its `FetchingBegan`. `is_sound` says that all of them up to there are as written, or
+    `is_mended`: proved to have been so; `process` is their fold.
     """
 
     def __init__(self, name: str) -> None:
@@ -45,6 +46,8 @@ class Stream:
         self.known_version = 0  # by the read model, where it knows of more than there is
         self.digest = ""
         self.position = 0
+        self.began_at = 0
+        self.fetching_at: int | None = None
         self.process: Process | None = None
         self.is_sound = True
         self.is_mended = False
@@ -58,6 +61,10 @@ class Stream:
         """Go on behind a row, whatever is wrong with it."""
         self.version, self.digest, self.position = row.version, row.digest, row.position
         self.doubt = None
+        if row.version == 1:
+            self.began_at = row.position
+        if row.type == "FetchingBegan":
+            self.fetching_at = row.position
 
     @property
     def sound_version(self) -> int:

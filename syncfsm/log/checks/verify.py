@@ -85,14 +85,14 @@ def _compare(log: Auditable, audit: Audit, stream: Stream, projected: int | None
     elif stream.is_mended:
         problem = None  # what was changed in the events has been told
     else:
-        problem = _model_doubt(log, stream.process)
+        problem = _model_doubt(log, stream, stream.process)
     if problem:
         _note(audit, problem, stream.name, stream.version)
 
 
-def _model_doubt(log: Auditable, process: Process) -> str | None:
+def _model_doubt(log: Auditable, stream: Stream, process: Process) -> str | None:
     try:
-        return log.model_doubt(process)
+        return log.model_doubt(process, position=stream.began_at, fetching_position=stream.fetching_at)
     except SyncfsmError as error:
         return f"the read model of this process cannot be read: {error}"
 

@@ -49,11 +49,13 @@ class Auditable(Protocol):
         """
         ...
 
-    def model_doubt(self, process: Process) -> str | None:
+    def model_doubt(self, process: Process, *, position: int, fetching_position: int | None) -> str | None:
         """Return what the read model says of a process but its events do not, null if they agree.
 
         Args:
             process: The state by the events.
+            position: The place of the first of them.
+            fetching_position: The place of its `FetchingBegan`; null if there is none.
 
         Raises:
             LogError: It cannot be read.

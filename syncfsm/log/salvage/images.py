@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from syncfsm.core.describe import plural
+from syncfsm.files.paths import MEMORY
 from syncfsm.log.salvage.btree import Image
 
 DAMAGES_MAX = 10
@@ -35,7 +36,7 @@ def one_moment(connection: sqlite3.Connection) -> Iterator[None]:
 @contextmanager
 def image_of(connection: sqlite3.Connection, path: str) -> Iterator[Image]:
     """Yield the bytes of a log as its connection sees them."""
-    if path == ":memory:" or _has_wal(path):
+    if path == MEMORY or _has_wal(path):
         yield Image(connection.serialize())
     else:
         with file_image(path) as image:
@@ -70,12 +71,12 @@ def shortfall(image: Image) -> str | None:
 
 
 def damages(connection: sqlite3.Connection, path: str) -> list[str]:
-    """Return what is wrong with a log's file, apart from its events."""
+    """Return what is wrong with a log's file, apart from its events; first what the rest may come of."""
     found = integrity(connection)
-    if path != ":memory:" and not _has_wal(path):
-        with file_image(path) as image:
-            found += filter(None, [shortfall(image)])
-    return found
+    if path == MEMORY or _has_wal(path):
+        return found
+    with file_image(path) as image:
+        return [*filter(None, [shortfall(image)]), *found]
 
 
 def integrity(connection: sqlite3.Connection) -> list[str]:

@@ -81,7 +81,13 @@ class Remains:
         with file_image(self._path, self._page_bytes) as image:
             return remains.projection(image)
 
-    def model_doubt(self, process: Process) -> str | None:  # noqa: ARG002 - it cannot be asked
+    def model_doubt(
+        self,
+        process: Process,  # noqa: ARG002 - it cannot be asked
+        *,
+        position: int,  # noqa: ARG002 - likewise
+        fetching_position: int | None,  # noqa: ARG002 - likewise
+    ) -> str | None:
         """See `Auditable.model_doubt`."""
         return None
 

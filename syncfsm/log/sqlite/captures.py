@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from syncfsm.core.capture import Captured, Exchange, Forgotten
+from syncfsm.core.times import format_time
 from syncfsm.errors import LogUnwritable, ProcessNotFound
+from syncfsm.log.sqlite.file import LogFile
 
 LEVEL = 6
 """zlib's own default: Attio's JSON becomes about a tenth."""
@@ -29,46 +32,49 @@ def insert(
     )
 
 
-def select(connection: sqlite3.Connection, stream: str) -> Iterator[Captured]:
-    """Yield what is kept of a process, in the order in which it came."""
-    if _has_table(connection):
+class SqliteCaptures:
+    """The `Captures` of a log."""
+
+    def __init__(self, file: LogFile) -> None:
+        self._file = file
+
+    def captures(self, process_id: str) -> list[Captured]:
+        """See `Captures.captures`."""
         sql = "SELECT id, version, request FROM captures WHERE stream = ? ORDER BY id"
-        for id_, version, request in connection.execute(sql, (stream,)):
-            yield Captured(id=id_, version=version, request=request)
+        return [
+            Captured(id=id_, version=version, request=request)
+            for id_, version, request in self._file.all(sql, (process_id,))
+        ]
 
+    def exchange(self, capture_id: int) -> Exchange:
+        """See `Captures.exchange`."""
+        found = self._file.one("SELECT request, as_of, body FROM captures WHERE id = ?", (capture_id,))
+        if found is None:
+            raise ProcessNotFound(f"capture {capture_id} was forgotten meanwhile")
+        request, as_of, body = found
+        return Exchange(request=request, as_of=as_of, body=zlib.decompress(body))
 
-def exchange(connection: sqlite3.Connection, id_: int) -> Exchange:
-    """Return one exchange with its body."""
-    sql = "SELECT request, as_of, body FROM captures WHERE id = ?"
-    found = connection.execute(sql, (id_,)).fetchone()
-    if found is None:
-        raise ProcessNotFound(f"capture {id_} was forgotten meanwhile")
-    request, as_of, body = found
-    return Exchange(request=request, as_of=as_of, body=zlib.decompress(body))
+    def capture_counts(self) -> dict[str, int]:
+        """See `Captures.capture_counts`."""
+        return dict(self._file.all("SELECT stream, count(*) FROM captures GROUP BY stream"))
 
+    def forget(self, *, before: datetime, process_id: str | None = None) -> Forgotten:
+        """See `Captures.forget`: see that its bytes are gone from the log's files, too.
 
-def counts(connection: sqlite3.Connection) -> dict[str, int]:
-    """Return how many exchanges are kept of each process that has any."""
-    if not _has_table(connection):
-        return {}
-    return dict(connection.execute("SELECT stream, count(*) FROM captures GROUP BY stream"))
-
-
-def forget(connection: sqlite3.Connection, path: str, before: str, stream: str | None) -> Forgotten:
-    """Delete what came before a moment, and see that its bytes are gone from the log's files.
-
-    SQLite only unlinks what is deleted: `secure_delete` writes zeros over it, and a truncating checkpoint
-    empties the write-ahead log, where copies of old pages are. `VACUUM` then gives the room back; it needs as
-    much for a while, and where there is none, the bytes are gone all the same.
-    """
-    bytes_before = _file_bytes(path)
-    connection.execute("PRAGMA secure_delete = ON")
-    sql = "DELETE FROM captures WHERE at < ?1 AND (?2 IS NULL OR stream = ?2)"
-    deleted = connection.execute(sql, (before, stream)).rowcount
-    _checkpoint(connection, path, deleted)
-    connection.execute("VACUUM")
-    _checkpoint(connection, path, deleted)
-    return Forgotten(exchanges=deleted, freed_bytes=max(0, bytes_before - _file_bytes(path)))
+        SQLite only unlinks what is deleted: `secure_delete` writes zeros over it, and a truncating
+        checkpoint empties the write-ahead log, where copies of old pages are. `VACUUM` then gives the room
+        back; it needs as much for a while, and where there is none, the bytes are gone all the same.
+        """
+        connection, path = self._file.connection, self._file.path
+        bytes_before = _file_bytes(path)
+        sql = "DELETE FROM captures WHERE at < ?1 AND (?2 IS NULL OR stream = ?2)"
+        with self._file.translated():
+            connection.execute("PRAGMA secure_delete = ON")
+            deleted = connection.execute(sql, (format_time(before), process_id)).rowcount
+            _checkpoint(connection, path, deleted)
+            connection.execute("VACUUM")
+            _checkpoint(connection, path, deleted)
+        return Forgotten(exchanges=deleted, freed_bytes=max(0, bytes_before - _file_bytes(path)))
 
 
 def _checkpoint(connection: sqlite3.Connection, path: str, deleted: int) -> None:
@@ -83,12 +89,6 @@ def _checkpoint(connection: sqlite3.Connection, path: str, deleted: int) -> None
             f"{deleted} captured answers are deleted, but another program is reading {path}, and what it "
             f"reads is still in {path}-wal: run the same command again when that program is done"
         )
-
-
-def _has_table(connection: sqlite3.Connection) -> bool:
-    """Whether the log has the table: an older one that is only read has not been brought up to date."""
-    sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'captures'"
-    return bool(connection.execute(sql).fetchone()[0])
 
 
 def _file_bytes(path: str) -> int:

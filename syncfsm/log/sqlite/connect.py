@@ -10,17 +10,19 @@ from urllib.parse import quote
 
 from sqlite_utils import Database
 
-from syncfsm.errors import CorruptLog, LogError, LogNotFound, LogUnwritable
+from syncfsm.errors import CorruptLog, LogError, LogNotFound
 from syncfsm.files.paths import MEMORY
 from syncfsm.files.sqlite import (
     LOG_APPLICATION_ID,
     error_name,
     is_corrupt,
+    is_locked,
     lacks_shm,
     traceless_uri,
     unwritable_advice,
 )
-from syncfsm.log.sqlite.schema import SHADOWS, migrations
+from syncfsm.log.refusals import unwritable
+from syncfsm.log.sqlite.schema import migrations, shadows
 
 
 class NewerLog(CorruptLog):
@@ -47,9 +49,7 @@ def translated(path: str) -> Iterator[None]:
         advice = unwritable_advice(error, path)
         if advice is None:
             raise LogError(f"{path}: {error}") from error
-        raise LogUnwritable(
-            f"the log {path} cannot be written: {advice}, then run again; nothing that was recorded is lost"
-        ) from error
+        raise unwritable(path, advice, is_locked=is_locked(error)) from error
 
 
 def connect(
@@ -83,32 +83,6 @@ def connect(
             connection.close()
             raise
         return connection
-
-
-Identity = tuple[int, int]
-"""What tells a file from another that is put in its place: its device and its number there."""
-
-
-def identity(path: str) -> Identity | None:
-    """Return the identity of the file that is at a path now; null if none is, or for `:memory:`."""
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def check_in_place(path: str, opened: Identity | None) -> None:
-    """Refuse to write where nobody would read it: into a file that is not at its path any more.
-
-    Raises:
-        LogUnwritable: Another file is there than the one that was opened, or none.
-    """
-    if opened is not None and identity(path) != opened:
-        raise LogUnwritable(
-            f"the log {path} was moved, replaced or deleted while it was in use: nothing more is "
-            "written to it; run again"
-        )
 
 
 def _uri(path: str, mode: str) -> str:
@@ -192,6 +166,6 @@ def _applied(connection: sqlite3.Connection) -> set[str]:
 def _shadowed(connection: sqlite3.Connection) -> sqlite3.Connection:
     """Let a connection that may not migrate an older log read it all the same."""
     connection.execute("PRAGMA temp_store = MEMORY")
-    for name in SHADOWS.keys() - _applied(connection):
-        connection.execute(SHADOWS[name])
+    for statement in shadows(_applied(connection)):
+        connection.execute(statement)
     return connection

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
-from syncfsm.core.notices import RECORD_IDS_MAX, Notice, Waiting
+from syncfsm.core.notices import Notice, Waiting, first_batch
 from syncfsm.core.times import format_time
+from syncfsm.log.sqlite.file import LogFile
 
 _INSERT = """
     INSERT INTO inbox (source, object, key, record_ids, received_at) VALUES (?, ?, ?, ?, ?)
@@ -41,46 +44,42 @@ _EVER = "9999"
 _ids = msgspec.json.Decoder(tuple[str, ...])
 
 
-def insert(connection: sqlite3.Connection, notice: Notice) -> bool:
-    """Write a notice, unless one with its key is there; whoever sent it is told then, and sends it no more.
+class SqliteInbox:
+    """An `Inbox`."""
 
-    So it must survive a power cut, even where events need not: they can be fetched again, a notice cannot.
-    """
-    values = (
-        notice.source,
-        notice.object,
-        notice.key,
-        msgspec.json.encode(notice.record_ids).decode(),
-        format_time(notice.received_at),
-    )
-    (level,) = connection.execute("PRAGMA synchronous").fetchone()
-    connection.execute("PRAGMA synchronous = FULL")
-    try:
-        return connection.execute(_INSERT, values).rowcount == 1
-    finally:
-        connection.execute(f"PRAGMA synchronous = {level}")
+    def __init__(self, file: LogFile) -> None:
+        self._file = file
+
+    def receive(self, notice: Notice) -> bool:
+        """See `Inbox.receive`.
+
+        Whoever sent it is told next that it is kept, and sends it no more. So it must survive a power cut,
+        even where events need not: they can be fetched again, a notice cannot.
+        """
+        connection = self._file.connection
+        with self._file.translated(), _durable(connection):
+            is_new = connection.execute(_INSERT, _values(notice)).rowcount == 1
+        self._file.check_in_place()  # last, for the same reason
+        return is_new
+
+    def waiting(
+        self, source: str, object_: str, *, until: datetime | None = None, now: datetime | None = None
+    ) -> Waiting:
+        """See `Inbox.waiting`."""
+        latest, future = (format_time(at) if at else _EVER for at in (until, now))
+        with self._file.translated():
+            rows = self._file.connection.execute(_WAITING, (source, object_, latest, future))
+            return first_batch((number, _ids.decode(encoded), failed) for number, encoded, failed in rows)
+
+    def clear_inbox(self, before: datetime) -> int:
+        """See `Inbox.clear_inbox`."""
+        with self._file.translated():
+            return self._file.connection.execute(_CLEAR, (format_time(before),)).rowcount
 
 
-def waiting(
-    connection: sqlite3.Connection,
-    source: str,
-    object_: str,
-    until: datetime | None,
-    now: datetime | None,
-) -> Waiting:
-    """Return the notices that wait. See `EventLog.waiting`."""
-    latest, future = (format_time(at) if at else _EVER for at in (until, now))
-    notices: list[int] = []
-    record_ids: dict[str, None] = {}
-    whose: str | None = None
-    for number, encoded, failed in connection.execute(_WAITING, (source, object_, latest, future)):
-        more = dict.fromkeys(_ids.decode(encoded))
-        if notices and (failed != whose or len(record_ids | more) > RECORD_IDS_MAX):
-            break
-        notices.append(number)
-        record_ids |= more
-        whose = failed
-    return Waiting(notices=tuple(notices), record_ids=tuple(record_ids), failed=whose)
+def _values(notice: Notice) -> tuple[Any, ...]:
+    ids = msgspec.json.encode(notice.record_ids).decode()
+    return notice.source, notice.object, notice.key, ids, format_time(notice.received_at)
 
 
 def take(connection: sqlite3.Connection, stream: str, notices: Sequence[int]) -> None:
@@ -88,6 +87,12 @@ def take(connection: sqlite3.Connection, stream: str, notices: Sequence[int]) ->
     connection.executemany("UPDATE inbox SET process = ? WHERE id = ?", ((stream, id_) for id_ in notices))
 
 
-def clear(connection: sqlite3.Connection, before: datetime) -> int:
-    """Delete old notices that were seen to."""
-    return connection.execute(_CLEAR, (format_time(before),)).rowcount
+@contextmanager
+def _durable(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let what is committed within it survive a power cut, whatever the log is opened with."""
+    (level,) = connection.execute("PRAGMA synchronous").fetchone()
+    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA synchronous = {level}")

@@ -9,18 +9,72 @@ process has seen to it; it is emptied by and by.
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 migrations = Migrations("syncfsm.log")
 
-SHADOWS = {
-    "m003_modes": "CREATE TEMP VIEW processes AS SELECT *, 'initial' AS mode FROM main.processes",
+FETCHING_POSITION = """(
+    SELECT position FROM events WHERE stream = processes.id AND type = 'FetchingBegan'
+    ORDER BY version LIMIT 1
+)"""
+"""The place of the event with which a process began to fetch, which it does once; null before."""
+
+
+def _of_event(where: str, value: str) -> str:
+    return f"(SELECT {value} FROM events WHERE stream = processes.id AND {where})"  # noqa: S608 - all ours
+
+
+def _field(name: str) -> str:
+    """Return a field of an event's data; null if it has none, or if the data was damaged."""
+    return f"iif(json_valid(data), data ->> '$.{name}', NULL)"
+
+
+def _count(name: str) -> str:
+    """Return how many records the pages of a process have counted under a name."""
+    return _of_event("type = 'PageDelivered'", f"CAST(total({_field(name)}) AS INTEGER)")
+
+
+_DONE = "version = processes.version AND type = 'SyncCompleted'"
+
+_ROUTES = {
+    "position": f"coalesce({_of_event('version = 1', 'position')}, 0)",
+    "fetching_position": FETCHING_POSITION,
+    "changed_by": _of_event("version = 1", _field("changed_by")),
+    "created": _count("created"),
+    "updated": _count("updated"),
+    "unchanged": _count("unchanged"),
+    "deleted": _count("deleted"),
+    "missing": _of_event(_DONE, f"CAST(total({_field('missing')}) AS INTEGER)"),
+}
+"""The columns of `m006_routes`, as the events of an older log have them."""
+
+_SHADOW_TABLES = {
     "m004_captures": "CREATE TEMP TABLE captures (id, stream, version, at, request, as_of, body)",
     "m005_inbox": "CREATE TEMP TABLE inbox (id, source, object, key, record_ids, received_at, process)",
 }
-"""What a connection that only reads makes for itself, in memory, of a migration that the log has not had: an
-older log can be read by every command that writes nothing. Each migration after the second has its entry."""
+
+_SHADOW_COLUMNS = {
+    "m003_modes": ["'initial' AS mode"],
+    "m006_routes": [f"{value} AS {name}" for name, value in _ROUTES.items()],
+}
+"""Of `processes`."""
+
+SHADOWS = _SHADOW_TABLES.keys() | _SHADOW_COLUMNS.keys()
+"""The migrations that a connection which only reads can do without: an older log can be read by every command
+that writes nothing. Each migration after the second has to be one."""
+
+
+def shadows(applied: AbstractSet[str]) -> list[str]:
+    """Return what a connection makes for itself, in memory, of the migrations that a log has not had."""
+    columns = [column for name, more in _SHADOW_COLUMNS.items() if name not in applied for column in more]
+    made = [table for name, table in _SHADOW_TABLES.items() if name not in applied]
+    if columns:
+        more = ", ".join(columns)
+        made.append(f"CREATE TEMP VIEW processes AS SELECT *, {more} FROM main.processes")  # noqa: S608 - ours
+    return made
 
 
 @migrations()
@@ -112,3 +166,17 @@ def m005_inbox(db: Database) -> None:
     """)
     db.execute("CREATE INDEX inbox_by_process ON inbox (process)")
     db.execute("CREATE INDEX processes_stopped ON processes (id) WHERE state IN ('CANCELLED', 'FAILED')")
+
+
+@migrations()
+def m006_routes(db: Database) -> None:
+    """Make columns of what is asked about routes: where a process began, and what it left in its sink."""
+    for column in ("position", "created", "updated", "unchanged", "deleted", "missing"):
+        db.execute(f"ALTER TABLE processes ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
+    db.execute("ALTER TABLE processes ADD COLUMN fetching_position INTEGER")
+    db.execute("ALTER TABLE processes ADD COLUMN changed_by TEXT")
+    filled = ", ".join(f"{name} = {value}" for name, value in _ROUTES.items())
+    db.execute(f"UPDATE processes SET {filled}")  # noqa: S608 - ours
+    db.execute("DROP INDEX processes_by_source")
+    db.execute("CREATE INDEX processes_by_route ON processes (source, object, sink, mode, position)")
+    db.execute("CREATE INDEX processes_by_fetching ON processes (source, sink, fetching_position)")

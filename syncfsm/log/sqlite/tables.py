@@ -8,6 +8,7 @@ from syncfsm.core.process import Process
 from syncfsm.core.times import format_time
 from syncfsm.log.codec import SNAPSHOT_SCHEMA, to_snapshot
 from syncfsm.log.protocol import StoredEvent
+from syncfsm.log.sqlite.schema import FETCHING_POSITION
 
 COLUMNS = "position, stream, version, type, schema, at, data, meta, digest"
 
@@ -16,48 +17,27 @@ INSERT_EVENT = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 
-MODEL = "id, source, object, sink, mode, started_at, state, version, updated_at, watermark"
+MODEL = (
+    "id, source, object, sink, mode, started_at, state, version, updated_at, watermark, changed_by, "
+    "created, updated, unchanged, deleted, missing"
+)
+"""What the read model says of a process, as its state has it; the places of two of its events come beside."""
 
 UPSERT_PROCESS = f"""
-    INSERT INTO processes ({MODEL}, snapshot, snapshot_schema)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO processes ({MODEL}, snapshot, snapshot_schema, position)
+    VALUES (
+        ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+        (SELECT position FROM events WHERE stream = ? AND version = 1)
+    )
     ON CONFLICT (id) DO UPDATE SET
         state = excluded.state, version = excluded.version, updated_at = excluded.updated_at,
-        watermark = excluded.watermark, snapshot = coalesce(excluded.snapshot, snapshot),
+        watermark = excluded.watermark, created = excluded.created, updated = excluded.updated,
+        unchanged = excluded.unchanged, deleted = excluded.deleted, missing = excluded.missing,
+        snapshot = coalesce(excluded.snapshot, snapshot),
         snapshot_schema = iif(excluded.snapshot IS NULL, snapshot_schema, excluded.snapshot_schema)
 """  # noqa: S608 - the columns are ours
 
-LAST_WATERMARK = """
-    WITH completed AS (
-        SELECT position, mode, watermark, data ->> '$.changed_by' AS changed_by
-        FROM processes JOIN events ON stream = id AND events.version = 1
-        WHERE source = ? AND object = ? AND sink = ?
-            AND state = 'COMPLETED' AND mode IN ('initial', 'ongoing')
-    )
-    SELECT max(watermark) FROM completed
-    WHERE (mode = 'initial' OR changed_by IS ?)
-        AND position >= (SELECT max(position) FROM completed WHERE mode = 'initial')
-"""
-"""By the place at which a process began, not by the time: that is what a wrong clock has made wrong."""
-
-BROUGHT = """
-    WITH completed AS (
-        SELECT started.position, mode, done.data FROM processes
-        JOIN events AS started ON started.stream = id AND started.version = 1
-        JOIN events AS done ON done.stream = id AND done.version = processes.version
-        WHERE source = ? AND object = ? AND sink = ? AND state = 'COMPLETED'
-    )
-    SELECT sum(
-        (data ->> '$.totals.created') - coalesce(data ->> '$.totals.deleted', 0)
-        + iif(
-            mode = 'initial',
-            (data ->> '$.totals.updated') + (data ->> '$.totals.unchanged'),
-            -coalesce(data ->> '$.missing', 0)
-        )
-    ) FROM completed
-    WHERE position >= (SELECT max(position) FROM completed WHERE mode = 'initial')
-"""
-"""An initial sync has seen all that it leaves; what it took for missing is none of that."""
+SET_FETCHING_POSITION = f"UPDATE processes SET fetching_position = {FETCHING_POSITION} WHERE id = ?"  # noqa: S608
 
 
 def stored_event(values: tuple[Any, ...]) -> StoredEvent:
@@ -83,6 +63,12 @@ def event_values(row: StoredEvent) -> tuple[Any, ...]:
 
 def process_values(process: Process) -> tuple[Any, ...]:
     """Return the values for `UPSERT_PROCESS`."""
+    return (*model_values(process), to_snapshot(process), SNAPSHOT_SCHEMA, process.id)
+
+
+def model_values(process: Process) -> tuple[Any, ...]:
+    """Return the values of the columns of `MODEL`."""
+    progress = process.progress
     return (
         process.id,
         process.source,
@@ -94,6 +80,10 @@ def process_values(process: Process) -> tuple[Any, ...]:
         process.version,
         format_time(process.updated_at),
         format_time(process.watermark) if process.watermark else None,
-        to_snapshot(process),
-        SNAPSHOT_SCHEMA,
+        process.changed_by,
+        progress.created,
+        progress.updated,
+        progress.unchanged,
+        progress.deleted,
+        progress.missing,
     )

@@ -1,0 +1,106 @@
+"""The questions of `Routes`, answered from any read model: what counts as the last, and where to go on.
+
+Each costs a look at a few processes, or at those since the last initial sync that was completed; whatever
+happened before that one does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import get_args
+
+from msgspec.structs import replace
+
+from syncfsm.core.events import Mode
+from syncfsm.core.machine import ACTIVE, State
+from syncfsm.core.process import Process
+from syncfsm.core.routes import Brief, items_left, watermark
+from syncfsm.core.state import Route
+from syncfsm.log.read_model import Query, ReadModel
+
+_OVER = (State.COMPLETED, State.FAILED, State.CANCELLED)
+_DONE = (State.COMPLETED,)
+_SYNCS: tuple[Mode, ...] = ("initial", "ongoing")
+_MODES: tuple[Mode, ...] = get_args(Mode)
+
+
+class ModelRoutes:
+    """`Routes` over a read model.
+
+    Args:
+        model: What is asked.
+        load: Returns the state of a process; see `EventStore.load`.
+    """
+
+    def __init__(self, model: ReadModel, load: Callable[[str], Process]) -> None:
+        self._model = model
+        self._load = load
+
+    def active(self, source: str, object_: str) -> Process | None:
+        """See `Routes.active`."""
+        return self._loaded(Query(source=source, object=object_, states=ACTIVE, count_max=1))
+
+    def recent(self, *, over_max: int) -> list[Process]:
+        """See `Routes.recent`."""
+        active = self._model.select(Query(states=ACTIVE))
+        over = self._model.select(Query(states=_OVER, sorting="last_moved", count_max=over_max))
+        active.sort(key=lambda brief: (brief.started_at, brief.id))
+        return [self._load(brief.id) for brief in (*active, *over)]
+
+    def routes(self) -> list[Route]:
+        """See `Routes.routes`."""
+        return self._model.routes()
+
+    def latest(self, source: str, object_: str, sink: str, *, mode: Mode = "initial") -> Process | None:
+        """See `Routes.latest`."""
+        wanted = Query(
+            source=source, object=object_, sink=sink, modes=(mode,), sorting="last_begun", count_max=1
+        )
+        return self._loaded(wanted)
+
+    def last_completed(self, source: str, object_: str, sink: str) -> Process | None:
+        """See `Routes.last_completed`."""
+        wanted = Query(
+            source=source,
+            object=object_,
+            sink=sink,
+            modes=_SYNCS,
+            states=_DONE,
+            sorting="last_moved",
+            count_max=1,
+        )
+        return self._loaded(wanted)
+
+    def last_found(self, source: str, sink: str) -> dict[str, str] | None:
+        """See `Routes.last_found`."""
+        last = self._loaded(Query(source=source, sink=sink, sorting="last_fetching", count_max=1))
+        return last.found if last else None
+
+    def last_sync_time(
+        self, source: str, object_: str, sink: str, *, changed_by: str | None = None
+    ) -> datetime | None:
+        """See `Routes.last_sync_time`."""
+        return watermark(self._completed(source, object_, sink, _SYNCS), changed_by=changed_by)
+
+    def items_left_by_syncs(self, source: str, object_: str, sink: str) -> int:
+        """See `Routes.items_left_by_syncs`."""
+        return items_left(self._completed(source, object_, sink, _MODES))
+
+    def webhook_sink(self, source: str, object_: str) -> str | None:
+        """See `Routes.webhook_sink`."""
+        first = self._loaded(Query(source=source, object=object_, modes=("webhook",), count_max=1))
+        return first.sink if first else None
+
+    def _completed(self, source: str, object_: str, sink: str, modes: tuple[Mode, ...]) -> list[Brief]:
+        """Return the completed processes of a route from the last initial sync on, in order of beginning."""
+        done = Query(source=source, object=object_, sink=sink, states=_DONE)
+        last = self._model.select(replace(done, modes=("initial",), sorting="last_begun", count_max=1))
+        if not last:
+            return []
+        return self._model.select(replace(done, modes=modes, position_min=last[0].position))
+
+    def _loaded(self, query: Query) -> Process | None:
+        """Return the first process that a query finds."""
+        found = self._model.select(query)
+        return self._load(found[0].id) if found else None
