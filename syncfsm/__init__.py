@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from syncfsm.blocking import sync
 from syncfsm.core.decide import next_action
-from syncfsm.core.events import Event, Recorded, Reject
+from syncfsm.core.events import Event, Recorded
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options
+from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process, fold
 from syncfsm.core.state import Progress
 from syncfsm.engine.engine import Engine

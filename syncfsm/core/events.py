@@ -14,25 +14,12 @@ from typing import ClassVar, Literal
 from msgspec import field
 
 from syncfsm.core.options import Options, Order
+from syncfsm.core.paging.place import FrontierMark, Reject
 from syncfsm.core.value import Value
 
 Mode = Literal["initial", "ongoing", "webhook", "rejects"]
 ResumeTo = Literal["INITIALIZING", "FETCHING"]
 ActionName = Literal["check", "fetch", "deliver", "finish"]
-
-
-class FrontierMark(Value, frozen=True):
-    """The sort key of the last row a page took, and the ids it took that share that key."""
-
-    key: str
-    ids: tuple[str, ...]
-
-
-class Reject(Value, frozen=True):
-    """One record that could not be delivered, and why. `record_id` is empty if it has none."""
-
-    record_id: str
-    reason: str
 
 
 class Totals(Value, frozen=True):

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from syncfsm.core import events as e
 from syncfsm.core.machine import ACTIVE, State, destinations, legal_triggers
 from syncfsm.core.options import Options, Order
-from syncfsm.core.state import FailureReason, Frontier, Paging, Progress, Retry
+from syncfsm.core.paging.place import Frontier, Paging
+from syncfsm.core.state import FailureReason, Progress, Retry
 from syncfsm.core.value import Value
 from syncfsm.errors import InvalidTransition
 

@@ -17,8 +17,9 @@ from syncfsm.core import decide as d
 from syncfsm.core import events as e
 from syncfsm.core.endpoints import emptied, moved
 from syncfsm.core.failure import Failure
-from syncfsm.core.paging.lookahead import foresee
+from syncfsm.core.page_rule import foresee
 from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process
 from syncfsm.core.value import Value
 from syncfsm.engine.readahead import ReadAhead, elapsed_ms
@@ -35,13 +36,13 @@ class Deletion(Value, frozen=True):
 
     deleted: int = 0
     unchanged: int = 0
-    rejects: tuple[e.Reject, ...] = ()
+    rejects: tuple[Reject, ...] = ()
 
 
 class _Upserted(Value, frozen=True):
     """What became of the records of the page that is held; its deletions may be still to do."""
 
-    rejects: tuple[e.Reject, ...]
+    rejects: tuple[Reject, ...]
     result: UpsertResult
 
 

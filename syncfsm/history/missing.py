@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from syncfsm.core import events as e
+from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process
 from syncfsm.core.state import Route
 from syncfsm.core.value import Value
@@ -31,9 +32,9 @@ class Seen(Value, frozen=True):
     doubt: str = ""
 
 
-def undeletable(record_ids: Sequence[str]) -> tuple[e.Reject, ...]:
+def undeletable(record_ids: Sequence[str]) -> tuple[Reject, ...]:
     """Return the rejects of records that are gone, for a sink that cannot delete."""
-    return tuple(e.Reject(record_id=record_id, reason=UNDELETABLE) for record_id in record_ids)
+    return tuple(Reject(record_id=record_id, reason=UNDELETABLE) for record_id in record_ids)
 
 
 def ids_seen_since(log: EventLog, source: Source, process: Process) -> Seen:

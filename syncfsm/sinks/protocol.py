@@ -17,8 +17,8 @@ from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from msgspec import field
 
-from syncfsm.core.events import Reject
 from syncfsm.core.failure import Failure
+from syncfsm.core.paging.place import Reject
 from syncfsm.core.value import Value
 
 T_contra = TypeVar("T_contra", contravariant=True)

@@ -18,6 +18,7 @@ from syncfsm.core import events as e
 from syncfsm.core.describe import plural
 from syncfsm.core.failure import FailureKind
 from syncfsm.core.legality import refusal
+from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process, apply
 from syncfsm.core.state import Retry
 from syncfsm.errors import NotReproducible
@@ -198,7 +199,7 @@ class _Leader:
         if page is None or not self._is_held:
             raise self._cannot(moment, "no page was held")
         refused = self._rejects - len(page.malformed)
-        rejects = tuple(e.Reject(record_id="", reason="") for _ in range(refused))
+        rejects = tuple(Reject(record_id="", reason="") for _ in range(refused))
         created = len(page.record_ids) - refused
         outcome = d.Delivered(created=created, updated=0, unchanged=0, rejects=rejects, elapsed_ms=0)
         if refused:

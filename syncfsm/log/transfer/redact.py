@@ -19,6 +19,7 @@ from syncfsm.core import events as e
 from syncfsm.core.decide import add_to_digest
 from syncfsm.core.failure import FailureKind
 from syncfsm.core.options import Options
+from syncfsm.core.paging.place import FrontierMark, Reject
 from syncfsm.core.process import Process, apply
 from syncfsm.core.value import Value
 from syncfsm.log.codec import from_row, to_rows
@@ -92,8 +93,8 @@ _actor = _known(_ACTORS, "redacted")
 
 TABLE: dict[type[Value], dict[str, Redactor]] = {
     Options: {"pagination": keep, "termination": keep},
-    e.FrontierMark: {"key": _sort_key, "ids": _record},
-    e.Reject: {"record_id": _record, "reason": _text},
+    FrontierMark: {"key": _sort_key, "ids": _record},
+    Reject: {"record_id": _record, "reason": _text},
     e.Totals: {},
     e.SyncStarted: {
         "source": _name,
