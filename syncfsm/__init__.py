@@ -18,8 +18,8 @@ from syncfsm.core.options import Options
 from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process, fold
 from syncfsm.core.state import Progress
+from syncfsm.engine.commit import Hook, cancel
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.lifecycle import Hook, cancel
 from syncfsm.errors import (
     ActiveSync,
     ConfigurationError,

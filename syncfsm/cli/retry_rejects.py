@@ -56,12 +56,12 @@ class _Retry:
         if parent is None:
             return None
         self.without_id = count_without_id(rejects_of(engine.log, parent))
-        options = limits(engine, engine.unfinished_retry(parent), self._settings)
+        options = limits(engine, engine.processes.unfinished_retry(parent), self._settings)
         return engine.retry_rejects(parent.id, page_size=self._page_size, options=options)
 
     def _parent(self, engine: Engine[Contact]) -> Process | None:
         if self._prefix is None:
-            return last_with_rejects(engine.log, engine.is_ours)
+            return last_with_rejects(engine.log, engine.processes.is_ours)
         return engine.log.load(find(engine.log, self._prefix))
 
 

@@ -15,7 +15,7 @@ from syncfsm.cli.shared.output import Resumable
 from syncfsm.cli.shared.running import leave_if_off, limits, order_asked, report, run
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.modes import SyncMode
+from syncfsm.engine.requests import SyncMode
 from syncfsm.errors import ConfigurationError
 from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
@@ -125,7 +125,7 @@ def _start_anew(
         raise ConfigurationError("--fresh is for all records: leave it out, or leave out --mode ongoing")
     options = limits(engine, None, settings)
     active = engine.active()
-    if active is not None and engine.is_ours(active):  # another sink's is not ours to stop
+    if active is not None and engine.processes.is_ours(active):  # another sink's is not ours to stop
         engine.cancel(active.id, by="cli", why="started anew with --fresh")
         say(f"cancelled process {active.id}, which was active: --fresh starts anew")
     return engine.start(options=options, **wanted)

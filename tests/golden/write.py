@@ -14,8 +14,8 @@ import tempfile
 from pathlib import Path
 
 from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.engine.commit import cancel
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.lifecycle import cancel
 from syncfsm.log import EventLog, open_log
 from syncfsm.log.sqlite.schema import APPLICATION_ID
 from syncfsm_simulator.runs.run import simulate

@@ -16,7 +16,7 @@ from syncfsm.core.options import Options
 from syncfsm.core.paging.place import FrontierMark, Reject
 from syncfsm.core.process import Process, fold
 from syncfsm.core.value import Value
-from syncfsm.engine.lifecycle import commit
+from syncfsm.engine.commit import commit
 from syncfsm.history.replay import Moment, moments
 from syncfsm.log import EventLog, open_log
 from syncfsm.log.checks.verify import verify

@@ -17,7 +17,7 @@ import msgspec
 from syncfsm.core.events import Recorded
 from syncfsm.core.machine import State
 from syncfsm.core.process import Process
-from syncfsm.engine.lifecycle import Hook
+from syncfsm.engine.commit import Hook
 from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog, open_log
 from syncfsm.sinks.sqlite import SqliteSink
