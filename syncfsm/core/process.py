@@ -291,15 +291,19 @@ def _unchanged(process: Process, event: e.Event) -> Process:  # noqa: ARG001
     return process
 
 
-_EVOLVE: dict[type[e.Event], Callable[[Process, Any], Process]] = {
-    e.FetchingBegan: _fetching_began,
-    e.PageFetched: _page_fetched,
-    e.PageDelivered: _page_delivered,
-    e.RecordRejected: _unchanged,  # PageDelivered, in the same append, carries the count
-    e.RetryScheduled: _retry_scheduled,
-    e.PagesShifted: _pages_shifted,
-    e.SyncCompleted: _sync_completed,
-    e.SyncFailed: _sync_failed,
-    e.SyncCancelled: _unchanged,
-    e.SyncResumed: _sync_resumed,
-}
+_EVOLVE: dict[type[e.Event], Callable[[Process, Any], Process]] = e.by_event(
+    {
+        e.FetchingBegan: _fetching_began,
+        e.PageFetched: _page_fetched,
+        e.PageDelivered: _page_delivered,
+        e.RetryScheduled: _retry_scheduled,
+        e.PagesShifted: _pages_shifted,
+        e.SyncCompleted: _sync_completed,
+        e.SyncFailed: _sync_failed,
+        e.SyncResumed: _sync_resumed,
+    },
+    e.SyncStarted,  # made by `apply`, of nothing
+    e.RecordRejected,  # PageDelivered, in the same append, carries the count
+    e.SyncCancelled,
+    otherwise=_unchanged,
+)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from typing import assert_never
 
 from syncfsm.core import events as e
 from syncfsm.core.paging.place import Reject
@@ -53,8 +54,14 @@ def ids_seen_since(log: EventLog, source: Source, process: Process) -> Seen:
                 record_ids.update(page.record_ids, (reject.record_id for reject in page.malformed))
             case e.RecordRejected(record_id="") if recorded.stream == process.id:
                 nameless += 1
-            case _:
+            case (
+                e.SyncStarted() | e.FetchingBegan() | e.PageDelivered() | e.RecordRejected()
+                | e.RetryScheduled() | e.PagesShifted() | e.SyncCompleted() | e.SyncFailed()
+                | e.SyncCancelled() | e.SyncResumed()
+            ):  # fmt: skip
                 pass
+            case _:
+                assert_never(recorded.event)
     other = other_route(log, source, process.sink)
     return Seen(record_ids=frozenset(record_ids), doubt=_doubt(nameless) or (mixed(other) if other else ""))
 

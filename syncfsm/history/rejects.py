@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from typing import assert_never
 
 from syncfsm.core import events as e
 from syncfsm.core.machine import State
@@ -121,5 +122,10 @@ def _deliveries(stream: Iterable[e.Recorded]) -> Iterator[tuple[str, e.Recorded 
                     yield record_id, None
             case e.PageDelivered():
                 yield from ((record_id, recorded) for record_id in fetched if record_id not in refused)
-            case _:
+            case (
+                e.SyncStarted() | e.FetchingBegan() | e.RetryScheduled() | e.PagesShifted()
+                | e.SyncCompleted() | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
+            ):  # fmt: skip
                 pass
+            case _:
+                assert_never(recorded.event)

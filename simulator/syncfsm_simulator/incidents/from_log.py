@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import floor
-from typing import Any
+from typing import Any, TypeAlias, assert_never
 
 from msgspec.structs import replace
 
@@ -34,6 +34,9 @@ from syncfsm_simulator.world.clock import EPOCH
 
 STREAM = "incident"
 """What the process of invented rows is called while it is led."""
+
+_Turn: TypeAlias = e.SyncStarted | e.FetchingBegan | e.SyncCompleted | e.SyncCancelled | e.SyncResumed
+"""Events that begin, resume or end a sync."""
 
 FETCHED = frozenset({"unordered", "ties", "unasked", "stalled_rows_max", "step_backs_max"})
 """Reasons to give up that come of the rows."""
@@ -118,8 +121,12 @@ class _Leader:
                 self._deliver(moment)
             case e.SyncFailed():
                 self._give_up(moment, event, index)
+            case (
+                e.SyncStarted() | e.FetchingBegan() | e.SyncCompleted() | e.SyncCancelled() | e.SyncResumed()
+            ) as turn:  # fmt: skip
+                self._append(moment, *self._begun_or_ended(turn))
             case _:
-                self._append(moment, *self._begun_or_ended(event))
+                assert_never(event)
 
     def end(self) -> None:
         """Stop where the log does, if the process has more to do."""
@@ -145,7 +152,7 @@ class _Leader:
 
     # ── one for each kind of event ───────────────────────────────────────────────────────────
 
-    def _begun_or_ended(self, event: e.Event) -> tuple[e.Event, ...]:
+    def _begun_or_ended(self, event: _Turn) -> tuple[e.Event, ...]:
         """Return an event that begins, resumes or ends the sync, without anybody in it."""
         match event:
             case e.SyncStarted():
@@ -162,7 +169,7 @@ class _Leader:
                 self._add(Step(page=self._page, action="resume", page_size=event.page_size, options=options))
                 return (replace(event, by="simulation", why=""),)
             case _:
-                return ()  # an event that is not known here: no other can take its place
+                assert_never(event)
 
     def _fail(self, moment: Moment, action: e.ActionName, cause: str, wait_s: float | None) -> None:
         """Let an action fail, as it failed; `wait_s` is the wait that came of it."""

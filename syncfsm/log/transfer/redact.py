@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, assert_never
 
 import msgspec
 from msgspec.structs import replace
@@ -176,8 +176,13 @@ def _with_digests(event: e.Event, process: Process | None) -> e.Event:
             return replace(event, ids_digest=add_to_digest(before, event.record_ids))
         case e.SyncCompleted():
             return replace(event, digest=before)
-        case _:
+        case (
+            e.SyncStarted() | e.FetchingBegan() | e.PageDelivered() | e.RecordRejected() | e.RetryScheduled()
+            | e.PagesShifted() | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
+        ):  # fmt: skip
             return event
+        case _:
+            assert_never(event)
 
 
 def _struct(pseudonyms: Pseudonyms, value: Any) -> Any:
