@@ -5,7 +5,7 @@ Whoever delivers a record later delivers it: a retry of the rejects, or the next
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import assert_never
 
@@ -66,6 +66,11 @@ def rejects_of(log: EventLog, process: Process) -> tuple[Rejected, ...]:
 def open_ids(rejects: Iterable[Rejected]) -> tuple[str, ...]:
     """Return the ids of the records that can be sent again, each once."""
     return tuple(dict.fromkeys(reject.record_id for reject in rejects if reject.is_open))
+
+
+def count_without_id(found: Sequence[Rejected]) -> int:
+    """Return how many of the rejects cannot be asked for again."""
+    return sum(not reject.record_id for reject in found)
 
 
 def last_with_rejects(log: EventLog, is_meant: Callable[[Process], bool]) -> Process | None:

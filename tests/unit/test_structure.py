@@ -90,6 +90,17 @@ def test_importing_syncfsm_loads_no_client_and_no_simulator() -> None:
     )
 
 
+def test_no_command_imports_another_and_what_they_share_imports_none() -> None:
+    commands = [
+        path for path in FILES if "cli" in path.parts and path.name not in {"__init__.py", "group.py"}
+    ]
+    assert len(commands) > 40
+    for path in commands:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("syncfsm.cli."):
+                assert node.module.startswith("syncfsm.cli.shared."), f"{path.name}, line {node.lineno}"
+
+
 @pytest.mark.parametrize("word", ["TODO", "FIXME", "XXX"])
 def test_nothing_is_left_over(word: str) -> None:
     left = [path for path in FILES if re.search(rf"\b{word}\b", path.read_text())]

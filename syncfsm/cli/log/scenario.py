@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from syncfsm.cli.shared.extras import require_simulator
 from syncfsm.cli.shared.output import Command, json_option, print_json
-from syncfsm.cli.simulate import require_simulator
 from syncfsm.errors import NotReproducible
 from syncfsm.history.replay import Moment, find, moments
 from syncfsm.log import open_log
