@@ -14,6 +14,7 @@ from syncfsm.core.process import Process
 from syncfsm.telemetry.observer import Observer
 
 REDACTED = "[redacted]"
+"""What stands where a secret was."""
 
 _LEVELS = {
     "RetryScheduled": "warning",
