@@ -200,7 +200,8 @@ def _check_says(source: Source) -> None:
     unsaid = [name for name in SAYS if not hasattr(source, name)]
     if unsaid:
         raise ConfigurationError(
-            f"the source {type(source).__name__} does not say its {', '.join(unsaid)}: see `syncfsm.Source`"
+            f"the source {type(source).__name__} does not say its {', '.join(unsaid)}: "
+            "see `syncfsm.sources.Source`"
         )
 
 

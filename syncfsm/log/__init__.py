@@ -1,16 +1,30 @@
-"""The event log: `EventLog` is what it promises, `open_log` opens one by its URL."""
+"""The event log: `EventLog` is what it promises, `open_log` opens one by its URL.
+
+Whoever writes a log of another kind finds here what it takes.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from syncfsm.errors import ConfigurationError
-from syncfsm.log.protocol import EventLog, StoredEvent
+from syncfsm.log.protocol import Auditable, EventLog, Scanned, StoredEvent
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["EventLog", "StoredEvent", "open_log"]
+    from syncfsm.log.dry_run import DryRunLog
+else:
+
+    def __getattr__(name: str) -> Any:  # a backend is loaded when it is used
+        if name == "DryRunLog":
+            from syncfsm.log.dry_run import DryRunLog  # noqa: PLC0415 - see above
+
+            return DryRunLog
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = ["Auditable", "DryRunLog", "EventLog", "Scanned", "StoredEvent", "open_log"]
 
 
 def open_log(url: str | Path, **options: Any) -> EventLog:

@@ -113,10 +113,6 @@ class Enumerable(Deleting, Protocol):
         ...
 
 
-Listing = Enumerable
-"""What `Enumerable` was called."""
-
-
 class Capabilities(NamedTuple):
     """What a sink can do besides what every sink does; `None` where it cannot."""
 

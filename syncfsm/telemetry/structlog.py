@@ -15,6 +15,7 @@ from syncfsm.core.process import Process
 from syncfsm.telemetry.observer import Observer
 
 REDACTED = "[redacted]"
+"""What stands where a secret was."""
 
 _LEVELS = e.by_event(
     {

@@ -94,14 +94,14 @@ def test_a_source_needs_the_key_that_it_names(cli: Cli, site: Path, acme_url: st
 
 
 SINK = """
-import syncfsm
+from syncfsm.sinks import SinkSettings
 from syncfsm.sinks.own import JSONL
 
 class Lines:
     name, description, key_variable, example = "lines", "Lines.", "", "lines:FILE"
 
     def open(self, settings):
-        return JSONL.open(syncfsm.SinkSettings(where=settings.where + ".jsonl"))
+        return JSONL.open(SinkSettings(where=settings.where + ".jsonl"))
 
 LINES = Lines()
 """

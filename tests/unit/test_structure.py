@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,12 @@ FILES = sorted([*ROOT.glob("syncfsm/**/*.py"), *ROOT.glob("simulator/**/*.py")])
 FILE_LINES_MAX = 320
 FUNCTION_LINES_MAX = 60
 CONFTEST_LINES_MAX = 120
+TOP_NAMES_MAX = 28
+DOORS = (
+    "syncfsm",
+    *(f"syncfsm.{room}" for room in ("engine", "explain", "history", "log", "report", "sinks", "sources")),
+    *("syncfsm.sources.attio", "syncfsm.telemetry", "syncfsm.webhooks", "syncfsm_simulator"),
+)
 
 
 def functions() -> Iterator[tuple[str, int]]:
@@ -59,10 +68,35 @@ def test_conftests_are_no_frameworks() -> None:
         assert len(path.read_text().splitlines()) <= CONFTEST_LINES_MAX, path
 
 
-def test_the_public_names_are_sorted_documented_and_all_there_are() -> None:
-    assert syncfsm.__all__ == sorted(syncfsm.__all__)
-    for name in syncfsm.__all__:
-        assert getattr(syncfsm, name).__doc__, name
+def in_order(names: list[str]) -> list[str]:
+    """Return names as `__all__` has them: constants, classes, functions."""
+    return sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+
+
+def explained_below(module: str, name: str) -> bool:
+    """Return whether a text stands below a value where it is defined, wherever it was imported from."""
+    tree = ast.parse(Path(str(import_module(module).__file__)).read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and name in {alias.name for alias in node.names}:
+            return explained_below(str(node.module), name)
+    for value, text in pairwise(tree.body):
+        if isinstance(value, ast.Assign | ast.AnnAssign) and name in ast.unparse(value).partition("=")[0]:
+            return isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+    return False
+
+
+def test_the_names_at_the_top_are_what_embedding_takes_and_few() -> None:
+    assert len(syncfsm.__all__) <= TOP_NAMES_MAX
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_the_public_names_are_sorted_documented_and_all_there_are(door: str) -> None:
+    package = import_module(door)
+    assert package.__all__ == in_order(package.__all__)
+    for name in package.__all__:
+        value = getattr(package, name)
+        is_defined = inspect.isclass(value) or inspect.isfunction(value)
+        assert value.__doc__ if is_defined else explained_below(door, name), name
 
 
 def test_every_event_and_every_command_is_in_the_docs() -> None:
