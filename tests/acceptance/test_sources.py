@@ -16,7 +16,7 @@ from syncfsm_simulator.fakes.serve import served
 from syncfsm_simulator.world.clock import EPOCH
 from syncfsm_simulator.world.world import World
 from tests.acceptance.conftest import KEY, Cli
-from tests.acceptance.test_docs import ROOT, blocks
+from tests.acceptance.test_docs import blocks
 
 PEOPLE = 130
 
@@ -35,7 +35,8 @@ def install(folder: Path, package: str, entry_points: str, **modules: str) -> No
 def site(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder where packages can be installed, which the command line sees."""
     folder = tmp_path_factory.mktemp("site")
-    cli.env |= {"PYTHONPATH": f"{folder}:{ROOT}", "ACME_API_KEY": KEY, "AXISCARE_API_KEY": KEY}
+    cli.site = folder
+    cli.env |= {"ACME_API_KEY": KEY, "AXISCARE_API_KEY": KEY}
     return folder
 
 
