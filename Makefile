@@ -8,6 +8,9 @@ SOAK_SEED ?= $(shell date +%s)
 
 EVENTS ?= 50000
 
+# At the end: the slowest tests, then how many there were and how long all took.
+PYTEST := $(BIN)/python -m pytest -q -n 2 --durations=15 --durations-min=1
+
 .PHONY: demo test thorough bench conformance conformance-quo mutants simulate soak lint docs screenshot check clean
 
 demo: .venv/sim ## a simulated sync of 5,000 people with faults, its replay, and its picture in demo.html
@@ -18,10 +21,10 @@ demo: .venv/sim ## a simulated sync of 5,000 people with faults, its replay, and
 	$(BIN)/syncfsm report demo.db -o demo.html
 
 test: .venv/dev ## all tests, some minutes
-	$(BIN)/python -m pytest -q -n 2
+	$(PYTEST)
 
 thorough: .venv/dev ## the same tests with many more examples, seeds and people, and commands started anew
-	THOROUGH=1 $(BIN)/python -m pytest -q -n 2
+	THOROUGH=1 $(PYTEST)
 
 # A seed for each commit, so that every commit explores new ground; 1 where there is no git.
 SEED ?= $(shell hash=$$(git rev-parse --short=7 HEAD 2>/dev/null) && printf '%d' 0x$$hash || echo 1)

@@ -8,7 +8,8 @@ from time import perf_counter
 from typing import Literal, Protocol
 
 from benchmarks.workload import Append
-from syncfsm import fold, open_log
+from syncfsm import open_log
+from syncfsm.core.process import fold
 
 
 class Contestant(Protocol):

@@ -13,9 +13,10 @@ from itertools import islice
 from uuid import UUID
 
 from syncfsm.core import decide as d
-from syncfsm.core.events import Event, Recorded, Reject, SyncStarted
+from syncfsm.core.events import Event, Recorded, SyncStarted
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.options import Options
+from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process, fold
 from syncfsm.core.value import Value
 

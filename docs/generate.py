@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
 
 import click
 import msgspec
@@ -19,6 +22,8 @@ from syncfsm_simulator.fakes.attio.routes import ROUTES
 from syncfsm_simulator.runs.invariants import Check
 from syncfsm_simulator.stage.faults import DOORS
 from syncfsm_simulator.stage.scenario import named_scenarios
+
+PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
 
 def state_diagram() -> str:
@@ -37,6 +42,30 @@ def state_diagram() -> str:
 
 def _node(state: State) -> str:
     return "[*]" if state is State.NONE else state.value
+
+
+def rooms() -> str:
+    """Return the rooms by the import contracts: each house as a diagram, and what its rooms are for."""
+    contracts = tomllib.loads(PYPROJECT.read_text())["tool"]["importlinter"]["contracts"]
+    houses = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    return "".join(_house(layers) for layers in houses if "." in layers[0])  # others are within a room
+
+
+def _house(layers: Sequence[str]) -> str:
+    """Return the floors of one house, from the roof down: what stands above may import what is below."""
+    floors = [[name.strip() for name in re.split("[:|]", layer)] for layer in layers]
+    boxes = [" · ".join(name.partition(".")[2] for name in floor) for floor in floors]
+    drawn = " --> ".join(f'{index}["{box}"]' for index, box in enumerate(boxes))
+    rows = [f"| {name} | {_purpose(name)} |" for floor in floors for name in floor]
+    return "\n".join(["\n```mermaid", "flowchart TD", f"    {drawn}", "```\n", *_HEAD, *rows]) + "\n\n"
+
+
+_HEAD = ("| room | what it is for |", "|---|---|")
+
+
+def _purpose(name: str) -> str:
+    """Return the first line of a room's docstring."""
+    return (import_module(name).__doc__ or "").strip().splitlines()[0]
 
 
 def event_table() -> str:

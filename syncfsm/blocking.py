@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TypeVar, Unpack
 
-from syncfsm.core.options import Options, Order
 from syncfsm.core.process import Process
+from syncfsm.engine.commit import Hook
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.lifecycle import Hook
-from syncfsm.engine.modes import SyncMode
+from syncfsm.engine.requests import SyncRequest, Wanted
 from syncfsm.log import EventLog
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.protocol import Source, Transform
@@ -23,28 +22,20 @@ def sync(
     source: Source,
     sink: Sink[T],
     transform: Transform[T],
+    request: SyncRequest | None = None,
     *,
-    mode: SyncMode = "initial",
-    page_size: int = 50,
-    order: Order | None = None,
-    options: Options | None = None,
-    deletes_missing: bool = False,
     hooks: Sequence[Hook] = (),
     read_ahead: int = 1,
+    **wanted: Unpack[Wanted],
 ) -> Process:
     """Take up the unfinished sync or start a new one, run it to its end, and return its last state.
 
-    Closes the source and the sink. See `Engine` for the arguments and `Engine.sync` for the errors.
+    Closes the source and the sink. See `Engine` for the arguments, `SyncRequest` for what can be wanted, and
+    `Engine.sync` for the errors.
     """
 
     async def run() -> Process:
         async with Engine(log, source, sink, transform, hooks=hooks, read_ahead=read_ahead) as engine:
-            return await engine.sync(
-                mode=mode,
-                page_size=page_size,
-                order=order,
-                options=options,
-                deletes_missing=deletes_missing,
-            )
+            return await engine.sync(request, **wanted)
 
     return asyncio.run(run())

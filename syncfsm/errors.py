@@ -10,6 +10,7 @@ What the world does wrong (a 429, a refused key, a timed-out sink) is no excepti
     ├── NotActive              a process that cannot be cancelled, or resumed, as it stands
     ├── ProcessNotFound        no process, or more than one, answers to that name
     ├── NotReproducible        a process cannot be made to take its path again
+    ├── BrokenContract         a transform or a sink does not do what it promised
     └── LogError               the event log cannot be used
         ├── LogNotFound        no log at that path, or an empty file that is none yet
         ├── VersionConflict    another worker appended first
@@ -50,6 +51,10 @@ class ProcessNotFound(SyncfsmError):
 
 class NotReproducible(SyncfsmError):
     """A process cannot be made to take its path again by the rules of this version: other rules led it."""
+
+
+class BrokenContract(SyncfsmError):
+    """A transform or a sink does not do what its protocol promises: mend it. Nothing of it was recorded."""
 
 
 class LogError(SyncfsmError):

@@ -14,7 +14,7 @@ from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.options import Options
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
-from syncfsm.engine.lifecycle import commit
+from syncfsm.engine.commit import commit
 from syncfsm.log import EventLog, open_log
 from tests.pure import EPOCH, Answer, PureSync, people
 

@@ -18,7 +18,12 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.generate],  # a mutant is dead at the first example against it
     suppress_health_check=list(HealthCheck),  # slow is not dead
 )
-settings.register_profile("thorough", max_examples=500)
+settings.register_profile(
+    "thorough",
+    max_examples=500,
+    derandomize=False,  # in CI Hypothesis makes "the same examples each time" the default of all profiles
+    print_blob=True,  # new examples each time are worth little where nobody can try them again
+)
 if IS_THOROUGH:
     settings.load_profile("thorough")
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from syncfsm.core.events import Reject
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.options import Options, Order
 from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.paging.place import Reject
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sources.protocol import Page, Record, Transformed
 

@@ -1,18 +1,35 @@
 """Fixtures for the tests of somebody who embeds syncfsm: a fake Attio, its faults, and virtual time.
 
-pytest loads this by its entry point wherever syncfsm is installed, so nothing is imported before a fixture is
-asked for.
+pytest loads this by its entry point wherever syncfsm is installed, so nothing of it or of the simulator is
+imported before a fixture is asked for.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from syncfsm_simulator.workspace import VirtualTime, Workspace
+
+
+class _OldName:
+    """Has the simulator found by its name of old, where no project has one of that name."""
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        """Import syncfsm for whoever asks for that name; its own finder is asked next."""
+        if fullname == "simulator":
+            import_module("syncfsm")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    """Let `from simulator.workspace import Workspace` work on, in a conftest too: see `syncfsm.moved`."""
+    sys.meta_path.append(_OldName())
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -6,7 +6,7 @@ import click
 
 from syncfsm.cli.shared.output import Command, json_option, print_json
 from syncfsm.core.summary import summary
-from syncfsm.engine.lifecycle import cancel as cancel_process
+from syncfsm.engine.commit import cancel as cancel_process
 from syncfsm.history.replay import find
 from syncfsm.log import open_log
 

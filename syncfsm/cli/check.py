@@ -10,12 +10,12 @@ from typing import Any
 import click
 from msgspec import to_builtins
 
+from syncfsm.cli.shared.beginning import beginning, beginning_options
 from syncfsm.cli.shared.file_conflicts import check_sink_file
 from syncfsm.cli.shared.options import sync_options
 from syncfsm.cli.shared.output import FAILED, Command, print_json
 from syncfsm.cli.shared.running import limits, make_engine, off_words, order_asked
 from syncfsm.cli.shared.settings import switched_off
-from syncfsm.cli.sync import beginning, beginning_options
 from syncfsm.core.describe import duration, plural, since_words, time_words
 from syncfsm.core.limits import LIMITS
 from syncfsm.core.options import Options

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from syncfsm.cli.log.rejects import count_without_id
 from syncfsm.cli.shared.file_conflicts import check_sink_file
 from syncfsm.cli.shared.options import sync_options
 from syncfsm.cli.shared.output import Resumable, print_json
@@ -15,7 +14,7 @@ from syncfsm.cli.shared.running import leave_if_off, limits, report, run
 from syncfsm.core.describe import plural
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
-from syncfsm.history.rejects import last_with_rejects, rejects_of
+from syncfsm.history.rejects import count_without_id, last_with_rejects, rejects_of
 from syncfsm.history.replay import find
 from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
@@ -56,12 +55,12 @@ class _Retry:
         if parent is None:
             return None
         self.without_id = count_without_id(rejects_of(engine.log, parent))
-        options = limits(engine, engine.unfinished_retry(parent), self._settings)
+        options = limits(engine, engine.processes.unfinished_retry(parent), self._settings)
         return engine.retry_rejects(parent.id, page_size=self._page_size, options=options)
 
     def _parent(self, engine: Engine[Contact]) -> Process | None:
         if self._prefix is None:
-            return last_with_rejects(engine.log, engine.is_ours)
+            return last_with_rejects(engine.log, engine.processes.is_ours)
         return engine.log.load(find(engine.log, self._prefix))
 
 

@@ -12,6 +12,7 @@ import click
 from msgspec import to_builtins
 from msgspec.structs import replace
 
+from syncfsm.cli.shared.extras import require_simulator
 from syncfsm.cli.shared.output import BROKEN, FAILED, Command, FiniteRange, json_option, print_json
 from syncfsm.core.describe import plural
 from syncfsm.core.machine import State
@@ -92,14 +93,6 @@ def simulate(
         is_shrinking=not no_shrink,
         as_json=as_json,
     )
-
-
-def require_simulator() -> None:
-    """Say what to install where the simulator is missing."""
-    try:
-        import looptime  # noqa: F401, PLC0415 - asked for by name, to say what is missing
-    except ModuleNotFoundError as error:
-        raise ConfigurationError("the simulator is an extra: pip install 'syncfsm[sim]'") from error
 
 
 def _list(*, as_json: bool) -> None:

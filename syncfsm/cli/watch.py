@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from syncfsm.cli.log.forget import duration
+from syncfsm.cli.shared.durations import duration
 from syncfsm.cli.shared.options import changed_by_option, order_option, service_options
 from syncfsm.cli.shared.output import Resumable
 from syncfsm.cli.shared.running import leave_if_off, order_asked

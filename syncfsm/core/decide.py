@@ -28,8 +28,10 @@ from syncfsm.core.failures import (
     unsafe,
 )
 from syncfsm.core.machine import State
-from syncfsm.core.paging.offsets import accept, plan, rule_of
+from syncfsm.core.page_rule import rule_of
+from syncfsm.core.paging.offsets import accept, plan
 from syncfsm.core.paging.pages import PageRequest, Row, Shifted, Taken, Unasked, Unsafe
+from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process
 from syncfsm.core.value import Value
 
@@ -101,7 +103,7 @@ class Delivered(Value, frozen=True):
     created: int
     updated: int
     unchanged: int
-    rejects: tuple[e.Reject, ...]
+    rejects: tuple[Reject, ...]
     elapsed_ms: int
     left_out: dict[str, int] = field(default_factory=dict)
     deleted: int = 0

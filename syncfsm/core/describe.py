@@ -174,16 +174,18 @@ def _completed(event: e.SyncCompleted) -> str:
     return f"{words}; watermark {time_words(event.watermark)}" if event.watermark else words
 
 
-_WORDS: dict[type[e.Event], Callable[[Any], str]] = {
-    e.SyncStarted: _started,
-    e.FetchingBegan: lambda event: "source and sink are in order: " + ", ".join(event.found.values()),
-    e.PageFetched: _fetched,
-    e.PageDelivered: _delivered,
-    e.RecordRejected: lambda event: f"{event.record_id or 'a row without id'}: {event.reason}",
-    e.RetryScheduled: _retry,
-    e.PagesShifted: _shifted,
-    e.SyncCompleted: _completed,
-    e.SyncFailed: lambda event: f"{event.action} failed for good ({event.reason}): {event.error}",
-    e.SyncCancelled: lambda event: f"by {event.by}" + (f": {event.why}" if event.why else ""),
-    e.SyncResumed: lambda event: f"by {event.by}" + (f": {event.why}" if event.why else ""),
-}
+_WORDS: dict[type[e.Event], Callable[[Any], str]] = e.by_event(
+    {
+        e.SyncStarted: _started,
+        e.FetchingBegan: lambda event: "source and sink are in order: " + ", ".join(event.found.values()),
+        e.PageFetched: _fetched,
+        e.PageDelivered: _delivered,
+        e.RecordRejected: lambda event: f"{event.record_id or 'a row without id'}: {event.reason}",
+        e.RetryScheduled: _retry,
+        e.PagesShifted: _shifted,
+        e.SyncCompleted: _completed,
+        e.SyncFailed: lambda event: f"{event.action} failed for good ({event.reason}): {event.error}",
+        e.SyncCancelled: lambda event: f"by {event.by}" + (f": {event.why}" if event.why else ""),
+        e.SyncResumed: lambda event: f"by {event.by}" + (f": {event.why}" if event.why else ""),
+    }
+)

@@ -8,31 +8,21 @@ enough to replay. This file knows nothing of the log, the network or the time.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias, TypeVar, cast, get_args
 
 from msgspec import field
 
 from syncfsm.core.options import Options, Order
+from syncfsm.core.paging.place import FrontierMark, Reject
 from syncfsm.core.value import Value
+
+T = TypeVar("T")
 
 Mode = Literal["initial", "ongoing", "webhook", "rejects"]
 ResumeTo = Literal["INITIALIZING", "FETCHING"]
 ActionName = Literal["check", "fetch", "deliver", "finish"]
-
-
-class FrontierMark(Value, frozen=True):
-    """The sort key of the last row a page took, and the ids it took that share that key."""
-
-    key: str
-    ids: tuple[str, ...]
-
-
-class Reject(Value, frozen=True):
-    """One record that could not be delivered, and why. `record_id` is empty if it has none."""
-
-    record_id: str
-    reason: str
 
 
 class Totals(Value, frozen=True):
@@ -47,13 +37,13 @@ class Totals(Value, frozen=True):
     deleted: int = 0
 
 
-class Event(Value, frozen=True):
+class EventBase(Value, frozen=True):
     """The base of all events. `schema` is the version of the stored shape."""
 
     schema: ClassVar[int] = 1
 
 
-class SyncStarted(Event, frozen=True):
+class SyncStarted(EventBase, frozen=True):
     """Somebody asked for a sync.
 
     Attributes:
@@ -80,13 +70,13 @@ class SyncStarted(Event, frozen=True):
     deletes_missing: bool = False
 
 
-class FetchingBegan(Event, frozen=True):
+class FetchingBegan(EventBase, frozen=True):
     """The checks of source and sink found all in order; `found` is what they saw."""
 
     found: dict[str, str]
 
 
-class PageFetched(Event, frozen=True):
+class PageFetched(EventBase, frozen=True):
     """A page came and was anchored; it is not delivered yet.
 
     Attributes:
@@ -134,7 +124,7 @@ class PageFetched(Event, frozen=True):
     next_token: str | None = None
 
 
-class PageDelivered(Event, frozen=True):
+class PageDelivered(EventBase, frozen=True):
     """The sink has taken the page; only now does the frontier move.
 
     `left_out` says what the sink left out, whole records (which are among the unchanged) or parts of them.
@@ -151,7 +141,7 @@ class PageDelivered(Event, frozen=True):
     deleted: int = 0
 
 
-class RecordRejected(Event, frozen=True):
+class RecordRejected(EventBase, frozen=True):
     """One record could not be transformed, or the sink refused it; the page went on without it."""
 
     record_id: str
@@ -159,7 +149,7 @@ class RecordRejected(Event, frozen=True):
     cursor: int | None
 
 
-class RetryScheduled(Event, frozen=True):
+class RetryScheduled(EventBase, frozen=True):
     """An action failed and will be tried again, not before `retry_at`. `attempt` counts from 1."""
 
     action: ActionName
@@ -172,7 +162,7 @@ class RetryScheduled(Event, frozen=True):
     status: int | None = None
 
 
-class PagesShifted(Event, frozen=True):
+class PagesShifted(EventBase, frozen=True):
     """A page was not anchored: rows before it went away. The next request goes back `step_back` rows."""
 
     cursor: int | None
@@ -183,7 +173,7 @@ class PagesShifted(Event, frozen=True):
     elapsed_ms: int
 
 
-class SyncCompleted(Event, frozen=True):
+class SyncCompleted(EventBase, frozen=True):
     """Every page was delivered.
 
     Attributes:
@@ -201,7 +191,7 @@ class SyncCompleted(Event, frozen=True):
     kept: str = ""
 
 
-class SyncFailed(Event, frozen=True):
+class SyncFailed(EventBase, frozen=True):
     """The sync gave up. `resumable` says whether going on later can help."""
 
     action: ActionName
@@ -211,14 +201,14 @@ class SyncFailed(Event, frozen=True):
     cursor: int | None
 
 
-class SyncCancelled(Event, frozen=True):
+class SyncCancelled(EventBase, frozen=True):
     """Somebody stopped the sync for good."""
 
     by: str
     why: str
 
 
-class SyncResumed(Event, frozen=True):
+class SyncResumed(EventBase, frozen=True):
     """A failed sync goes on: to FETCHING, or to INITIALIZING if it never got further.
 
     `page_size` and `options` are null where they stay as they were.
@@ -231,22 +221,40 @@ class SyncResumed(Event, frozen=True):
     options: Options | None = None
 
 
-EVENT_TYPES: dict[str, type[Event]] = {
-    cls.__name__: cls
-    for cls in (
-        SyncStarted,
-        FetchingBegan,
-        PageFetched,
-        PageDelivered,
-        RecordRejected,
-        RetryScheduled,
-        PagesShifted,
-        SyncCompleted,
-        SyncFailed,
-        SyncCancelled,
-        SyncResumed,
-    )
-}
+Event: TypeAlias = (
+    SyncStarted
+    | FetchingBegan
+    | PageFetched
+    | PageDelivered
+    | RecordRejected
+    | RetryScheduled
+    | PagesShifted
+    | SyncCompleted
+    | SyncFailed
+    | SyncCancelled
+    | SyncResumed
+)
+"""Every event there is. Whoever reads events says what each of them is to it: a `match` ends in
+`assert_never`, so that the type checker names all places that have not decided about a new one, and a table
+is made by `by_event`."""
+
+EVENT_TYPES: dict[str, type[Event]] = {cls.__name__: cls for cls in get_args(Event)}
+
+
+def by_event(
+    table: Mapping[type[Event], T], *others: type[Event], otherwise: T | None = None
+) -> dict[type[Event], T]:
+    """Return a table that says of each event what it is to a reader.
+
+    Args:
+        table: What some are.
+        others: All the others, by name.
+        otherwise: What each of those is.
+    """
+    whole = {**table, **dict.fromkeys(others, cast("T", otherwise))}
+    undecided = [name for name, cls in EVENT_TYPES.items() if cls not in whole]
+    assert not undecided, f"this table does not say what is to become of {', '.join(undecided)}"
+    return whole
 
 
 class Recorded(Value, frozen=True):

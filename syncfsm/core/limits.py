@@ -22,6 +22,7 @@ _COUNT_MAX = 1_000_000_000
 LIMITS: dict[str, tuple[float, float]] = {
     # name: least and most that it may be set to
     "attempts_max": (1, _COUNT_MAX),
+    "backoff_s_base": (0, _YEAR_S),
     "wait_s_max": (0, _YEAR_S),
     "waiting_s_max": (0, _YEAR_S),
     "step_backs_max": (0, _COUNT_MAX),

@@ -7,8 +7,11 @@ from typing import Literal
 from syncfsm.core.value import Value
 
 Order = Literal["newest", "oldest", "id"]
+"""The order that pages are asked for in: by when a record was created, or by its id."""
+
 Termination = Literal["peek", "short_page"]
 Pagination = Literal["offset", "page", "cursor"]
+"""How pages are asked for: see `Options`."""
 
 
 class Options(Value, frozen=True):

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from syncfsm.core import events as e
 from syncfsm.core.machine import ACTIVE, State, destinations, legal_triggers
 from syncfsm.core.options import Options, Order
-from syncfsm.core.state import FailureReason, Frontier, Paging, Progress, Retry
+from syncfsm.core.paging.place import Frontier, Paging
+from syncfsm.core.state import FailureReason, Progress, Retry
 from syncfsm.core.value import Value
 from syncfsm.errors import InvalidTransition
 
@@ -290,15 +291,19 @@ def _unchanged(process: Process, event: e.Event) -> Process:  # noqa: ARG001
     return process
 
 
-_EVOLVE: dict[type[e.Event], Callable[[Process, Any], Process]] = {
-    e.FetchingBegan: _fetching_began,
-    e.PageFetched: _page_fetched,
-    e.PageDelivered: _page_delivered,
-    e.RecordRejected: _unchanged,  # PageDelivered, in the same append, carries the count
-    e.RetryScheduled: _retry_scheduled,
-    e.PagesShifted: _pages_shifted,
-    e.SyncCompleted: _sync_completed,
-    e.SyncFailed: _sync_failed,
-    e.SyncCancelled: _unchanged,
-    e.SyncResumed: _sync_resumed,
-}
+_EVOLVE: dict[type[e.Event], Callable[[Process, Any], Process]] = e.by_event(
+    {
+        e.FetchingBegan: _fetching_began,
+        e.PageFetched: _page_fetched,
+        e.PageDelivered: _page_delivered,
+        e.RetryScheduled: _retry_scheduled,
+        e.PagesShifted: _pages_shifted,
+        e.SyncCompleted: _sync_completed,
+        e.SyncFailed: _sync_failed,
+        e.SyncResumed: _sync_resumed,
+    },
+    e.SyncStarted,  # made by `apply`, of nothing
+    e.RecordRejected,  # PageDelivered, in the same append, carries the count
+    e.SyncCancelled,
+    otherwise=_unchanged,
+)

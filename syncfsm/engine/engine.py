@@ -16,30 +16,33 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar, Unpack
 
 from syncfsm.core import decide as d
+from syncfsm.core import events as e
 from syncfsm.core.machine import State
-from syncfsm.core.options import Options, Order
+from syncfsm.core.options import Options
 from syncfsm.core.process import Process
-from syncfsm.engine import lifecycle
-from syncfsm.engine.modes import Modes, SyncMode
+from syncfsm.engine.commit import Hook
 from syncfsm.engine.perform import Performer
+from syncfsm.engine.processes import Processes
 from syncfsm.engine.readahead import check_read_ahead
+from syncfsm.engine.requests import SyncMode, SyncRequest, Wanted, requested
+from syncfsm.engine.single_records import SingleRecords
+from syncfsm.engine.syncs import Syncs
 from syncfsm.errors import VersionConflict
-from syncfsm.history.missing import ids_seen_since
+from syncfsm.history.earlier import Earlier
 from syncfsm.log.protocol import EventLog
-from syncfsm.outside.clock import Clock
+from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.protocol import Source, Transform
 
 T = TypeVar("T")
 
 
-class Engine(Modes, Generic[T]):
-    """Syncs one source object into one sink, by one log. Beginning and ending: see `Modes`, `Processes`.
+class Engine(Generic[T]):
+    """Syncs one source object into one sink, by one log.
 
     Args:
         log: Where the events go. The engine does not close it.
@@ -55,6 +58,9 @@ class Engine(Modes, Generic[T]):
             only. More than 1 is for sources that stand being asked again before they have answered. With
             `capture` it is 1, since what comes is kept with the event that it led to.
 
+    Attributes:
+        processes: What there is for this source object and sink, and how more of it is recorded.
+
     Raises:
         ConfigurationError: The source cannot be captured, or `read_ahead` cannot work.
     """
@@ -68,23 +74,30 @@ class Engine(Modes, Generic[T]):
         *,
         clock: Clock | None = None,
         rng: random.Random | None = None,
-        hooks: Sequence[lifecycle.Hook] = (),
+        hooks: Sequence[Hook] = (),
         meta: Mapping[str, str] | None = None,
         capture: bool = False,
         read_ahead: int = 1,
     ) -> None:
         check_read_ahead(read_ahead)
-        super().__init__(log, source, sink, clock=clock, rng=rng, hooks=hooks, meta=meta, capture=capture)
+        self.log = log
+        self.source = source
+        self.sink = sink
+        self.clock = clock or SystemClock()
+        rng = rng or random.SystemRandom()
+        self.processes = Processes(
+            log, source, sink, clock=self.clock, rng=rng, hooks=hooks, meta=meta or {}, capture=capture
+        )
+        self._syncs = Syncs(self.processes)
+        self._single_records = SingleRecords(self.processes)
+        self._earlier = Earlier(log, source)
         self._performer = Performer(
             source,
             sink,
             transform,
             clock=self.clock,
-            rng=self._rng,
-            seen=partial(ids_seen_since, log, source),
-            before=partial(lifecycle.found_before, log),
-            is_filled=partial(lifecycle.is_filled, log),
-            check_untouched=partial(lifecycle.check_untouched, log),
+            rng=rng,
+            earlier=self._earlier,
             read_ahead=1 if capture else read_ahead,
         )
 
@@ -113,7 +126,7 @@ class Engine(Modes, Generic[T]):
             ProcessNotFound: There is no such process.
             ConfigurationError: It is a process of another source object or sink.
         """
-        process = self._load(process_id)
+        process = self.processes.load(process_id)
         try:
             while (action := d.next_action(process)) is not None:
                 if action.not_before is None or self._is_due(action.not_before):
@@ -121,7 +134,7 @@ class Engine(Modes, Generic[T]):
                 else:
                     await self._performer.pause()  # nothing is asked for before its time
                     await self._until(action.not_before)
-                    process = self._load(process_id)  # somebody may have cancelled it meanwhile
+                    process = self.processes.load(process_id)  # somebody may have cancelled it meanwhile
         finally:
             await self._performer.drop()
         return process
@@ -131,21 +144,11 @@ class Engine(Modes, Generic[T]):
 
         While a retry is not due yet (`process.retry.retry_at`), nothing is done. See `run` for errors.
         """
-        return await self._step(self._load(process_id))
+        return await self._step(self.processes.load(process_id))
 
-    async def sync(
-        self,
-        *,
-        mode: SyncMode = "initial",
-        page_size: int = 50,
-        order: Order | None = None,
-        options: Options | None = None,
-        deletes_missing: bool = False,
-    ) -> Process:
+    async def sync(self, request: SyncRequest | None = None, **wanted: Unpack[Wanted]) -> Process:
         """Take up the unfinished sync or start a new one, and run it. See `take_up`, `run` and `sweep`."""
-        process = self.take_up(
-            mode=mode, page_size=page_size, order=order, options=options, deletes_missing=deletes_missing
-        )
+        process = self.take_up(request, **wanted)
         return await self.sweep(await self.run(process.id))
 
     async def sweep(self, process: Process) -> Process:
@@ -162,9 +165,9 @@ class Engine(Modes, Generic[T]):
         """Take turns until nothing is held in memory, so that a worker never fetches a page twice."""
         try:
             while (action := d.next_action(process)) is not None and self._is_due(action.not_before):
-                lifecycle.check_untouched(self.log, process)
+                self._earlier.check_untouched(process)
                 outcome = await self._performer.perform(process, action, reads_ahead=reads_ahead)
-                process = self._commit(process, process.id, d.decide(process, outcome))
+                process = self.processes.commit(process, process.id, d.decide(process, outcome))
                 self._performer.hold(process, outcome)
                 if process.pending is None:
                     break
@@ -182,3 +185,131 @@ class Engine(Modes, Generic[T]):
         """Sleep until the moment has come."""
         wait_s = (not_before - self.clock.now()).total_seconds()
         await self.clock.sleep(max(0.0, wait_s))
+
+    # ── beginning, going on, ending: each appends at most one event and returns at once ──────
+
+    def start(self, request: SyncRequest | None = None, **wanted: Unpack[Wanted]) -> Process:
+        """Record the start of a new sync of all records; `run` or `step` then does it.
+
+        Args:
+            request: What is wanted: see `SyncRequest`.
+            wanted: The same by name: `page_size=100`.
+
+        Raises:
+            ActiveSync: One is active for the same source object.
+            ConfigurationError: The page size or a limit cannot work, or what is missing cannot be told.
+        """
+        return self._syncs.start(requested(request, wanted))
+
+    def take_up(self, request: SyncRequest | None = None, **wanted: Unpack[Wanted]) -> Process:
+        """Return the process to go on with: the active one, the failed one resumed, or a new one.
+
+        An initial sync that is active is gone on with in either mode.
+
+        Args:
+            request: What is wanted: see `SyncRequest`.
+            wanted: The same by name: `mode="ongoing"`.
+
+        Raises:
+            ActiveSync: The active one is for another sink, or of a mode that is not gone on with.
+            ConfigurationError: The source cannot tell what is new (`Source.heeds_since`); the order is not
+                the one that the process began with, or is oldest first by a key that changes; the options
+                are not those of an active process, which keeps its own; or it began without
+                `deletes_missing`.
+        """
+        return self._syncs.take_up(requested(request, wanted))
+
+    def to_go_on_with(self, mode: SyncMode = "initial") -> Process | None:
+        """Return the unfinished process that `take_up` goes on with; `None` if it begins a new one."""
+        return self._syncs.to_go_on_with(mode)
+
+    def start_sweep(self, process: Process) -> Process | None:
+        """Record the start of one more ongoing sync, where a completed one may have missed something.
+
+        It may have where it went by a key that changes, and found anything new: a record that changes
+        meanwhile moves to where the sync has been already. `None` where it cannot have, where `sweeps_max` of
+        them have followed each other, whoever ran them, or where another sync of the source object is active,
+        which is as good or is followed by one.
+        """
+        return self._syncs.start_sweep(process)
+
+    def take_up_webhooks(
+        self, *, page_size: int = 50, options: Options | None = None, until: datetime | None = None
+    ) -> Process | None:
+        """Return the process that sees to what waits in the inbox, or `None` if nothing does; `run` does it.
+
+        It is the active one; or a new one that takes what waits; or where nothing new does, one that has
+        failed, resumed, the one that failed longest ago: so none that always fails is in the way of others.
+        Of two workers, or two crashes, none can take anything from the other: it is taken in the transaction
+        in which the process begins.
+
+        Args:
+            page_size: Records in a page.
+            options: Rules and limits; if `None`, those of the process, or of the source. An active process
+                keeps its own.
+            until: What came later waits on.
+
+        Raises:
+            ActiveSync: Another sync of the source object is active. What waits, waits on.
+            ConfigurationError: The page size or a limit cannot work, or the webhooks go to another sink.
+        """
+        return self._single_records.take_up_webhooks(page_size=page_size, options=options, until=until)
+
+    def retry_rejects(
+        self, process_id: str | None = None, *, page_size: int = 50, options: Options | None = None
+    ) -> Process | None:
+        """Return a process that sends rejected records again, or `None` if there are none; `run` does it.
+
+        It is the unfinished retry of the same sync, resumed if it has failed, or a new one. It asks for the
+        records that have an id and were not delivered since.
+
+        Args:
+            process_id: Whose rejects; of the last sync that is over or has failed and has some if `None`.
+            page_size: Records in a page.
+            options: Rules and limits from here on; if `None`, those of the process, or of the source.
+
+        Raises:
+            ActiveSync: A sync of the same source object is active.
+            ProcessNotFound: There is no such process.
+            ConfigurationError: The page size or a limit cannot work, or the process is not this engine's.
+        """
+        return self._single_records.retry_rejects(process_id, page_size=page_size, options=options)
+
+    def resume(
+        self,
+        process_id: str,
+        *,
+        page_size: int | None = None,
+        options: Options | None = None,
+        by: str = "engine",
+        why: str = "",
+    ) -> Process:
+        """Record that a failed process goes on, with another page size or other limits if given.
+
+        Raises:
+            NotActive: It has not failed, or failed in a way that going on cannot mend.
+            ActiveSync: Another one has become active meanwhile.
+            ConfigurationError: The page size or a limit cannot work, or the process is not this engine's.
+        """
+        return self.processes.resume(process_id, page_size=page_size, options=options, by=by, why=why)
+
+    def cancel(self, process_id: str, *, by: str = "engine", why: str = "") -> Process:
+        """Stop an active process for good. See `syncfsm.cancel`."""
+        return self.processes.cancel(process_id, by=by, why=why)
+
+    def active(self) -> Process | None:
+        """Return the active process of the source object, if there is one."""
+        return self.processes.active()
+
+    def unfinished(self, mode: e.Mode = "initial") -> Process | None:
+        """Return the process to go on with, active or failed and resumable.
+
+        Args:
+            mode: `initial` or `ongoing` for a sync (see `take_up`), `rejects` for a retry (see
+                `retry_rejects`), `webhook` for what webhooks told of (see `take_up_webhooks`).
+        """
+        return self.processes.unfinished(mode)
+
+    def last_sync_time(self) -> datetime | None:
+        """Return the watermark at which an ongoing sync takes up: what was there by then, the sink has."""
+        return self.processes.last_sync_time()

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from syncfsm.core import decide as d
 from syncfsm.core import events as e
 from syncfsm.core.endpoints import emptied, moved
 from syncfsm.core.failure import Failure
-from syncfsm.core.options import Options, Order
 from syncfsm.core.process import Process, fold
+from syncfsm.core.starts import started
 from syncfsm.core.value import Value
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.lifecycle import is_filled, started
 from syncfsm.engine.perform import fetched
+from syncfsm.engine.requests import SyncRequest, Wanted, requested
 from syncfsm.errors import ActiveSync, ConfigurationError
+from syncfsm.history.earlier import Earlier
 from syncfsm.outside.clock import Clock
-from syncfsm.sinks.protocol import Inspectable, Sink, emptiable
+from syncfsm.sinks.protocol import Sink, capabilities
 from syncfsm.sources.protocol import Source
 
 
@@ -89,30 +90,28 @@ class Preflight(Value, frozen=True):
 async def preflight(
     engine: Engine[Any],
     begin: Callable[[Engine[Any]], Process],
-    *,
-    page_size: int,
-    order: Order | None = None,
-    options: Options | None = None,
+    request: SyncRequest | None = None,
+    **wanted: Unpack[Wanted],
 ) -> Preflight:
     """Check everything that a sync checks before its first page, and the first page.
 
     Args:
         engine: With a `DryRunLog` as its log; it is not closed.
         begin: How the sync would begin, such as `Engine.take_up` with its arguments.
-        page_size: Records in a page.
-        order: Which come first; as the source prefers if `None`.
-        options: Rules and limits; the source's own if `None`.
+        request: What is wanted: see `SyncRequest`.
+        wanted: The same by name.
 
     Raises:
         ConfigurationError: The page size or a limit cannot work.
     """
+    asked, earlier = requested(request, wanted), Earlier(engine.log, engine.source)
     plain = started(
         source=engine.source.name,
         object_=engine.source.object,
         sink=engine.sink.name,
-        page_size=page_size,
-        order=engine.order_or_preferred(order),
-        options=options or engine.source.options,
+        page_size=asked.page_size,
+        order=engine.processes.order_or_preferred(asked.order),
+        options=asked.options or engine.source.options,
     )
     try:
         process, refusal = begin(engine), None
@@ -121,7 +120,7 @@ async def preflight(
     rehearsed = _Rehearsed(engine.clock, process if process and process.version == 1 else plain)
     before = engine.log.last_found(engine.source.name, engine.sink.name) or {}
     source, first_page = await rehearsed.look_at_source(engine.source, before)
-    is_to_be_filled = process is not None and is_filled(engine.log, process)
+    is_to_be_filled = process is not None and earlier.is_filled(process)
     sink = await rehearsed.look_at_sink(engine.sink, is_to_be_filled=is_to_be_filled)
     return Preflight(
         source=source,
@@ -171,13 +170,13 @@ class _Rehearsed:
 
     async def look_at_sink(self, sink: Sink[Any], *, is_to_be_filled: bool) -> Looked:
         """Look at the sink, if it can be looked at without being touched."""
-        holder = emptiable(sink) if is_to_be_filled else None
-        if not isinstance(sink, Inspectable):
+        able = capabilities(sink)
+        if able.inspectable is None:
             return Looked(found={"sink": sink.name, "checks": "only when a sync begins"})
-        found = await sink.inspect()
+        found = await able.inspectable.inspect()
         if isinstance(found, Failure):
             return Looked(found={}, problem=self._problem(self._process, "check", found))
-        if holder is not None and await holder.is_empty():
+        if is_to_be_filled and able.emptiable is not None and await able.emptiable.is_empty():
             return Looked(found=found, problem=self._problem(self._process, "check", emptied(sink.name)))
         return Looked(found=found)
 

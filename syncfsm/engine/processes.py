@@ -1,7 +1,7 @@
-"""The processes of one source object and one sink: which there are, going on with one, ending it.
+"""The processes of one source object and one sink: which there are, beginning one, going on, ending it.
 
 Everything here reads the log or appends to it, and returns at once; doing what a process asks for is the
-engine's loop. How each mode begins: `modes.py`.
+engine's loop. What is begun when: `syncs.py` and `single_records.py`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from syncfsm.core.capture import Recordable, Recorder
 from syncfsm.core.limits import check_rules
 from syncfsm.core.options import Options, Order
 from syncfsm.core.process import Process
-from syncfsm.engine import lifecycle
+from syncfsm.core.starts import resumed, started
+from syncfsm.engine import commit as c
 from syncfsm.errors import ConfigurationError
 from syncfsm.log.protocol import EventLog
-from syncfsm.outside.clock import Clock, SystemClock
+from syncfsm.outside.clock import Clock
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.protocol import SAYS, Source
 
 
 class Processes:
-    """What there is, and is ended, for one source object and one sink, by one log. See `Engine`."""
+    """What there is for one source object and one sink, by one log. See `Engine` for the arguments."""
 
     def __init__(
         self,
@@ -33,20 +34,20 @@ class Processes:
         source: Source,
         sink: Sink[Any],
         *,
-        clock: Clock | None = None,
-        rng: random.Random | None = None,
-        hooks: Sequence[lifecycle.Hook] = (),
-        meta: Mapping[str, str] | None = None,
-        capture: bool = False,
+        clock: Clock,
+        rng: random.Random,
+        hooks: Sequence[c.Hook],
+        meta: Mapping[str, str],
+        capture: bool,
     ) -> None:
         _check_says(source)
         self.log = log
         self.source = source
         self.sink = sink
-        self.clock = clock or SystemClock()
-        self._rng = rng or random.SystemRandom()
+        self.clock = clock
+        self._rng = rng
         self._hooks = hooks
-        self._meta = dict(meta or {})
+        self._meta = dict(meta)
         self._recorder = _recorder(source) if capture else None
 
     # ── asking ───────────────────────────────────────────────────────────────────────────────
@@ -86,12 +87,12 @@ class Processes:
 
     # ── beginning, going on, ending ──────────────────────────────────────────────────────────
 
-    def start_like(self, started: e.SyncStarted, options: Options) -> Process:
+    def begin_like(self, started: e.SyncStarted, options: Options) -> Process:
         """Record the start of a process that asks for what another asked for; see `rerun`.
 
         It deletes nothing as missing; whoever a webhook told of and is gone, it deletes as the other did.
         """
-        return self._start(
+        return self.begin(
             mode=started.mode,
             page_size=started.page_size,
             order=started.order,
@@ -102,15 +103,21 @@ class Processes:
             changed_by=started.changed_by,
         )
 
-    def _start(
+    def begin(
         self, *, order: Order | None, options: Options | None, notices: Sequence[int] = (), **wanted: Any
     ) -> Process:
+        """Record the start of a process; `wanted` as in `started`, and `notices` are what it takes.
+
+        Raises:
+            ActiveSync: One is active for the same source object.
+            ConfigurationError: The page size or a limit cannot work, or the order is not the source's.
+        """
         order = self.order_or_preferred(order)
         if options is not None:
             check_rules(options, self.source.options, "source")
         if not wanted.get("record_ids"):  # which come in any order
             _check_order(self.source, order)
-        started = lifecycle.started(
+        event = started(
             source=self.source.name,
             object_=self.source.object,
             sink=self.sink.name,
@@ -118,7 +125,7 @@ class Processes:
             options=options or self.source.options,
             **wanted,
         )
-        return self._commit(None, f"{self._rng.getrandbits(48):012x}", (started,), notices)
+        return self.commit(None, f"{self._rng.getrandbits(48):012x}", (event,), notices)
 
     def resume(
         self,
@@ -136,11 +143,11 @@ class Processes:
             ActiveSync: Another one has become active meanwhile.
             ConfigurationError: The page size or a limit cannot work, or the process is not this engine's.
         """
-        process = self._load(process_id)
-        resumed = lifecycle.resumed(process, page_size=page_size, options=options, by=by, why=why)
-        return self._commit(process, process.id, (resumed,))
+        process = self.load(process_id)
+        event = resumed(process, page_size=page_size, options=options, by=by, why=why)
+        return self.commit(process, process.id, (event,))
 
-    def _go_on(self, process: Process, page_size: int, options: Options | None) -> Process:
+    def go_on(self, process: Process, page_size: int, options: Options | None) -> Process:
         """Return an unfinished process, resumed if it has failed, with what has changed."""
         changed = options if options != process.options else None
         if not process.is_active:
@@ -154,10 +161,10 @@ class Processes:
         return process
 
     def cancel(self, process_id: str, *, by: str = "engine", why: str = "") -> Process:
-        """Stop an active process for good. See `lifecycle.cancel`."""
-        return lifecycle.cancel(self.log, process_id, by=by, why=why, clock=self.clock, hooks=self._hooks)
+        """Stop an active process for good. See `commit.cancel`."""
+        return c.cancel(self.log, process_id, by=by, why=why, clock=self.clock, hooks=self._hooks)
 
-    def _load(self, process_id: str) -> Process:
+    def load(self, process_id: str) -> Process:
         """Return a process, if it is one for this source object and sink."""
         process = self.log.load(process_id)
         if not self.is_ours(process):
@@ -167,14 +174,15 @@ class Processes:
             )
         return process
 
-    def _commit(
+    def commit(
         self,
         process: Process | None,
         process_id: str,
         events: Sequence[e.Event],
         notices: Sequence[int] = (),
     ) -> Process:
-        return lifecycle.commit(
+        """Record events of a process, with what was captured. See `commit.commit`."""
+        return c.commit(
             self.log,
             process,
             process_id,
@@ -192,7 +200,8 @@ def _check_says(source: Source) -> None:
     unsaid = [name for name in SAYS if not hasattr(source, name)]
     if unsaid:
         raise ConfigurationError(
-            f"the source {type(source).__name__} does not say its {', '.join(unsaid)}: see `syncfsm.Source`"
+            f"the source {type(source).__name__} does not say its {', '.join(unsaid)}: "
+            "see `syncfsm.sources.Source`"
         )
 
 

@@ -15,8 +15,8 @@ from syncfsm.core.capture import Captured
 from syncfsm.core.failure import Failure
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process
+from syncfsm.engine.commit import Hook
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.lifecycle import Hook
 from syncfsm.errors import ConfigurationError
 from syncfsm.log.protocol import EventLog
 from syncfsm.outside.clock import Clock
@@ -69,7 +69,7 @@ async def rerun(
         active = engine.active()
         if active is not None:
             engine.cancel(active.id, by="rerun", why="run again from the beginning")
-        process = engine.start_like(_started(captured, first), options or first.options)
+        process = engine.processes.begin_like(_started(captured, first), options or first.options)
         return await _run(engine, process, api)
 
 

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from syncfsm.core.options import Options, Order
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
+from syncfsm.engine.requests import SyncRequest
 from syncfsm.errors import ActiveSync, LogUnwritable, SyncfsmError, VersionConflict
 from syncfsm.outside.clock import Clock, SystemClock
 
@@ -45,9 +46,7 @@ class Watcher(Generic[T]):
     ) -> None:
         self._make_engine = make_engine
         self._every_s = every_s
-        self._page_size = page_size
-        self._order = order
-        self._options = options
+        self._request = SyncRequest(mode="ongoing", page_size=page_size, order=order, options=options)
         self._clock = clock or SystemClock()
         self._on_turn = on_turn
         self._on_trouble = on_trouble
@@ -81,11 +80,10 @@ class Watcher(Generic[T]):
         async with self._make_engine() as engine:
             while True:
                 unfinished = engine.to_go_on_with("ongoing")
-                options = None if unfinished and unfinished.is_active else self._options
+                is_active = unfinished is not None and unfinished.is_active
+                options = None if is_active else self._request.options  # an active process keeps its own
                 try:
-                    return await engine.sync(
-                        mode="ongoing", page_size=self._page_size, order=self._order, options=options
-                    )
+                    return await engine.sync(self._request, options=options)
                 except ActiveSync as busy:
                     self._on_trouble(busy)
                     await self._clock.sleep(BUSY_S)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from syncfsm.core import events as e
 from syncfsm.core.value import Value
 from syncfsm.history.replay import Moment
@@ -85,8 +87,13 @@ def _waited(before: e.Recorded) -> tuple[str, float]:
             return "retrying_s", wait_s
         case e.SyncFailed():
             return "stopped_s", float("inf")
-        case _:
+        case (
+            e.SyncStarted() | e.FetchingBegan() | e.PageFetched() | e.PageDelivered() | e.RecordRejected()
+            | e.PagesShifted() | e.SyncCompleted() | e.SyncCancelled() | e.SyncResumed()
+        ):  # fmt: skip
             return "idle_s", 0.0
+        case _:
+            assert_never(before.event)
 
 
 def _worked(moment: Moment) -> tuple[str, float]:
@@ -102,8 +109,10 @@ def _worked(moment: Moment) -> tuple[str, float]:
             return "checking_s", ATTEMPT_S_MAX
         case e.RetryScheduled() | e.SyncFailed():
             return "failing_s", ATTEMPT_S_MAX
-        case _:
+        case e.SyncStarted() | e.SyncCompleted() | e.SyncCancelled() | e.SyncResumed():
             return "idle_s", 0.0
+        case _:
+            assert_never(moment.recorded.event)
 
 
 def _rounded_up_s(elapsed_ms: int) -> float:

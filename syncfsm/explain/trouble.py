@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
+from typing import assert_never
 
 from syncfsm.core import events as e
 from syncfsm.core.decide import DeliverPage, FetchPage
@@ -115,8 +116,10 @@ class Troubles:
                 self._row = []
             case e.PageFetched():
                 self.refetched += isinstance(moment.action, DeliverPage)
-            case _:
+            case e.SyncStarted() | e.PagesShifted() | e.SyncCompleted() | e.SyncCancelled():
                 pass
+            case _:
+                assert_never(moment.recorded.event)
 
     def _failed(self, place: Place) -> Place:
         self.first = self.first or place

@@ -11,8 +11,9 @@ from typing import Any
 from syncfsm.core import events as e
 from syncfsm.core.describe import plural, time_words
 from syncfsm.core.options import Options
+from syncfsm.core.paging.place import Frontier, FrontierMark, Paging
 from syncfsm.core.process import Process
-from syncfsm.core.state import FailureReason, Frontier, Paging, Progress, Retry
+from syncfsm.core.state import FailureReason, Progress, Retry
 from syncfsm.core.value import Value
 from syncfsm.history.replay import Moment
 
@@ -179,7 +180,7 @@ _WORDS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
     (float, lambda value: f"{value:,.6g}"),
     (datetime, time_words),
     (e.PageFetched, lambda page: f"{len(page.record_ids)} records from offset {page.offset}"),
-    ((Frontier, e.FrontierMark), lambda frontier: f"{frontier.key} ({plural(len(frontier.ids), 'id')})"),
+    ((Frontier, FrontierMark), lambda frontier: f"{frontier.key} ({plural(len(frontier.ids), 'id')})"),
     (Retry, lambda retry: f"{retry.cause}, failure {retry.attempt} in a row"),
     (FailureReason, lambda failure: failure.reason),
     ((tuple, frozenset), lambda ids: plural(len(ids), "id")),

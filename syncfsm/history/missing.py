@@ -11,8 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from typing import assert_never
 
 from syncfsm.core import events as e
+from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process
 from syncfsm.core.state import Route
 from syncfsm.core.value import Value
@@ -31,9 +33,9 @@ class Seen(Value, frozen=True):
     doubt: str = ""
 
 
-def undeletable(record_ids: Sequence[str]) -> tuple[e.Reject, ...]:
+def undeletable(record_ids: Sequence[str]) -> tuple[Reject, ...]:
     """Return the rejects of records that are gone, for a sink that cannot delete."""
-    return tuple(e.Reject(record_id=record_id, reason=UNDELETABLE) for record_id in record_ids)
+    return tuple(Reject(record_id=record_id, reason=UNDELETABLE) for record_id in record_ids)
 
 
 def ids_seen_since(log: EventLog, source: Source, process: Process) -> Seen:
@@ -52,8 +54,14 @@ def ids_seen_since(log: EventLog, source: Source, process: Process) -> Seen:
                 record_ids.update(page.record_ids, (reject.record_id for reject in page.malformed))
             case e.RecordRejected(record_id="") if recorded.stream == process.id:
                 nameless += 1
-            case _:
+            case (
+                e.SyncStarted() | e.FetchingBegan() | e.PageDelivered() | e.RecordRejected()
+                | e.RetryScheduled() | e.PagesShifted() | e.SyncCompleted() | e.SyncFailed()
+                | e.SyncCancelled() | e.SyncResumed()
+            ):  # fmt: skip
                 pass
+            case _:
+                assert_never(recorded.event)
     other = other_route(log, source, process.sink)
     return Seen(record_ids=frozenset(record_ids), doubt=_doubt(nameless) or (mixed(other) if other else ""))
 

@@ -5,8 +5,9 @@ Whoever delivers a record later delivers it: a retry of the rejects, or the next
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import assert_never
 
 from syncfsm.core import events as e
 from syncfsm.core.machine import State
@@ -67,6 +68,11 @@ def open_ids(rejects: Iterable[Rejected]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(reject.record_id for reject in rejects if reject.is_open))
 
 
+def count_without_id(found: Sequence[Rejected]) -> int:
+    """Return how many of the rejects cannot be asked for again."""
+    return sum(not reject.record_id for reject in found)
+
+
 def last_with_rejects(log: EventStore, is_meant: Callable[[Process], bool]) -> Process | None:
     """Return the last sync that is over, or has failed, and has rejects; if there is one. No retry counts."""
     for process_id in reversed(log.ids()):
@@ -123,5 +129,10 @@ def _deliveries(stream: Iterable[e.Recorded]) -> Iterator[tuple[str, e.Recorded 
                     yield record_id, None
             case e.PageDelivered():
                 yield from ((record_id, recorded) for record_id in fetched if record_id not in refused)
-            case _:
+            case (
+                e.SyncStarted() | e.FetchingBegan() | e.RetryScheduled() | e.PagesShifted()
+                | e.SyncCompleted() | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
+            ):  # fmt: skip
                 pass
+            case _:
+                assert_never(recorded.event)

@@ -19,10 +19,26 @@ if TYPE_CHECKING:
     from syncfsm.log.protocol import EventStore
 
 
-TROUBLES = (
-    e.RetryScheduled, e.PagesShifted, e.RecordRejected, e.SyncFailed, e.SyncResumed, e.SyncCancelled,
-)  # fmt: skip
-"""Events that tell of trouble, or of what somebody did about it."""
+_IS_TROUBLE = e.by_event(
+    dict.fromkeys(
+        (
+            e.RetryScheduled,
+            e.PagesShifted,
+            e.RecordRejected,
+            e.SyncFailed,
+            e.SyncResumed,
+            e.SyncCancelled,
+        ),
+        True,
+    ),
+    e.SyncStarted,
+    e.FetchingBegan,
+    e.PageFetched,
+    e.PageDelivered,
+    e.SyncCompleted,
+    otherwise=False,
+)
+"""Which events tell of trouble, or of what somebody did about it."""
 
 NAMED_MAX = 5
 """So many ids are named where a name fits none or several; `syncfsm log ls` shows them all."""
@@ -155,7 +171,7 @@ class Timeline:
     def troubles(self) -> list[int]:
         """The versions whose events tell of trouble, ascending."""
         recorded = self._log.read(self._process_id, until=self.last)
-        return [record.version for record in recorded if isinstance(record.event, TROUBLES)]
+        return [record.version for record in recorded if _IS_TROUBLE[type(record.event)]]
 
 
 def find(log: EventStore, prefix: str | None) -> str:

@@ -1,4 +1,7 @@
-"""The event log: `EventLog` says what it promises, `open_log` and `open_dry_run` open one by its URL."""
+"""The event log: `EventLog` says what it promises, `open_log` and `open_dry_run` open one by its URL.
+
+Whoever writes a log of another kind finds here what it takes.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,46 @@ from typing import TYPE_CHECKING, Any
 
 from syncfsm.errors import ConfigurationError
 from syncfsm.files.paths import path_in
-from syncfsm.log.protocol import EventLog, StoredEvent
+from syncfsm.log.protocol import (
+    Auditable,
+    Captures,
+    EventLog,
+    EventStore,
+    Inbox,
+    Restorable,
+    Routes,
+    Scanned,
+    StoredEvent,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from syncfsm.log.dry_run import DryRunLog
+else:
 
-__all__ = ["EventLog", "StoredEvent", "open_dry_run", "open_log"]
+    def __getattr__(name: str) -> Any:  # a backend is loaded when it is used
+        if name == "DryRunLog":
+            from syncfsm.log.dry_run import DryRunLog  # noqa: PLC0415 - see above
+
+            return DryRunLog
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = [
+    "Auditable",
+    "Captures",
+    "DryRunLog",
+    "EventLog",
+    "EventStore",
+    "Inbox",
+    "Restorable",
+    "Routes",
+    "Scanned",
+    "StoredEvent",
+    "open_dry_run",
+    "open_log",
+]
 
 
 def open_log(url: str | Path, **options: Any) -> EventLog:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, assert_never
 
 from syncfsm.core import events as e
 from syncfsm.core.describe import action_words, event_words
@@ -127,8 +127,13 @@ class _Builder:
                 self._deliver_ms.add(version, event.elapsed_ms)
             case e.RetryScheduled():
                 self._waits.add(version, self._since_us(event.retry_at))
-            case _:
+            case (
+                e.SyncStarted() | e.FetchingBegan() | e.RecordRejected() | e.PagesShifted()
+                | e.SyncCompleted() | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
+            ):  # fmt: skip
                 pass
+            case _:
+                assert_never(event)
 
     def _end_wait(self, time_us: int) -> None:
         """End the wait before an event with the event, where that came first: a cancellation, say."""

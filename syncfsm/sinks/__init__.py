@@ -1,4 +1,7 @@
-"""The sinks: `Sink` is what they promise, `open_sink` opens one by its URL."""
+"""The sinks: `Sink` is what they promise, `open_sink` opens one by its URL.
+
+Whoever writes a sink finds here what it takes.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,36 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.paging.place import Reject
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside.safe_words import word
 from syncfsm.plugins import OWN
+from syncfsm.sinks.factory import SINKS, SinkFactory, SinkSettings
 from syncfsm.sinks.places import FILE_SINKS
-from syncfsm.sinks.protocol import Sink, UpsertResult
+from syncfsm.sinks.protocol import Deleting, Emptiable, Enumerable, Sink, UpsertResult
+from syncfsm.sinks.quo.sink import QuoSink
 
 if TYPE_CHECKING:
     import httpx
 
     from syncfsm.items.contact import Contact
     from syncfsm.outside.clock import Clock
-    from syncfsm.sinks.factory import SinkFactory
 
-__all__ = ["Sink", "UpsertResult", "open_sink"]
+__all__ = [
+    "Deleting",
+    "Emptiable",
+    "Enumerable",
+    "Failure",
+    "FailureKind",
+    "QuoSink",
+    "Reject",
+    "Sink",
+    "SinkFactory",
+    "SinkSettings",
+    "UpsertResult",
+    "open_sink",
+]
 
 
 def open_sink(
@@ -42,8 +61,6 @@ def open_sink(
     Raises:
         ConfigurationError: The URL names no known kind of sink, or the sink's key is missing.
     """
-    from syncfsm.sinks.factory import SINKS, SinkSettings  # noqa: PLC0415 - searched when asked for
-
     kind, separator, where = url.partition(":")
     is_known = bool(separator) and bool(word(kind)) and kind in SINKS.names()
     if not is_known or (kind in FILE_SINKS and not where.removeprefix("//")):

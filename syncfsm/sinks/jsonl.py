@@ -119,7 +119,7 @@ class JsonlSink:
             return self._foreign(error)
 
     async def known(self, source: str) -> frozenset[str] | Failure:
-        """Return the external ids of the contacts that are not deleted. See `Listing`."""
+        """Return the external ids of the contacts that are not deleted. See `Enumerable`."""
         try:
             self._file()
         except OSError as error:

@@ -5,20 +5,20 @@ item again changes nothing and is counted as unchanged. An upsert is all or noth
 when it returns, what it took is safe: the log will say that it was delivered. Any sink must pass the
 contract suite in tests/contracts/sink.py.
 
-What a sink may do besides has protocols of its own: `Deleting` for items whose records are gone, `Listing`
-for telling which items it has. A sink without these methods takes part in all but deletions. With
-`Emptiable`, no sync goes on from what is not there any more.
+What a sink may do besides has protocols of its own: `Deleting` for items whose records are gone,
+`Enumerable` for telling which items it has, `Emptiable`, so that no sync goes on from what is not there any
+more. `capabilities` tells which of them a sink has; one without takes part in all the rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from msgspec import field
 
-from syncfsm.core.events import Reject
 from syncfsm.core.failure import Failure
+from syncfsm.core.paging.place import Reject
 from syncfsm.core.value import Value
 
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -71,7 +71,6 @@ class Sink(Protocol[T_contra]):
         ...
 
 
-@runtime_checkable
 class Inspectable(Protocol):
     """A sink that can be looked at without being touched, for a preflight."""
 
@@ -106,7 +105,7 @@ class Deleting(Protocol):
         ...
 
 
-class Listing(Deleting, Protocol):
+class Enumerable(Deleting, Protocol):
     """A sink that can tell what it has, and so what of it is missing in the source."""
 
     async def known(self, source: str) -> frozenset[str] | Failure:
@@ -114,16 +113,24 @@ class Listing(Deleting, Protocol):
         ...
 
 
-def emptiable(sink: Sink[Any]) -> Emptiable | None:
-    """Return a sink as one that can tell whether it has lost everything, if it is one."""
-    return cast("Emptiable", sink) if hasattr(sink, "is_empty") else None
+class Capabilities(NamedTuple):
+    """What a sink can do besides what every sink does; `None` where it cannot."""
+
+    inspectable: Inspectable | None
+    emptiable: Emptiable | None
+    deleting: Deleting | None
+    enumerable: Enumerable | None
 
 
-def deleting(sink: Sink[Any]) -> Deleting | None:
-    """Return a sink as one that can delete, if it is one."""
-    return cast("Deleting", sink) if hasattr(sink, "delete") else None
+def capabilities(sink: Sink[Any]) -> Capabilities:
+    """Return what a sink can do, by the methods of its class; one that answers to any name has none."""
 
+    def able(*methods: str) -> Any:
+        return sink if all(callable(getattr(type(sink), method, None)) for method in methods) else None
 
-def listing(sink: Sink[Any]) -> Listing | None:
-    """Return a sink as one that can tell what it has, if it is one."""
-    return cast("Listing", sink) if hasattr(sink, "delete") and hasattr(sink, "known") else None
+    return Capabilities(
+        inspectable=able("inspect"),
+        emptiable=able("is_empty"),
+        deleting=able("delete"),
+        enumerable=able("delete", "known"),
+    )

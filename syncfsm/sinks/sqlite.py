@@ -155,7 +155,7 @@ class SqliteSink:
             return self._failure(error)
 
     async def known(self, source: str) -> frozenset[str] | Failure:
-        """Return the external ids that are not marked. See `Listing`."""
+        """Return the external ids that are not marked. See `Enumerable`."""
         sql = "SELECT external_id FROM contacts WHERE source = ? AND deleted_at IS NULL"
         try:
             return frozenset(external_id for (external_id,) in self._db().execute(sql, [source]))

@@ -1,18 +1,50 @@
-"""The sources: `Source` is what they promise, `open_source` opens one by its name; a module for each API."""
+"""The sources: `Source` is what they promise, `open_source` opens one by its name; a module for each API.
+
+Whoever writes a source or a transform finds here what it takes.
+"""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.options import Order, Pagination
+from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.paging.place import Reject
 from syncfsm.errors import ConfigurationError
+from syncfsm.sources.attio import AttioPeople, AttioSource
+from syncfsm.sources.axiscare import AxisCareClients, AxisCareSource
+from syncfsm.sources.factory import SOURCES, SourceFactory, SourceSettings
+from syncfsm.sources.numbered import NumberedApi, NumberedSource
+from syncfsm.sources.protocol import Page, Record, Source, Transform, Transformed
 
 if TYPE_CHECKING:
     from syncfsm.items.contact import Contact
-    from syncfsm.sources.factory import SourceFactory
-    from syncfsm.sources.protocol import Source, Transform
 
-__all__ = ["OpenedSource", "open_source"]
+__all__ = [
+    "AttioPeople",
+    "AttioSource",
+    "AxisCareClients",
+    "AxisCareSource",
+    "Failure",
+    "FailureKind",
+    "NumberedApi",
+    "NumberedSource",
+    "OpenedSource",
+    "Order",
+    "Page",
+    "PageRequest",
+    "Pagination",
+    "Record",
+    "Reject",
+    "Source",
+    "SourceFactory",
+    "SourceSettings",
+    "Transform",
+    "Transformed",
+    "open_source",
+]
 
 
 class OpenedSource(NamedTuple):
@@ -33,8 +65,6 @@ def open_source(name: str, *, key: str | None = None, **settings: Any) -> Opened
     Raises:
         ConfigurationError: There is no such source, it cannot be opened so, or is not what it says it is.
     """
-    from syncfsm.sources.factory import SOURCES, SourceSettings  # noqa: PLC0415 - searched when asked for
-
     if settings.get("object") == "":
         raise ConfigurationError("the object is an empty text: name one, or leave it out for the usual one")
 

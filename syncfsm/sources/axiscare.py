@@ -19,11 +19,11 @@ from urllib.parse import parse_qs, urlencode
 
 import msgspec
 
-from syncfsm.core.events import Reject
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.limits import own_rules
 from syncfsm.core.options import Options, Order
 from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.paging.place import Reject
 from syncfsm.errors import ConfigurationError
 from syncfsm.items.contact import Contact
 from syncfsm.outside.clock import Clock, SystemClock

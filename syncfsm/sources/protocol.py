@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
-from syncfsm.core.events import Reject
 from syncfsm.core.failure import Failure
 from syncfsm.core.options import Options, Order
 from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.paging.place import Reject
 from syncfsm.core.value import Value
 
 T = TypeVar("T")

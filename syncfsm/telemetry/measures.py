@@ -147,7 +147,7 @@ class Measures:
         identity: dict[str, str] = {name: getattr(process, name) for name in self.by}
         event = recorded.event
         parts: list[Part] = [*self._zeros(tuple(identity.values())), (EVENTS, 1, {"type": recorded.type})]
-        parts += _PARTS.get(type(event), _nothing)(event)
+        parts += _PARTS[type(event)](event)
         parts.append((ACTIVE, self._active_like(process, tuple(identity.values())), {}))
         for metric, value, labels in parts:
             yield Measurement(metric=metric, value=value, labels={**identity, **labels})
@@ -193,11 +193,20 @@ def _sync_completed(event: e.SyncCompleted) -> list[Part]:
     return [(WATERMARK, event.watermark.timestamp(), {})] if event.watermark else []
 
 
-_PARTS: dict[type[e.Event], Callable[[Any], list[Part]]] = {
-    e.PageFetched: lambda event: [(FETCH, event.elapsed_ms / 1000, {})],
-    e.PagesShifted: lambda event: [(FETCH, event.elapsed_ms / 1000, {}), (SHIFTS, 1, {})],
-    e.PageDelivered: _page_delivered,
-    e.RetryScheduled: _retry_scheduled,
-    e.SyncFailed: lambda event: [(FAILURES, 1, {"action": event.action, "reason": event.reason})],
-    e.SyncCompleted: _sync_completed,
-}
+_PARTS: dict[type[e.Event], Callable[[Any], list[Part]]] = e.by_event(
+    {
+        e.PageFetched: lambda event: [(FETCH, event.elapsed_ms / 1000, {})],
+        e.PagesShifted: lambda event: [(FETCH, event.elapsed_ms / 1000, {}), (SHIFTS, 1, {})],
+        e.PageDelivered: _page_delivered,
+        e.RetryScheduled: _retry_scheduled,
+        e.SyncFailed: lambda event: [(FAILURES, 1, {"action": event.action, "reason": event.reason})],
+        e.SyncCompleted: _sync_completed,
+    },
+    e.SyncStarted,
+    e.FetchingBegan,
+    e.SyncCancelled,
+    e.SyncResumed,
+    e.RecordRejected,  # PageDelivered has the count
+    otherwise=_nothing,
+)
+"""What each adds, besides being counted."""

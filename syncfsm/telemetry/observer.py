@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 
 from syncfsm.core.events import Recorded
 from syncfsm.core.process import Process
-from syncfsm.engine.lifecycle import Hook
+from syncfsm.engine.commit import Hook
 
 
 class Observer(ABC):

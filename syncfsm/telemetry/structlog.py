@@ -9,18 +9,30 @@ from typing import Any, TextIO
 import msgspec
 import structlog
 
+from syncfsm.core import events as e
 from syncfsm.core.events import Recorded
 from syncfsm.core.process import Process
 from syncfsm.telemetry.observer import Observer
 
 REDACTED = "[redacted]"
+"""What stands where a secret was."""
 
-_LEVELS = {
-    "RetryScheduled": "warning",
-    "PagesShifted": "warning",
-    "RecordRejected": "warning",
-    "SyncFailed": "error",
-}
+_LEVELS = e.by_event(
+    {
+        e.RetryScheduled: "warning",
+        e.PagesShifted: "warning",
+        e.RecordRejected: "warning",
+        e.SyncFailed: "error",
+    },
+    e.SyncStarted,
+    e.FetchingBegan,
+    e.PageFetched,
+    e.PageDelivered,
+    e.SyncCompleted,
+    e.SyncCancelled,
+    e.SyncResumed,
+    otherwise="info",
+)
 _TOO_LONG = frozenset({"record_ids", "frontier", "options"})
 
 
@@ -35,7 +47,7 @@ class LogEvents(Observer):
         """Write the line; long fields (ids, options) are left to the log itself."""
         fields = msgspec.to_builtins(recorded.event)
         shown = {key: value for key, value in fields.items() if key not in _TOO_LONG}
-        write = getattr(self._logger, _LEVELS.get(recorded.type, "info"))
+        write = getattr(self._logger, _LEVELS[type(recorded.event)])
         write(f"syncfsm.{recorded.type}", process=process.id, version=recorded.version, **shown)
 
 

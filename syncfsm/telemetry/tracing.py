@@ -90,7 +90,7 @@ class OpenTelemetryTraces(Observer):
 
     def observe(self, process: Process, recorded: e.Recorded) -> None:
         """Make the spans of what the event ends."""
-        tell = self._TELL.get(type(recorded.event))
+        tell = self._TELL[type(recorded.event)]
         if tell is not None:
             tell(self, process, recorded, recorded.event)
 
@@ -215,15 +215,22 @@ class OpenTelemetryTraces(Observer):
         context = None if within is None else trace.set_span_in_context(within, Context())
         self._begin(process, name, began_ns, attributes or {}, within=context).end(ended_ns)
 
-    _TELL: ClassVar[dict[type[e.Event], Callable[[Any, Process, e.Recorded, Any], None]]] = {
-        e.PageFetched: _page_fetched,
-        e.PageDelivered: _page_delivered,
-        e.PagesShifted: _pages_shifted,
-        e.RetryScheduled: _retry_scheduled,
-        e.SyncFailed: _sync_failed,
-        e.SyncCompleted: _sync_completed,
-        e.SyncCancelled: _sync_cancelled,
-    }
+    _TELL: ClassVar[dict[type[e.Event], Callable[[Any, Process, e.Recorded, Any], None] | None]] = e.by_event(
+        {
+            e.PageFetched: _page_fetched,
+            e.PageDelivered: _page_delivered,
+            e.PagesShifted: _pages_shifted,
+            e.RetryScheduled: _retry_scheduled,
+            e.SyncFailed: _sync_failed,
+            e.SyncCompleted: _sync_completed,
+            e.SyncCancelled: _sync_cancelled,
+        },
+        e.SyncStarted,
+        e.FetchingBegan,
+        e.RecordRejected,
+        e.SyncResumed,
+        otherwise=None,
+    )
 
 
 def root_of(process_id: str) -> SpanContext:

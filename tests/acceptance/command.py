@@ -17,6 +17,7 @@ from typing import Any
 from tests.acceptance.forks import Forked, ForkServer
 from tests.effort import IS_THOROUGH
 
+ROOT = Path(__file__).parents[2]
 KEY = "planted-secret-key-0123456789"
 
 Started = Forked | subprocess.Popen[str]
@@ -29,21 +30,32 @@ class Cli:
         self.folder = folder
         self.env = {**os.environ, "ATTIO_API_KEY": KEY, "COLUMNS": "100"}
         self.sigint = signal.SIG_DFL  # a background job of a shell ignores Ctrl-C, and hands that on
+        self.site: Path | None = None
+        """A folder with packages that are installed, beside those of this Python."""
         self._forks = forks
 
-    def start(self, *args: object) -> Started:
+    def start(self, *args: object, stdin: int | None = None, stdout: int | None = None) -> Started:
+        """Start a command; it reads from and writes to these, if they are given."""
         command = [*map(str, args)]
         if IS_THOROUGH or pythons(self.env) != pythons(os.environ):
-            return self._start_python(command)
-        return self._forks.start(command, folder=self.folder, env=self.env, sigint=self.sigint)
+            return self._start_python(command, stdin, stdout)
+        return self._forks.start(
+            command, folder=self.folder, env=self._whole_env(), sigint=self.sigint, stdin=stdin, stdout=stdout
+        )
 
-    def _start_python(self, command: list[str]) -> subprocess.Popen[str]:
+    def _whole_env(self) -> dict[str, str]:
+        return self.env if self.site is None else {**self.env, "PYTHONPATH": f"{self.site}:{ROOT}"}
+
+    def _start_python(
+        self, command: list[str], stdin: int | None, stdout: int | None
+    ) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "syncfsm.cli", *command],
             cwd=self.folder,
-            env=self.env,
+            env=self._whole_env(),
             text=True,
-            stdout=subprocess.PIPE,
+            stdin=stdin,
+            stdout=subprocess.PIPE if stdout is None else stdout,
             stderr=subprocess.PIPE,
             preexec_fn=partial(signal.signal, signal.SIGINT, self.sigint),  # noqa: PLW1509 - it does no more than that
         )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from collections import Counter
+from contextlib import ExitStack
+from email.utils import formatdate
 from typing import Any
-
-import uvicorn
 
 from syncfsm.outside.clock import SystemClock
 from syncfsm_simulator.fakes.asgi import Receive, Scope, Send
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.fakes.quo.app import FakeQuo, beside
+from syncfsm_simulator.fakes.serve import served
 from syncfsm_simulator.world.clock import EPOCH
 from syncfsm_simulator.world.world import World
 
@@ -34,15 +34,8 @@ class Server:
         self.is_holding = threading.Event()
         self._release = threading.Event()
         self._queries_left: int | None = None
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(
-            self._app, interface="asgi3", log_level="error", access_log=False, lifespan="off"
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
-        self._thread.start()
+        self._open = ExitStack()
+        self.url = self._open.enter_context(served(self._app))
 
     def hold_after(self, queries: int | None) -> None:
         """Answer so many more queries, then let the next one wait; `is_holding` tells when it does."""
@@ -59,10 +52,20 @@ class Server:
             if self._queries_left < 0:
                 self.is_holding.set()
                 await asyncio.to_thread(self._release.wait)
-        await beside(self.quo, self.fake)(scope, receive, send)
+        await beside(self.quo, self.fake)(scope, receive, _dated(send))
 
     def close(self) -> None:
         self.hold_after(None)
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
+        self._open.close()
+
+
+def _dated(send: Send) -> Send:
+    """Let answers have a date of the server's too, as a proxy may add one."""
+
+    async def dated(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            date = (b"date", formatdate(usegmt=True).encode())
+            message = {**message, "headers": [date, *message["headers"]]}
+        await send(message)
+
+    return dated

@@ -22,7 +22,7 @@ from syncfsm.core.failure import FailureKind
 from syncfsm.explain import explain, lines
 from syncfsm.history.replay import moments
 from syncfsm.log import open_log
-from syncfsm.sources.attio.source import AttioSource
+from syncfsm.sources import AttioSource, Record
 from syncfsm.webhooks import WebhookWorker
 from syncfsm_simulator.incidents.from_log import to_scenario
 from syncfsm_simulator.runs.run import simulate
@@ -117,7 +117,7 @@ def test_the_hooks_of_the_telemetry_page_hear_of_a_sync_and_stop_nothing(at_home
 
 def test_the_transform_of_the_embedding_page_works() -> None:
     ids_only = run_block(blocks("docs/embedding.md", "python")[2])["ids_only"]
-    record = syncfsm.Record(id="r1", key="k", raw=b'{"web_url": "https://x.example"}')
+    record = Record(id="r1", key="k", raw=b'{"web_url": "https://x.example"}')
     ready = asyncio.run(ids_only([record]))
     assert ready.items == ({"external_id": "r1", "url": "https://x.example"},)
 
@@ -282,10 +282,14 @@ def test_the_tests_of_the_testing_page_pass(tmp_path: Path) -> None:
 def test_what_the_docs_embed_passes_a_strict_type_check(tmp_path: Path) -> None:
     _, sink, transform, hook = blocks("docs/embedding.md", "python")
     use = """
-def embed(log: syncfsm.EventLog, source: syncfsm.AttioSource) -> None:
+import syncfsm
+from syncfsm.log import EventLog
+from syncfsm.sources import Transform
+
+def embed(log: EventLog, source: syncfsm.AttioSource) -> None:
     people = syncfsm.AttioPeople(source)
     syncfsm.Engine(log, source, ListSink(), people, hooks=[print_pages])
-    wanted: syncfsm.Transform[dict[str, str]] = ids_only
+    wanted: Transform[dict[str, str]] = ids_only
 """
     for number, code in enumerate(blocks("docs/telemetry.md", "python")):
         (tmp_path / f"telemetry_{number}.py").write_text(code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -15,16 +16,26 @@ import pytest
 
 from tests.acceptance.command import contacts_in
 from tests.acceptance.conftest import Cli, Server
+from tests.acceptance.forks import ForkServer
 
 Serve = Callable[..., Server]
 
 
-@pytest.fixture
-def log(serve: Serve, cli: Cli) -> Path:
-    """A log of two syncs, one of them cancelled."""
-    server = serve(300)
+@pytest.fixture(scope="module")
+def synced(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer) -> Path:
+    """A folder with what two syncs leave: their log, and their sink."""
+    cli = Cli(tmp_path_factory.mktemp("synced"), forks)
+    server = Server(300)
     cli.sync(server.url, "--page-size", 10)
     cli.sync(server.url, "--order", "id")
+    server.close()
+    return cli.folder
+
+
+@pytest.fixture
+def log(synced: Path, cli: Cli) -> Path:
+    """A log of two syncs, beside their sink."""
+    shutil.copytree(synced, cli.folder, dirs_exist_ok=True)
     return cli.folder / "sync.db"
 
 
@@ -121,10 +132,10 @@ def test_a_pipe_takes_an_export_straight_into_another_log(log: Path, cli: Cli) -
 def test_a_reader_that_goes_away_ends_a_command_without_a_word(
     log: Path, cli: Cli, args: tuple[str, ...]
 ) -> None:
-    process = cli.start(*args)
-    assert process.stdout is not None
-    process.stdout.close()
-    process.stdout = None
+    reading, writing = os.pipe()
+    os.close(reading)  # before a word is written, for a pipe would take what few there are
+    process = cli.start(*args, stdout=writing)
+    os.close(writing)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (141, "")
 
@@ -180,23 +191,10 @@ def test_an_export_that_was_changed_on_its_way_is_refused_with_its_line(log: Pat
 
 
 def test_ctrl_c_leaves_no_half_a_log_behind(log: Path, cli: Cli) -> None:
-    lines = subprocess.run(
-        [sys.executable, "-m", "syncfsm.cli", "log", "export", "sync.db"],
-        cwd=cli.folder,
-        env=cli.env,
-        capture_output=True,
-        check=True,
-    ).stdout
+    exported, _ = cli("log", "export", "sync.db")
+    lines = exported.encode()
     reading, writing = os.pipe()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "syncfsm.cli", "log", "import", "-", "--log", "new.db"],
-        cwd=cli.folder,
-        env=cli.env,
-        stdin=reading,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it does no more
-    )
+    process = cli.start("log", "import", "-", "--log", "new.db", stdin=reading)
     os.close(reading)
     with os.fdopen(writing, "wb") as pipe:
         pipe.write(lines[: len(lines) // 2])

@@ -16,7 +16,7 @@ from syncfsm_simulator.fakes.serve import served
 from syncfsm_simulator.world.clock import EPOCH
 from syncfsm_simulator.world.world import World
 from tests.acceptance.conftest import KEY, Cli
-from tests.acceptance.test_docs import ROOT, blocks
+from tests.acceptance.test_docs import blocks
 
 PEOPLE = 130
 
@@ -35,7 +35,8 @@ def install(folder: Path, package: str, entry_points: str, **modules: str) -> No
 def site(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder where packages can be installed, which the command line sees."""
     folder = tmp_path_factory.mktemp("site")
-    cli.env |= {"PYTHONPATH": f"{folder}:{ROOT}", "ACME_API_KEY": KEY, "AXISCARE_API_KEY": KEY}
+    cli.site = folder
+    cli.env |= {"ACME_API_KEY": KEY, "AXISCARE_API_KEY": KEY}
     return folder
 
 
@@ -94,14 +95,14 @@ def test_a_source_needs_the_key_that_it_names(cli: Cli, site: Path, acme_url: st
 
 
 SINK = """
-import syncfsm
+from syncfsm.sinks import SinkSettings
 from syncfsm.sinks.own import JSONL
 
 class Lines:
     name, description, key_variable, example = "lines", "Lines.", "", "lines:FILE"
 
     def open(self, settings):
-        return JSONL.open(syncfsm.SinkSettings(where=settings.where + ".jsonl"))
+        return JSONL.open(SinkSettings(where=settings.where + ".jsonl"))
 
 LINES = Lines()
 """

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from syncfsm.core import events as e
-from syncfsm.engine.lifecycle import commit
+from syncfsm.engine.commit import commit
 from syncfsm.log import EventLog, open_log
 from tests.acceptance.conftest import Cli, Server
 from tests.contracts.event_log import BEGAN, CANCELLED, STARTED, add, copy_of

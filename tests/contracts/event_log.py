@@ -14,7 +14,7 @@ from syncfsm.core.notices import RECORD_IDS_MAX, Notice
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process, fold
 from syncfsm.core.state import Route
-from syncfsm.engine.lifecycle import cancel, commit
+from syncfsm.engine.commit import cancel, commit
 from syncfsm.errors import ActiveSync, InvalidTransition, ProcessNotFound, VersionConflict
 from syncfsm.log import EventLog, StoredEvent, open_log
 from syncfsm.log.checks.verify import verify

@@ -10,7 +10,7 @@ from syncfsm.core.machine import State
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process, fold
 from syncfsm.core.routes import Brief, items_left, watermark
-from syncfsm.engine.lifecycle import commit
+from syncfsm.engine.commit import commit
 from syncfsm.log import EventLog
 from tests.pure import EPOCH
 

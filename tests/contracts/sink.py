@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from syncfsm.core.failure import Failure
 from syncfsm.items.contact import Contact
 from syncfsm.sinks import Sink, UpsertResult
-from syncfsm.sinks.protocol import deleting, listing
+from syncfsm.sinks.protocol import capabilities
 from tests.effort import tries
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ def upsert(sink: Sink[Contact], *contacts: Contact) -> UpsertResult:
 
 
 def delete(sink: Sink[Contact], source: str, *record_ids: str) -> int:
-    able = deleting(sink)
+    able = capabilities(sink).deleting
     if able is None:
         pytest.skip("the sink cannot delete")
     deleted = run(able.delete(source, record_ids))
@@ -64,7 +64,7 @@ def delete(sink: Sink[Contact], source: str, *record_ids: str) -> int:
 
 
 def known(sink: Sink[Contact], source: str) -> frozenset[str]:
-    able = listing(sink)
+    able = capabilities(sink).enumerable
     if able is None:
         pytest.skip("the sink cannot tell what it has")
     found = run(able.known(source))

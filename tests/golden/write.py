@@ -14,8 +14,8 @@ import tempfile
 from pathlib import Path
 
 from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.engine.commit import cancel
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.lifecycle import cancel
 from syncfsm.files.sqlite import LOG_APPLICATION_ID
 from syncfsm.log import EventLog, open_log
 from syncfsm_simulator.runs.run import simulate

@@ -264,7 +264,7 @@ def test_the_sink_of_the_process_itself_is_refused(bench: Bench) -> None:
 
 def test_names_of_companies_that_were_not_looked_up_are_not_made_up(bench: Bench) -> None:
     engine = bench.engine()
-    engine._performer._transform = AttioPeople(engine.source, companies=False)  # type: ignore[arg-type]
+    engine._performer._delivery._transform = AttioPeople(engine.source, companies=False)  # type: ignore[arg-type]
     process = asyncio.run(engine.sync())
     done = bench.again(process, Kept("again"))
     assert done.failure is not None

@@ -16,7 +16,7 @@ from syncfsm.engine.preflight import Preflight, preflight
 from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog, open_log
 from syncfsm.sinks import Sink, open_sink
-from syncfsm.sinks.protocol import emptiable
+from syncfsm.sinks.protocol import capabilities
 from syncfsm.sources.protocol import Record, Transformed
 from tests.crm import Crm
 from tests.fakes import TestClock
@@ -67,7 +67,7 @@ class Desk:
             path.unlink()
 
     def is_empty(self) -> bool:
-        sink = emptiable(open_sink(self.url))
+        sink = capabilities(open_sink(self.url)).emptiable
         assert sink is not None
         return asyncio.run(sink.is_empty())
 

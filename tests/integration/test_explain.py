@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from syncfsm.cli import main
 from syncfsm.core import events as e
 from syncfsm.core.options import Options
-from syncfsm.engine.lifecycle import cancel, commit
+from syncfsm.engine.commit import cancel, commit
 from syncfsm.explain import explain, lines
 from syncfsm.log import open_log
 from syncfsm_simulator.stage.faults import Strike

@@ -17,15 +17,14 @@ from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.modes import Modes
 from syncfsm.engine.preflight import preflight
 from syncfsm.errors import ActiveSync, LogError, LogUnwritable
 from syncfsm.log import open_dry_run, open_log
 from syncfsm.log.dry_run import DryRunLog
 from syncfsm.sinks import open_sink
-from syncfsm.sinks.protocol import NOT_THERE, Inspectable
+from syncfsm.sinks.protocol import NOT_THERE, capabilities
 from tests.contracts.sink import ADA, upsert
-from tests.fakes import DictSink, ListSource, TestClock, to_items
+from tests.fakes import DictSink, Item, ListSource, TestClock, to_items
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -37,10 +36,10 @@ def killed_after(code: str) -> None:
     program = f"""
 import os, signal
 from syncfsm.log import open_log
-from syncfsm.engine.modes import Modes
+from syncfsm.engine.engine import Engine
 from syncfsm.sinks import open_sink
 from tests.contracts.sink import ADA, NOBODY, upsert
-from tests.fakes import DictSink, ListSource, TestClock
+from tests.fakes import DictSink, ListSource, TestClock, to_items
 kept = {code}  # or what is open would be closed
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -52,8 +51,9 @@ def inspected(folder: Path, url: str) -> dict[str, str] | Failure:
     """Inspect a sink, and see that nothing is touched by it."""
     before = files(folder)
     sink = open_sink(url)
-    assert isinstance(sink, Inspectable)
-    found = asyncio.run(sink.inspect())
+    able = capabilities(sink).inspectable
+    assert able is not None
+    found = asyncio.run(able.inspect())
     asyncio.run(sink.aclose())
     assert files(folder) == before
     return found
@@ -137,15 +137,16 @@ def test_a_database_without_the_table_is_one_that_a_sync_makes_it_in(tmp_path: P
 # ── logs ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def processes(log: DryRunLog, sink: DictSink | None = None) -> Modes:
-    return Modes(log, ListSource(TestClock(), 10), sink or DictSink())
+def processes(log: DryRunLog, sink: DictSink | None = None) -> Engine[Item]:
+    return Engine(log, ListSource(TestClock(), 10), sink or DictSink(), to_items)
 
 
 @pytest.fixture
 def killed(tmp_path: Path) -> Path:
     """The log of a sync whose process was killed, with what SQLite keeps beside it."""
     path = tmp_path / "sync.db"
-    killed_after(f"Modes(log := open_log({str(path)!r}), ListSource(TestClock(), 10), DictSink()).start()")
+    log = f"log := open_log({str(path)!r})"
+    killed_after(f"Engine({log}, ListSource(TestClock(), 10), DictSink(), to_items).start()")
     assert (tmp_path / "sync.db-shm").exists()
     return path
 
@@ -171,7 +172,7 @@ def test_a_second_active_sync_is_refused_in_the_words_of_the_log(tmp_path: Path,
     with open_dry_run(killed) as log, pytest.raises(ActiveSync) as rehearsed:
         processes(log, other).start()
     with open_log(killed) as real, pytest.raises(ActiveSync) as refused:
-        Modes(real, ListSource(TestClock(), 10), other).start()
+        Engine(real, ListSource(TestClock(), 10), other, to_items).start()
     assert str(rehearsed.value) == str(refused.value)
     assert rehearsed.value.process_id == refused.value.process_id
 

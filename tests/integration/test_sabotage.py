@@ -16,8 +16,8 @@ from syncfsm.core.events import Recorded
 from syncfsm.core.failure import Failure
 from syncfsm.core.paging import offsets, rows
 from syncfsm.core.paging.pages import PageRequest, PageRule, Row
+from syncfsm.core.paging.place import Frontier, Paging
 from syncfsm.core.process import Process
-from syncfsm.core.state import Frontier, Paging
 from syncfsm.errors import VersionConflict
 from syncfsm.log import codec
 from syncfsm.log.checks import audit

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from syncfsm.core import events as e
 from syncfsm.core.notices import Notice
-from syncfsm.engine.lifecycle import cancel
+from syncfsm.engine.commit import cancel
 from syncfsm.errors import ActiveSync, CorruptLog, LogError
 from syncfsm.log import EventLog, StoredEvent, codec, open_log
 from syncfsm.log.checks.verify import verify

@@ -18,8 +18,8 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import StatusCode
 
 from syncfsm.core import events as e
+from syncfsm.engine.commit import cancel
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.lifecycle import cancel
 from syncfsm.log import EventLog, open_log
 from syncfsm.telemetry.trace_ids import ProcessIds
 from syncfsm.telemetry.tracing import ATTRIBUTES, PENDING_MAX, SPANS, OpenTelemetryTraces, root_of

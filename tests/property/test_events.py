@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from syncfsm.core import events as e
 from syncfsm.core.options import Options
+from syncfsm.core.paging.place import FrontierMark, Reject
 from syncfsm.errors import CorruptLog
 from syncfsm.log import codec
 from syncfsm.log.codec import chain, from_columns, from_row, to_rows
@@ -21,7 +22,7 @@ for type_, strategy in ((datetime, MOMENTS), (float, st.floats(0, 1e6)), (int, s
     st.register_type_strategy(type_, strategy)
 
 # The types are aliases and nested structs; Hypothesis builds each from its annotations.
-NESTED = {cls: st.builds(cls) for cls in (e.FrontierMark, e.Reject, e.Totals, Options)}
+NESTED = {cls: st.builds(cls) for cls in (FrontierMark, Reject, e.Totals, Options)}
 for cls, strategy in NESTED.items():
     st.register_type_strategy(cls, strategy)
 

@@ -19,8 +19,8 @@ from syncfsm.core.failure import Failure
 from syncfsm.core.machine import State
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
+from syncfsm.engine.commit import cancel
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.lifecycle import cancel
 from syncfsm.errors import VersionConflict
 from syncfsm.log import EventLog, open_log
 from syncfsm.log.checks.verify import verify

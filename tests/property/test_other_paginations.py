@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options, Order
+from syncfsm.core.page_rule import foresee
 from syncfsm.core.paging import windows
-from syncfsm.core.paging.lookahead import foresee
 from syncfsm.core.paging.pages import PageRequest, PageRule
 from syncfsm.core.paging.windows import NUMBERED_LIMIT_MIN, window
 from tests.property.test_moving_rows import KEYS, ORDERS, SCRIPT, THOROUGH, MovingWorld, assert_the_promise

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from syncfsm.core import decide as d
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options, Order
-from syncfsm.core.paging.lookahead import foresee
+from syncfsm.core.page_rule import foresee
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine

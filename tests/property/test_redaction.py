@@ -13,9 +13,10 @@ from msgspec import inspect, structs
 
 from syncfsm.core import events as e
 from syncfsm.core.options import Options
+from syncfsm.core.paging.place import FrontierMark, Reject
 from syncfsm.core.process import Process, fold
 from syncfsm.core.value import Value
-from syncfsm.engine.lifecycle import commit
+from syncfsm.engine.commit import commit
 from syncfsm.history.replay import Moment, moments
 from syncfsm.log import EventLog, open_log
 from syncfsm.log.checks.verify import verify
@@ -161,8 +162,8 @@ def _with_all_there_can_be(event: e.Event) -> e.Event:
         case e.SyncStarted():
             return structs.replace(event, parent="p0", record_ids=("r1", "r2"))
         case e.PageFetched():
-            malformed = (e.Reject(record_id="r9", reason="no name"), e.Reject(record_id="", reason="no id"))
-            frontier = event.frontier or e.FrontierMark(key="k", ids=("r9",))
+            malformed = (Reject(record_id="r9", reason="no name"), Reject(record_id="", reason="no id"))
+            frontier = event.frontier or FrontierMark(key="k", ids=("r9",))
             return structs.replace(event, malformed=malformed, frontier=frontier, peek="r10")
         case e.PagesShifted():
             return structs.replace(event, expected="r1", found="r2")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from syncfsm.core.events import FrontierMark, Reject
 from syncfsm.core.paging.cursors import accept_by_cursor, plan_by_cursor
 from syncfsm.core.paging.offsets import plan
 from syncfsm.core.paging.pages import PageRequest, PageRule, Taken, Unsafe
-from syncfsm.core.state import Frontier, Paging
+from syncfsm.core.paging.place import Frontier, FrontierMark, Paging, Reject
 from tests.pure import EPOCH, Row
 
 RULE = PageRule(

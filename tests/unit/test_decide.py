@@ -13,6 +13,7 @@ from syncfsm.core import events as e
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options
 from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.paging.place import FrontierMark, Reject
 from syncfsm.core.process import Process
 from syncfsm.core.state import Progress, Retry
 from tests.pure import EPOCH, PureSync, Row, people, slice_of
@@ -70,8 +71,8 @@ def test_a_page_is_written_down_whole() -> None:
             limit=4,
             count=4,
             record_ids=("r00003", "r00004"),
-            malformed=(e.Reject(record_id="bad", reason="has no sort key"),),
-            frontier=e.FrontierMark(key="00003", ids=("r00004",)),
+            malformed=(Reject(record_id="bad", reason="has no sort key"),),
+            frontier=FrontierMark(key="00003", ids=("r00004",)),
             peek=None,
             has_more=True,
             next_cursor=6,
@@ -186,7 +187,7 @@ def test_nothing_can_be_delivered_that_was_not_fetched_and_nothing_ends_before_i
         d.decide(after(1), d.Finished())
 
 
-REJECT = e.Reject(record_id="r1", reason="no name")
+REJECT = Reject(record_id="r1", reason="no name")
 
 
 def delivery(rejects: int) -> d.Delivered:

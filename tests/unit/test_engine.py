@@ -15,8 +15,8 @@ from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process
+from syncfsm.engine.commit import cancel
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.lifecycle import cancel
 from syncfsm.errors import ActiveSync, ConfigurationError, NotActive, VersionConflict
 from syncfsm.log import EventLog, open_log
 from tests.fakes import DOWN, WRONG_KEY, DictSink, Item, ListSource, TestClock, to_items

@@ -12,8 +12,9 @@ from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.failures import unasked
 from syncfsm.core.options import Options
 from syncfsm.core.paging.pages import Unasked
+from syncfsm.core.paging.place import Paging
 from syncfsm.core.process import Process
-from syncfsm.core.state import Paging, Progress, Retry
+from syncfsm.core.state import Progress, Retry
 from tests.pure import EPOCH, PureSync, people, slice_of
 
 DOWN = Failure(kind=FailureKind.UNAVAILABLE, message="it is down.", status=503)

@@ -10,8 +10,8 @@ from syncfsm.core import events as e
 from syncfsm.core.failures import stalled, too_many_missing, unsafe
 from syncfsm.core.options import Options, Pagination
 from syncfsm.core.paging.pages import Unsafe
+from syncfsm.core.paging.place import Paging
 from syncfsm.core.process import Process
-from syncfsm.core.state import Paging
 from tests.pure import PureSync, people, slice_of
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from syncfsm.core.events import SyncResumed
 from syncfsm.core.failure import Failure, FailureKind
-from syncfsm.core.limits import LIMITS, with_limits
+from syncfsm.core.limits import LIMITS, SOURCE_RULES, with_limits
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options
 from syncfsm.errors import ConfigurationError
@@ -31,8 +31,8 @@ def bench() -> Iterator[Bench]:
 
 
 def test_every_limit_of_a_sync_can_be_set_and_no_rule_of_a_source() -> None:
-    named = {name for name in Options.__struct_fields__ if name.endswith(("_max", "_min"))}
-    assert LIMITS.keys() == named - {"limit_max"} | {"overlap_s"}
+    assert LIMITS.keys().isdisjoint(SOURCE_RULES)
+    assert LIMITS.keys() | {*SOURCE_RULES} == {*Options.__struct_fields__}
 
 
 def test_limits_are_set_by_words_and_the_rest_stays() -> None:
@@ -44,7 +44,10 @@ def test_limits_are_set_by_words_and_the_rest_stays() -> None:
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("attempts=20", "'attempts' is no limit: give NAME=VALUE, with one of attempts_max, wait_s_max"),
+        (
+            "attempts=20",
+            "'attempts' is no limit: give NAME=VALUE, with one of attempts_max, backoff_s_base, wait_s_max",
+        ),
         ("limit_max=9", "'limit_max' is no limit"),
         ("termination=peek", "'termination' is no limit"),
         ("", "'' is no limit"),

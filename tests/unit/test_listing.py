@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from syncfsm.core.events import Reject
 from syncfsm.core.paging.by_id import GONE, NAMELESS, accept_listed, plan_listed
 from syncfsm.core.paging.pages import PageRequest, PageRule, Taken, Unasked
-from syncfsm.core.state import Paging
+from syncfsm.core.paging.place import Paging, Reject
 from tests.pure import Row
 
 IDS = ("a", "b", "c", "d", "e")

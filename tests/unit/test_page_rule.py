@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from syncfsm.core.events import FrontierMark, Reject
 from syncfsm.core.options import Options, Order
-from syncfsm.core.paging.offsets import accept, plan, rule_of
+from syncfsm.core.page_rule import rule_of
+from syncfsm.core.paging.offsets import accept, plan
 from syncfsm.core.paging.pages import PageRequest, PageRule, Shifted, Taken, Unsafe
-from syncfsm.core.state import Frontier, Paging
+from syncfsm.core.paging.place import Frontier, FrontierMark, Paging, Reject
 from tests.pure import EPOCH, PureSync, Row, slice_of
 
 NO_ID = Row(id="", key="5", problem="has no record id")

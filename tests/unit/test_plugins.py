@@ -11,22 +11,24 @@ import pytest
 
 import syncfsm
 from syncfsm.errors import ConfigurationError
+from syncfsm.sinks import Failure, SinkSettings
+from syncfsm.sources import AxisCareClients, SourceSettings
 from syncfsm.sources.factory import SOURCES
 from tests.fakes import TestClock
 
 KEY = "a-secret-key-of-acme-1"
 
 SOURCE = """
-import syncfsm
+from syncfsm.sources import NumberedApi, NumberedSource
 
-API = syncfsm.NumberedApi(service="Acme", kind="acme", path="/people", rows="people", orders={"id": {}})
+API = NumberedApi(service="Acme", kind="acme", path="/people", rows="people", orders={"id": {}})
 
 class Acme:
     name, description, key_variable, pagination, orders = "NAME", "Acme.", "ACME_API_KEY", "page", ("id",)
 
     def open(self, settings):
         assert "SECRET" not in repr(settings)
-        return syncfsm.NumberedSource(
+        return NumberedSource(
             API, settings.key, base_url="http://acme.test", clock=settings.clock, transport=settings.transport
         )
 
@@ -114,7 +116,7 @@ def test_an_object_that_is_an_empty_text_is_refused() -> None:
 def test_our_own_sources_come_through_the_same_door() -> None:
     source, transform = syncfsm.open_source("axiscare", key=KEY, base_url="https://a.axiscare.com")
     assert (source.kind, source.name) == ("axiscare", "axiscare:https://a.axiscare.com")
-    assert isinstance(transform, syncfsm.AxisCareClients)
+    assert isinstance(transform, AxisCareClients)
 
 
 def test_quo_is_opened_through_the_same_door_with_what_it_alone_can_be_told() -> None:
@@ -131,7 +133,7 @@ def test_quo_is_opened_through_the_same_door_with_what_it_alone_can_be_told() ->
         transport=httpx.MockTransport(respond),
         more={"require_phone": True, "default_region": "US"},
     )
-    assert isinstance(asyncio.run(sink.check()), syncfsm.Failure)
+    assert isinstance(asyncio.run(sink.check()), Failure)
     assert KEY in asked[0].headers["Authorization"]
 
 
@@ -142,5 +144,5 @@ def test_a_sink_refuses_what_it_does_not_understand(url: str) -> None:
 
 
 def test_settings_do_not_show_a_key() -> None:
-    assert KEY not in repr(syncfsm.SourceSettings(key=KEY))
-    assert KEY not in repr(syncfsm.SinkSettings(key=KEY, where=f"https://{KEY}@quo.test"))
+    assert KEY not in repr(SourceSettings(key=KEY))
+    assert KEY not in repr(SinkSettings(key=KEY, where=f"https://{KEY}@quo.test"))

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from syncfsm.core import events as e
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options
+from syncfsm.core.paging.place import Frontier, FrontierMark, Paging, Reject
 from syncfsm.core.process import Process, apply
-from syncfsm.core.state import FailureReason, Frontier, Paging, Progress, Retry
+from syncfsm.core.state import FailureReason, Progress, Retry
 from syncfsm.errors import InvalidTransition
 from tests.pure import EPOCH, PureSync, people, slice_of
 
@@ -119,7 +120,7 @@ def test_the_watermark_is_the_instant_of_the_first_page() -> None:
 
 
 def test_a_delivery_adds_to_the_totals_and_remembers_its_page() -> None:
-    reject = e.Reject(record_id="r9", reason="no name")
+    reject = Reject(record_id="r9", reason="no name")
     process = then(
         after(1), page(malformed=(reject,)), delivered(created=1, updated=1, unchanged=1, rejected=1)
     )
@@ -154,16 +155,16 @@ def test_after_the_last_page_the_offset_stays_where_it_was() -> None:
 
 
 def test_the_ids_of_a_frontier_add_up_only_while_its_key_stays_the_same() -> None:
-    same = page(frontier=e.FrontierMark(key="k", ids=("a", "b")))
-    more = page(frontier=e.FrontierMark(key="k", ids=("c",)))
-    other = page(frontier=e.FrontierMark(key="j", ids=("d",)))
+    same = page(frontier=FrontierMark(key="k", ids=("a", "b")))
+    more = page(frontier=FrontierMark(key="k", ids=("c",)))
+    other = page(frontier=FrontierMark(key="j", ids=("d",)))
     process = then(after(1), same, delivered(), more, delivered(), page(frontier=None), delivered())
     assert process.paging.frontier == Frontier(key="k", ids=frozenset("abc"))
     assert then(process, other, delivered()).paging.frontier == Frontier(key="j", ids=frozenset("d"))
 
 
 def test_rows_without_a_new_one_add_up_until_one_comes_or_a_malformed_one_is_behind_us() -> None:
-    reject = e.Reject(record_id="", reason="has no record id")
+    reject = Reject(record_id="", reason="has no record id")
     nothing = page(record_ids=(), malformed=(), count=40)
     process = then(after(1), nothing, delivered(), nothing, delivered())
     assert process.paging.stalled_rows == 80
@@ -299,10 +300,10 @@ def by_cursor() -> Process:
 
 
 def test_pages_by_cursors_stall_until_one_has_a_record_or_a_row_with_a_place_in_the_order() -> None:
-    reject = e.Reject(record_id="", reason="has no record id")
+    reject = Reject(record_id="", reason="has no record id")
     nothing = page(record_ids=(), malformed=(reject,), frontier=None, count=40)
     process = then(by_cursor(), nothing, delivered(), nothing, delivered())
     assert (process.paging.stalled_pages, process.paging.stalled_rows) == (2, 80)
-    mark = e.FrontierMark(key="k", ids=("a",))
+    mark = FrontierMark(key="k", ids=("a",))
     for new in (page(), page(record_ids=("a",), frontier=None), replace(nothing, frontier=mark)):
         assert then(process, new, delivered()).paging.stalled_pages == 0

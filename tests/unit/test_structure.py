@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,12 @@ FILES = sorted([*ROOT.glob("syncfsm/**/*.py"), *ROOT.glob("simulator/**/*.py")])
 FILE_LINES_MAX = 320
 FUNCTION_LINES_MAX = 60
 CONFTEST_LINES_MAX = 120
+TOP_NAMES_MAX = 28
+DOORS = (
+    "syncfsm",
+    *(f"syncfsm.{room}" for room in ("engine", "explain", "history", "log", "report", "sinks", "sources")),
+    *("syncfsm.sources.attio", "syncfsm.telemetry", "syncfsm.webhooks", "syncfsm_simulator"),
+)
 
 
 def functions() -> Iterator[tuple[str, int]]:
@@ -59,24 +68,64 @@ def test_conftests_are_no_frameworks() -> None:
         assert len(path.read_text().splitlines()) <= CONFTEST_LINES_MAX, path
 
 
-def test_the_public_names_are_sorted_documented_and_all_there_are() -> None:
-    assert syncfsm.__all__ == sorted(syncfsm.__all__)
-    for name in syncfsm.__all__:
-        assert getattr(syncfsm, name).__doc__, name
+def in_order(names: list[str]) -> list[str]:
+    """Return names as `__all__` has them: constants, classes, functions."""
+    return sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+
+
+def explained_below(module: str, name: str) -> bool:
+    """Return whether a text stands below a value where it is defined, wherever it was imported from."""
+    tree = ast.parse(Path(str(import_module(module).__file__)).read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and name in {alias.name for alias in node.names}:
+            return explained_below(str(node.module), name)
+    for value, text in pairwise(tree.body):
+        if isinstance(value, ast.Assign | ast.AnnAssign) and name in ast.unparse(value).partition("=")[0]:
+            return isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+    return False
+
+
+def test_the_names_at_the_top_are_what_embedding_takes_and_few() -> None:
+    assert len(syncfsm.__all__) <= TOP_NAMES_MAX
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_the_public_names_are_sorted_documented_and_all_there_are(door: str) -> None:
+    package = import_module(door)
+    assert package.__all__ == in_order(package.__all__)
+    for name in package.__all__:
+        value = getattr(package, name)
+        is_defined = inspect.isclass(value) or inspect.isfunction(value)
+        assert value.__doc__ if is_defined else explained_below(door, name), name
 
 
 def test_every_event_and_every_command_is_in_the_docs() -> None:
-    architecture = (ROOT / "docs/architecture.md").read_text()
-    reference = (ROOT / "docs/cli.md").read_text()
-    assert all(name in architecture for name in EVENT_TYPES)
-    assert all(f"## syncfsm {name}" in reference for name in main.list_commands(None))  # type: ignore[arg-type]
+    events = (ROOT / "docs/reference.md").read_text()
+    commands = (ROOT / "docs/cli.md").read_text()
+    assert all(name in events for name in EVENT_TYPES)
+    assert all(f"## syncfsm {name}" in commands for name in main.list_commands(None))  # type: ignore[arg-type]
 
 
-def test_the_list_of_rooms_is_of_all_that_there_are() -> None:
-    architecture = (ROOT / "docs/architecture.md").read_text()
-    for package in PACKAGES:
-        for room in (path.parent.name for path in ROOT.glob(f"{package}/*/__init__.py")):
-            assert re.search(rf"^  {room}/ ", architecture, re.MULTILINE), room
+def test_the_picture_of_the_rooms_has_all_that_there_are() -> None:
+    drawn = re.findall(
+        r"^\| (syncfsm\w*)\.(\w+) \|", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE
+    )
+    rooms = {
+        (path.parts[-3], path.parts[-2])
+        for package in PACKAGES
+        for path in ROOT.glob(f"{package}/*/__init__.py")
+    }
+    assert rooms <= set(drawn)
+
+
+def test_every_step_of_the_walk_leads_to_what_it_names() -> None:
+    walk = re.findall(
+        r"\[`(?:\w+\.)?(\w+)`\]\(\.\./([\w/.]+\.py)\)", (ROOT / "docs/architecture.md").read_text()
+    )
+    assert len(walk) > 20
+    for name, place in walk:
+        text = (ROOT / place).read_text()
+        assert re.search(rf"(?:def|class) {name}\b|^{name}\b", text, re.MULTILINE), f"{name} in {place}"
 
 
 def test_importing_syncfsm_loads_no_client_and_no_simulator() -> None:
@@ -88,6 +137,17 @@ def test_importing_syncfsm_loads_no_client_and_no_simulator() -> None:
     assert not {"httpx", "sqlite_utils", "rich", "structlog", "transitions", "syncfsm_simulator"} & set(
         loaded
     )
+
+
+def test_no_command_imports_another_and_what_they_share_imports_none() -> None:
+    commands = [
+        path for path in FILES if "cli" in path.parts and path.name not in {"__init__.py", "group.py"}
+    ]
+    assert len(commands) > 40
+    for path in commands:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("syncfsm.cli."):
+                assert node.module.startswith("syncfsm.cli.shared."), f"{path.name}, line {node.lineno}"
 
 
 @pytest.mark.parametrize("word", ["TODO", "FIXME", "XXX"])

@@ -94,7 +94,8 @@ def test_a_failure_waits_for_the_next_turn_which_goes_on_with_it(desk: Watched) 
 
 def test_while_another_sync_is_active_it_looks_again_soon(desk: Watched) -> None:
     desk.sync()
-    other = desk.engine()._start(mode="webhook", page_size=50, order="id", options=None, record_ids=("r1",))
+    wanted = {"mode": "webhook", "page_size": 50, "record_ids": ("r1",)}
+    other = desk.engine().processes.begin(order="id", options=None, **wanted)
     slept: list[float] = []
     sleep = desk.clock.sleep
 

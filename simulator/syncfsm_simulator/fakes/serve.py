@@ -7,6 +7,7 @@ import errno
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 
 import uvicorn
@@ -30,7 +31,7 @@ def serve(app: App, port: int, on_ready: Callable[[str], None]) -> None:
     """
     with _bound(port) as listener:
         listener.listen()
-        server = _server(app)
+        server = uvicorn.Server(_config(app))
         on_ready(f"http://{HOST}:{listener.getsockname()[1]}")
         try:
             asyncio.run(server.serve(sockets=[listener]))
@@ -43,20 +44,47 @@ def served(app: App) -> Iterator[str]:
     """Serve an app on a free port, in a thread of its own, and yield its URL."""
     with _bound(0) as listener:
         listener.listen()
-        server = _server(app)
+        server = _Prompt(_config(app))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
             yield f"http://{HOST}:{listener.getsockname()[1]}"
         finally:
-            server.should_exit = True
+            server.end.set_result(None)
             thread.join()
 
 
-def _server(app: App) -> uvicorn.Server:
-    """Return a server that adds nothing to the answers: the fakes send a date of their own."""
-    return uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", date_header=False)
+class _Prompt(uvicorn.Server):
+    """A server that ends as soon as it is told to, when what was asked is answered.
+
+    uvicorn looks ten times a second whether it is to end, and then waits a tenth of a second more: where
+    each test has a server of its own, that is much of the time that the tests take.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.end: Future[None] = Future()
+
+    async def main_loop(self) -> None:
+        """Serve until `end` has its result, from whatever thread."""
+        await asyncio.wrap_future(self.end)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - closed by us
+        """Take no more connections, and close those there are."""
+        for server in self.servers:
+            server.close()
+        for connection in [*self.server_state.connections]:
+            connection.shutdown()
+        while answering := [*self.server_state.tasks]:
+            await asyncio.wait(answering)
+        while self.server_state.connections:  # noqa: ASYNC110 - the end of each is under way
+            await asyncio.sleep(0)
+
+
+def _config(app: App) -> uvicorn.Config:
+    """Return how to serve: with nothing added to the answers, for the fakes send a date of their own."""
+    return uvicorn.Config(
+        app, interface="asgi3", log_level="warning", access_log=False, lifespan="off", date_header=False
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import product
+from typing import assert_never
 
 from msgspec.structs import replace
 
@@ -96,8 +97,13 @@ def _guesses(process: Process, rows: Rows, moment: Moment, index: int, ahead: Ah
                 elapsed_ms=0,
             )
             yield from _unanchored(plain, rows, page, None, None)
-        case _:
+        case (
+            e.SyncStarted() | e.FetchingBegan() | e.PageDelivered() | e.RecordRejected() | e.RetryScheduled()
+            | e.SyncCompleted() | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
+        ):  # fmt: skip
             return
+        case _:
+            assert_never(moment.recorded.event)
 
 
 def _listed(plain: Step, page: e.PageFetched) -> Step:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import floor
-from typing import Any
+from typing import Any, TypeAlias, assert_never
 
 from msgspec.structs import replace
 
@@ -18,6 +18,7 @@ from syncfsm.core import events as e
 from syncfsm.core.describe import plural
 from syncfsm.core.failure import FailureKind
 from syncfsm.core.legality import refusal
+from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process, apply
 from syncfsm.core.state import Retry
 from syncfsm.errors import NotReproducible
@@ -33,6 +34,9 @@ from syncfsm_simulator.world.clock import EPOCH
 
 STREAM = "incident"
 """What the process of invented rows is called while it is led."""
+
+_Turn: TypeAlias = e.SyncStarted | e.FetchingBegan | e.SyncCompleted | e.SyncCancelled | e.SyncResumed
+"""Events that begin, resume or end a sync."""
 
 FETCHED = frozenset({"unordered", "ties", "unasked", "stalled_rows_max", "step_backs_max"})
 """Reasons to give up that come of the rows."""
@@ -117,8 +121,12 @@ class _Leader:
                 self._deliver(moment)
             case e.SyncFailed():
                 self._give_up(moment, event, index)
+            case (
+                e.SyncStarted() | e.FetchingBegan() | e.SyncCompleted() | e.SyncCancelled() | e.SyncResumed()
+            ) as turn:  # fmt: skip
+                self._append(moment, *self._begun_or_ended(turn))
             case _:
-                self._append(moment, *self._begun_or_ended(event))
+                assert_never(event)
 
     def end(self) -> None:
         """Stop where the log does, if the process has more to do."""
@@ -144,7 +152,7 @@ class _Leader:
 
     # ── one for each kind of event ───────────────────────────────────────────────────────────
 
-    def _begun_or_ended(self, event: e.Event) -> tuple[e.Event, ...]:
+    def _begun_or_ended(self, event: _Turn) -> tuple[e.Event, ...]:
         """Return an event that begins, resumes or ends the sync, without anybody in it."""
         match event:
             case e.SyncStarted():
@@ -161,7 +169,7 @@ class _Leader:
                 self._add(Step(page=self._page, action="resume", page_size=event.page_size, options=options))
                 return (replace(event, by="simulation", why=""),)
             case _:
-                return ()  # an event that is not known here: no other can take its place
+                assert_never(event)
 
     def _fail(self, moment: Moment, action: e.ActionName, cause: str, wait_s: float | None) -> None:
         """Let an action fail, as it failed; `wait_s` is the wait that came of it."""
@@ -198,7 +206,7 @@ class _Leader:
         if page is None or not self._is_held:
             raise self._cannot(moment, "no page was held")
         refused = self._rejects - len(page.malformed)
-        rejects = tuple(e.Reject(record_id="", reason="") for _ in range(refused))
+        rejects = tuple(Reject(record_id="", reason="") for _ in range(refused))
         created = len(page.record_ids) - refused
         outcome = d.Delivered(created=created, updated=0, unchanged=0, rejects=rejects, elapsed_ms=0)
         if refused:

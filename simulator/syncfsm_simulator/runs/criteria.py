@@ -62,3 +62,4 @@ CRITERIA: tuple[Check, ...] = (
     no_rate_limit_hit,
     few_errors,
 )
+"""What must hold of a run of the scenario `seed-5000`, beside the invariants."""

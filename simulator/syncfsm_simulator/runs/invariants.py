@@ -289,6 +289,7 @@ INVARIANTS: tuple[Check, ...] = (
     failures_are_resumable,
     no_secret_shows,
 )
+"""What must hold of every run, whatever went wrong in it."""
 
 PLAYED: tuple[Check, ...] = tuple(
     check for check in INVARIANTS if check not in {it_ends, sink_is_world, failures_are_resumable}

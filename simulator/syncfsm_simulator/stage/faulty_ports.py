@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from syncfsm.core.capture import Exchange
-from syncfsm.core.events import Recorded, Reject
+from syncfsm.core.events import Recorded
 from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process
 from syncfsm.errors import LogUnwritable
 from syncfsm.log import EventLog

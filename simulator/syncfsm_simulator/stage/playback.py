@@ -12,14 +12,16 @@ from collections.abc import Sequence
 from typing import cast
 
 from syncfsm.core.backoff import RETRY_AFTER_JITTER_S
-from syncfsm.core.events import Recorded, Reject
+from syncfsm.core.events import Recorded
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options, Order
 from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process
+from syncfsm.core.starts import started
+from syncfsm.engine.commit import Hook, cancel, commit
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.lifecycle import Hook, cancel, commit, started
 from syncfsm.errors import LogError
 from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from syncfsm.core.options import Order
 from syncfsm.core.paging.pages import PageRequest
-from syncfsm.core.state import Frontier
+from syncfsm.core.paging.place import Frontier
 from syncfsm.sources.protocol import Record
 from syncfsm_simulator.stage.incident import Step
 

@@ -17,9 +17,9 @@ from syncfsm.core.events import Recorded
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process
+from syncfsm.engine.commit import Hook, cancel
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.lifecycle import Hook, cancel
-from syncfsm.engine.modes import SyncMode
+from syncfsm.engine.requests import SyncMode
 from syncfsm.errors import LogError, NotActive, VersionConflict
 from syncfsm.log import EventLog
 from syncfsm.sinks.protocol import Sink

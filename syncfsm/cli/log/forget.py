@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
-
 import click
 from msgspec import to_builtins
 
+from syncfsm.cli.shared.durations import duration
 from syncfsm.cli.shared.output import Command, json_option, print_json
 from syncfsm.core.describe import plural
 from syncfsm.errors import ConfigurationError
 from syncfsm.history.replay import find
 from syncfsm.log import open_log
 from syncfsm.outside.clock import SystemClock
-
-_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-_DURATION = re.compile(r"(\d{1,6})([dhms])")
 
 
 @click.command(cls=Command)
@@ -44,17 +39,3 @@ def forget(*, log_path: str, older_than: str, prefix: str | None, as_json: bool)
         f"{log_path}: {plural(forgotten.exchanges, 'captured answer')} deleted, "
         f"{forgotten.freed_bytes:,} bytes freed, {left:,} left"
     )
-
-
-def duration(text: str) -> timedelta:
-    """Return a time such as `30d`, `12h`, `90m`, `0s`.
-
-    Raises:
-        ConfigurationError: It is none.
-    """
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise ConfigurationError(
-            f"{text!r} is no length of time: give a whole number and d, h, m or s, such as 30d, 12h or 90m"
-        )
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})

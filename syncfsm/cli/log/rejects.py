@@ -12,7 +12,7 @@ from msgspec import to_builtins
 from syncfsm.cli.shared.output import Command, json_option, print_json
 from syncfsm.core.describe import plural
 from syncfsm.core.process import Process
-from syncfsm.history.rejects import Rejected, last_with_rejects, open_ids, rejects_of
+from syncfsm.history.rejects import Rejected, count_without_id, last_with_rejects, open_ids, rejects_of
 from syncfsm.history.replay import find
 from syncfsm.log import EventLog, open_log
 
@@ -41,11 +41,6 @@ def _meant(log: EventLog, prefix: str | None) -> Process:
         return log.load(find(log, prefix))
     last = last_with_rejects(log, lambda _process: True)
     return last or log.load(find(log, None))
-
-
-def count_without_id(found: Sequence[Rejected]) -> int:
-    """Return how many of the rejects cannot be asked for again."""
-    return sum(not reject.record_id for reject in found)
 
 
 def _as_json(process: Process, found: Sequence[Rejected]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from syncfsm.cli.shared.extras import require_simulator
 from syncfsm.cli.shared.output import Command, json_option, print_json
-from syncfsm.cli.simulate import require_simulator
 from syncfsm.errors import NotReproducible
 from syncfsm.history.replay import Moment, find, moments
 from syncfsm.log import open_log
@@ -59,7 +59,7 @@ def _text(history: list[Moment], *, is_checked: bool) -> str:
 
 
 def _check(found: Scenario, history: list[Moment]) -> None:
-    from syncfsm_simulator.runs.run import strays  # noqa: PLC0415 - the simulator is an extra
+    from syncfsm_simulator.incidents.rehearsal import strays  # noqa: PLC0415 - the simulator is an extra
 
     parting = strays(found, (moment.recorded for moment in history))
     if parting is not None:

@@ -11,7 +11,7 @@ import click
 from syncfsm.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from syncfsm.engine.lifecycle import Hook
+    from syncfsm.engine.commit import Hook
 
 HOST = "127.0.0.1"
 

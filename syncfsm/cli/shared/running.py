@@ -24,8 +24,8 @@ from syncfsm.core.machine import State
 from syncfsm.core.options import Options, Order
 from syncfsm.core.process import Process
 from syncfsm.core.summary import summary
+from syncfsm.engine.commit import Hook
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.lifecycle import Hook
 from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog
 from syncfsm.sinks.factory import SINKS

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import click
 from rich.console import Console
 
-from syncfsm.cli.replay import moment_lines
 from syncfsm.cli.shared.keys import typed_keys
+from syncfsm.cli.shared.moments import moment_lines
 from syncfsm.cli.shared.output import fitted
 from syncfsm.history.replay import Timeline
 

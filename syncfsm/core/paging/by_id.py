@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from syncfsm.core.events import Reject
 from syncfsm.core.paging.pages import PageRequest, PageRule, Row, Taken, Unasked
-from syncfsm.core.state import Paging
+from syncfsm.core.paging.place import Paging, Reject
 
 GONE = "the source has no such record any more"
 NAMELESS = "it came without an id, or the source has no such record any more"

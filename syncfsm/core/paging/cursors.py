@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from syncfsm.core.paging.pages import PageRequest, PageRule, Row, Taken, Unsafe
+from syncfsm.core.paging.place import Paging
 from syncfsm.core.paging.rows import first_disorder, fresh_rows, malformed_rows, mark_of
-from syncfsm.core.state import Paging
 
 
 def plan_by_cursor(paging: Paging, rule: PageRule) -> PageRequest:

@@ -11,26 +11,31 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from syncfsm.core.paging.offsets import plan, rule_of
+from syncfsm.core.paging.offsets import plan
 from syncfsm.core.paging.pages import PageRequest, PageRule
-from syncfsm.core.process import Process
-from syncfsm.core.state import Paging
+from syncfsm.core.paging.place import Paging
 
 _ANY = "the row that will come"
 
 
-def foresee(process: Process, count: int) -> tuple[PageRequest, ...]:
+def following(
+    paging: Paging, rule: PageRule, *, total: int | None = None, count: int
+) -> tuple[PageRequest, ...]:
     """Return up to `count` requests that follow the one that is due, in order.
 
-    There are none before the first page has come, so that no page is older than the watermark; none while the
-    process steps back or ties come in no fixed order, which makes the next request depend on what comes; none
-    by cursors, and none for records asked for by their ids.
+    There are none while the sync steps back or ties come in no fixed order, which makes the next request
+    depend on what comes; none by cursors, and none for records asked for by their ids.
+
+    Args:
+        paging: Where the sync stands.
+        rule: How its pages are asked for.
+        total: The rows that there are, if the source says so.
+        count: The most requests.
     """
-    paging, rule = process.paging, rule_of(process)
-    is_open = process.watermark is not None and paging.is_total and not paging.step_back
+    is_open = paging.is_total and not paging.step_back
     if not is_open or rule.record_ids or rule.pagination == "cursor":
         return ()
-    return tuple(islice(_following(paging, rule, process.progress.total), count))
+    return tuple(islice(_following(paging, rule, total), count))
 
 
 def _following(paging: Paging, rule: PageRule, total: int | None) -> Iterator[PageRequest]:

@@ -33,31 +33,12 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from syncfsm.core.events import FrontierMark
 from syncfsm.core.paging.by_id import accept_listed, plan_listed
 from syncfsm.core.paging.cursors import accept_by_cursor, plan_by_cursor
 from syncfsm.core.paging.pages import PageRequest, PageRule, Row, Shifted, Taken, Unsafe, Verdict
+from syncfsm.core.paging.place import Frontier, FrontierMark, Paging
 from syncfsm.core.paging.rows import first_disorder, fresh_rows, is_seen, malformed_rows, mark_of
 from syncfsm.core.paging.windows import Window, reaches_past, window
-from syncfsm.core.process import Process
-from syncfsm.core.state import Frontier, Paging
-
-
-def rule_of(process: Process) -> PageRule:
-    """Return the page rule of a process, from its options."""
-    options = process.options
-    plain = options.termination == "short_page"
-    return PageRule(
-        page_size=process.page_size,
-        order=process.order,
-        limit_max=process.page_size if plain else options.limit_max,
-        confirm_end=options.confirm_end,
-        record_ids=process.record_ids,
-        deletes_gone=process.mode == "webhook",
-        since=process.since,
-        changed_by=process.changed_by,
-        pagination=options.pagination,
-    )
 
 
 def plan(paging: Paging, rule: PageRule) -> PageRequest:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from syncfsm.core.events import FrontierMark, Reject
 from syncfsm.core.options import Order, Pagination
+from syncfsm.core.paging.place import FrontierMark, Reject
 from syncfsm.core.value import Value
 
 

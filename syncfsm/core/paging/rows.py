@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from syncfsm.core.events import FrontierMark, Reject
 from syncfsm.core.paging.pages import PageRule, Row, Unsafe
-from syncfsm.core.state import Frontier
+from syncfsm.core.paging.place import Frontier, FrontierMark, Reject
 
 
 def first_disorder(rows: Sequence[Row], rule: PageRule) -> Unsafe | None:

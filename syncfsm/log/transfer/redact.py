@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, assert_never
 
 import msgspec
 from msgspec.structs import replace
@@ -19,6 +19,7 @@ from syncfsm.core import events as e
 from syncfsm.core.decide import add_to_digest
 from syncfsm.core.failure import FailureKind
 from syncfsm.core.options import Options
+from syncfsm.core.paging.place import FrontierMark, Reject
 from syncfsm.core.process import Process, apply
 from syncfsm.core.value import Value
 from syncfsm.log.codec import from_row, to_rows
@@ -92,8 +93,8 @@ _actor = _known(_ACTORS, "redacted")
 
 TABLE: dict[type[Value], dict[str, Redactor]] = {
     Options: {"pagination": keep, "termination": keep},
-    e.FrontierMark: {"key": _sort_key, "ids": _record},
-    e.Reject: {"record_id": _record, "reason": _text},
+    FrontierMark: {"key": _sort_key, "ids": _record},
+    Reject: {"record_id": _record, "reason": _text},
     e.Totals: {},
     e.SyncStarted: {
         "source": _name,
@@ -175,8 +176,13 @@ def _with_digests(event: e.Event, process: Process | None) -> e.Event:
             return replace(event, ids_digest=add_to_digest(before, event.record_ids))
         case e.SyncCompleted():
             return replace(event, digest=before)
-        case _:
+        case (
+            e.SyncStarted() | e.FetchingBegan() | e.PageDelivered() | e.RecordRejected() | e.RetryScheduled()
+            | e.PagesShifted() | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
+        ):  # fmt: skip
             return event
+        case _:
+            assert_never(event)
 
 
 def _struct(pseudonyms: Pseudonyms, value: Any) -> Any:

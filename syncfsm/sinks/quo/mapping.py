@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from syncfsm.core.events import Reject
+from syncfsm.core.paging.place import Reject
 from syncfsm.core.value import Value
 from syncfsm.items.contact import Contact
 from syncfsm.sinks.quo.phones import PhoneReader

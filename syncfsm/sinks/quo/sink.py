@@ -13,8 +13,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from syncfsm.core.events import Reject
 from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.paging.place import Reject
 from syncfsm.items.contact import Contact
 from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.sinks.protocol import UpsertResult

@@ -8,7 +8,7 @@ were known when the page at hand was delivered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
@@ -66,8 +66,13 @@ def turns_of(stream: Iterable[e.Recorded], has_page: Callable[[int], bool]) -> l
             case e.SyncResumed(page_size=page_size):
                 settled += [Turn(version=version, page_size=page_size)] if page_size else []
                 begun = []
-            case _:
+            case (
+                e.SyncStarted() | e.FetchingBegan() | e.RecordRejected() | e.RetryScheduled()
+                | e.SyncCompleted() | e.SyncFailed() | e.SyncCancelled()
+            ):  # fmt: skip
                 pass
+            case _:
+                assert_never(recorded.event)
     return settled + begun
 
 

@@ -13,8 +13,8 @@ from typing import TypeVar
 
 import msgspec
 
-from syncfsm.core.events import Reject
 from syncfsm.core.failure import Failure
+from syncfsm.core.paging.place import Reject
 from syncfsm.items.contact import Contact
 from syncfsm.sources.attio.source import KIND, AttioSource
 from syncfsm.sources.protocol import Record, Transformed

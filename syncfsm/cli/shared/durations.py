@@ -1,0 +1,25 @@
+"""Spans of time as people type them: `30d`, `12h`, `90m`, `0s`."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from syncfsm.errors import ConfigurationError
+
+_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+_DURATION = re.compile(r"(\d{1,6})([dhms])")
+
+
+def duration(text: str) -> timedelta:
+    """Return a time such as `30d`, `12h`, `90m`, `0s`.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise ConfigurationError(
+            f"{text!r} is no length of time: give a whole number and d, h, m or s, such as 30d, 12h or 90m"
+        )
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})

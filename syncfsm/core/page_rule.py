@@ -1,0 +1,34 @@
+"""The page rule of a process: what it is told of it, and which requests will follow the one that is due."""
+
+from __future__ import annotations
+
+from syncfsm.core.paging.lookahead import following
+from syncfsm.core.paging.pages import PageRequest, PageRule
+from syncfsm.core.process import Process
+
+
+def rule_of(process: Process) -> PageRule:
+    """Return the page rule of a process, from its options."""
+    options = process.options
+    plain = options.termination == "short_page"
+    return PageRule(
+        page_size=process.page_size,
+        order=process.order,
+        limit_max=process.page_size if plain else options.limit_max,
+        confirm_end=options.confirm_end,
+        record_ids=process.record_ids,
+        deletes_gone=process.mode == "webhook",
+        since=process.since,
+        changed_by=process.changed_by,
+        pagination=options.pagination,
+    )
+
+
+def foresee(process: Process, count: int) -> tuple[PageRequest, ...]:
+    """Return up to `count` requests that follow the one that is due, in order. See `lookahead.following`.
+
+    There are none before the first page has come, so that no page is older than the watermark.
+    """
+    if process.watermark is None:
+        return ()
+    return following(process.paging, rule_of(process), total=process.progress.total, count=count)

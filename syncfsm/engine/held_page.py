@@ -1,0 +1,39 @@
+"""The page between its fetch and its delivery, held in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from syncfsm.core import events as e
+from syncfsm.core.paging.pages import Row
+from syncfsm.core.paging.place import Reject
+from syncfsm.core.value import Value
+from syncfsm.sinks.protocol import UpsertResult
+from syncfsm.sources.protocol import Record
+
+
+class Upserted(Value, frozen=True):
+    """What became of the records of a page; its deletions may be still to do."""
+
+    rejects: tuple[Reject, ...]
+    result: UpsertResult
+
+
+class HeldPage:
+    """A page that was fetched, with its records, until it is delivered.
+
+    Args:
+        page: The page, as it is pending.
+        rows: The rows that came for it. Of rows with one id the first was taken, so it is the one to keep.
+
+    Attributes:
+        records: The records to deliver, in order.
+        upserted: What the sink has taken of it; where the deletion fails, the next try need only delete.
+    """
+
+    def __init__(self, page: e.PageFetched, rows: Sequence[Row]) -> None:
+        sound = [row for row in rows if isinstance(row, Record) and not row.problem]
+        by_id = {record.id: record for record in reversed(sound)}
+        self.page = page
+        self.records = tuple(by_id[id_] for id_ in page.record_ids)
+        self.upserted: Upserted | None = None

@@ -1,0 +1,50 @@
+"""What somebody asks for who wants a sync: one value, or the same by name."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+from msgspec.structs import replace
+
+from syncfsm.core.options import Options, Order
+from syncfsm.core.value import Value
+
+SyncMode = Literal["initial", "ongoing"]
+"""What somebody may ask to be synced: everything, or what is new."""
+
+
+class SyncRequest(Value, frozen=True):
+    """One sync, as it is wanted.
+
+    Attributes:
+        mode: `initial` for all records; `ongoing` for those that are new since the last sync that was
+            completed (or changed, where the source can tell), which is an initial one if none was.
+        page_size: Records in a page; less than the most rows the source gives for one request. An active
+            process keeps its own.
+        order: `newest` or `oldest` first, or by `id`; the one that the source prefers if `None`. Of a process
+            that is gone on with, as it began.
+        options: The source's own with other limits, if not `None`: see `Source.options`.
+        deletes_missing: Let the sink delete, once the sync is complete, what it has of this source and no
+            page had. Only for a sink that has items of no other source that its items call the same.
+    """
+
+    mode: SyncMode = "initial"
+    page_size: int = 50
+    order: Order | None = None
+    options: Options | None = None
+    deletes_missing: bool = False
+
+
+class Wanted(TypedDict, total=False):
+    """The fields of a `SyncRequest`, as arguments by name."""
+
+    mode: SyncMode
+    page_size: int
+    order: Order | None
+    options: Options | None
+    deletes_missing: bool
+
+
+def requested(request: SyncRequest | None, wanted: Wanted) -> SyncRequest:
+    """Return a request with what is wanted otherwise; the usual one if there is none."""
+    return replace(request or SyncRequest(), **wanted)

@@ -1,0 +1,55 @@
+"""What the log says came before, for a process that is under way: what was set up, seen and left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from syncfsm.core.process import Process
+from syncfsm.errors import VersionConflict
+from syncfsm.history.missing import Seen, ids_seen_since
+from syncfsm.log.protocol import EventLog
+from syncfsm.sources.protocol import Source
+
+
+class Earlier:
+    """What a log says of the processes of a source, asked while one of them is performed.
+
+    Args:
+        log: Where they are.
+        source: Whose they are.
+    """
+
+    def __init__(self, log: EventLog, source: Source) -> None:
+        self._log = log
+        self._source = source
+
+    def setup_facts(self, process: Process) -> Mapping[str, str]:
+        """Return what a check found when a process, or the last one like it, began to fetch; it must hold."""
+        return process.found or self._log.last_found(process.source, process.sink) or {}
+
+    def is_filled(self, process: Process) -> bool:
+        """Whether a process goes on from what the log says is in its sink: its own, or others' before it."""
+        progress = process.progress
+        # Of single records, those count as unchanged too that were to be deleted and were not there.
+        same = 0 if process.record_ids else progress.unchanged
+        if progress.created + progress.updated + same > progress.deleted:
+            return True
+        left = self._log.items_left_by_syncs
+        return process.mode != "initial" and left(process.source, process.object, process.sink) > 0
+
+    def ids_seen(self, process: Process) -> Seen:
+        """Return the records that were seen in the source since a process began. See `ids_seen_since`."""
+        return ids_seen_since(self._log, self._source, process)
+
+    def check_untouched(self, process: Process) -> None:
+        """Let nothing be asked for and nothing delivered where somebody cancelled the process, or is on it.
+
+        Raises:
+            VersionConflict: The process has moved on in the log.
+        """
+        version = self._log.version(process.id)
+        if version != process.version:
+            raise VersionConflict(
+                f"process {process.id} is at version {version}, not at {process.version} as expected: "
+                "another worker is on it. Nothing was done."
+            )
