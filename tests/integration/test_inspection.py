@@ -15,16 +15,18 @@ import pytest
 
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.machine import State
+from syncfsm.core.notices import Notice
 from syncfsm.core.options import Options
 from syncfsm.engine.engine import Engine
 from syncfsm.engine.preflight import preflight
 from syncfsm.errors import ActiveSync, LogError, LogUnwritable
-from syncfsm.log import open_dry_run, open_log
+from syncfsm.log import EventLog, open_dry_run, open_log
 from syncfsm.log.dry_run import DryRunLog
 from syncfsm.sinks import open_sink
 from syncfsm.sinks.protocol import NOT_THERE, capabilities
 from tests.contracts.sink import ADA, upsert
 from tests.fakes import DictSink, Item, ListSource, TestClock, to_items
+from tests.pure import EPOCH
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -137,7 +139,7 @@ def test_a_database_without_the_table_is_one_that_a_sync_makes_it_in(tmp_path: P
 # ── logs ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def processes(log: DryRunLog, sink: DictSink | None = None) -> Engine[Item]:
+def processes(log: EventLog, sink: DictSink | None = None) -> Engine[Item]:
     return Engine(log, ListSource(TestClock(), 10), sink or DictSink(), to_items)
 
 
@@ -164,6 +166,30 @@ def test_what_is_tried_on_a_log_is_seen_there_and_nowhere_else(tmp_path: Path, k
     assert files(tmp_path) == before
     with open_log(killed) as real:
         assert [real.load(process).state for process in real.ids()] == [State.INITIALIZING]
+
+
+def test_any_log_can_be_tried_on_and_is_not_written(tmp_path: Path) -> None:
+    with open_log(tmp_path / "sync.db") as real:
+        began = processes(real).start()
+        rows = list(real.stored_events())
+        tried = DryRunLog(real, path="the log of a friend")
+        ours = processes(tried)
+        cancelled = ours.cancel(began.id)
+        assert tried.latest(ours.source.name, ours.source.object, ours.sink.name) == cancelled
+        assert tried.recent(over_max=1) == [cancelled]
+        ours.start()
+        notice = Notice(source="a", object="b", key=None, record_ids=("r1",), received_at=EPOCH)
+        for write in (
+            lambda: tried.receive(notice),
+            lambda: tried.clear_inbox(EPOCH),
+            lambda: tried.forget(before=EPOCH),
+            lambda: tried.restore(rows, list),
+        ):
+            with pytest.raises(LogUnwritable, match="the log of a friend is only read"):
+                write()
+        tried.check_writable()
+        assert list(real.stored_events()) == rows
+        assert real.load(began.id) == began
 
 
 def test_a_second_active_sync_is_refused_in_the_words_of_the_log(tmp_path: Path, killed: Path) -> None:
