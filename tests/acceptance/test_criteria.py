@@ -32,6 +32,7 @@ from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
 from syncfsm_simulator.world.world import World
 from tests.acceptance.command import contacts_in
 from tests.acceptance.conftest import Cli, Server
+from tests.effort import tries
 from tests.quo import Quo
 
 Serve = Callable[..., Server]
@@ -62,8 +63,8 @@ def in_quo(server: Server, _folder: Path) -> list[str]:
 SINKS = {
     "sqlite": Into(5000, lambda _: ("--sink", "sqlite:contacts.db"), in_table),
     "quo": Into(
-        998,  # ten requests a second are real ones here; all 5,000 below, in virtual time
-        lambda server: ("--sink", f"quo:{server.url}", "--quo-bulk"),
+        tries(300, 998),  # ten requests a second are real ones here; all 5,000 below, in virtual time
+        lambda server: ("--sink", f"quo:{server.url}", "--quo-bulk", "--page-size", "150"),
         in_quo,
     ),
 }

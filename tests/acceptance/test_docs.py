@@ -296,7 +296,7 @@ def embed(log: EventLog, source: syncfsm.AttioSource) -> None:
     (tmp_path / "readme.py").write_text(blocks("README.md", "python")[0])
     (tmp_path / "engine.py").write_text(blocks("docs/embedding.md", "python")[0])
     (tmp_path / "parts.py").write_text(f"{sink}\n{transform}\n{hook}\n{use}")
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), "."]
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(ROOT / ".mypy_cache/docs"), "."]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout.startswith("Success"), done.stdout
 

@@ -23,20 +23,20 @@ def quo_args(url: str, *args: object) -> tuple[object, ...]:
     return ("sync", "--source", "attio", "--base-url", url, "--sink", f"quo:{url}", "--log", "sync.db", *args)
 
 
-@pytest.mark.parametrize(("more", "pages"), [((), 2), (("--quo-bulk",), 1)])
+@pytest.mark.parametrize(("more", "pages"), [(("--page-size", 20), 2), (("--quo-bulk",), 1)])
 def test_all_people_are_in_quo_once_and_a_second_run_writes_nothing(
     serve: Serve, cli: Cli, more: tuple[object, ...], pages: int
 ) -> None:
-    server = serve(60)
+    server = serve(30)  # into Quo go ten a second
     first = cli.json(*quo_args(server.url, *more))
-    assert (first["state"], first["fetched"], first["created"]) == ("COMPLETED", 60, 60)
+    assert (first["state"], first["fetched"], first["created"]) == ("COMPLETED", 30, 30)
     assert first["pages"] == pages
     contacts = server.quo.contacts
     assert {contact.external_id for contact in contacts.by_id.values()} == set(
         server.world.entities("people")
     )
     second = cli.json(*quo_args(server.url, *more))
-    assert (second["created"], second["updated"], second["unchanged"], contacts.writes) == (0, 0, 60, 60)
+    assert (second["created"], second["updated"], second["unchanged"], contacts.writes) == (0, 0, 30, 30)
     assert cli.json("log", "verify", "sync.db")["findings"] == []
     for path in cli.folder.iterdir():
         content = path.read_bytes()

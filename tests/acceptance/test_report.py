@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from syncfsm.log import open_log
 from syncfsm.report import render
 from tests.acceptance.browser import Browser, browsers
 from tests.acceptance.conftest import Cli
+from tests.acceptance.forks import ForkServer
 from tests.logs import HOSTILE, hostile_events, started, write, write_long
 from tests.pure import EPOCH
 
@@ -64,11 +66,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def simulated(cli: Cli) -> Path:
+@pytest.fixture(scope="module")
+def bad_day(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer) -> Path:
     """The log of a bad day."""
+    cli = Cli(tmp_path_factory.mktemp("bad_day"), forks)
     cli("simulate", "--people", "600", "--seed", "3")
     return cli.folder / "sim.db"
+
+
+@pytest.fixture
+def simulated(bad_day: Path, cli: Cli) -> Path:
+    """That log, in the folder of the command line."""
+    return Path(shutil.copy(bad_day, cli.folder))
 
 
 def opened(browser: Browser, page: Path, **where: Any) -> Browser:

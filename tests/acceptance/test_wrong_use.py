@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,10 +22,18 @@ from tests.planted import CHECKS, planted, strikes
 from tests.pure import PureSync, people, slice_of
 
 
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what a sync leaves that failed at page 8."""
+    folder = tmp_path_factory.mktemp("failed")
+    planted(folder, strikes("unauthorized", CHECKS + 7))
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the log of a sync that failed at page 8, in `sync.db`."""
-    planted(tmp_path, strikes("unauthorized", CHECKS + 7))
+def folder(failed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the log of that sync, in `sync.db`."""
+    shutil.copytree(failed, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ATTIO_API_KEY", "any")
     return tmp_path

@@ -1,6 +1,7 @@
 """Switching off any one safeguard makes the simulator find a violation within 200 seeds.
 
-A safeguard that nothing misses when it is gone would be superfluous, or the simulator blind.
+A safeguard that nothing misses when it is gone would be superfluous, or the simulator blind. The first seed
+that missed it when it was last looked up is tried first; where that has lost its meaning, so are the others.
 """
 
 from __future__ import annotations
@@ -150,30 +151,29 @@ def _stale(values: Callable[[Process], tuple[Any, ...]]) -> Callable[[Process], 
 
 
 @pytest.mark.parametrize(
-    ("sabotage", "found"),
+    ("sabotage", "seed", "found"),
     [
-        (without_the_peek, "nothing_lost"),
-        (without_the_step_back, "nothing_lost"),
-        (without_the_frontiers_ties, "nothing_lost"),
-        (without_the_idempotent_sink, "nothing_twice"),
-        (without_the_digest, "tampering_shows"),
-        (without_the_version_check, None),
-        (without_the_wait, "retries_wait"),
-        (without_the_order_check, None),
-        (without_the_confirmed_end, "nothing_lost"),
-        (without_the_care_for_ties, "nothing_lost"),
-        (without_the_redaction, "no_secret_shows"),
-        (without_one_transaction, "log_is_sound"),
+        (without_the_peek, 3, "nothing_lost"),
+        (without_the_step_back, 3, "nothing_lost"),
+        (without_the_frontiers_ties, 3, "nothing_lost"),
+        (without_the_idempotent_sink, 3, "nothing_twice"),
+        (without_the_digest, 3, "tampering_shows"),
+        (without_the_version_check, 5, None),
+        (without_the_wait, 1, "retries_wait"),
+        (without_the_order_check, 18, None),
+        (without_the_confirmed_end, 14, "nothing_lost"),
+        (without_the_care_for_ties, 91, "nothing_lost"),
+        (without_the_redaction, 25, "no_secret_shows"),
+        (without_one_transaction, 1, "log_is_sound"),
     ],
     ids=lambda part: getattr(part, "__name__", part),
 )
 def test_a_safeguard_that_is_switched_off_is_missed(
-    monkeypatch: Patch, sabotage: Callable[[Patch], None], found: str | None
+    monkeypatch: Patch, sabotage: Callable[[Patch], None], seed: int, found: str | None
 ) -> None:
     sabotage(monkeypatch)
-    summary = sweep(
-        HOSTILE, range(1, SEEDS_MAX + 1), jobs=1, is_enough=lambda summary: bool(summary.failures)
-    )
+    seeds = sorted(range(1, SEEDS_MAX + 1), key=lambda each: each != seed)
+    summary = sweep(HOSTILE, seeds, jobs=1, is_enough=lambda summary: bool(summary.failures))
     assert summary.failures, f"{SEEDS_MAX} seeds did not miss it"
     if found is not None:
         assert found in {violation.invariant for violation in summary.failures[0].violations}

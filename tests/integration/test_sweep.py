@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from syncfsm.cli import main
 from syncfsm.core.paging import offsets
@@ -79,23 +80,26 @@ def test_a_seed_that_leaves_another_log_the_second_time_is_a_violation(
 
 @pytest.mark.usefixtures("forgetful")
 def test_a_failing_seed_is_shrunk_to_the_few_strikes_that_matter() -> None:
-    failing = sweep(HOSTILE, range(1, 200), jobs=1, is_enough=lambda summary: bool(summary.failures))
+    hostile = replace(HOSTILE, people=60)
+    failing = sweep(hostile, range(1, 200), jobs=1, is_enough=lambda summary: bool(summary.failures))
     seed = failing.failures[0].seed
-    small = shrink(HOSTILE, seed)
+    tried: list[Scenario] = []
+    small = shrink(hostile, seed, on_run=tried.append)
+    assert len(tried) == len(set(tried)), "none is run twice"
     broken = {violation.invariant for violation in run_seed(small, seed).violations}
     assert broken & {violation.invariant for violation in failing.failures[0].violations}
     assert len(small.strikes) <= 3
-    assert small.people < concrete(HOSTILE, seed).people
+    assert small.people < concrete(hostile, seed).people
     assert f"seed {seed}" in small.about
 
 
 @pytest.mark.usefixtures("forgetful")
 def test_the_command_names_the_failing_seed_the_line_that_runs_it_and_the_shrunk_scenario() -> None:
-    result = simulate("hostile", "--page-size", "20", "--until-failure", "--jobs", "1")
+    result = simulate("hostile", "--people", "60", "--page-size", "20", "--until-failure", "--jobs", "1")
     assert result.exit_code == 3
     assert "VIOLATED  seed" in result.stdout
     (again,) = (line.split("again")[1].strip() for line in result.stdout.splitlines() if "again" in line)
-    assert again.startswith("syncfsm simulate hostile --page-size 20 --seed ")
+    assert again.startswith("syncfsm simulate hostile --people 60 --page-size 20 --seed ")
     assert simulate(*again.split()[2:], "--json").exit_code == 3
     (shrunk,) = (line.split("shrunk")[1].strip() for line in result.stdout.splitlines() if "  shrunk" in line)
     rerun = simulate(*shrunk.split()[2:], "--json")

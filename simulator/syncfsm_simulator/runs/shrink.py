@@ -50,19 +50,22 @@ def _smaller(scenario: Scenario, trials: _Trials) -> Scenario:
 
 
 class _Trials:
-    """Runs scenarios to see whether they still fail, as long as the budget lasts."""
+    """Runs scenarios to see whether they still fail, each once, as long as the budget lasts."""
 
     def __init__(self, wanted: set[str], on_run: Callable[[Scenario], None]) -> None:
         self._wanted = wanted
         self._on_run = on_run
         self._left = RUNS_MAX
+        self._known: dict[Scenario, bool] = {}
 
     def fails(self, scenario: Scenario) -> bool:
-        if not self._left:
-            return False
-        self._left -= 1
-        self._on_run(scenario)
-        return bool(_broken(scenario) & self._wanted)
+        if scenario not in self._known:
+            if not self._left:
+                return False
+            self._left -= 1
+            self._on_run(scenario)
+            self._known[scenario] = bool(_broken(scenario) & self._wanted)
+        return self._known[scenario]
 
 
 def _broken(scenario: Scenario) -> set[str]:
