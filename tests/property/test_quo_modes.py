@@ -25,7 +25,7 @@ from syncfsm.sources.attio.people import AttioPeople
 from syncfsm.sources.attio.source import AttioSource
 from syncfsm.webhooks import WebhookWorker
 from syncfsm_simulator.fakes.attio import FakeAttio
-from syncfsm_simulator.stage.network import Crash
+from syncfsm_simulator.stage.port import Crash
 from syncfsm_simulator.stage.quo_faults import KINDS, QuoDoor
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
 from syncfsm_simulator.world.entity import Change

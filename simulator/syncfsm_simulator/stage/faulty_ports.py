@@ -1,29 +1,37 @@
-"""The engine's other edges: its log, its sink and its clock, each with a door where things go wrong."""
+"""The engine's other ports: its log, its sink and its clock, and the world before each request."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Generic, TypeVar
 
 from syncfsm.core.capture import Exchange
 from syncfsm.core.events import Recorded, Reject
-from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.failure import Failure
 from syncfsm.core.process import Process
-from syncfsm.errors import LogUnwritable
 from syncfsm.log import EventLog
 from syncfsm.outside.clock import Clock
 from syncfsm.sinks.protocol import Sink, UpsertResult
-from syncfsm_simulator.stage.faults import Faults, Visit
-from syncfsm_simulator.stage.network import Crash
+from syncfsm_simulator.stage.changes_before_requests import Changes
+from syncfsm_simulator.stage.effects.logs import APPEND
+from syncfsm_simulator.stage.effects.moves import WORLD, Move
+from syncfsm_simulator.stage.effects.sinks import UPSERT, Upserting
+from syncfsm_simulator.stage.effects.sleeps import SLEEP, Sleeping
+from syncfsm_simulator.stage.faults import Faults
+from syncfsm_simulator.stage.port import Beside
 
 T = TypeVar("T")
 
 REFUSED = "refused by the simulated sink"
 
 
-class SimulatedUnwritable(LogUnwritable):
-    """The log could not be written, but only for the simulation; a real full disk ends the run."""
+def move_world(changes: Changes, faults: Faults) -> None:
+    """Move the world as the seed says, before a request."""
+    visit = faults.visit(WORLD)
+    for strike, fault in zip(visit.strikes, visit.faults, strict=True):
+        fault.does(Move(changes, strike.times, visit.rng))
 
 
 class FaultyLog:
@@ -51,18 +59,15 @@ class FaultyLog:
         notices: Sequence[int] = (),
     ) -> None:
         """Append, unless something goes wrong."""
-        kind = self._faults.visit("append").kind
-        if kind == "crash_before_append":
-            raise Crash
-        if kind in {"disk_full", "log_locked"}:
-            raise SimulatedUnwritable(f"simulated: {kind}")
-        self._inner.append(
-            events, expected_version=expected_version, after=after, exchanges=exchanges, notices=notices
-        )
-        for recorded in events:
-            self._on_recorded(recorded)
-        if kind == "crash_after_append":
-            raise Crash
+
+        def write() -> None:
+            self._inner.append(
+                events, expected_version=expected_version, after=after, exchanges=exchanges, notices=notices
+            )
+            for recorded in events:
+                self._on_recorded(recorded)
+
+        self._faults.visit(APPEND).perform(write)
 
 
 class FaultySink(Generic[T]):
@@ -72,12 +77,12 @@ class FaultySink(Generic[T]):
         refused: The ids of people whom it refused, and did not take later.
     """
 
-    def __init__(self, inner: Sink[T], faults: Faults, duplicate: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, inner: Sink[T], faults: Faults, beside: Beside) -> None:
         self.name = inner.name
         self.refused: set[str] = set()
         self._inner = inner
         self._faults = faults
-        self._duplicate = duplicate
+        self._beside = beside
 
     def __getattr__(self, name: str) -> object:
         """Leave what only some sinks can do, deleting and listing, to the real sink."""
@@ -89,22 +94,15 @@ class FaultySink(Generic[T]):
 
     async def upsert(self, items: Sequence[T]) -> UpsertResult | Failure:
         """Take the items, unless something goes wrong."""
-        visit = self._faults.visit("upsert")
-        match visit.kind:
-            case "crash_before_upsert":
-                raise Crash
-            case "sink_locked":
-                return Failure(kind=FailureKind.LOCKED, message="the simulated sink is locked.")
-            case "duplicated_step":
-                await self._duplicate()
-        refused = self._drawn(items, visit)
+        visit = self._faults.visit(UPSERT)
+        take = partial(self._take, items)
+        return await visit.perform(Upserting(items=items, rng=visit.rng, beside=self._beside, take=take))
+
+    async def _take(self, items: Sequence[T], refused: Sequence[T]) -> UpsertResult | Failure:
+        """Let the real sink take the items but for those that are refused."""
         result = await self._inner.upsert([item for item in items if item not in refused])
         self.refused -= {_id_of(item) for item in items}
         self.refused |= {_id_of(item) for item in refused}
-        if visit.kind == "crash_after_upsert":
-            raise Crash
-        if visit.kind == "sink_timeout_after_write":
-            return Failure(kind=FailureKind.TIMEOUT, message="the simulated sink did not answer in time.")
         return _with_rejects(result, refused)
 
     async def finish(self) -> Failure | None:
@@ -113,11 +111,6 @@ class FaultySink(Generic[T]):
 
     async def aclose(self) -> None:
         """Leave the real sink open: it outlives the engine."""
-
-    def _drawn(self, items: Sequence[T], visit: Visit) -> Sequence[T]:
-        if visit.kind == "sink_refuses_all":
-            return items
-        return [visit.rng.choice(items)] if visit.kind == "sink_refuses_one" and items else []
 
 
 def _id_of(item: object) -> str:
@@ -160,16 +153,10 @@ class FaultyClock:
 
     async def sleep(self, seconds: float) -> None:
         """Sleep; the machine's timers do not jump with its clock."""
-        visit = self._faults.visit("sleep")
-        if visit.kind == "crash_asleep":
-            await self._true.sleep(seconds * visit.rng.random())
-            raise Crash
-        await self._true.sleep(seconds)
+        visit = self._faults.visit(SLEEP)
+        await visit.perform(Sleeping(seconds=seconds, rng=visit.rng, sleep=self._true.sleep))
 
-    async def jump(self, visit: Visit) -> None:
-        """Set the clock ahead or back, by up to ten minutes."""
-        by_s = visit.rng.uniform(1, 600)
-        if visit.kind == "clock_back":
-            self.jumped_back_s += by_s
-            by_s = -by_s
+    def jump(self, by_s: float) -> None:
+        """Set the clock ahead, or back."""
+        self.jumped_back_s += max(0.0, -by_s)
         self.ahead += timedelta(seconds=by_s)

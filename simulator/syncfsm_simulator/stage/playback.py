@@ -30,7 +30,8 @@ from syncfsm_simulator.stage.changes_before_requests import Changes
 from syncfsm_simulator.stage.faults import no_faults
 from syncfsm_simulator.stage.faulty_ports import REFUSED, FaultyLog
 from syncfsm_simulator.stage.incident import ActionPoint, Incident, Script, Step
-from syncfsm_simulator.stage.network import Asked, Crash
+from syncfsm_simulator.stage.network import Asked
+from syncfsm_simulator.stage.port import Crash
 from syncfsm_simulator.stage.rows import Rows, person
 from syncfsm_simulator.stage.scenario import Scenario
 from syncfsm_simulator.stage.stage import PAUSE_S, RESTART_S, SOURCE, STARTS_MAX
@@ -138,7 +139,7 @@ class Playback:
     def world(self) -> tuple[World, Changes]:
         """Return a workspace without anybody, for invariants that ask for one."""
         empty = World(self.scenario.seed, people=0, now=EPOCH)
-        changes = Changes(empty, no_faults(), self.clock, peek=lambda: None, page_size=1)
+        changes = Changes(empty, self.clock, peek=lambda: None, page_size=1)
         listed = self.incident.mode == "rejects"
         changes.at_start = frozenset() if listed else self.rows.at_start
         changes.deleted = self.rows.deleted

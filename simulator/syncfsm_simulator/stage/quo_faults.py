@@ -14,7 +14,8 @@ import msgspec
 
 from syncfsm.outside.clock import Clock
 from syncfsm_simulator.fakes.quo.app import QuoError
-from syncfsm_simulator.stage.network import TIMEOUT_S, Crash
+from syncfsm_simulator.stage.effects.requests import TIMEOUT_S
+from syncfsm_simulator.stage.port import Crash
 
 BEFORE = ("limited", "limited_with_date", "error_500", "connect_timeout", "crash_before")
 AFTER = ("error_500_after", "read_timeout_after", "reset_after", "cut_short", "crash_after")

@@ -15,7 +15,7 @@ from syncfsm.core.options import Order
 from syncfsm.engine.readahead import READ_AHEAD_MAX
 from syncfsm.errors import ConfigurationError
 from syncfsm_simulator.fakes.attio.knobs import LIMIT_MAX, LimitPolicy, Ties
-from syncfsm_simulator.stage.faults import DOOR_OF, ChangeRates, Count, FaultRates, Share, Strike
+from syncfsm_simulator.stage.faults import KINDS, ChangeRates, Count, FaultRates, Share, Strike
 from syncfsm_simulator.stage.incident import Incident
 from syncfsm_simulator.world.records import TIED
 
@@ -145,7 +145,7 @@ def from_toml(text: str, name: str) -> Scenario:
         scenario = msgspec.convert(tomllib.loads(text), Scenario)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ConfigurationError(f"the scenario {name} cannot be used: {error}") from error
-    unknown = {strike.kind for strike in scenario.strikes} - DOOR_OF.keys()
+    unknown = {strike.kind for strike in scenario.strikes} - set(KINDS)
     if unknown:
         raise ConfigurationError(f"the scenario {name} has unknown strikes: {', '.join(sorted(unknown))}")
     return scenario

@@ -27,9 +27,11 @@ from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Transform
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.stage.changes_before_requests import Changes
-from syncfsm_simulator.stage.faults import Faults, Visit, no_faults
-from syncfsm_simulator.stage.faulty_ports import FaultyClock, FaultyLog, FaultySink, SimulatedUnwritable
-from syncfsm_simulator.stage.network import Asked, Crash, FaultyTransport
+from syncfsm_simulator.stage.effects.logs import SimulatedUnwritable
+from syncfsm_simulator.stage.faults import Faults, no_faults
+from syncfsm_simulator.stage.faulty_ports import FaultyClock, FaultyLog, FaultySink, move_world
+from syncfsm_simulator.stage.network import Asked, FaultyTransport
+from syncfsm_simulator.stage.port import Crash
 from syncfsm_simulator.stage.scenario import Scenario
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock
 from syncfsm_simulator.world.world import World
@@ -91,11 +93,9 @@ class Stage(Generic[T]):
             now=EPOCH,
         )
         self.faults = Faults(scenario.seed, scenario.faults, scenario.changes, scenario.strikes)
-        self.changes = Changes(
-            self.world, self.faults, self.clock, peek=self._peek, page_size=scenario.page_size
-        )
+        self.changes = Changes(self.world, self.clock, peek=self._peek, page_size=scenario.page_size)
         self.engine_clock = FaultyClock(self.clock, self.faults)
-        self.faulty_sink = FaultySink(sink, self.faults, self._another_step)
+        self.faulty_sink = FaultySink(sink, self.faults, self)
         self.timeline: list[Asked | Recorded] = []
         self.calmed_at = EPOCH + timedelta(seconds=scenario.faulty_s)
         self.is_calm = False
@@ -165,7 +165,7 @@ class Stage(Generic[T]):
     def _before_request(self) -> None:
         self.timeline.append(Asked(at=self.engine_clock.now(), true_at=self.clock.now()))
         self._calm_in_time()
-        self.changes.before_request()
+        move_world(self.changes, self.faults)
 
     def _calm_in_time(self) -> None:
         if not self.is_calm and self.clock.now() >= self.calmed_at:
@@ -176,7 +176,7 @@ class Stage(Generic[T]):
         process = self._log.active(self.source_name, self.object)
         return process.paging.peek if process else None
 
-    async def _another_step(self, _visit: Visit | None = None) -> None:
+    async def another_step(self) -> None:
         """Let another worker take a step of the active process, with nothing going wrong for it."""
         process = self._log.active(self.source_name, self.object)
         if process is None:
@@ -189,7 +189,8 @@ class Stage(Generic[T]):
         finally:
             await engine.source.aclose()
 
-    async def _cancel(self, _visit: Visit) -> None:
+    async def cancel(self) -> None:
+        """Let somebody cancel the active process."""
         process = self._log.active(self.source_name, self.object)
         if process is None:
             return
@@ -197,6 +198,10 @@ class Stage(Generic[T]):
             cancel(self._recorded(no_faults()), process.id, by="simulation", clock=self.engine_clock)
         except NotActive:
             return
+
+    def jump(self, by_s: float) -> None:
+        """Set the engine's clock ahead, or back."""
+        self.engine_clock.jump(by_s)
 
     # ── the parts of an engine ───────────────────────────────────────────────────────────────
 
@@ -228,12 +233,7 @@ class Stage(Generic[T]):
             self.clock,
             latency_ms=self.scenario.latency_ms,
             before_request=self._before_request,
-            meanwhile={
-                "rival_step": self._another_step,
-                "cancelled": self._cancel,
-                "clock_ahead": self.engine_clock.jump,
-                "clock_back": self.engine_clock.jump,
-            },
+            beside=self,
         )
 
     def _recorded(self, faults: Faults) -> EventLog:
