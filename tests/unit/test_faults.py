@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import blake2b
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import asdict, replace
 
 from syncfsm.core.failure import Failure
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm_simulator.stage.changes_before_requests import Changes
+from syncfsm_simulator.stage.effects.logs import APPEND
+from syncfsm_simulator.stage.effects.moves import WORLD, created
+from syncfsm_simulator.stage.effects.pages import PAGE, row_twice
+from syncfsm_simulator.stage.effects.requests import REQUEST, crash_before
+from syncfsm_simulator.stage.effects.sinks import UPSERT
+from syncfsm_simulator.stage.effects.sleeps import SLEEP
 from syncfsm_simulator.stage.faults import ChangeRates, FaultRates, Faults, Strike, no_faults
 from syncfsm_simulator.stage.faulty_ports import FaultyClock, FaultyLog, FaultySink, move_world
 from syncfsm_simulator.stage.network import FaultyTransport
-from syncfsm_simulator.stage.port import Crash, Fault
+from syncfsm_simulator.stage.port import Crash, Fault, FaultTable, fault
+from syncfsm_simulator.stage.scenario import concrete, load_scenario
 from syncfsm_simulator.stage.table import FAULTS
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
 from syncfsm_simulator.world.world import World
@@ -131,3 +143,91 @@ def test_every_kind_does_something_at_its_port(kind: Fault) -> None:
     faults = struck_by(kind.kind)
     assert story(kind.port.name, faults) != story(kind.port.name, no_faults())
     assert faults.struck == [Strike(kind=kind.kind, at=0)]
+
+
+# ── a seed keeps its meaning ─────────────────────────────────────────────────────────────────
+
+VISITS = 40
+HOSTILE = load_scenario("hostile")
+PLAIN = FaultTable(together=FAULTS.together)
+"""The kinds that are drawn together, of which there will be no more."""
+
+
+class MoreRates(FaultRates, frozen=True, kw_only=True):
+    quake: float = 0.0
+
+
+class MoreChanges(ChangeRates, frozen=True, kw_only=True):
+    renamed: float = 0.0
+
+
+MORE = FaultTable(
+    together=FAULTS.together,
+    apart=(
+        *FAULTS.apart,
+        fault("network_gone", "network", REQUEST, 3, crash_before),
+        fault("row_quake", "quake", PAGE, 1, row_twice),
+        fault("quake", "quake", REQUEST, 2, crash_before),
+        fault("renamed", "renamed", WORLD, 1, created),
+    ),
+)
+ADDED = {"network_gone", "row_quake", "quake", "renamed"}
+PORTS = {fault.port.name: fault.port for fault in FAULTS}
+
+
+def drawn(faults: Faults) -> list[tuple[tuple[Strike, ...], float]]:
+    """Return what strikes at the first visits to every port, and their chance."""
+    visits = [faults.visit(port) for port in PORTS.values() for _ in range(VISITS)]
+    return [(visit.strikes, visit.rng.random()) for visit in visits]
+
+
+def test_the_seeds_strike_as_they_always_did() -> None:
+    digest = blake2b(digest_size=8)
+    for seed in range(50):
+        day = concrete(HOSTILE, seed)
+        faults = Faults(seed, day.faults, day.changes, table=PLAIN)
+        ports = (REQUEST, PAGE, UPSERT, APPEND, SLEEP, WORLD)
+        chance = [faults.visit(port).rng.random() for port in ports for _ in range(VISITS)]
+        digest.update(msgspec.json.encode((replace(day, about=""), faults.struck, chance)))
+    assert digest.hexdigest() == "2cef6aae12be1f4f"
+
+
+@given(st.integers(0, 10**6), st.sampled_from((0.0, 0.2, 1.0)))
+def test_a_kind_that_is_added_leaves_the_strikes_of_all_others_as_they_are(seed: int, rate: float) -> None:
+    day = concrete(HOSTILE, seed)
+    rates = MoreRates(**asdict(day.faults), quake=rate)
+    changes = MoreChanges(**asdict(day.changes), renamed=3 * rate)
+    before = drawn(Faults(seed, day.faults, day.changes))
+    after = drawn(Faults(seed, rates, changes, table=MORE))
+    for (strikes, chance), (more, other) in zip(before, after, strict=True):
+        assert other == chance
+        assert [strike for strike in more if strike.kind not in ADDED] == list(strikes)
+
+
+def test_a_kind_that_is_added_strikes_as_often_as_its_share_says_where_nothing_else_does() -> None:
+    faults = Faults(1, MoreRates(network=0.3, quake=0.2), MoreChanges(renamed=1.5), table=MORE)
+    for port in PORTS.values():
+        for _ in range(2000):
+            faults.visit(port)
+    counts = faults.counts()
+    assert counts["row_quake"] == pytest.approx(400, rel=0.15)
+    assert counts["network_gone"] == pytest.approx(2000 * 0.7 * 0.1, rel=0.2)
+    assert counts["quake"] == pytest.approx(2000 * 0.7 * 0.9 * 0.1, rel=0.2)
+    assert counts["renamed"] == pytest.approx(3000, rel=0.05)
+
+
+@given(st.integers(0, 10**6))
+def test_a_group_that_is_added_leaves_the_day_that_a_swarm_draws_as_it_is(seed: int) -> None:
+    faults = MoreRates(**asdict(HOSTILE.faults), quake=0.1)
+    day, more = concrete(HOSTILE, seed), concrete(replace(HOSTILE, faults=faults), seed)
+    assert isinstance(more.faults, MoreRates)
+    assert asdict(more.faults) == {**asdict(day.faults), "quake": more.faults.quake}
+    assert replace(more, faults=day.faults) == day
+
+
+def test_the_days_of_a_swarm_have_a_group_that_is_added_at_many_rates_or_not_at_all() -> None:
+    scenario = replace(HOSTILE, faults=MoreRates(quake=0.1))
+    rates = [concrete(scenario, seed).faults.quake for seed in range(200)]
+    assert rates.count(0.0) == pytest.approx(90, abs=25)
+    assert len(set(rates)) > 90
+    assert max(rates) <= 0.2
