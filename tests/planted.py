@@ -19,7 +19,8 @@ from syncfsm.sources.attio.source import AttioSource
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.stage.changes_before_requests import Changes
 from syncfsm_simulator.stage.faults import ChangeRates, FaultRates, Faults, Strike
-from syncfsm_simulator.stage.faulty_ports import FaultyLog, FaultySink, move_world
+from syncfsm_simulator.stage.faulty_ports import FaultyLog, move_world
+from syncfsm_simulator.stage.faulty_sink import faulty_sink
 from syncfsm_simulator.stage.network import FaultyTransport
 from syncfsm_simulator.stage.port import Crash
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
@@ -77,7 +78,7 @@ async def _run(
         source = AttioSource(
             "key", object_, base_url=URL, clock=clock, transport=transport, options=options or Options()
         )
-        faulty = FaultySink(sink, faults, Alone())
+        faulty = faulty_sink(sink, faults, Alone())
         faulty.name = "sqlite:contacts.db"
         engine = Engine(
             FaultyLog(log, faults, lambda _: None),

@@ -14,19 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import asdict, replace
 
+from syncfsm.core.events import Reject
 from syncfsm.core.failure import Failure
-from syncfsm.sinks.protocol import UpsertResult
+from syncfsm.sinks.protocol import Inspectable, UpsertResult
 from syncfsm_simulator.stage.changes_before_requests import Changes
 from syncfsm_simulator.stage.effects.logs import APPEND
 from syncfsm_simulator.stage.effects.moves import WORLD, created
 from syncfsm_simulator.stage.effects.pages import PAGE, row_twice
-from syncfsm_simulator.stage.effects.requests import REQUEST, crash_before
+from syncfsm_simulator.stage.effects.requests import REQUEST
 from syncfsm_simulator.stage.effects.sinks import UPSERT
 from syncfsm_simulator.stage.effects.sleeps import SLEEP
 from syncfsm_simulator.stage.faults import ChangeRates, FaultRates, Faults, Strike, no_faults
-from syncfsm_simulator.stage.faulty_ports import FaultyClock, FaultyLog, FaultySink, move_world
+from syncfsm_simulator.stage.faulty_ports import FaultyClock, FaultyLog, move_world
+from syncfsm_simulator.stage.faulty_sink import faulty_sink
 from syncfsm_simulator.stage.network import FaultyTransport
-from syncfsm_simulator.stage.port import Crash, Fault, FaultTable, fault
+from syncfsm_simulator.stage.port import Crash, Fault, FaultTable, crash, fault
 from syncfsm_simulator.stage.scenario import concrete, load_scenario
 from syncfsm_simulator.stage.table import FAULTS
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
@@ -65,6 +67,26 @@ class Told:
         self.story.append(f"{len(items)} items are taken")
         return UpsertResult(created=len(items))
 
+    def receive(self, _: Any) -> bool:
+        self.story.append("a notice is put into the inbox")
+        return True
+
+    def clear_inbox(self, _: Any) -> int:
+        self.story.append("the inbox is cleared")
+        return 2
+
+    def forget(self, **_: Any) -> str:
+        self.story.append("captures are forgotten")
+        return "forgotten"
+
+    async def delete(self, _: str, record_ids: Sequence[str]) -> int | Failure:
+        self.story.append(f"{len(record_ids)} items are deleted")
+        return len(record_ids)
+
+    async def known(self, _: str) -> frozenset[str] | Failure:
+        self.story.append("it is told what is there")
+        return frozenset({"p1"})
+
     async def served(self, _: httpx.Request) -> httpx.Response:
         self.story.append("the server works")
         rows = [{"id": {"record_id": f"p{number}"}} for number in range(5)]
@@ -96,8 +118,25 @@ async def asks(told: Told, faults: Faults) -> None:
 
 
 async def delivers(told: Told, faults: Faults) -> None:
-    sink: FaultySink[Any] = FaultySink(told, faults, told)
+    sink = faulty_sink(told, faults, told)
     told.story += [await sink.upsert(told.items), sorted(sink.refused)]
+
+
+async def deletes(told: Told, faults: Faults) -> None:
+    told.story.append(await faulty_sink(told, faults, told).delete("attio", ["p1", "p2"]))
+
+
+async def lists(told: Told, faults: Faults) -> None:
+    told.story.append(await faulty_sink(told, faults, told).known("attio"))
+
+
+async def receives(told: Told, faults: Faults) -> None:
+    told.story.append(FaultyLog(told, faults, told.story.append).receive("a notice"))
+
+
+async def clears(told: Told, faults: Faults) -> None:
+    log = FaultyLog(told, faults, told.story.append)
+    told.story += [log.clear_inbox(EPOCH), log.forget(before=EPOCH)]
 
 
 async def writes(told: Told, faults: Faults) -> None:
@@ -121,7 +160,11 @@ AT: dict[str, Callable[[Told, Faults], Awaitable[None]]] = {
     "request": asks,
     "page": asks,
     "upsert": delivers,
+    "delete": deletes,
+    "listing": lists,
     "append": writes,
+    "receive": receives,
+    "clear": clears,
     "sleep": sleeps,
     "world": moves,
 }
@@ -145,9 +188,45 @@ def test_every_kind_does_something_at_its_port(kind: Fault) -> None:
     assert faults.struck == [Strike(kind=kind.kind, at=0)]
 
 
+# ── the ports ────────────────────────────────────────────────────────────────────────────────
+
+
+class Plain:
+    """A sink that can do no more than every sink must."""
+
+    name = "plain"
+
+    async def check(self) -> dict[str, str]:
+        return {}
+
+    async def upsert(self, items: Sequence[Any]) -> UpsertResult:
+        return UpsertResult(
+            unchanged=len(items) - 1,
+            rejects=(Reject(record_id="p0", reason="its own"),),
+            left_out={"a number that is none": 2},
+        )
+
+    async def finish(self) -> None:
+        return None
+
+    async def aclose(self) -> None:
+        return None
+
+
+@pytest.mark.parametrize("able", [(), ("is_empty",), ("delete",), ("delete", "known"), ("inspect", "known")])
+def test_a_faulty_sink_can_do_what_the_real_one_can_and_does_not_claim_more(able: tuple[str, ...]) -> None:
+    async def method(_self: object, *_: object) -> int:
+        return 7
+
+    sink = faulty_sink(type("Able", (Plain,), dict.fromkeys(able, method))(), no_faults(), Told())
+    optional = ("inspect", "is_empty", "delete", "known")
+    assert tuple(name for name in optional if hasattr(sink, name)) == able
+    assert isinstance(sink, Inspectable) is ("inspect" in able)
+    assert not hasattr(sink, "path")
+
+
 # ── a seed keeps its meaning ─────────────────────────────────────────────────────────────────
 
-VISITS = 40
 HOSTILE = load_scenario("hostile")
 PLAIN = FaultTable(together=FAULTS.together)
 """The kinds that are drawn together, of which there will be no more."""
@@ -165,9 +244,9 @@ MORE = FaultTable(
     together=FAULTS.together,
     apart=(
         *FAULTS.apart,
-        fault("network_gone", "network", REQUEST, 3, crash_before),
+        fault("network_gone", "network", REQUEST, 3, crash),
         fault("row_quake", "quake", PAGE, 1, row_twice),
-        fault("quake", "quake", REQUEST, 2, crash_before),
+        fault("quake", "quake", REQUEST, 2, crash),
         fault("renamed", "renamed", WORLD, 1, created),
     ),
 )
@@ -177,7 +256,7 @@ PORTS = {fault.port.name: fault.port for fault in FAULTS}
 
 def drawn(faults: Faults) -> list[tuple[tuple[Strike, ...], float]]:
     """Return what strikes at the first visits to every port, and their chance."""
-    visits = [faults.visit(port) for port in PORTS.values() for _ in range(VISITS)]
+    visits = [faults.visit(port) for port in PORTS.values() for _ in range(8)]
     return [(visit.strikes, visit.rng.random()) for visit in visits]
 
 
@@ -187,7 +266,7 @@ def test_the_seeds_strike_as_they_always_did() -> None:
         day = concrete(HOSTILE, seed)
         faults = Faults(seed, day.faults, day.changes, table=PLAIN)
         ports = (REQUEST, PAGE, UPSERT, APPEND, SLEEP, WORLD)
-        chance = [faults.visit(port).rng.random() for port in ports for _ in range(VISITS)]
+        chance = [faults.visit(port).rng.random() for port in ports for _ in range(40)]
         digest.update(msgspec.json.encode((replace(day, about=""), faults.struck, chance)))
     assert digest.hexdigest() == "2cef6aae12be1f4f"
 

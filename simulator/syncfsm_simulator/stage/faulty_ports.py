@@ -1,30 +1,23 @@
-"""The engine's other ports: its log, its sink and its clock, and the world before each request."""
+"""The engine's other ports: its log and its clock; and the world, before each request."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Generic, TypeVar
+from typing import cast
 
-from syncfsm.core.capture import Exchange
-from syncfsm.core.events import Recorded, Reject
-from syncfsm.core.failure import Failure
+from syncfsm.core.capture import Exchange, Forgotten
+from syncfsm.core.events import Recorded
+from syncfsm.core.notices import Notice
 from syncfsm.core.process import Process
 from syncfsm.log import EventLog
 from syncfsm.outside.clock import Clock
-from syncfsm.sinks.protocol import Sink, UpsertResult
 from syncfsm_simulator.stage.changes_before_requests import Changes
-from syncfsm_simulator.stage.effects.logs import APPEND
+from syncfsm_simulator.stage.effects.logs import APPEND, CLEAR, RECEIVE
 from syncfsm_simulator.stage.effects.moves import WORLD, Move
-from syncfsm_simulator.stage.effects.sinks import UPSERT, Upserting
 from syncfsm_simulator.stage.effects.sleeps import SLEEP, Sleeping
 from syncfsm_simulator.stage.faults import Faults
-from syncfsm_simulator.stage.port import Beside
-
-T = TypeVar("T")
-
-REFUSED = "refused by the simulated sink"
 
 
 def move_world(changes: Changes, faults: Faults) -> None:
@@ -35,7 +28,7 @@ def move_world(changes: Changes, faults: Faults) -> None:
 
 
 class FaultyLog:
-    """An event log whose disk may be full or locked, and whose writer may die around an append.
+    """An event log whose disk may be full or locked, and whose writer may die around a write.
 
     It tells of every event that got in, also of one whose writer died right after.
     """
@@ -46,7 +39,7 @@ class FaultyLog:
         self._on_recorded = on_recorded
 
     def __getattr__(self, name: str) -> object:
-        """Leave everything but the append to the real log."""
+        """Leave what only reads to the real log."""
         return getattr(self._inner, name)
 
     def append(
@@ -69,68 +62,18 @@ class FaultyLog:
 
         self._faults.visit(APPEND).perform(write)
 
+    def receive(self, notice: Notice) -> bool:
+        """Put a notice into the inbox, unless something goes wrong."""
+        return self._faults.visit(RECEIVE).perform(partial(self._inner.receive, notice))
 
-class FaultySink(Generic[T]):
-    """A sink that refuses, locks, times out, or sees its caller die.
+    def clear_inbox(self, before: datetime) -> int:
+        """Delete the notices that are done with, unless something goes wrong."""
+        return int(self._faults.visit(CLEAR).perform(partial(self._inner.clear_inbox, before)))
 
-    Attributes:
-        refused: The ids of people whom it refused, and did not take later.
-    """
-
-    def __init__(self, inner: Sink[T], faults: Faults, beside: Beside) -> None:
-        self.name = inner.name
-        self.refused: set[str] = set()
-        self._inner = inner
-        self._faults = faults
-        self._beside = beside
-
-    def __getattr__(self, name: str) -> object:
-        """Leave what only some sinks can do, deleting and listing, to the real sink."""
-        return getattr(self._inner, name)
-
-    async def check(self) -> dict[str, str] | Failure:
-        """Check the real sink."""
-        return await self._inner.check()
-
-    async def upsert(self, items: Sequence[T]) -> UpsertResult | Failure:
-        """Take the items, unless something goes wrong."""
-        visit = self._faults.visit(UPSERT)
-        take = partial(self._take, items)
-        return await visit.perform(Upserting(items=items, rng=visit.rng, beside=self._beside, take=take))
-
-    async def _take(self, items: Sequence[T], refused: Sequence[T]) -> UpsertResult | Failure:
-        """Let the real sink take the items but for those that are refused."""
-        result = await self._inner.upsert([item for item in items if item not in refused])
-        self.refused -= {_id_of(item) for item in items}
-        self.refused |= {_id_of(item) for item in refused}
-        return _with_rejects(result, refused)
-
-    async def finish(self) -> Failure | None:
-        """Finish the real sink."""
-        return await self._inner.finish()
-
-    async def aclose(self) -> None:
-        """Leave the real sink open: it outlives the engine."""
-
-
-def _id_of(item: object) -> str:
-    """Return an item's external id, whether it is an object or a mapping."""
-    external_id = (
-        item.get("external_id", "") if isinstance(item, Mapping) else getattr(item, "external_id", "")
-    )
-    return str(external_id)
-
-
-def _with_rejects(result: UpsertResult | Failure, refused: Sequence[object]) -> UpsertResult | Failure:
-    if isinstance(result, Failure):
-        return result
-    rejects = tuple(Reject(record_id=_id_of(item), reason=REFUSED) for item in refused)
-    return UpsertResult(
-        created=result.created,
-        updated=result.updated,
-        unchanged=result.unchanged,
-        rejects=(*result.rejects, *rejects),
-    )
+    def forget(self, *, before: datetime, process_id: str | None = None) -> Forgotten:
+        """Delete captures, unless something goes wrong."""
+        forget = partial(self._inner.forget, before=before, process_id=process_id)
+        return cast("Forgotten", self._faults.visit(CLEAR).perform(forget))
 
 
 class FaultyClock:

@@ -27,8 +27,9 @@ from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.protocol import Page, Record, Transformed
 from syncfsm_simulator.stage.changes_before_requests import Changes
+from syncfsm_simulator.stage.effects.sinks import REFUSED
 from syncfsm_simulator.stage.faults import no_faults
-from syncfsm_simulator.stage.faulty_ports import REFUSED, FaultyLog
+from syncfsm_simulator.stage.faulty_ports import FaultyLog
 from syncfsm_simulator.stage.incident import ActionPoint, Incident, Script, Step
 from syncfsm_simulator.stage.network import Asked
 from syncfsm_simulator.stage.port import Crash

@@ -8,7 +8,7 @@ and holds what it does to a call, and nobody else has to know of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Never, Protocol, TypeVar
 
 import msgspec
 
@@ -18,6 +18,11 @@ R = TypeVar("R")
 
 class Crash(BaseException):
     """The engine's process died here. Only the log and the sink remain."""
+
+
+def crash(_: object) -> Never:
+    """Let the engine die before anything is done: what any port may do with a call."""
+    raise Crash
 
 
 class Beside(Protocol):

@@ -29,7 +29,8 @@ from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.stage.changes_before_requests import Changes
 from syncfsm_simulator.stage.effects.logs import SimulatedUnwritable
 from syncfsm_simulator.stage.faults import Faults, no_faults
-from syncfsm_simulator.stage.faulty_ports import FaultyClock, FaultyLog, FaultySink, move_world
+from syncfsm_simulator.stage.faulty_ports import FaultyClock, FaultyLog, move_world
+from syncfsm_simulator.stage.faulty_sink import faulty_sink
 from syncfsm_simulator.stage.network import Asked, FaultyTransport
 from syncfsm_simulator.stage.port import Crash
 from syncfsm_simulator.stage.scenario import Scenario
@@ -95,7 +96,7 @@ class Stage(Generic[T]):
         self.faults = Faults(scenario.seed, scenario.faults, scenario.changes, scenario.strikes)
         self.changes = Changes(self.world, self.clock, peek=self._peek, page_size=scenario.page_size)
         self.engine_clock = FaultyClock(self.clock, self.faults)
-        self.faulty_sink = FaultySink(sink, self.faults, self)
+        self.faulty_sink = faulty_sink(sink, self.faults, self)
         self.timeline: list[Asked | Recorded] = []
         self.calmed_at = EPOCH + timedelta(seconds=scenario.faulty_s)
         self.is_calm = False
@@ -106,14 +107,15 @@ class Stage(Generic[T]):
         self._transform = transform
         self._hooks = hooks
         self._mode: SyncMode = "initial"
+        self._deletes_missing = False
         self._earlier = frozenset(log.ids())
         self._rng = random.Random(f"{scenario.seed}:engine:{len(self._earlier)}")
         self._fake = httpx.ASGITransport(_fake(self.world, self.clock, scenario))
         self.transport = self._network(self.faults)
 
-    async def again(self, mode: SyncMode) -> Process:
+    async def again(self, mode: SyncMode, *, deletes_missing: bool = False) -> Process:
         """Sync once more, in this mode, after a sync that is over; faults and changes go on as they were."""
-        self._mode = mode
+        self._mode, self._deletes_missing = mode, deletes_missing
         self._earlier = frozenset(self._log.ids())
         return await self.until_over()
 
@@ -139,7 +141,10 @@ class Stage(Generic[T]):
         engine = self._engine(self.transport, self.faulty_sink, self.faults)
         try:
             return await engine.sync(
-                mode=self._mode, page_size=self.scenario.page_size, order=self.scenario.order
+                mode=self._mode,
+                page_size=self.scenario.page_size,
+                order=self.scenario.order,
+                deletes_missing=self._deletes_missing,
             )
         except (Crash, SimulatedUnwritable, VersionConflict):
             latest = self._latest()

@@ -12,13 +12,13 @@ from httpx import ConnectError, ConnectTimeout, ReadTimeout
 from syncfsm_simulator.stage.effects import answers as a
 from syncfsm_simulator.stage.effects import logs, moves, requests, sinks
 from syncfsm_simulator.stage.effects.answers import limited
-from syncfsm_simulator.stage.effects.logs import APPEND
+from syncfsm_simulator.stage.effects.logs import APPEND, CLEAR, RECEIVE
 from syncfsm_simulator.stage.effects.moves import WORLD
 from syncfsm_simulator.stage.effects.pages import PAGE, row_twice, row_without_id
 from syncfsm_simulator.stage.effects.requests import REQUEST, TIMEOUT_S, broken, refused, unanswered
-from syncfsm_simulator.stage.effects.sinks import UPSERT
+from syncfsm_simulator.stage.effects.sinks import DELETE, LISTING, UPSERT
 from syncfsm_simulator.stage.effects.sleeps import SLEEP, crash_asleep
-from syncfsm_simulator.stage.port import FaultTable, fault
+from syncfsm_simulator.stage.port import FaultTable, crash, fault
 
 FAULTS = FaultTable(
     # kind, group whose rate it has a share in, port, one in so many, what it does
@@ -59,11 +59,11 @@ FAULTS = FaultTable(
         fault("log_locked", "disk", APPEND, 2, logs.unwritable("log_locked")),
         fault("clock_ahead", "clock", REQUEST, 2, requests.clock_ahead),
         fault("clock_back", "clock", REQUEST, 2, requests.clock_back),
-        fault("crash_before_request", "crash", REQUEST, 2, requests.crash_before),
+        fault("crash_before_request", "crash", REQUEST, 2, crash),
         fault("crash_after_answer", "crash", REQUEST, 2, requests.crash_after),
-        fault("crash_before_upsert", "crash", UPSERT, 2, sinks.crash_before),
+        fault("crash_before_upsert", "crash", UPSERT, 2, crash),
         fault("crash_after_upsert", "crash", UPSERT, 2, sinks.crash_after_upsert),
-        fault("crash_before_append", "crash", APPEND, 2, logs.crash_before),
+        fault("crash_before_append", "crash", APPEND, 2, crash),
         fault("crash_after_append", "crash", APPEND, 2, logs.crash_after),
         fault("crash_asleep", "crash", SLEEP, 1, crash_asleep),
         fault("rival_step", "rival", REQUEST, 1, requests.rival_step),
@@ -77,6 +77,16 @@ FAULTS = FaultTable(
         fault("page_deleted", "page_deleted", WORLD, 1, moves.page_deleted),
         fault("all_updated", "all_updated", WORLD, 1, moves.all_updated),
         fault("all_deleted", "all_deleted", WORLD, 1, moves.all_deleted),
+    ),
+    apart=(
+        fault("sink_locked_at_delete", "sink", DELETE, 4, sinks.locked),
+        fault("sink_timeout_after_delete", "sink", DELETE, 4, sinks.late_delete),
+        fault("sink_locked_at_listing", "sink", LISTING, 4, sinks.locked),
+        fault("crash_before_delete", "crash", DELETE, 2, crash),
+        fault("crash_after_delete", "crash", DELETE, 2, sinks.crash_after_delete),
+        fault("disk_full_at_receive", "disk", RECEIVE, 2, logs.unwritable("disk_full")),
+        fault("crash_after_receive", "crash", RECEIVE, 2, logs.crash_after),
+        fault("log_locked_at_clear", "disk", CLEAR, 2, logs.unwritable("log_locked")),
     ),
 )
 """Every kind of fault. The moves of the world are faults too: each is a group of its own."""

@@ -106,11 +106,6 @@ async def slow(asking: Asking) -> httpx.Response:
     return await asking.answered(asking.request)
 
 
-async def crash_before(_: Asking) -> httpx.Response:
-    """Let the engine die before it asks."""
-    raise Crash
-
-
 async def crash_after(asking: Asking) -> httpx.Response:
     """Let the engine die when the server has done its work."""
     await asking.wait()
