@@ -22,7 +22,7 @@ from syncfsm_simulator.stage.effects.logs import APPEND
 from syncfsm_simulator.stage.effects.moves import WORLD, created
 from syncfsm_simulator.stage.effects.pages import PAGE, row_twice
 from syncfsm_simulator.stage.effects.requests import REQUEST
-from syncfsm_simulator.stage.effects.sinks import UPSERT
+from syncfsm_simulator.stage.effects.sinks import LOCKED, REFUSED, UPSERT, with_refused
 from syncfsm_simulator.stage.effects.sleeps import SLEEP
 from syncfsm_simulator.stage.faults import ChangeRates, FaultRates, Faults, Strike, no_faults
 from syncfsm_simulator.stage.faulty_ports import FaultyClock, FaultyLog, move_world
@@ -223,6 +223,22 @@ def test_a_faulty_sink_can_do_what_the_real_one_can_and_does_not_claim_more(able
     assert tuple(name for name in optional if hasattr(sink, name)) == able
     assert isinstance(sink, Inspectable) is ("inspect" in able)
     assert not hasattr(sink, "path")
+
+
+def test_what_a_sink_says_of_a_page_is_kept_where_a_record_is_refused_besides() -> None:
+    async def play() -> UpsertResult | Failure:
+        sink = faulty_sink(Plain(), struck_by("sink_refuses_one"), Told())
+        return await sink.upsert([{"external_id": f"p{number}"} for number in range(3)])
+
+    result = run_virtual(play())
+    assert isinstance(result, UpsertResult)
+    assert result.left_out == {"a number that is none": 2}
+    assert [reject.reason for reject in result.rejects] == ["its own", REFUSED]
+    assert result.unchanged + len(result.rejects) == 3
+
+
+def test_a_failure_stays_one_whoever_is_refused_besides() -> None:
+    assert with_refused(LOCKED, ["p1"]) is LOCKED
 
 
 # ── a seed keeps its meaning ─────────────────────────────────────────────────────────────────

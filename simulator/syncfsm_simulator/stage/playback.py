@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from syncfsm.core.backoff import RETRY_AFTER_JITTER_S
-from syncfsm.core.events import Recorded, Reject
+from syncfsm.core.events import Recorded
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options, Order
@@ -27,7 +27,7 @@ from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.protocol import Page, Record, Transformed
 from syncfsm_simulator.stage.changes_before_requests import Changes
-from syncfsm_simulator.stage.effects.sinks import REFUSED
+from syncfsm_simulator.stage.effects.sinks import with_refused
 from syncfsm_simulator.stage.faults import no_faults
 from syncfsm_simulator.stage.faulty_ports import FaultyLog
 from syncfsm_simulator.stage.incident import ActionPoint, Incident, Script, Step
@@ -281,14 +281,10 @@ class ScriptedSink:
         kept = items[: max(0, len(items) - (step.refused if step else 0))]
         result = await self._inner.upsert(kept)
         self._playback.rows.deliver()
-        if isinstance(result, Failure):
-            return result
         refused = [item.external_id for item in items[len(kept) :]]
-        self._playback.refused.update(refused)
-        rejects = tuple(Reject(record_id=record_id, reason=REFUSED) for record_id in refused)
-        return UpsertResult(
-            created=result.created, updated=result.updated, unchanged=result.unchanged, rejects=rejects
-        )
+        if not isinstance(result, Failure):
+            self._playback.refused.update(refused)
+        return with_refused(result, refused)
 
     async def finish(self) -> Failure | None:
         """Finish the real sink, unless the script says that it fails."""

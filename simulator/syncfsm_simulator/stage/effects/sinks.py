@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Never
 
 import msgspec
+from msgspec.structs import replace
 
 from syncfsm.core.events import Reject
 from syncfsm.core.failure import Failure, FailureKind
@@ -94,16 +95,11 @@ async def duplicated_step(page: Upserting) -> UpsertResult | Failure:
 
 
 def with_refused(result: UpsertResult | Failure, record_ids: Sequence[str]) -> UpsertResult | Failure:
-    """Return what became of a page of which these records were refused besides."""
+    """Return what became of a page of which these records were refused besides; all else stays."""
     if isinstance(result, Failure):
         return result
     rejects = (Reject(record_id=record_id, reason=REFUSED) for record_id in record_ids)
-    return UpsertResult(
-        created=result.created,
-        updated=result.updated,
-        unchanged=result.unchanged,
-        rejects=(*result.rejects, *rejects),
-    )
+    return replace(result, rejects=(*result.rejects, *rejects))
 
 
 # ── a deletion ───────────────────────────────────────────────────────────────────────────────
