@@ -10,19 +10,16 @@ import gc
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable
 
 import msgspec
 
-from syncfsm.core.events import Recorded
 from syncfsm.core.machine import State
 from syncfsm.core.process import Process
 from syncfsm.engine.lifecycle import Hook
 from syncfsm.items.contact import Contact
-from syncfsm.log import EventLog, open_log
+from syncfsm.log import EventLog
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.attio.people import AttioPeople
-from syncfsm_simulator.incidents.event_fingerprint import Parting, parting
 from syncfsm_simulator.runs.criteria import CRITERIA
 from syncfsm_simulator.runs.invariants import PLAYED, Run, Violation, violations
 from syncfsm_simulator.stage.faults import Strike
@@ -116,13 +113,6 @@ def run_of(stage: Stage[Contact], process: Process, log: EventLog, contacts: Sql
         chance=random.Random(f"{stage.scenario.seed}:tampering"),
         surprise=stage.surprise,
     )
-
-
-def strays(scenario: Scenario, path: Iterable[Recorded]) -> Parting | None:
-    """Play an incident in memory; return where it leaves the path of a process, or `None` if it does not."""
-    with open_log(":memory:") as log:
-        verdict = simulate(scenario, scenario.seed, log)
-        return parting(path, log.read(verdict.process.id))
 
 
 async def _play(playback: Playback, log: EventLog, contacts: SqliteSink, began_at: float) -> Verdict:
