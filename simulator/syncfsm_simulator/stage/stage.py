@@ -7,32 +7,31 @@ sink and any transform can be put on the stage: the simulator's own, or those of
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Generic, TypeVar, cast
 
 import httpx
 
-from syncfsm.core.events import Recorded
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
 from syncfsm.engine.lifecycle import Hook, cancel
 from syncfsm.engine.modes import SyncMode
-from syncfsm.errors import LogError, NotActive, VersionConflict
+from syncfsm.errors import NotActive, VersionConflict
 from syncfsm.log import EventLog
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Transform
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.stage.changes_before_requests import Changes
-from syncfsm_simulator.stage.effects.logs import SimulatedUnwritable
-from syncfsm_simulator.stage.faults import Faults, no_faults
+from syncfsm_simulator.stage.engines import Engines
+from syncfsm_simulator.stage.faults import Faults, Strike, no_faults
 from syncfsm_simulator.stage.faulty_ports import FaultyClock, FaultyLog, move_world
 from syncfsm_simulator.stage.faulty_sink import faulty_sink
 from syncfsm_simulator.stage.network import Asked, FaultyTransport
-from syncfsm_simulator.stage.port import Crash
 from syncfsm_simulator.stage.scenario import Scenario
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock
 from syncfsm_simulator.world.world import World
@@ -43,17 +42,8 @@ BASE_URL = "http://attio.simulated"
 SOURCE = f"attio:{BASE_URL}"
 KEY = "planted-key-that-must-not-show"
 
-PAUSE_S = 60.0
-"""How long somebody takes to start a failed sync again."""
 
-RESTART_S = 0.5
-"""How long it takes to start an engine in the place of one that died."""
-
-STARTS_MAX = 10_000
-"""Engines that one run may use up; more than that, and something never ends."""
-
-
-class Stage(Generic[T]):
+class Stage(Engines, Generic[T]):
     """Everything around the engine, in virtual time. Use within `run_virtual`.
 
     Args:
@@ -64,12 +54,8 @@ class Stage(Generic[T]):
         hooks: Called after each event.
 
     Attributes:
-        world: The people and companies.
         changes: Whom the moving world touched.
         faults: What has struck.
-        timeline: Every request made and every event recorded, in true order.
-        starts: How many engines it took.
-        surprise: The error with which an engine failed in a way that nobody foresaw; it ends the run.
         source_name: What the source is called, and the object that is synced: another API has others.
     """
 
@@ -84,8 +70,7 @@ class Stage(Generic[T]):
         transform: Callable[[AttioSource], Transform[T]],
         hooks: Sequence[Hook] = (),
     ) -> None:
-        self.scenario = scenario
-        self.clock = VirtualClock()
+        super().__init__(scenario)
         self.world = World(
             scenario.seed,
             people=scenario.people,
@@ -97,11 +82,7 @@ class Stage(Generic[T]):
         self.changes = Changes(self.world, self.clock, peek=self._peek, page_size=scenario.page_size)
         self.engine_clock = FaultyClock(self.clock, self.faults)
         self.faulty_sink = faulty_sink(sink, self.faults, self)
-        self.timeline: list[Asked | Recorded] = []
-        self.calmed_at = EPOCH + timedelta(seconds=scenario.faulty_s)
-        self.is_calm = False
-        self.starts = 0
-        self.surprise: Exception | None = None
+        self._calmed_at = EPOCH + timedelta(seconds=scenario.faulty_s)
         self._log = log
         self._sink = sink
         self._transform = transform
@@ -119,25 +100,34 @@ class Stage(Generic[T]):
         self._earlier = frozenset(self._log.ids())
         return await self.until_over()
 
-    async def until_over(self) -> Process:
-        """Start engines, one after the other, until a sync is complete or can't go on."""
-        while True:
-            self.starts += 1
-            process = await self._one_engine()
-            if process is not None and self._is_over(process):
-                return process
-            if self.starts > STARTS_MAX:
-                raise RuntimeError(f"{STARTS_MAX} engines were started, and the sync is not over")
-            await self.clock.sleep(PAUSE_S if process else RESTART_S)
-            self._calm_in_time()
+    @property
+    def unnamed(self) -> set[str]:
+        """The ids of people whose row came without its id."""
+        return self.transport.unnamed
 
-    def _is_over(self, process: Process) -> bool:
-        if self.surprise is not None or process.state is State.COMPLETED:
-            return True
-        return process.state is State.FAILED and not process.is_resumable
+    @property
+    def refused(self) -> set[str]:
+        """The ids of people whom the sink refused and did not take later."""
+        return self.faulty_sink.refused
 
-    async def _one_engine(self) -> Process | None:
-        """Return the state in which an engine left the sync, or `None` if it never came to one."""
+    @property
+    def clock_lost_s(self) -> float:
+        """How far the engine's clock was set back, in all."""
+        return self.engine_clock.jumped_back_s
+
+    def touched(self) -> Changes:
+        """Return whom the moving world has touched."""
+        return self.changes
+
+    def counts(self) -> Counter[str]:
+        """Return how often each kind of fault has struck."""
+        return self.faults.counts()
+
+    def strikes(self) -> tuple[Strike, ...]:
+        """Return everything that has struck, in order."""
+        return tuple(self.faults.struck)
+
+    async def _run(self) -> Process:
         engine = self._engine(self.transport, self.faulty_sink, self.faults)
         try:
             return await engine.sync(
@@ -146,24 +136,20 @@ class Stage(Generic[T]):
                 order=self.scenario.order,
                 deletes_missing=self._deletes_missing,
             )
-        except (Crash, SimulatedUnwritable, VersionConflict):
-            latest = self._latest()
-            return latest if latest and latest.state is State.COMPLETED else None
-        except LogError:
-            raise  # of the real log: no fault of the engine's, and nothing that virtual time cures
-        except Exception as error:
-            self.surprise = error
-            latest = self._latest()
-            if latest is None:
-                raise
-            return latest
         finally:
             await engine.source.aclose()
 
-    def _latest(self) -> Process | None:
-        """Return the latest process that began on this stage."""
+    def _is_over(self, process: Process) -> bool:
+        if self.surprise is not None or process.state is State.COMPLETED:
+            return True
+        return process.state is State.FAILED and not process.is_resumable
+
+    def _left(self) -> Process | None:
         latest = self._log.latest(self.source_name, self.object, self._sink.name, mode=self._mode)
         return latest if latest and latest.id not in self._earlier else None
+
+    def _before_next(self) -> None:
+        self._calm_in_time()
 
     # ── what happens beside the engine ───────────────────────────────────────────────────────
 
@@ -173,8 +159,8 @@ class Stage(Generic[T]):
         move_world(self.changes, self.faults)
 
     def _calm_in_time(self) -> None:
-        if not self.is_calm and self.clock.now() >= self.calmed_at:
-            self.is_calm = True
+        if self.calm_since is None and self.clock.now() >= self._calmed_at:
+            self.calm_since = self._calmed_at
             self.faults.calm()
 
     def _peek(self) -> str | None:
