@@ -22,7 +22,7 @@ from syncfsm_simulator.stage.faults import ChangeRates, FaultRates, Faults, Stri
 from syncfsm_simulator.stage.faulty_ports import FaultyLog, move_world
 from syncfsm_simulator.stage.faulty_sink import faulty_sink
 from syncfsm_simulator.stage.network import FaultyTransport
-from syncfsm_simulator.stage.port import Crash
+from syncfsm_simulator.stage.port import Alone, Crash
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
 from syncfsm_simulator.world.world import World
 
@@ -99,16 +99,3 @@ async def _run(
 def _peek(log: Any) -> str | None:
     process = log.active(f"attio:{URL}", "people")
     return process.paging.peek if process else None
-
-
-class Alone:
-    """A stage on which nobody else is, so that a strike that needs somebody is a mistake of the test."""
-
-    async def another_step(self) -> None:
-        raise AssertionError("no other worker is there")
-
-    async def cancel(self) -> None:
-        raise AssertionError("nobody is there to cancel it")
-
-    def jump(self, by_s: float) -> None:
-        raise AssertionError("the clock is right")

@@ -41,6 +41,22 @@ class Beside(Protocol):
         ...
 
 
+class Alone:
+    """Nobody else on the stage: a fault that needs somebody is a mistake of whoever lets it strike there."""
+
+    async def another_step(self) -> None:
+        """Refuse."""
+        raise AssertionError("no other worker is on this stage")
+
+    async def cancel(self) -> None:
+        """Refuse."""
+        raise AssertionError("nobody on this stage cancels a sync")
+
+    def jump(self, by_s: float) -> None:
+        """Refuse."""
+        raise AssertionError(f"no clock on this stage jumps, nor by {by_s} s")
+
+
 class Port(msgspec.Struct, Generic[C, R], frozen=True):
     """A place where something can go wrong.
 
