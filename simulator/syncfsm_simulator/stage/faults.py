@@ -44,10 +44,11 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         rows: A row without an id, or the same row twice.
         slow: An answer that takes many times as long.
         denied: The key is refused for once.
-        sink: The sink refuses one record or all of a page, is locked, or times out after it has written.
-        disk: The log's disk is full, or its file locked, at an append.
+        sink: The sink refuses one record or all of a page, is locked, or times out after it has written or
+            deleted.
+        disk: The log's disk is full, or its file locked, at a write.
         clock: The clock jumps, ahead or back.
-        crash: The engine dies: around a request, an upsert, an append, or asleep.
+        crash: The engine dies: around a request, an upsert, a deletion, a write to the log, or asleep.
         rival: Another worker takes the same step meanwhile.
         cancel: Somebody cancels the sync.
     """
