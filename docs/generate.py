@@ -20,8 +20,9 @@ from syncfsm.telemetry.measures import METRICS
 from syncfsm.telemetry.tracing import ATTRIBUTES, SPANS
 from syncfsm_simulator.fakes.attio.routes import ROUTES
 from syncfsm_simulator.runs.invariants import Check
-from syncfsm_simulator.stage.faults import DOORS
+from syncfsm_simulator.stage.faults import MOVES
 from syncfsm_simulator.stage.scenario import named_scenarios
+from syncfsm_simulator.stage.table import FAULTS
 
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
@@ -134,13 +135,13 @@ def scenarios() -> str:
 
 
 def kinds() -> str:
-    """Return every kind of strike by its group and door."""
-    rows = ["\n| group | door | kinds |", "|---|---|---|"]
-    rows += [
-        f"| {group} | {door} | {', '.join(kinds)} |"
-        for group, doors in DOORS.items()
-        for door, kinds in doors.items()
-    ]
+    """Return every kind of fault but the moves, by its group and port."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for fault in FAULTS:
+        if fault.kind not in MOVES:
+            kinds.setdefault((fault.group, fault.port.name), []).append(fault.kind)
+    rows = ["\n| group | port | kinds |", "|---|---|---|"]
+    rows += [f"| {group} | {port} | {', '.join(names)} |" for (group, port), names in kinds.items()]
     return "\n".join(rows) + "\n\n"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from syncfsm.sources.attio.source import AttioSource
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.stage.changes_before_requests import Changes
 from syncfsm_simulator.stage.faults import ChangeRates, FaultRates, Faults, Strike
-from syncfsm_simulator.stage.faulty_ports import FaultyLog, FaultySink
-from syncfsm_simulator.stage.network import Crash, FaultyTransport
+from syncfsm_simulator.stage.faulty_ports import FaultyLog, move_world
+from syncfsm_simulator.stage.faulty_sink import faulty_sink
+from syncfsm_simulator.stage.network import FaultyTransport
+from syncfsm_simulator.stage.port import Alone, Crash
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
 from syncfsm_simulator.world.world import World
 
@@ -63,19 +66,19 @@ async def _run(
     world = World(1, people=1000, now=EPOCH)
     sink = SqliteSink(str(contacts), clock=clock)
     with open_log(path) as log:
-        changes = Changes(world, faults, clock, peek=lambda: _peek(log), page_size=50)
+        changes = Changes(world, clock, peek=lambda: _peek(log), page_size=50)
         transport = FaultyTransport(
             httpx.ASGITransport(FakeAttio(world, clock, **settings)),
             faults,
             clock,
             latency_ms=(100, 300),
-            before_request=changes.before_request,
-            meanwhile={},
+            before_request=partial(move_world, changes, faults),
+            beside=Alone(),
         )
         source = AttioSource(
             "key", object_, base_url=URL, clock=clock, transport=transport, options=options or Options()
         )
-        faulty = FaultySink(sink, faults, _nobody)
+        faulty = faulty_sink(sink, faults, Alone())
         faulty.name = "sqlite:contacts.db"
         engine = Engine(
             FaultyLog(log, faults, lambda _: None),
@@ -96,7 +99,3 @@ async def _run(
 def _peek(log: Any) -> str | None:
     process = log.active(f"attio:{URL}", "people")
     return process.paging.peek if process else None
-
-
-async def _nobody() -> None:
-    """No other worker is there."""

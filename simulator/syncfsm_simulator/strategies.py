@@ -43,7 +43,7 @@ def _rates(cls: type[Rates], rate_max: float) -> st.SearchStrategy[Rates]:
 
 
 def strikes(at_max: int = 40) -> st.SearchStrategy[tuple[Strike, ...]]:
-    """Single things that go wrong, at one of the first visits to their door; shrinks to none."""
+    """Single things that go wrong, at one of the first visits to their port; shrinks to none."""
     one = st.builds(Strike, kind=st.sampled_from(KINDS), at=st.integers(0, at_max))
     return st.lists(one, max_size=6).map(tuple)
 

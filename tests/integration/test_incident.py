@@ -23,7 +23,7 @@ from syncfsm.history.replay import moments
 from syncfsm.log import EventLog, open_log
 from syncfsm.sources.protocol import Page, Record
 from syncfsm_simulator.incidents.from_log import to_scenario
-from syncfsm_simulator.incidents.rehearsal import strays
+from syncfsm_simulator.incidents.playing import strays
 from syncfsm_simulator.runs.run import Verdict, simulate
 from syncfsm_simulator.stage.incident import Incident, Script, Step
 from syncfsm_simulator.stage.scenario import Scenario, from_toml, to_toml

@@ -25,8 +25,11 @@ from syncfsm_simulator.runs.invariants import (
 )
 from syncfsm_simulator.runs.oracle import expected
 from syncfsm_simulator.runs.run import run_of
+from syncfsm_simulator.stage.effects.sinks import DELETE, LISTING
+from syncfsm_simulator.stage.faults import ChangeRates, FaultRates, Strike
 from syncfsm_simulator.stage.scenario import Scenario, concrete, load_scenario
 from syncfsm_simulator.stage.stage import Stage
+from syncfsm_simulator.stage.table import FAULTS
 from syncfsm_simulator.world.clock import VirtualClock, run_virtual
 from syncfsm_simulator.world.entity import Entity
 from tests.effort import tries
@@ -145,6 +148,37 @@ def test_no_change_is_lost_between_syncs_while_rows_move(seed: int) -> None:
     assert {process.changed_by for process in ongoing} == {"updated_at"}
     assert any(process.parent for process in ongoing), "there were sweeps"
     assert sum(process.progress.updated for process in ongoing) > 100
+
+
+AT_DELETING = tuple(fault.kind for fault in FAULTS if fault.port in {DELETE, LISTING})
+
+
+@pytest.mark.parametrize("kind", AT_DELETING)
+@pytest.mark.parametrize("seed", range(tries(2, 20)))
+def test_who_is_missing_is_deleted_whatever_goes_wrong_with_listing_and_deleting(
+    seed: int, kind: str
+) -> None:
+    faults = FaultRates(network=0.05, sink=0.3, crash=0.1, disk=0.05, rival=0.05)
+    strikes = (Strike(kind=kind, at=0),)
+    scenario = Scenario(
+        seed=seed, people=60, page_size=20, faults=faults, changes=ChangeRates(), strikes=strikes
+    )
+
+    async def main() -> None:
+        first = await stage.until_over()
+        gone = sorted(contacts_of(run_of(stage, first, log, contacts)))[::7]
+        stage.changes.delete(gone)
+        process = await stage.again("initial", deletes_missing=True)
+        run = run_of(stage, process, log, contacts)
+        assert violations(run, [check for check in INVARIANTS if check not in OF_ONE_SYNC]) == []
+        assert process.state is State.COMPLETED
+        assert not set(gone) & contacts_of(run).keys()
+        assert stage.faults.counts()[kind]
+
+    with open_log(":memory:") as log:
+        contacts = SqliteSink(":memory:", clock=VirtualClock())
+        stage: Stage[Contact] = Stage(scenario, log, contacts, AttioPeople)
+        run_virtual(main())
 
 
 @pytest.mark.parametrize("updated_at", [False, True])

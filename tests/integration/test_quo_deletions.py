@@ -13,7 +13,7 @@ from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.quo import api
 from syncfsm_simulator.fakes.quo.contacts import Contact as Kept
-from syncfsm_simulator.stage.network import Crash
+from syncfsm_simulator.stage.port import Crash
 from tests.contracts.sink import ADA, NOBODY, delete, known, run, upsert
 from tests.integration.test_quo_sink import ONE, intercepted, people, refused
 from tests.quo import Quo

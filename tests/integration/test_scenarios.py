@@ -13,8 +13,10 @@ from syncfsm.core.machine import State
 from syncfsm.errors import ConfigurationError
 from syncfsm.log import open_log
 from syncfsm_simulator.runs.run import simulate
-from syncfsm_simulator.stage.faults import DOOR_OF, DOORS, KINDS, ChangeRates, FaultRates, Faults, Strike
+from syncfsm_simulator.stage.effects.requests import REQUEST
+from syncfsm_simulator.stage.faults import KINDS, MOVES, ChangeRates, FaultRates, Faults, Strike
 from syncfsm_simulator.stage.scenario import Scenario, concrete, load_scenario, named_scenarios, to_toml
+from syncfsm_simulator.stage.table import FAULTS
 
 
 def test_a_scenario_is_read_from_toml(tmp_path: Path) -> None:
@@ -86,21 +88,22 @@ def test_a_swarm_draws_another_day_for_each_seed_and_the_same_for_the_same() -> 
     assert {day.order for day in days} == {"newest", "oldest", "id"}
 
 
-def test_every_group_has_a_rate_and_every_kind_one_door() -> None:
-    assert set(DOORS) == set(FaultRates.__struct_fields__)
-    assert set(ChangeRates.__struct_fields__) <= DOOR_OF.keys()
-    kinds = [kind for doors in DOORS.values() for kinds in doors.values() for kind in kinds]
-    assert len(kinds) + len(ChangeRates.__struct_fields__) == len(KINDS)
+def test_every_group_has_a_rate_and_every_kind_one_row() -> None:
+    rates = (*FaultRates.__struct_fields__, *ChangeRates.__struct_fields__)
+    assert len(set(rates)) == len(rates)
+    assert {fault.group for fault in FAULTS} == set(rates)
+    assert set(ChangeRates.__struct_fields__) == set(MOVES)
+    assert len(set(KINDS)) == len(KINDS) == len(list(FAULTS))
 
 
 @given(st.integers(0, 10**6), st.sets(st.integers(0, 30), max_size=10))
 def test_what_strikes_at_a_visit_does_not_depend_on_what_else_struck(seed: int, left_out: set[int]) -> None:
     rates, changes = FaultRates(rate_limited=0.3, body=0.2, crash=0.2), ChangeRates(deleted=0.5)
     drawn = Faults(seed, rates, changes)
-    visits = [drawn.visit("request") for _ in range(30)]
+    visits = [drawn.visit(REQUEST) for _ in range(30)]
     kept = [strike for strike in drawn.struck if strike.at not in left_out]
     scripted = Faults(seed, FaultRates(), ChangeRates(), kept)
-    again = [scripted.visit("request") for _ in range(30)]
+    again = [scripted.visit(REQUEST) for _ in range(30)]
     assert scripted.struck == kept
     for at, (before, after) in enumerate(zip(visits, again, strict=True)):
         assert after.kind == (None if at in left_out else before.kind)

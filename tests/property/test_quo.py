@@ -23,7 +23,7 @@ from syncfsm.log.checks.verify import verify
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sources.attio.people import AttioPeople
 from syncfsm_simulator.stage.faults import ChangeRates, FaultRates
-from syncfsm_simulator.stage.quo_faults import QuoDoor
+from syncfsm_simulator.stage.quo_faults import FaultyQuo
 from syncfsm_simulator.stage.scenario import Scenario
 from syncfsm_simulator.stage.stage import Stage
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
@@ -159,7 +159,7 @@ def test_whatever_goes_wrong_everybody_is_in_quo_once_and_a_further_run_writes_n
 
     async def main(log: EventLog) -> None:
         quo = Quo(VirtualClock(), latency_ms=LATENCY_MS, **quirks)
-        door = QuoDoor(quo.transport, quo.clock, seed=seed, rate=rate)
+        door = FaultyQuo(quo.transport, quo.clock, seed=seed, rate=rate)
         quo.transport = door
 
         def calm(_process: Process, recorded: Recorded) -> None:

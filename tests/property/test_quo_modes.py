@@ -25,8 +25,8 @@ from syncfsm.sources.attio.people import AttioPeople
 from syncfsm.sources.attio.source import AttioSource
 from syncfsm.webhooks import WebhookWorker
 from syncfsm_simulator.fakes.attio import FakeAttio
-from syncfsm_simulator.stage.network import Crash
-from syncfsm_simulator.stage.quo_faults import KINDS, QuoDoor
+from syncfsm_simulator.stage.port import Crash
+from syncfsm_simulator.stage.quo_faults import KINDS, FaultyQuo
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
 from syncfsm_simulator.world.entity import Change
 from syncfsm_simulator.world.world import World
@@ -58,7 +58,7 @@ class Workspaces:
         self.log = open_log(":memory:")
         self.world = World(seed, people=60, now=EPOCH)
         self.quo = Quo(self.clock, latency_ms=(80, 400), **quirks)
-        self.quo.transport = self.door = QuoDoor(
+        self.quo.transport = self.door = FaultyQuo(
             self.quo.transport, self.clock, seed=seed, rate=rate, kinds=kinds
         )
         self.engines = 0

@@ -16,12 +16,12 @@ import msgspec
 from syncfsm.core.machine import State
 from syncfsm.core.process import Process
 from syncfsm.engine.commit import Hook
-from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.attio.people import AttioPeople
 from syncfsm_simulator.runs.criteria import CRITERIA
-from syncfsm_simulator.runs.invariants import PLAYED, Run, Violation, violations
+from syncfsm_simulator.runs.invariants import INVARIANTS, PLAYED, Check, Run, Violation, violations
+from syncfsm_simulator.stage.engines import Engines
 from syncfsm_simulator.stage.faults import Strike
 from syncfsm_simulator.stage.network import Asked
 from syncfsm_simulator.stage.playback import Playback
@@ -68,12 +68,9 @@ def simulate(scenario: Scenario, seed: int, log: EventLog, *, hooks: list[Hook] 
     """Run a scenario with a seed, writing the events to `log`, and check every invariant after it."""
     began_at = time.perf_counter()
     contacts = SqliteSink(":memory:", clock=VirtualClock())
-    if scenario.incident is not None:
-        playback = Playback(concrete(scenario, seed), log, contacts, hooks or [])
-        return run_virtual(_play(playback, log, contacts, began_at))
     gc.disable()  # a world is a hundred thousand objects that all stay: nothing for the collector to find
     try:
-        stage = Stage(concrete(scenario, seed), log, contacts, AttioPeople, hooks or [])
+        stage = _stage(concrete(scenario, seed), log, contacts, hooks or [])
         gc.freeze()
     finally:
         gc.enable()
@@ -83,18 +80,27 @@ def simulate(scenario: Scenario, seed: int, log: EventLog, *, hooks: list[Hook] 
         gc.unfreeze()
 
 
-async def _run(stage: Stage[Contact], log: EventLog, contacts: SqliteSink, began_at: float) -> Verdict:
+def _stage(scenario: Scenario, log: EventLog, contacts: SqliteSink, hooks: list[Hook]) -> Engines:
+    if scenario.incident is not None:
+        return Playback(scenario, log, contacts, hooks)
+    return Stage(scenario, log, contacts, AttioPeople, hooks)
+
+
+async def _run(stage: Engines, log: EventLog, contacts: SqliteSink, began_at: float) -> Verdict:
     run = run_of(stage, await stage.until_over(), log, contacts)
-    found = violations(run)
-    if stage.scenario.criteria:
-        found += violations(run, CRITERIA)
+    found = violations(run, _checks(stage.scenario))
     await contacts.aclose()
-    faults = stage.faults
-    struck = tuple(faults.struck)
-    return _verdict(run, found, faults.counts(), stage.starts, strikes=struck, began_at=began_at)
+    return _verdict(stage, run, found, began_at)
 
 
-def run_of(stage: Stage[Contact], process: Process, log: EventLog, contacts: SqliteSink) -> Run:
+def _checks(scenario: Scenario) -> tuple[Check, ...]:
+    """Return what is judged: of an incident, not what its log could not tell, such as values."""
+    if scenario.incident is not None:
+        return PLAYED
+    return (*INVARIANTS, *CRITERIA) if scenario.criteria else INVARIANTS
+
+
+def run_of(stage: Engines, process: Process, log: EventLog, contacts: SqliteSink) -> Run:
     """Return what there is to know of a stage whose sync is over, to be judged."""
     return Run(
         scenario=stage.scenario,
@@ -102,55 +108,20 @@ def run_of(stage: Stage[Contact], process: Process, log: EventLog, contacts: Sql
         log=log,
         contacts=contacts.connection(),
         world=stage.world,
-        changes=stage.changes,
+        changes=stage.touched(),
         timeline=stage.timeline,
-        unnamed=stage.transport.unnamed,
-        refused=stage.faulty_sink.refused,
+        unnamed=stage.unnamed,
+        refused=stage.refused,
         key=KEY,
-        calmed_at=stage.calmed_at if stage.is_calm else None,
+        calmed_at=stage.calm_since,
         ended_at=stage.clock.now(),
-        clock_lost_s=stage.engine_clock.jumped_back_s,
+        clock_lost_s=stage.clock_lost_s,
         chance=random.Random(f"{stage.scenario.seed}:tampering"),
         surprise=stage.surprise,
     )
 
 
-async def _play(playback: Playback, log: EventLog, contacts: SqliteSink, began_at: float) -> Verdict:
-    """Play an incident. What the log could not tell, such as values, is not judged."""
-    process = await playback.until_over()
-    world, changes = playback.world()
-    run = Run(
-        scenario=playback.scenario,
-        process=process,
-        log=log,
-        contacts=contacts.connection(),
-        world=world,
-        changes=changes,
-        timeline=playback.timeline,
-        unnamed=playback.rows.unnamed,
-        refused=playback.refused | playback.rows.undecoded,
-        key=KEY,
-        calmed_at=None,
-        ended_at=playback.clock.now(),
-        clock_lost_s=0.0,
-        chance=random.Random(f"{playback.scenario.seed}:tampering"),
-        surprise=playback.surprise,
-    )
-    found = violations(run, PLAYED)
-    await contacts.aclose()
-    struck = Counter(name for step in playback.script.taken for name in step.names())
-    return _verdict(run, found, struck, playback.starts, began_at=began_at)
-
-
-def _verdict(
-    run: Run,
-    found: list[Violation],
-    struck: Counter[str],
-    starts: int,
-    *,
-    strikes: tuple[Strike, ...] = (),
-    began_at: float,
-) -> Verdict:
+def _verdict(stage: Engines, run: Run, found: list[Violation], began_at: float) -> Verdict:
     taken = [(moment.recorded.type, _state(moment.before), _state(moment.after)) for moment in run.steps()]
     return Verdict(
         seed=run.scenario.seed,
@@ -158,12 +129,12 @@ def _verdict(
         violations=found,
         people=run.scenario.people,
         changes=dict(run.changes.counts),
-        faults=dict(sorted(struck.items())),
+        faults=dict(sorted(stage.counts().items())),
         requests=sum(isinstance(entry, Asked) for entry in run.timeline),
-        starts=starts,
+        starts=stage.starts,
         virtual_s=(run.ended_at - EPOCH).total_seconds(),
         wall_s=time.perf_counter() - began_at,
-        strikes=strikes,
+        strikes=stage.strikes(),
         events=dict(Counter(event for event, _, _ in taken)),
         transitions=dict(Counter(map(" ".join, taken))),
     )

@@ -1,4 +1,7 @@
-"""How the world moves while it is read: people come, change and go before each request."""
+"""How the world moves while it is read: people come, change and go before each request.
+
+What moves when is a matter of faults: see effects/moves.py.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,6 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from syncfsm.outside.clock import Clock
-from syncfsm_simulator.stage.faults import WORLD, Faults, Strike
-from syncfsm_simulator.world.records import HISTORY
 from syncfsm_simulator.world.world import World
 
 
@@ -18,7 +19,6 @@ class Changes:
 
     Args:
         world: Whose people.
-        faults: What moves before which request.
         clock: True time.
         peek: Tells the id of the person with whom the next page must begin, if that is known.
         page_size: People in a page, for moves of whole pages.
@@ -30,18 +30,15 @@ class Changes:
         counts: How many times somebody was created, updated, deleted.
     """
 
-    def __init__(
-        self, world: World, faults: Faults, clock: Clock, *, peek: Callable[[], str | None], page_size: int
-    ) -> None:
+    def __init__(self, world: World, clock: Clock, *, peek: Callable[[], str | None], page_size: int) -> None:
         self.at_start = frozenset(world.entities("people"))
         self.updated: set[str] = set()
         self.deleted: set[str] = set()
         self.counts: Counter[str] = Counter(created=0, updated=0, deleted=0)
         self._world = world
-        self._faults = faults
         self._clock = clock
+        self.page_size = page_size
         self._peek = peek
-        self._page_size = page_size
 
     @property
     def survivors(self) -> frozenset[str]:
@@ -53,68 +50,55 @@ class Changes:
         """Everybody who was there from the start to now and did not change."""
         return self.survivors - self.updated
 
-    def before_request(self) -> None:
-        """Move the world as the seed says."""
-        visit = self._faults.visit(WORLD)
-        for strike in visit.strikes:
-            self._move(strike, visit.rng)
+    @property
+    def everybody(self) -> list[str]:
+        """The ids of everybody who is there."""
+        return list(self._world.entities("people"))
 
-    def _move(self, strike: Strike, rng: random.Random) -> None:
-        match strike.kind:
-            case "created":
-                self._create(strike.times)
-            case "updated":
-                self._update(self._anybody(strike.times, rng))
-            case "deleted":
-                self._delete(self._anybody(strike.times, rng))
-            case "imported":
-                self._import(rng)
-            case "peek_deleted":
-                self._delete([self._peek() or ""])
-            case "page_deleted":
-                self._delete(self._around_peek(rng))
-            case "all_updated":
-                self._update(list(self._world.entities("people")))
-            case "all_deleted":
-                self._delete(list(self._world.entities("people")))
+    @property
+    def peek(self) -> str:
+        """The id of the person with whom the next page must begin; empty if that is not known."""
+        return self._peek() or ""
 
-    def _create(self, count: int) -> None:
+    def create(self, count: int) -> None:
+        """Let so many people come, created now."""
         for _ in range(count):
             self._world.create_person(self._clock.now())
         self.counts["created"] += count
 
-    def _import(self, rng: random.Random) -> None:
-        """Let people come at once with one `created_at`: that of the import, or one out of their past."""
+    def bring(self, count: int, age_s: float) -> None:
+        """Let so many people come at once who all say that they were created so long ago, seconds."""
         now = self._clock.now()
-        is_old = rng.random() < 0.5
-        created_at = now - timedelta(seconds=rng.uniform(0, HISTORY.total_seconds())) if is_old else now
-        count = rng.randrange(1, 2 * self._page_size + 2)
+        created_at = now - timedelta(seconds=age_s)
         for _ in range(count):
             self._world.create_person(now, created_at)
         self.counts["created"] += count
 
-    def _update(self, record_ids: Sequence[str]) -> None:
+    def update(self, record_ids: Sequence[str]) -> None:
+        """Change the titles of these people."""
         for record_id in record_ids:
             self._world.update_person(record_id, self._clock.now())
         self.updated.update(record_ids)
         self.counts["updated"] += len(record_ids)
 
-    def _delete(self, record_ids: Sequence[str]) -> None:
+    def delete(self, record_ids: Sequence[str]) -> None:
+        """Let those of these people go who are there."""
         there = [record_id for record_id in record_ids if record_id in self._world.entities("people")]
         for record_id in there:
             self._world.delete_person(record_id)
         self.deleted.update(there)
         self.counts["deleted"] += len(there)
 
-    def _anybody(self, count: int, rng: random.Random) -> list[str]:
-        people = list(self._world.entities("people"))
+    def anybody(self, count: int, rng: random.Random) -> list[str]:
+        """Return the ids of so many people, or of all."""
+        people = self.everybody
         return rng.sample(people, min(count, len(people)))
 
-    def _around_peek(self, rng: random.Random) -> list[str]:
+    def around_peek(self, rng: random.Random) -> list[str]:
         """Return a page of people, newest first, around the one with whom the next page must begin."""
         people = self._world.entities("people")
         ordered = sorted(people, key=lambda record_id: people[record_id].created_at, reverse=True)
-        peek = self._peek() or ""
+        peek = self.peek
         place = ordered.index(peek) if peek in people else rng.randrange(len(ordered) + 1)
-        start = max(0, place - rng.randrange(self._page_size + 1))
-        return ordered[start : start + self._page_size]
+        start = max(0, place - rng.randrange(self.page_size + 1))
+        return ordered[start : start + self.page_size]

@@ -1,69 +1,32 @@
-"""What can go wrong, as data, and the draw that decides when: everything from the seed.
+"""When what goes wrong, and how often: everything drawn from the seed.
 
-The world has *doors*, places where something can go wrong, and every visit to a door has a number. What
-happens at visit 17 of a door is drawn from the seed, the door and the 17 alone: so a run can be written down
+The world has *ports*, places where something can go wrong, and every visit to a port has a number. What
+happens at visit 17 of a port is drawn from the seed, the port and the 17 alone: so a run can be written down
 as a list of strikes, played again from that list, and made smaller by leaving strikes out, without the rest
-changing. Whoever stands at a door (network.py, edges.py, changes.py) does what the strike's kind says.
+changing. What can go wrong, and what it does, is in table.py.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Annotated
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import blake2b
+from itertools import chain
+from typing import Annotated, Any, Generic
 
 import msgspec
+from msgspec.structs import asdict
 
-DOORS: dict[str, dict[str, tuple[str, ...]]] = {
-    # group → door → kinds
-    "rate_limited": {
-        "request": (
-            "limited_date",  # a date a few seconds ahead, as Attio sends it
-            "limited_seconds",
-            "limited_past",  # a date that has passed
-            "limited_far",  # a date next year
-            "limited_nonsense",
-            "limited_bare",  # no Retry-After at all
-            "limited_score",  # the score of the last ten seconds; a date
-        )
-    },
-    "unavailable": {"request": ("error_500", "error_502", "error_503", "error_504", "merge_in_progress")},
-    "network": {
-        "request": ("refused", "connect_timeout", "read_timeout", "reset_before_body", "reset_in_body")
-    },
-    "body": {"request": ("truncated", "malformed", "empty", "wrong_shape", "oversized")},
-    "rows": {"page": ("row_without_id", "row_twice")},
-    "slow": {"request": ("slow",)},
-    "denied": {"request": ("unauthorized",)},
-    "sink": {"upsert": ("sink_refuses_one", "sink_refuses_all", "sink_locked", "sink_timeout_after_write")},
-    "disk": {"append": ("disk_full", "log_locked")},
-    "clock": {"request": ("clock_ahead", "clock_back")},
-    "crash": {
-        "request": ("crash_before_request", "crash_after_answer"),
-        "upsert": ("crash_before_upsert", "crash_after_upsert"),
-        "append": ("crash_before_append", "crash_after_append"),
-        "sleep": ("crash_asleep",),
-    },
-    "rival": {"request": ("rival_step",), "upsert": ("duplicated_step",)},
-    "cancel": {"request": ("cancelled",)},
-}
-"""Every kind of fault: by the group that has its rate, and by the door where it strikes."""
+from syncfsm_simulator.stage.effects.moves import WORLD
+from syncfsm_simulator.stage.port import C, Fault, FaultTable, Port, R
+from syncfsm_simulator.stage.table import FAULTS
 
-MOVES: tuple[str, ...] = (
-    "created", "updated", "deleted", "imported", "peek_deleted", "page_deleted", "all_updated", "all_deleted",
-)  # fmt: skip
+KINDS: tuple[str, ...] = tuple(fault.kind for fault in FAULTS)
+"""Every kind of fault."""
+
+MOVES: tuple[str, ...] = tuple(fault.kind for fault in FAULTS if fault.port is WORLD)
 """How the world can move, before a request."""
-
-WORLD = "world"
-
-DOOR_OF: dict[str, str] = {
-    **{kind: door for doors in DOORS.values() for door, kinds in doors.items() for kind in kinds},
-    **dict.fromkeys(MOVES, WORLD),
-}
-
-KINDS: tuple[str, ...] = tuple(DOOR_OF)
-
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Average = Annotated[float, msgspec.Meta(ge=0, le=10_000)]
@@ -71,7 +34,7 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How often something of each group strikes at a visit to its door, from 0 to 1.
+    """How often something of each group strikes at a visit to its port, from 0 to 1.
 
     Attributes:
         rate_limited: 429: `Retry-After` as a date, as seconds, past, far ahead, nonsense or missing; score.
@@ -81,10 +44,11 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         rows: A row without an id, or the same row twice.
         slow: An answer that takes many times as long.
         denied: The key is refused for once.
-        sink: The sink refuses one record or all of a page, is locked, or times out after it has written.
-        disk: The log's disk is full, or its file locked, at an append.
+        sink: The sink refuses one record or all of a page, is locked, or times out after it has written or
+            deleted.
+        disk: The log's disk is full, or its file locked, at a write.
         clock: The clock jumps, ahead or back.
-        crash: The engine dies: around a request, an upsert, an append, or asleep.
+        crash: The engine dies: around a request, an upsert, a deletion, a write to the log, or asleep.
         rival: Another worker takes the same step meanwhile.
         cancel: Somebody cancels the sync.
     """
@@ -129,23 +93,30 @@ class ChangeRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Strike(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One thing that goes wrong: `kind`, at visit number `at` of the kind's door, `times` times."""
+    """One thing that goes wrong: `kind`, at visit number `at` of the kind's port, `times` times."""
 
     kind: str
     at: Count
     times: Count = 1
 
 
-class Visit(msgspec.Struct, frozen=True):
-    """One visit to a door: what strikes, and chance for the details, the same whatever else strikes."""
+class Visit(msgspec.Struct, Generic[C, R], frozen=True):
+    """One visit to a port: what strikes, and chance for the details, the same whatever else strikes."""
 
+    port: Port[C, R]
     strikes: tuple[Strike, ...]
+    faults: tuple[Fault, ...]
     rng: random.Random
 
     @property
     def kind(self) -> str | None:
-        """The kind that strikes, at doors where at most one does."""
+        """The kind that strikes, at ports where at most one does."""
         return self.strikes[0].kind if self.strikes else None
+
+    def perform(self, call: C) -> R:
+        """Do what is to be done at the port: what strikes does it, or it is done as usual."""
+        does: Callable[[C], R] = self.faults[0].does if self.faults else self.port.usual
+        return does(call)
 
 
 class Faults:
@@ -156,23 +127,32 @@ class Faults:
         rates: How often which faults strike.
         changes: How often the world moves.
         strikes: What strikes besides, whatever the rates draw.
+        table: What can strike.
 
     Attributes:
         struck: Everything that has struck, in order.
     """
 
     def __init__(
-        self, seed: int, rates: FaultRates, changes: ChangeRates, strikes: Iterable[Strike] = ()
+        self,
+        seed: int,
+        rates: FaultRates,
+        changes: ChangeRates,
+        strikes: Iterable[Strike] = (),
+        table: FaultTable = FAULTS,
     ) -> None:
         self.struck: list[Strike] = []
+        rate_of = asdict(rates) | asdict(changes)
         self._seed = seed
-        self._rates = _by_door(rates)
-        self._changes = {move: getattr(changes, move) for move in MOVES}
+        self._together = _by_port(table.together, rate_of)
+        self._apart = _by_port(table.apart, rate_of)
         self._visits: Counter[str] = Counter()
         self._is_calm = False
+        self._faults = {fault.kind: fault for fault in table}
         self._script: dict[tuple[str, int], list[Strike]] = {}
         for strike in strikes:
-            self._script.setdefault((DOOR_OF[strike.kind], strike.at), []).append(strike)
+            at = (self._faults[strike.kind].port.name, strike.at)
+            self._script.setdefault(at, []).append(strike)
 
     def calm(self) -> None:
         """Let nothing go wrong from now on."""
@@ -185,27 +165,40 @@ class Faults:
             counts[strike.kind] += strike.times
         return counts
 
-    def visit(self, door: str) -> Visit:
-        """Return what strikes at the next visit to a door."""
-        at = self._visits[door]
-        self._visits[door] += 1
-        strikes = () if self._is_calm else (*self._script.get((door, at), ()), *self._drawn(door, at))
-        if door != WORLD:
+    def visit(self, port: Port[C, R]) -> Visit[C, R]:
+        """Return what strikes at the next visit to a port."""
+        at = self._visits[port.name]
+        self._visits[port.name] += 1
+        strikes = () if self._is_calm else tuple(self._strikes(port, at))
+        if not port.takes_many:
             strikes = strikes[:1]
         self.struck += strikes
-        return Visit(strikes, random.Random(f"{self._seed}:{door}:{at}"))
+        faults = tuple(self._faults[strike.kind] for strike in strikes)
+        return Visit(port, strikes, faults, random.Random(f"{self._seed}:{port.name}:{at}"))
 
-    def _drawn(self, door: str, at: int) -> Iterable[Strike]:
-        rng = random.Random(f"{self._seed}:{door}:{at}:draw")
-        if door == WORLD:
-            times = ((kind, int(rate + rng.random())) for kind, rate in self._changes.items() if rate)
-            return [Strike(kind=kind, at=at, times=count) for kind, count in times if count]
+    def _strikes(self, port: Port[Any, Any], at: int) -> Iterator[Strike]:
+        """Yield what strikes at a visit: what is said to, then what is drawn together, then the others."""
+        yield from self._script.get((port.name, at), ())
+        for kind, times in chain(self._drawn_together(port, at), self._drawn_apart(port, at)):
+            if times:
+                yield Strike(kind=kind, at=at, times=times)
+
+    def _drawn_together(self, port: Port[Any, Any], at: int) -> Iterator[tuple[str, int]]:
+        rng = random.Random(f"{self._seed}:{port.name}:{at}:draw")
+        rates = self._together.get(port.name, {})
+        if port.takes_many:
+            yield from ((kind, int(rate + rng.random())) for kind, rate in rates.items())
+            return
         number = rng.random()
-        for kind, rate in self._rates.get(door, {}).items():
+        for kind, rate in rates.items():
             number -= rate
             if number < 0:
-                return [Strike(kind=kind, at=at)]
-        return []
+                yield kind, 1
+                return
+
+    def _drawn_apart(self, port: Port[Any, Any], at: int) -> Iterator[tuple[str, int]]:
+        for kind, rate in self._apart.get(port.name, {}).items():
+            yield kind, int(rate + _chance(f"{self._seed}:{port.name}:{at}:{kind}"))
 
 
 def no_faults() -> Faults:
@@ -213,12 +206,16 @@ def no_faults() -> Faults:
     return Faults(0, FaultRates(), ChangeRates())
 
 
-def _by_door(rates: FaultRates) -> Mapping[str, Mapping[str, float]]:
-    """Return door → kind → rate; the kinds of a group share its rate at each door."""
+def _by_port(faults: Iterable[Fault], rate_of: dict[str, float]) -> dict[str, dict[str, float]]:
+    """Return port → kind → how often it strikes at a visit, of those that strike at all."""
     found: dict[str, dict[str, float]] = {}
-    for group, doors in DOORS.items():
-        for door, kinds in doors.items():
-            share = getattr(rates, group) / len(kinds)
-            if share:
-                found.setdefault(door, {}).update(dict.fromkeys(kinds, share))
+    for fault in faults:
+        if rate_of[fault.group]:
+            found.setdefault(fault.port.name, {})[fault.kind] = rate_of[fault.group] / fault.one_in
     return found
+
+
+def _chance(words: str) -> float:
+    """Return a number in [0, 1) that nothing but these words decides."""
+    digest = blake2b(words.encode(), digest_size=6).digest()
+    return int.from_bytes(digest, "big") / 2**48

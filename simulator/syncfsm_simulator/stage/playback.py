@@ -17,26 +17,27 @@ from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options, Order
 from syncfsm.core.paging.pages import PageRequest
-from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process
 from syncfsm.core.starts import started
 from syncfsm.engine.commit import Hook, cancel, commit
 from syncfsm.engine.engine import Engine
-from syncfsm.errors import LogError
 from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.protocol import Page, Record, Transformed
 from syncfsm_simulator.stage.changes_before_requests import Changes
-from syncfsm_simulator.stage.faults import no_faults
-from syncfsm_simulator.stage.faulty_ports import REFUSED, FaultyLog
+from syncfsm_simulator.stage.effects.sinks import with_refused
+from syncfsm_simulator.stage.engines import Engines
+from syncfsm_simulator.stage.faults import Strike, no_faults
+from syncfsm_simulator.stage.faulty_ports import FaultyLog
 from syncfsm_simulator.stage.incident import ActionPoint, Incident, Script, Step
-from syncfsm_simulator.stage.network import Asked, Crash
+from syncfsm_simulator.stage.network import Asked
+from syncfsm_simulator.stage.port import Crash
 from syncfsm_simulator.stage.rows import Rows, person
 from syncfsm_simulator.stage.scenario import Scenario
-from syncfsm_simulator.stage.stage import PAUSE_S, RESTART_S, SOURCE, STARTS_MAX
-from syncfsm_simulator.world.clock import EPOCH, VirtualClock
+from syncfsm_simulator.stage.stage import SOURCE
+from syncfsm_simulator.world.clock import EPOCH
 from syncfsm_simulator.world.world import World
 
 PARENT = "the-sync-they-are-of"
@@ -73,7 +74,7 @@ def failure_of(step: Step, options: Options) -> tuple[Failure, float | None]:
     return failure, min(over_s / RETRY_AFTER_JITTER_S, 1 - 1e-9)
 
 
-class Playback:
+class Playback(Engines):
     """Everything around the engine, by script. Use within `run_virtual`.
 
     Args:
@@ -85,27 +86,25 @@ class Playback:
     Attributes:
         rows: The people.
         script: What has struck.
-        timeline: Every request made and every event recorded, in true order.
-        starts: How many engines it took.
-        refused: The ids of people whom the sink refused, or who came malformed.
-        surprise: The error with which an engine failed in a way that nobody foresaw; it ends the run.
+        refused_by_sink: The ids of people whom the sink refused.
     """
+
+    final = frozenset({State.COMPLETED, State.CANCELLED})
 
     def __init__(
         self, scenario: Scenario, log: EventLog, contacts: SqliteSink, hooks: Sequence[Hook] = ()
     ) -> None:
         assert scenario.incident is not None, "another scenario is for the other stage"
-        self.scenario = scenario
+        super().__init__(scenario)
         self.incident: Incident = scenario.incident
-        self.clock = VirtualClock()
+        self.world = World(scenario.seed, people=0, now=EPOCH)  # without anybody, for what asks for one
         self.rows = Rows(scenario.people, scenario.order, scenario.limit_max)
         self.script = Script(self.incident.steps)
-        self.timeline: list[Asked | Recorded] = []
-        self.starts = 0
-        self.refused: set[str] = set()
-        self.surprise: Exception | None = None
+        self.refused_by_sink: set[str] = set()
         self.chance = Chance(scenario.seed)
         self._process: Process | None = None
+        self._resumption: Step | None = None
+        self._has_ended = False
         self._log = cast("EventLog", FaultyLog(log, no_faults(), self.timeline.append))
         self._contacts = contacts
         self._hooks = [*hooks, self._follow]
@@ -116,37 +115,59 @@ class Playback:
         assert self._process is not None, "the first event is recorded before anything is asked"
         return self._process
 
-    async def until_over(self) -> Process:
-        """Start engines, one after the other, until the sync is over or the script has come to its end."""
-        process_id = self._start().id
-        while self.starts < STARTS_MAX:
-            self.starts += 1
-            try:
-                process = await self._engine().run(process_id)
-            except Ended:
-                break
-            except Crash:
-                await self.clock.sleep(RESTART_S)
-                process = self._log.load(process_id)
-            except LogError:
-                raise  # of the real log: no fault of the engine's
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is worth telling
-                self.surprise = error
-                break
-            if not process.is_active and not await self._resumed(process):
-                break
-        return self._log.load(process_id)
+    @property
+    def unnamed(self) -> set[str]:
+        """The ids of people whose row came without its id."""
+        return self.rows.unnamed
 
-    def world(self) -> tuple[World, Changes]:
-        """Return a workspace without anybody, for invariants that ask for one."""
-        empty = World(self.scenario.seed, people=0, now=EPOCH)
-        changes = Changes(empty, no_faults(), self.clock, peek=lambda: None, page_size=1)
-        listed = self.incident.mode == "rejects"
-        changes.at_start = frozenset() if listed else self.rows.at_start
+    @property
+    def refused(self) -> set[str]:
+        """The ids of people whom the sink refused, or who came malformed."""
+        return self.refused_by_sink | self.rows.undecoded
+
+    def touched(self) -> Changes:
+        """Return whom the moving rows have touched; nobody has values to compare, so all of them count."""
+        changes = Changes(self.world, self.clock, peek=lambda: None, page_size=1)
+        changes.at_start = frozenset() if self.incident.mode == "rejects" else self.rows.at_start
         changes.deleted = self.rows.deleted
-        changes.updated = set(changes.at_start)  # nobody has values to compare
+        changes.updated = set(changes.at_start)
         changes.counts = Counter(created=self.rows.came, updated=0, deleted=len(self.rows.deleted))
-        return empty, changes
+        return changes
+
+    def counts(self) -> Counter[str]:
+        """Return how often what was taken from the script."""
+        return Counter(name for step in self.script.taken for name in step.names())
+
+    def strikes(self) -> tuple[Strike, ...]:
+        """Return nothing: a step is no strike."""
+        return ()
+
+    async def _run(self) -> Process:
+        if self._process is None:
+            self._start()
+        try:
+            return await self._engine().run(self.process.id)
+        except Ended:
+            self._has_ended = True
+            return self.process
+
+    def _left(self) -> Process | None:
+        return self._log.load(self._process.id) if self._process else None
+
+    def _is_over(self, process: Process) -> bool:
+        """Whether the script is at its end, or the sync is over, and nobody lets it go on."""
+        if self._has_ended or self.surprise is not None:
+            return True
+        if process.state is State.FAILED and process.is_resumable:
+            self._resumption = self.script.next(process.progress.pages, "resume")
+        return not process.is_active and self._resumption is None
+
+    def _before_next(self) -> None:
+        """Let a failed sync go on, where the script says that somebody did."""
+        step, self._resumption = self._resumption, None
+        if step is not None:
+            options = step.options.plain() if step.options else None
+            self._engine().resume(self.process.id, page_size=step.page_size, options=options, by="simulation")
 
     def step(self, action: ActionPoint) -> Step | None:
         """Return the step for an action that is due now; end, crash or cancel the sync where it says so."""
@@ -176,7 +197,7 @@ class Playback:
     def _follow(self, process: Process, recorded: Recorded) -> None:  # noqa: ARG002 - as hooks are called
         self._process = process
 
-    def _start(self) -> Process:
+    def _start(self) -> None:
         self._latency = random.Random(f"{self.scenario.seed}:latency")
         is_retry = self.incident.mode == "rejects"
         listed = tuple(map(person, range(1, self.scenario.people + 1))) if is_retry else ()
@@ -193,19 +214,7 @@ class Playback:
             record_ids=listed,
         )
         process_id = f"{self.chance.getrandbits(48):012x}"
-        return commit(self._log, None, process_id, (event,), at=self.clock.now(), hooks=self._hooks)
-
-    async def _resumed(self, process: Process) -> bool:
-        """Let a failed sync go on, if the script says that somebody did."""
-        if process.state is not State.FAILED or not process.is_resumable:
-            return False
-        step = self.script.next(process.progress.pages, "resume")
-        if step is None:
-            return False
-        await self.clock.sleep(PAUSE_S)
-        options = step.options.plain() if step.options else None
-        self._engine().resume(process.id, page_size=step.page_size, options=options, by="simulation")
-        return True
+        commit(self._log, None, process_id, (event,), at=self.clock.now(), hooks=self._hooks)
 
     def _engine(self) -> Engine[Contact]:
         return Engine(
@@ -281,14 +290,10 @@ class ScriptedSink:
         kept = items[: max(0, len(items) - (step.refused if step else 0))]
         result = await self._inner.upsert(kept)
         self._playback.rows.deliver()
-        if isinstance(result, Failure):
-            return result
         refused = [item.external_id for item in items[len(kept) :]]
-        self._playback.refused.update(refused)
-        rejects = tuple(Reject(record_id=record_id, reason=REFUSED) for record_id in refused)
-        return UpsertResult(
-            created=result.created, updated=result.updated, unchanged=result.unchanged, rejects=rejects
-        )
+        if not isinstance(result, Failure):
+            self._playback.refused_by_sink.update(refused)
+        return with_refused(result, refused)
 
     async def finish(self) -> Failure | None:
         """Finish the real sink, unless the script says that it fails."""

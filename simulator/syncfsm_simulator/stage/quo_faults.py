@@ -14,14 +14,58 @@ import msgspec
 
 from syncfsm.outside.clock import Clock
 from syncfsm_simulator.fakes.quo.app import QuoError
-from syncfsm_simulator.stage.network import TIMEOUT_S, Crash
+from syncfsm_simulator.stage.effects.requests import (
+    TIMEOUT_S,
+    Asking,
+    Effect,
+    broken,
+    crash_after,
+    refused,
+    reset_before_body,
+    unanswered,
+)
+from syncfsm_simulator.stage.port import Alone, crash
 
-BEFORE = ("limited", "limited_with_date", "error_500", "connect_timeout", "crash_before")
-AFTER = ("error_500_after", "read_timeout_after", "reset_after", "cut_short", "crash_after")
-KINDS = (*BEFORE, *AFTER)
+
+def _answer(status: int, headers: dict[str, str] | None = None) -> httpx.Response:
+    reply = QuoError(status, "It went wrong.").reply()
+    sent = {**reply.headers, **(headers or {})}
+    assert msgspec.json.decode(reply.body), "every error has a body"
+    return httpx.Response(status, headers=sent, content=reply.body)
 
 
-class QuoDoor(httpx.AsyncBaseTransport):
+async def _read_timeout(asking: Asking) -> httpx.Response:
+    """Let the server do its work, and the answer never come."""
+    await asking.served(asking.request)
+    await asking.clock.sleep(TIMEOUT_S)
+    raise httpx.ReadTimeout("no answer", request=asking.request)
+
+
+async def _cut_short(asking: Asking) -> httpx.Response:
+    """Let the answer end in its middle, as if it were whole."""
+    response = await asking.served(asking.request)
+    body = await response.aread()
+    return httpx.Response(response.status_code, content=body[: len(body) // 2])
+
+
+_EFFECTS: dict[str, Effect] = {
+    # before the server does its work
+    "limited": refused(lambda *_: _answer(429)),
+    "limited_with_date": refused(lambda *_: _answer(429, {"Retry-After": "2"})),
+    "error_500": refused(lambda *_: _answer(500)),
+    "connect_timeout": unanswered(httpx.ConnectTimeout, "no connection", TIMEOUT_S),
+    "crash_before": crash,
+    # after it
+    "error_500_after": broken(lambda *_: _answer(500)),
+    "read_timeout_after": _read_timeout,
+    "reset_after": reset_before_body,
+    "cut_short": _cut_short,
+    "crash_after": crash_after,
+}
+KINDS = tuple(_EFFECTS)
+
+
+class FaultyQuo(httpx.AsyncBaseTransport):
     """Answers from the fake, or fails as networks and servers do.
 
     Args:
@@ -60,51 +104,17 @@ class QuoDoor(httpx.AsyncBaseTransport):
         """Answer, or fail."""
         rng = random.Random(f"{self._seed}:quo:{self._visits}")
         self._visits += 1
-        kind = rng.choice(self._kinds) if rng.random() < self._rate else ""
-        if kind:
-            self.struck[kind] += 1
-        refused = await self._refused(kind, request)
-        if refused is not None:
-            return refused
-        response = await self._inner.handle_async_request(request)
-        return await self._spoilt(kind, request, response)
-
-    async def _refused(self, kind: str, request: httpx.Request) -> httpx.Response | None:
-        """Fail before the server has done anything, if so it is to be."""
-        match kind:
-            case "limited":
-                return _answer(429)
-            case "limited_with_date":
-                return _answer(429, {"Retry-After": "2"})
-            case "error_500":
-                return _answer(500)
-            case "connect_timeout":
-                await self._clock.sleep(TIMEOUT_S)
-                raise httpx.ConnectTimeout("no connection", request=request)
-            case "crash_before":
-                raise Crash
-        return None
-
-    async def _spoilt(self, kind: str, request: httpx.Request, response: httpx.Response) -> httpx.Response:
-        """Fail after the server has done its work, if so it is to be."""
-        body = await response.aread()
-        match kind:
-            case "error_500_after":
-                return _answer(500)
-            case "read_timeout_after":
-                await self._clock.sleep(TIMEOUT_S)
-                raise httpx.ReadTimeout("no answer", request=request)
-            case "reset_after":
-                raise httpx.ReadError("connection reset", request=request)
-            case "cut_short":
-                return httpx.Response(response.status_code, content=body[: len(body) // 2])
-            case "crash_after":
-                raise Crash
-        return response
-
-
-def _answer(status: int, headers: dict[str, str] | None = None) -> httpx.Response:
-    reply = QuoError(status, "It went wrong.").reply()
-    sent = {**reply.headers, **(headers or {})}
-    assert msgspec.json.decode(reply.body), "every error has a body"
-    return httpx.Response(status, headers=sent, content=reply.body)
+        if rng.random() >= self._rate:
+            return await self._inner.handle_async_request(request)
+        kind = rng.choice(self._kinds)
+        self.struck[kind] += 1
+        asking = Asking(
+            request=request,
+            rng=rng,
+            clock=self._clock,
+            latency_ms=(0, 0),
+            beside=Alone(),
+            served=self._inner.handle_async_request,
+            answered=self._inner.handle_async_request,
+        )
+        return await _EFFECTS[kind](asking)

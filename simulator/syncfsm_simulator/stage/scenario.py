@@ -15,8 +15,9 @@ from syncfsm.core.options import Order
 from syncfsm.engine.readahead import READ_AHEAD_MAX
 from syncfsm.errors import ConfigurationError
 from syncfsm_simulator.fakes.attio.knobs import LIMIT_MAX, LimitPolicy, Ties
-from syncfsm_simulator.stage.faults import DOOR_OF, ChangeRates, Count, FaultRates, Share, Strike
+from syncfsm_simulator.stage.faults import KINDS, ChangeRates, Count, FaultRates, Share, Strike
 from syncfsm_simulator.stage.incident import Incident
+from syncfsm_simulator.stage.table import FAULTS
 from syncfsm_simulator.world.records import TIED
 
 BAD_DAY = FaultRates(
@@ -145,7 +146,7 @@ def from_toml(text: str, name: str) -> Scenario:
         scenario = msgspec.convert(tomllib.loads(text), Scenario)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ConfigurationError(f"the scenario {name} cannot be used: {error}") from error
-    unknown = {strike.kind for strike in scenario.strikes} - DOOR_OF.keys()
+    unknown = {strike.kind for strike in scenario.strikes} - set(KINDS)
     if unknown:
         raise ConfigurationError(f"the scenario {name} has unknown strikes: {', '.join(sorted(unknown))}")
     return scenario
@@ -178,16 +179,24 @@ def concrete(scenario: Scenario, seed: int) -> Scenario:
         sorts="ignored" if is_unsorted else scenario.sorts,
         ties="shuffled" if is_shuffled else scenario.ties,
         faulty_s=scenario.faulty_s * rng.uniform(0.1, 1),
-        faults=_some_of(scenario.faults, rng),
-        changes=_some_of(scenario.changes, rng),
+        faults=_some_of(scenario.faults, rng, seed),
+        changes=_some_of(scenario.changes, rng, seed),
         read_ahead=rng.choice((1, 1, 4, 16)),
     )
 
 
-def _some_of(rates: Rates, rng: random.Random) -> Rates:
-    """Return the rates with about half of them off, and the rest from a quarter to the double."""
+def _some_of(rates: Rates, rng: random.Random, seed: int) -> Rates:
+    """Return the rates with about half of them off, and the rest from a quarter to the double.
+
+    A group that was added has a chance of its own, so that the days of today stay what they are.
+    """
+    together = {fault.group for fault in FAULTS.together}
     drawn = {
-        name: getattr(rates, name) * rng.uniform(0.25, 2) * (rng.random() < 0.55)
+        name: _drawn(getattr(rates, name), rng if name in together else random.Random(f"{seed}:swarm:{name}"))
         for name in rates.__struct_fields__
     }
     return replace(rates, **drawn)
+
+
+def _drawn(rate: float, rng: random.Random) -> float:
+    return rate * rng.uniform(0.25, 2) * (rng.random() < 0.55)

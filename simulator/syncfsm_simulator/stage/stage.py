@@ -7,29 +7,31 @@ sink and any transform can be put on the stage: the simulator's own, or those of
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Generic, TypeVar, cast
 
 import httpx
 
-from syncfsm.core.events import Recorded
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process
 from syncfsm.engine.commit import Hook, cancel
 from syncfsm.engine.engine import Engine
 from syncfsm.engine.requests import SyncMode
-from syncfsm.errors import LogError, NotActive, VersionConflict
+from syncfsm.errors import NotActive, VersionConflict
 from syncfsm.log import EventLog
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Transform
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.stage.changes_before_requests import Changes
-from syncfsm_simulator.stage.faults import Faults, Visit, no_faults
-from syncfsm_simulator.stage.faulty_ports import FaultyClock, FaultyLog, FaultySink, SimulatedUnwritable
-from syncfsm_simulator.stage.network import Asked, Crash, FaultyTransport
+from syncfsm_simulator.stage.engines import Engines
+from syncfsm_simulator.stage.faults import Faults, Strike, no_faults
+from syncfsm_simulator.stage.faulty_ports import FaultyClock, FaultyLog, move_world
+from syncfsm_simulator.stage.faulty_sink import faulty_sink
+from syncfsm_simulator.stage.network import Asked, FaultyTransport
 from syncfsm_simulator.stage.scenario import Scenario
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock
 from syncfsm_simulator.world.world import World
@@ -40,17 +42,8 @@ BASE_URL = "http://attio.simulated"
 SOURCE = f"attio:{BASE_URL}"
 KEY = "planted-key-that-must-not-show"
 
-PAUSE_S = 60.0
-"""How long somebody takes to start a failed sync again."""
 
-RESTART_S = 0.5
-"""How long it takes to start an engine in the place of one that died."""
-
-STARTS_MAX = 10_000
-"""Engines that one run may use up; more than that, and something never ends."""
-
-
-class Stage(Generic[T]):
+class Stage(Engines, Generic[T]):
     """Everything around the engine, in virtual time. Use within `run_virtual`.
 
     Args:
@@ -61,12 +54,8 @@ class Stage(Generic[T]):
         hooks: Called after each event.
 
     Attributes:
-        world: The people and companies.
         changes: Whom the moving world touched.
         faults: What has struck.
-        timeline: Every request made and every event recorded, in true order.
-        starts: How many engines it took.
-        surprise: The error with which an engine failed in a way that nobody foresaw; it ends the run.
         source_name: What the source is called, and the object that is synced: another API has others.
     """
 
@@ -81,8 +70,7 @@ class Stage(Generic[T]):
         transform: Callable[[AttioSource], Transform[T]],
         hooks: Sequence[Hook] = (),
     ) -> None:
-        self.scenario = scenario
-        self.clock = VirtualClock()
+        super().__init__(scenario)
         self.world = World(
             scenario.seed,
             people=scenario.people,
@@ -91,92 +79,95 @@ class Stage(Generic[T]):
             now=EPOCH,
         )
         self.faults = Faults(scenario.seed, scenario.faults, scenario.changes, scenario.strikes)
-        self.changes = Changes(
-            self.world, self.faults, self.clock, peek=self._peek, page_size=scenario.page_size
-        )
+        self.changes = Changes(self.world, self.clock, peek=self._peek, page_size=scenario.page_size)
         self.engine_clock = FaultyClock(self.clock, self.faults)
-        self.faulty_sink = FaultySink(sink, self.faults, self._another_step)
-        self.timeline: list[Asked | Recorded] = []
-        self.calmed_at = EPOCH + timedelta(seconds=scenario.faulty_s)
-        self.is_calm = False
-        self.starts = 0
-        self.surprise: Exception | None = None
+        self.faulty_sink = faulty_sink(sink, self.faults, self)
+        self._calmed_at = EPOCH + timedelta(seconds=scenario.faulty_s)
         self._log = log
         self._sink = sink
         self._transform = transform
         self._hooks = hooks
         self._mode: SyncMode = "initial"
+        self._deletes_missing = False
         self._earlier = frozenset(log.ids())
         self._rng = random.Random(f"{scenario.seed}:engine:{len(self._earlier)}")
         self._fake = httpx.ASGITransport(_fake(self.world, self.clock, scenario))
         self.transport = self._network(self.faults)
 
-    async def again(self, mode: SyncMode) -> Process:
+    async def again(self, mode: SyncMode, *, deletes_missing: bool = False) -> Process:
         """Sync once more, in this mode, after a sync that is over; faults and changes go on as they were."""
-        self._mode = mode
+        self._mode, self._deletes_missing = mode, deletes_missing
         self._earlier = frozenset(self._log.ids())
         return await self.until_over()
 
-    async def until_over(self) -> Process:
-        """Start engines, one after the other, until a sync is complete or can't go on."""
-        while True:
-            self.starts += 1
-            process = await self._one_engine()
-            if process is not None and self._is_over(process):
-                return process
-            if self.starts > STARTS_MAX:
-                raise RuntimeError(f"{STARTS_MAX} engines were started, and the sync is not over")
-            await self.clock.sleep(PAUSE_S if process else RESTART_S)
-            self._calm_in_time()
+    @property
+    def unnamed(self) -> set[str]:
+        """The ids of people whose row came without its id."""
+        return self.transport.unnamed
+
+    @property
+    def refused(self) -> set[str]:
+        """The ids of people whom the sink refused and did not take later."""
+        return self.faulty_sink.refused
+
+    @property
+    def clock_lost_s(self) -> float:
+        """How far the engine's clock was set back, in all."""
+        return self.engine_clock.jumped_back_s
+
+    def touched(self) -> Changes:
+        """Return whom the moving world has touched."""
+        return self.changes
+
+    def counts(self) -> Counter[str]:
+        """Return how often each kind of fault has struck."""
+        return self.faults.counts()
+
+    def strikes(self) -> tuple[Strike, ...]:
+        """Return everything that has struck, in order."""
+        return tuple(self.faults.struck)
+
+    async def _run(self) -> Process:
+        engine = self._engine(self.transport, self.faulty_sink, self.faults)
+        try:
+            return await engine.sync(
+                mode=self._mode,
+                page_size=self.scenario.page_size,
+                order=self.scenario.order,
+                deletes_missing=self._deletes_missing,
+            )
+        finally:
+            await engine.source.aclose()
 
     def _is_over(self, process: Process) -> bool:
         if self.surprise is not None or process.state is State.COMPLETED:
             return True
         return process.state is State.FAILED and not process.is_resumable
 
-    async def _one_engine(self) -> Process | None:
-        """Return the state in which an engine left the sync, or `None` if it never came to one."""
-        engine = self._engine(self.transport, self.faulty_sink, self.faults)
-        try:
-            return await engine.sync(
-                mode=self._mode, page_size=self.scenario.page_size, order=self.scenario.order
-            )
-        except (Crash, SimulatedUnwritable, VersionConflict):
-            latest = self._latest()
-            return latest if latest and latest.state is State.COMPLETED else None
-        except LogError:
-            raise  # of the real log: no fault of the engine's, and nothing that virtual time cures
-        except Exception as error:
-            self.surprise = error
-            latest = self._latest()
-            if latest is None:
-                raise
-            return latest
-        finally:
-            await engine.source.aclose()
-
-    def _latest(self) -> Process | None:
-        """Return the latest process that began on this stage."""
+    def _left(self) -> Process | None:
         latest = self._log.latest(self.source_name, self.object, self._sink.name, mode=self._mode)
         return latest if latest and latest.id not in self._earlier else None
+
+    def _before_next(self) -> None:
+        self._calm_in_time()
 
     # ── what happens beside the engine ───────────────────────────────────────────────────────
 
     def _before_request(self) -> None:
         self.timeline.append(Asked(at=self.engine_clock.now(), true_at=self.clock.now()))
         self._calm_in_time()
-        self.changes.before_request()
+        move_world(self.changes, self.faults)
 
     def _calm_in_time(self) -> None:
-        if not self.is_calm and self.clock.now() >= self.calmed_at:
-            self.is_calm = True
+        if self.calm_since is None and self.clock.now() >= self._calmed_at:
+            self.calm_since = self._calmed_at
             self.faults.calm()
 
     def _peek(self) -> str | None:
         process = self._log.active(self.source_name, self.object)
         return process.paging.peek if process else None
 
-    async def _another_step(self, _visit: Visit | None = None) -> None:
+    async def another_step(self) -> None:
         """Let another worker take a step of the active process, with nothing going wrong for it."""
         process = self._log.active(self.source_name, self.object)
         if process is None:
@@ -189,7 +180,8 @@ class Stage(Generic[T]):
         finally:
             await engine.source.aclose()
 
-    async def _cancel(self, _visit: Visit) -> None:
+    async def cancel(self) -> None:
+        """Let somebody cancel the active process."""
         process = self._log.active(self.source_name, self.object)
         if process is None:
             return
@@ -197,6 +189,10 @@ class Stage(Generic[T]):
             cancel(self._recorded(no_faults()), process.id, by="simulation", clock=self.engine_clock)
         except NotActive:
             return
+
+    def jump(self, by_s: float) -> None:
+        """Set the engine's clock ahead, or back."""
+        self.engine_clock.jump(by_s)
 
     # ── the parts of an engine ───────────────────────────────────────────────────────────────
 
@@ -228,12 +224,7 @@ class Stage(Generic[T]):
             self.clock,
             latency_ms=self.scenario.latency_ms,
             before_request=self._before_request,
-            meanwhile={
-                "rival_step": self._another_step,
-                "cancelled": self._cancel,
-                "clock_ahead": self.engine_clock.jump,
-                "clock_back": self.engine_clock.jump,
-            },
+            beside=self,
         )
 
     def _recorded(self, faults: Faults) -> EventLog:

@@ -59,7 +59,7 @@ def _text(history: list[Moment], *, is_checked: bool) -> str:
 
 
 def _check(found: Scenario, history: list[Moment]) -> None:
-    from syncfsm_simulator.incidents.rehearsal import strays  # noqa: PLC0415 - the simulator is an extra
+    from syncfsm_simulator.incidents.playing import strays  # noqa: PLC0415 - the simulator is an extra
 
     parting = strays(found, (moment.recorded for moment in history))
     if parting is not None:

@@ -11,7 +11,7 @@ import binascii
 import random
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -34,15 +34,11 @@ from syncfsm_simulator.fakes.asgi import (
 from syncfsm_simulator.fakes.attio import errors
 from syncfsm_simulator.fakes.attio.deliveries import Deliveries
 from syncfsm_simulator.fakes.attio.knobs import Knobs
-from syncfsm_simulator.fakes.attio.query import Query
-from syncfsm_simulator.fakes.attio.rates import ScoreLimit, SecondLimit
+from syncfsm_simulator.fakes.attio.rates import SecondLimit
 from syncfsm_simulator.fakes.attio.request import Request
 from syncfsm_simulator.fakes.attio.routes import SELF, Route, match
-from syncfsm_simulator.fakes.attio.webhooks import Webhooks
-from syncfsm_simulator.fakes.attio.writing import UniqueIndex
-from syncfsm_simulator.world.entity import Actor
+from syncfsm_simulator.fakes.attio.service import Service
 from syncfsm_simulator.world.population import uuid
-from syncfsm_simulator.world.schema import ObjectType
 from syncfsm_simulator.world.world import World
 
 
@@ -58,6 +54,8 @@ class FakeAttio:
     Attributes:
         knobs: How it behaves.
         actor: Who writes through the API, as records and webhooks tell it.
+        webhooks: Who wants to be told of what.
+        deliveries: What is on its way to them.
         requests: How often each (method, route, status) was answered.
     """
 
@@ -65,20 +63,13 @@ class FakeAttio:
         self, world: World, clock: Clock, *, transport: httpx.AsyncBaseTransport | None = None, **knobs: Any
     ) -> None:
         self.knobs = msgspec.convert(knobs, Knobs)
-        self.world = world
-        self.actor: Actor = {"type": "api-token", "id": uuid(random.Random(f"{world.workspace_id}:token"))}
-        self.query = Query(world, self.knobs)
-        self.unique = UniqueIndex(world)
-        self.merging = Merging(self.knobs.merge_s)
-        self.webhooks = Webhooks(world.workspace_id)
-        self.deliveries = Deliveries(world, self.webhooks, clock, self.knobs, transport)
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self._clock = clock
+        self._service = Service(world, clock, self.knobs)
+        self.actor, self.webhooks = self._service.actor, self._service.webhooks
+        self.deliveries = Deliveries(world, self.webhooks, clock, self.knobs, transport)
         self._reads = SecondLimit(self.knobs.reads_per_s)
         self._writes = SecondLimit(self.knobs.writes_per_s)
-        self._scores = ScoreLimit(
-            self.knobs.score_query_max, self.knobs.score_window_max, self.knobs.score_others_per_s
-        )
         self._rng = random.Random("execution ids")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -135,7 +126,7 @@ class FakeAttio:
         request = Request(body=body, params=params, query=query, token=_token(scope))
         if route.name != SELF:  # which has its own way of saying that a token is no good
             self._authorize(request.token, route.scopes)
-        return route.handler(self, request)
+        return route.handler(self._service, request)
 
     def _headers(self, now: datetime) -> dict[str, str]:
         return {
@@ -145,60 +136,14 @@ class FakeAttio:
             "x-attio-execution-id": uuid(self._rng),
         }
 
-    def now(self) -> datetime:
-        """Return the present moment, UTC."""
-        return self._clock.now()
-
-    def charge(self, score: int) -> None:
-        """Count what a query costs.
-
-        Raises:
-            ApiError: A 429: it is too much.
-        """
-        if (retry_at := self._scores.refuse(score, self._clock.now())) is not None:
-            raise errors.RateLimited(retry_at)
-
-    def knows(self, token: str) -> bool:
-        """Whether a token is one that this workspace gave out."""
-        return self.knobs.api_key in {None, token}
-
     def _authorize(self, token: str | None, scopes: Sequence[str]) -> None:
         """Refuse a token that is missing, wrong, or without the scopes that a route needs."""
         if token is None:
             raise errors.unauthorized("No API key was provided. Use the header Authorization: Bearer <key>.")
-        if not self.knows(token):
+        if not self._service.knows(token):
             raise errors.unauthorized("The API key could not be found; it was probably revoked.")
         if any(not self.knobs.scopes & {scope, f"{scope}-write"} for scope in scopes):
             raise errors.forbidden(list(scopes))
-
-    def object_type(self, name: str) -> ObjectType:
-        """Return an object by slug or id.
-
-        Raises:
-            ApiError: A 404, as Attio would answer.
-        """
-        for slug, object_id in self.world.object_ids.items():
-            if name in {slug, object_id}:
-                return self.world.objects[slug]
-        raise errors.not_found(f'Object with slug/ID "{name}" not found.')
-
-
-class Merging:
-    """Which merges are not over yet."""
-
-    def __init__(self, merge_s: float) -> None:
-        self._merge_s = merge_s
-        self._until: dict[str, datetime] = {}
-
-    def begin(self, record_id: str, now: datetime) -> bool:
-        """Note a merge, and return whether it takes any time."""
-        if self._merge_s:
-            self._until[record_id] = now + timedelta(seconds=self._merge_s)
-        return bool(self._merge_s)
-
-    def is_under_way(self, record_id: str, now: datetime) -> bool:
-        """Whether a record is not readable yet."""
-        return now < self._until.get(record_id, now)
 
 
 def _token(scope: Scope) -> str | None:

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from syncfsm_simulator.fakes.asgi import Reply
 from syncfsm_simulator.fakes.attio import errors
 from syncfsm_simulator.fakes.attio.request import Request, json_reply
+from syncfsm_simulator.fakes.attio.service import Service
 from syncfsm_simulator.world.schema import Attribute, ObjectType
-
-if TYPE_CHECKING:
-    from syncfsm_simulator.fakes.attio.app import FakeAttio
 
 _CREATED_AT = "2023-11-14T22:13:20.000000000Z"
 _DEFAULTS = {"created_at": "PT0S", "created_by": "current-user"}
 
 
-def self_(app: FakeAttio, request: Request) -> Reply:
+def self_(service: Service, request: Request) -> Reply:
     """Answer whose token it is; that a token is no good is an answer like any other."""
     if request.token is None:
         raise errors.missing_value("Token was not recognised, or is missing.")
-    if not app.knows(request.token):
+    if not service.knows(request.token):
         return json_reply({"active": False})
-    world = app.world
+    world = service.world
     return json_reply(
         {
             "active": True,
-            "scope": " ".join(sorted(app.knobs.scopes)),
+            "scope": " ".join(sorted(service.knobs.scopes)),
             "client_id": world.workspace_id,
             "token_type": "Bearer",
             "token_level": "workspace",  # in later versions of the published document only
@@ -44,48 +42,50 @@ def self_(app: FakeAttio, request: Request) -> Reply:
     )
 
 
-def objects(app: FakeAttio, _request: Request) -> Reply:
+def objects(service: Service, _request: Request) -> Reply:
     """Answer all objects, by id."""
-    kinds = sorted(app.world.objects.values(), key=lambda kind: app.world.object_ids[kind.slug])
-    return json_reply({"data": [_object_body(app, kind) for kind in kinds]})
+    kinds = sorted(service.world.objects.values(), key=lambda kind: service.world.object_ids[kind.slug])
+    return json_reply({"data": [_object_body(service, kind) for kind in kinds]})
 
 
-def object_(app: FakeAttio, request: Request) -> Reply:
+def object_(service: Service, request: Request) -> Reply:
     """Answer one object."""
-    return json_reply({"data": _object_body(app, app.object_type(request.params["object"]))})
+    return json_reply({"data": _object_body(service, service.object_type(request.params["object"]))})
 
 
-def attributes(app: FakeAttio, request: Request) -> Reply:
+def attributes(service: Service, request: Request) -> Reply:
     """Answer the attributes of an object, in Attio's order."""
-    kind = app.object_type(request.params["object"])
-    bodies = [_attribute_body(app, kind, attribute) for attribute in kind.attributes]
+    kind = service.object_type(request.params["object"])
+    bodies = [_attribute_body(service, kind, attribute) for attribute in kind.attributes]
     return json_reply({"data": request.page(bodies)})
 
 
-def attribute(app: FakeAttio, request: Request) -> Reply:
+def attribute(service: Service, request: Request) -> Reply:
     """Answer one attribute."""
-    kind = app.object_type(request.params["object"])
-    return json_reply({"data": _attribute_body(app, kind, _found(app, kind, request))})
+    kind = service.object_type(request.params["object"])
+    return json_reply({"data": _attribute_body(service, kind, _found(service, kind, request))})
 
 
-def options(app: FakeAttio, request: Request) -> Reply:
+def options(service: Service, request: Request) -> Reply:
     """Answer what a select attribute may have."""
-    kind = app.object_type(request.params["object"])
-    found = _found(app, kind, request)
-    return json_reply({"data": [app.world.ids.option(kind.slug, found, title) for title in found.options]})
+    kind = service.object_type(request.params["object"])
+    found = _found(service, kind, request)
+    return json_reply(
+        {"data": [service.world.ids.option(kind.slug, found, title) for title in found.options]}
+    )
 
 
-def _found(app: FakeAttio, kind: ObjectType, request: Request) -> Attribute:
+def _found(service: Service, kind: ObjectType, request: Request) -> Attribute:
     name = request.params["attribute"]
-    found = app.world.attribute(kind.slug, name)
+    found = service.world.attribute(kind.slug, name)
     if found is None:
         raise errors.not_found(f'Attribute with slug/ID "{name}" not found.')
     return found
 
 
-def _object_body(app: FakeAttio, kind: ObjectType) -> dict[str, Any]:
+def _object_body(service: Service, kind: ObjectType) -> dict[str, Any]:
     return {
-        "id": app.world.ids_of(kind.slug),
+        "id": service.world.ids_of(kind.slug),
         "api_slug": kind.slug,
         "singular_noun": kind.singular,
         "plural_noun": kind.plural,
@@ -93,11 +93,11 @@ def _object_body(app: FakeAttio, kind: ObjectType) -> dict[str, Any]:
     }
 
 
-def _attribute_body(app: FakeAttio, kind: ObjectType, attribute: Attribute) -> dict[str, Any]:
+def _attribute_body(service: Service, kind: ObjectType, attribute: Attribute) -> dict[str, Any]:
     default = _DEFAULTS.get(attribute.slug)
-    target_id = app.world.object_ids.get(attribute.target or "")
+    target_id = service.world.object_ids.get(attribute.target or "")
     return {
-        "id": app.world.ids.of_attribute(kind.slug, attribute.slug),
+        "id": service.world.ids.of_attribute(kind.slug, attribute.slug),
         "title": attribute.title,
         "description": None,
         "api_slug": attribute.slug,

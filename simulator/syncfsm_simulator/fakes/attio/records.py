@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from syncfsm_simulator.fakes.asgi import Reply
 from syncfsm_simulator.fakes.attio import errors
 from syncfsm_simulator.fakes.attio.rates import score_of
 from syncfsm_simulator.fakes.attio.request import Request, json_reply
+from syncfsm_simulator.fakes.attio.service import Service
 from syncfsm_simulator.fakes.attio.writing import multiselects, new_values, read_values
 from syncfsm_simulator.world.entity import Entity
 
-if TYPE_CHECKING:
-    from syncfsm_simulator.fakes.attio.app import FakeAttio
 
-
-def query(app: FakeAttio, request: Request) -> Reply:
+def query(service: Service, request: Request) -> Reply:
     """Answer which records fit, in which order, and what that cost."""
-    slug = app.object_type(request.params["object"]).slug
+    slug = service.object_type(request.params["object"]).slug
     body = request.json(default=b"{}")
     try:
-        rows = app.query.rows(slug, body)
-        score = score_of(body, len(app.world.entities(slug)))
+        rows = service.query.rows(slug, body)
+        score = score_of(body, len(service.world.entities(slug)))
     except RecursionError as error:
         raise errors.bad_json() from error
-    app.charge(score)
-    ids = app.world.ids_of(slug)
+    service.charge(score)
+    ids = service.world.ids_of(slug)
     answer = b'{"data":[' + b",".join([entity.encoded(ids) for entity in rows]) + b"]}"
     return Reply(200, answer, {"x-attio-record-query-score": str(score)})
 
 
-def get(app: FakeAttio, request: Request) -> Reply:
+def get(service: Service, request: Request) -> Reply:
     """Answer one record."""
-    slug, entity = _found(app, request)
-    return _reply(app, slug, entity)
+    slug, entity = _found(service, request)
+    return _reply(service, slug, entity)
 
 
-def values(app: FakeAttio, request: Request) -> Reply:
+def values(service: Service, request: Request) -> Reply:
     """Answer the values of one attribute of a record; those of the past only if they are asked for."""
-    slug, entity = _found(app, request)
+    slug, entity = _found(service, request)
     name = request.params["attribute"]
-    attribute = app.world.attribute(slug, name)
+    attribute = service.world.attribute(slug, name)
     if attribute is None:
         raise errors.not_found(f'Attribute with slug/ID "{name}" not found.')
     historic = request.query.get("show_historic") == "true"
@@ -48,89 +46,89 @@ def values(app: FakeAttio, request: Request) -> Reply:
     return json_reply({"data": request.page(held)})
 
 
-def create(app: FakeAttio, request: Request) -> Reply:
+def create(service: Service, request: Request) -> Reply:
     """Add a record."""
-    slug = app.object_type(request.params["object"]).slug
-    payload = read_values(app.world, slug, _data(request).get("values"))
-    app.unique.check(slug, payload, None)
-    return _reply(app, slug, _create(app, slug, payload))
+    slug = service.object_type(request.params["object"]).slug
+    payload = read_values(service.world, slug, _data(request).get("values"))
+    service.unique.check(slug, payload, None)
+    return _reply(service, slug, _create(service, slug, payload))
 
 
-def update(app: FakeAttio, request: Request) -> Reply:
+def update(service: Service, request: Request) -> Reply:
     """Change a record: add to attributes with several values, replace the others."""
-    slug, entity = _found(app, request)
-    return _reply(app, slug, _write(app, request, slug, entity, multiselects(app.world, slug)))
+    slug, entity = _found(service, request)
+    return _reply(service, slug, _write(service, request, slug, entity, multiselects(service.world, slug)))
 
 
-def overwrite(app: FakeAttio, request: Request) -> Reply:
+def overwrite(service: Service, request: Request) -> Reply:
     """Change a record: replace the values of every attribute named."""
-    slug, entity = _found(app, request)
-    return _reply(app, slug, _write(app, request, slug, entity, frozenset()))
+    slug, entity = _found(service, request)
+    return _reply(service, slug, _write(service, request, slug, entity, frozenset()))
 
 
-def assert_(app: FakeAttio, request: Request) -> Reply:
+def assert_(service: Service, request: Request) -> Reply:
     """Change the one record that has the values given of an attribute, or add it."""
-    slug = app.object_type(request.params["object"]).slug
+    slug = service.object_type(request.params["object"]).slug
     name = request.query.get("matching_attribute")
     if name is None:
         raise errors.invalid(["matching_attribute"], "Required", expected="string", received="undefined")
-    attribute = app.world.attribute(slug, name)
+    attribute = service.world.attribute(slug, name)
     if attribute is None:
         message = f'No attribute was found for matching_attribute slug/ID "{name}".'
         raise errors.value_not_found(message)
     if not attribute.is_unique:
         message = f'The matching attribute "{name}" is not a unique attribute.'
         raise errors.invalid(["matching_attribute"], message, "invalid")
-    payload = read_values(app.world, slug, _data(request, strict=True).get("values"))
+    payload = read_values(service.world, slug, _data(request, strict=True).get("values"))
     if not payload.get(attribute.slug):
         raise errors.missing_value(f'A value for the matching attribute "{name}" was not provided.')
-    matches = app.unique.holders(slug, attribute, payload[attribute.slug])
+    matches = service.unique.holders(slug, attribute, payload[attribute.slug])
     if len(matches) > 1:
         raise errors.several_matches(attribute.slug)
     if not matches:
-        app.unique.check(slug, payload, None)
-        return _reply(app, slug, _create(app, slug, payload))
-    entity = app.world.entities(slug)[matches[0]]
-    return _reply(app, slug, _write(app, request, slug, entity, frozenset({attribute.slug})))
+        service.unique.check(slug, payload, None)
+        return _reply(service, slug, _create(service, slug, payload))
+    entity = service.world.entities(slug)[matches[0]]
+    return _reply(service, slug, _write(service, request, slug, entity, frozenset({attribute.slug})))
 
 
-def delete(app: FakeAttio, request: Request) -> Reply:
+def delete(service: Service, request: Request) -> Reply:
     """Take a record away."""
-    slug, entity = _found(app, request)
-    app.world.delete(slug, entity.record_id, app.actor)
+    slug, entity = _found(service, request)
+    service.world.delete(slug, entity.record_id, service.actor)
     return json_reply({})
 
 
-def merge(app: FakeAttio, request: Request) -> Reply:
+def merge(service: Service, request: Request) -> Reply:
     """Make one record of two, under a new id; 202 while that takes its time."""
-    slug = app.object_type(request.params["object"]).slug
+    slug = service.object_type(request.params["object"]).slug
     data = _data(request)
     primary, secondary = (data.get(f"{which}_record_id") for which in ("primary", "secondary"))
     for which, record_id in (("primary", primary), ("secondary", secondary)):
         if not isinstance(record_id, str):
             raise errors.invalid(["data", f"{which}_record_id"], "Required", expected="string")
-        if record_id not in app.world.entities(slug):
+        if record_id not in service.world.entities(slug):
             raise errors.not_found(f'Record with ID "{record_id}" not found.')
     if primary == secondary:
         raise errors.ApiError(400, "self_merge", "A record cannot be merged with itself.")
     assert isinstance(primary, str)
     assert isinstance(secondary, str)
-    new_id = app.world.merge(slug, primary, secondary, app.now(), app.actor)
-    is_slow = app.merging.begin(new_id, app.now())
+    new_id = service.world.merge(slug, primary, secondary, service.now(), service.actor)
+    is_slow = service.merging.begin(new_id, service.now())
     return json_reply({"data": {"new_record_id": new_id}}, 202 if is_slow else 200)
 
 
-def _found(app: FakeAttio, request: Request) -> tuple[str, Entity]:
+def _found(service: Service, request: Request) -> tuple[str, Entity]:
     """Return the record that a path names.
 
     Raises:
         ApiError: A 404: it is not there, or not readable yet.
     """
-    slug, record_id = app.object_type(request.params["object"]).slug, request.params["record"]
-    entity = app.world.entities(slug).get(record_id)
+    slug, record_id = service.object_type(request.params["object"]).slug, request.params["record"]
+    entity = service.world.entities(slug).get(record_id)
     if entity is None:
         raise errors.not_found(f'Record with ID "{record_id}" not found.')
-    if app.merging.is_under_way(record_id, app.now()):
+    if service.merging.is_under_way(record_id, service.now()):
         raise errors.ApiError(404, "merge_in_progress", "This record is being merged.")
     return slug, entity
 
@@ -144,21 +142,21 @@ def _data(request: Request, *, strict: bool = False) -> dict[str, Any]:
     return data
 
 
-def _create(app: FakeAttio, slug: str, payload: Any) -> Entity:
-    now = app.now()
-    held = new_values(app.world, slug, None, payload, adds_to=frozenset(), at=now, actor=app.actor)
-    return app.world.create(slug, held, now, app.actor)
+def _create(service: Service, slug: str, payload: Any) -> Entity:
+    now = service.now()
+    held = new_values(service.world, slug, None, payload, adds_to=frozenset(), at=now, actor=service.actor)
+    return service.world.create(slug, held, now, service.actor)
 
 
-def _write(app: FakeAttio, request: Request, slug: str, entity: Entity, adds_to: frozenset[str]) -> Entity:
-    payload = read_values(app.world, slug, _data(request, strict=True).get("values"))
-    app.unique.check(slug, payload, entity.record_id)
-    now = app.now()
-    held = new_values(app.world, slug, entity, payload, adds_to=adds_to, at=now, actor=app.actor)
+def _write(service: Service, request: Request, slug: str, entity: Entity, adds_to: frozenset[str]) -> Entity:
+    payload = read_values(service.world, slug, _data(request, strict=True).get("values"))
+    service.unique.check(slug, payload, entity.record_id)
+    now = service.now()
+    held = new_values(service.world, slug, entity, payload, adds_to=adds_to, at=now, actor=service.actor)
     if held:
-        app.world.write(slug, entity.record_id, held, now, app.actor)
+        service.world.write(slug, entity.record_id, held, now, service.actor)
     return entity
 
 
-def _reply(app: FakeAttio, slug: str, entity: Entity) -> Reply:
-    return Reply(200, b'{"data":' + entity.encoded(app.world.ids_of(slug)) + b"}")
+def _reply(service: Service, slug: str, entity: Entity) -> Reply:
+    return Reply(200, b'{"data":' + entity.encoded(service.world.ids_of(slug)) + b"}")

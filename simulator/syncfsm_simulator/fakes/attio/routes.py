@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from syncfsm_simulator.fakes.asgi import Reply
-from syncfsm_simulator.fakes.attio import meta, records, webhooks
+from syncfsm_simulator.fakes.attio import meta, records, webhook_routes
 from syncfsm_simulator.fakes.attio.request import Request
-
-if TYPE_CHECKING:
-    from syncfsm_simulator.fakes.attio.app import FakeAttio
+from syncfsm_simulator.fakes.attio.service import Service
 
 CONFIGURATION = ("object_configuration:read",)
 READ = ("record_permission:read", *CONFIGURATION)
 WRITE = ("record_permission:read-write", *CONFIGURATION)
 
-Handler = Callable[["FakeAttio", Request], Reply]
+Handler = Callable[[Service, Request], Reply]
 
 SELF = "/v2/self"
 _OBJECT = "/v2/objects/{object}"
@@ -67,11 +64,11 @@ ROUTES = (
     Route(
         "GET", f"{_RECORD}/attributes/{{attribute}}/values", "values of one attribute", records.values, READ
     ),
-    Route("GET", "/v2/webhooks", "all webhooks", webhooks.list_, ("webhook:read",)),
-    _write("POST", "/v2/webhooks", "create one", webhooks.create, ("webhook:read-write",)),
-    Route("GET", _WEBHOOK, "one webhook", webhooks.get, ("webhook:read",)),
-    _write("PATCH", _WEBHOOK, "update", webhooks.update, ("webhook:read-write",)),
-    _write("DELETE", _WEBHOOK, "delete", webhooks.delete, ("webhook:read-write",)),
+    Route("GET", "/v2/webhooks", "all webhooks", webhook_routes.list_, ("webhook:read",)),
+    _write("POST", "/v2/webhooks", "create one", webhook_routes.create, ("webhook:read-write",)),
+    Route("GET", _WEBHOOK, "one webhook", webhook_routes.get, ("webhook:read",)),
+    _write("PATCH", _WEBHOOK, "update", webhook_routes.update, ("webhook:read-write",)),
+    _write("DELETE", _WEBHOOK, "delete", webhook_routes.delete, ("webhook:read-write",)),
 )
 _PATTERNS = [(re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", route.name)), route) for route in ROUTES]
 

@@ -1,4 +1,4 @@
-"""Playing a scenario that was made of a process, to see whether it takes the same path."""
+"""Does an incident take the path that it was made of? It is played, in memory, to see."""
 
 from __future__ import annotations
 

@@ -1,0 +1,92 @@
+"""What the handlers of routes work with: the world, and what the fake keeps beside it."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+
+from syncfsm.outside.clock import Clock
+from syncfsm_simulator.fakes.attio import errors
+from syncfsm_simulator.fakes.attio.knobs import Knobs
+from syncfsm_simulator.fakes.attio.query import Query
+from syncfsm_simulator.fakes.attio.rates import ScoreLimit
+from syncfsm_simulator.fakes.attio.webhooks import Webhooks
+from syncfsm_simulator.fakes.attio.writing import UniqueIndex
+from syncfsm_simulator.world.entity import Actor
+from syncfsm_simulator.world.population import uuid
+from syncfsm_simulator.world.schema import ObjectType
+from syncfsm_simulator.world.world import World
+
+
+class Service:
+    """A workspace as it is served.
+
+    Args:
+        world: Where the records are.
+        clock: For dates and for the score.
+        knobs: How it behaves.
+
+    Attributes:
+        actor: Who writes through the API, as records and webhooks tell it.
+        query: What finds records.
+        unique: Who has which value that only one may have.
+        merging: Which merges are under way.
+        webhooks: Who wants to be told of what.
+    """
+
+    def __init__(self, world: World, clock: Clock, knobs: Knobs) -> None:
+        self.world = world
+        self.knobs = knobs
+        self.actor: Actor = {"type": "api-token", "id": uuid(random.Random(f"{world.workspace_id}:token"))}
+        self.query = Query(world, knobs)
+        self.unique = UniqueIndex(world)
+        self.merging = Merging(knobs.merge_s)
+        self.webhooks = Webhooks(world.workspace_id)
+        self._clock = clock
+        self._scores = ScoreLimit(knobs.score_query_max, knobs.score_window_max, knobs.score_others_per_s)
+
+    def now(self) -> datetime:
+        """Return the present moment, UTC."""
+        return self._clock.now()
+
+    def charge(self, score: int) -> None:
+        """Count what a query costs.
+
+        Raises:
+            ApiError: A 429: it is too much.
+        """
+        if (retry_at := self._scores.refuse(score, self._clock.now())) is not None:
+            raise errors.RateLimited(retry_at)
+
+    def knows(self, token: str) -> bool:
+        """Whether a token is one that this workspace gave out."""
+        return self.knobs.api_key in {None, token}
+
+    def object_type(self, name: str) -> ObjectType:
+        """Return an object by slug or id.
+
+        Raises:
+            ApiError: A 404, as Attio would answer.
+        """
+        for slug, object_id in self.world.object_ids.items():
+            if name in {slug, object_id}:
+                return self.world.objects[slug]
+        raise errors.not_found(f'Object with slug/ID "{name}" not found.')
+
+
+class Merging:
+    """Which merges are not over yet."""
+
+    def __init__(self, merge_s: float) -> None:
+        self._merge_s = merge_s
+        self._until: dict[str, datetime] = {}
+
+    def begin(self, record_id: str, now: datetime) -> bool:
+        """Note a merge, and return whether it takes any time."""
+        if self._merge_s:
+            self._until[record_id] = now + timedelta(seconds=self._merge_s)
+        return bool(self._merge_s)
+
+    def is_under_way(self, record_id: str, now: datetime) -> bool:
+        """Whether a record is not readable yet."""
+        return now < self._until.get(record_id, now)

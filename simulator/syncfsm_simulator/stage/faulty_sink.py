@@ -1,0 +1,104 @@
+"""The engine's sink, with ports where something goes wrong; it can do what the sink behind it can."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from syncfsm.core.failure import Failure
+from syncfsm.sinks.protocol import Sink, UpsertResult
+from syncfsm_simulator.stage.effects.sinks import DELETE, LISTING, UPSERT, Upserting, with_refused
+from syncfsm_simulator.stage.faults import Faults
+from syncfsm_simulator.stage.port import Beside
+
+T = TypeVar("T")
+
+
+class FaultySink(Generic[T]):
+    """A sink that refuses, is locked, answers too late, or sees its caller die.
+
+    Attributes:
+        refused: The ids of people whom it refused, and did not take later.
+    """
+
+    def __init__(self, inner: Sink[T], faults: Faults, beside: Beside) -> None:
+        self.name = inner.name
+        self.refused: set[str] = set()
+        self._inner = inner
+        self._able: Any = inner  # to do what only some sinks can
+        self._faults = faults
+        self._beside = beside
+
+    async def check(self) -> dict[str, str] | Failure:
+        """Check the real sink."""
+        return await self._inner.check()
+
+    async def upsert(self, items: Sequence[T]) -> UpsertResult | Failure:
+        """Take the items, unless something goes wrong."""
+        visit = self._faults.visit(UPSERT)
+        take = partial(self._take, items)
+        return await visit.perform(Upserting(items=items, rng=visit.rng, beside=self._beside, take=take))
+
+    async def _take(self, items: Sequence[T], refused: Sequence[T]) -> UpsertResult | Failure:
+        """Let the real sink take the items but for those that are refused."""
+        result = await self._inner.upsert([item for item in items if item not in refused])
+        self.refused -= {_id_of(item) for item in items}
+        self.refused |= {_id_of(item) for item in refused}
+        return with_refused(result, [_id_of(item) for item in refused])
+
+    async def finish(self) -> Failure | None:
+        """Finish the real sink."""
+        return await self._inner.finish()
+
+    async def aclose(self) -> None:
+        """Leave the real sink open: it outlives the engine."""
+
+
+class _Inspectable(FaultySink[T]):
+    async def inspect(self) -> dict[str, str] | Failure:
+        """Look at the real sink."""
+        found: dict[str, str] | Failure = await self._able.inspect()
+        return found
+
+
+class _Emptiable(FaultySink[T]):
+    async def is_empty(self) -> bool:
+        """Ask the real sink."""
+        return bool(await self._able.is_empty())
+
+
+class _Deleting(FaultySink[T]):
+    async def delete(self, source: str, record_ids: Sequence[str]) -> int | Failure:
+        """Delete, unless something goes wrong."""
+        return await self._faults.visit(DELETE).perform(partial(self._able.delete, source, record_ids))
+
+
+class _Listing(FaultySink[T]):
+    async def known(self, source: str) -> frozenset[str] | Failure:
+        """Tell what the real sink has, unless something goes wrong."""
+        return await self._faults.visit(LISTING).perform(partial(self._able.known, source))
+
+
+_ABILITIES: dict[str, type[FaultySink[Any]]] = {
+    "inspect": _Inspectable,
+    "is_empty": _Emptiable,
+    "delete": _Deleting,
+    "known": _Listing,
+}
+"""What only some sinks can do, by the method that says so."""
+
+
+def faulty_sink(inner: Sink[T], faults: Faults, beside: Beside) -> FaultySink[T]:
+    """Return a sink with faults that can do what the real one can, and does not claim to do more."""
+    abilities = tuple(able for method, able in _ABILITIES.items() if hasattr(inner, method))
+    able: type[FaultySink[T]] = type("FaultySink", (*abilities, FaultySink), {})
+    return able(inner, faults, beside)
+
+
+def _id_of(item: object) -> str:
+    """Return an item's external id, whether it is an object or a mapping."""
+    external_id = (
+        item.get("external_id", "") if isinstance(item, Mapping) else getattr(item, "external_id", "")
+    )
+    return str(external_id)
