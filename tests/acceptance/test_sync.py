@@ -223,7 +223,7 @@ def test_a_limit_that_is_none_is_wrong_use_and_the_names_are_listed(
     serve: Serve, cli: Cli, setting: str
 ) -> None:
     _, err = cli(*cli.sync_args(serve(1).url), "--set", setting, status=2)
-    assert "attempts_max, wait_s_max, waiting_s_max, step_backs_max" in err
+    assert "attempts_max, backoff_s_base, wait_s_max, waiting_s_max, step_backs_max" in err
     assert cli.json("log", "ls", "sync.db")["processes"] == []
 
 
