@@ -53,6 +53,7 @@ class FakeAttio:
 
     Attributes:
         knobs: How it behaves.
+        world: Where the records are.
         actor: Who writes through the API, as records and webhooks tell it.
         webhooks: Who wants to be told of what.
         deliveries: What is on its way to them.
@@ -63,6 +64,7 @@ class FakeAttio:
         self, world: World, clock: Clock, *, transport: httpx.AsyncBaseTransport | None = None, **knobs: Any
     ) -> None:
         self.knobs = msgspec.convert(knobs, Knobs)
+        self.world = world
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self._clock = clock
         self._service = Service(world, clock, self.knobs)
