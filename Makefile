@@ -9,8 +9,9 @@ SOAK_SEED ?= $(shell date +%s)
 EVENTS ?= 50000
 
 # At the end: the slowest tests, then how many there were and how long all took. Bytecode is kept even where the
-# environment forbids it, or each process that a test starts would compile all of syncfsm anew.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n 2 --durations=15 --durations-min=1
+# environment forbids it, or each process that a test starts would compile all of syncfsm anew. On two cores
+# a third worker works while others wait for sockets.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n 3 --durations=15 --durations-min=1
 
 .PHONY: demo test thorough bench conformance conformance-quo mutants simulate soak lint docs screenshot check clean
 

@@ -30,6 +30,7 @@ from syncfsm_simulator.stage.quo_faults import KINDS, FaultyQuo
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
 from syncfsm_simulator.world.entity import Change
 from syncfsm_simulator.world.world import World
+from tests.effort import tries
 from tests.fakes import DictSink
 from tests.quo import Quo
 
@@ -142,7 +143,7 @@ def in_virtual_time(main: Callable[[], Any], *workspaces: Workspaces) -> None:
             each.log.close()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(12, 100), deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     rate=st.sampled_from([0.0, 0.02, 0.1, 0.3]),
@@ -173,7 +174,7 @@ def test_webhooks_leave_in_quo_what_is_in_attio_whatever_goes_wrong(
     in_virtual_time(main, here)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(12, 100), deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     rate=st.sampled_from([0.0, 0.02, 0.1, 0.3]),
