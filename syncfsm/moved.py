@@ -19,7 +19,7 @@ from typing import Any
 
 MODULES: dict[str, str] = {
     "simulator.ahead": "syncfsm_simulator.incidents.rows_remaining",
-    "simulator.answers": "syncfsm_simulator.stage.answers",
+    "simulator.answers": "syncfsm_simulator.stage.effects.answers",
     "simulator.asgi": "syncfsm_simulator.fakes.asgi",
     "simulator.attio": "syncfsm_simulator.fakes.attio",
     "simulator.axiscare": "syncfsm_simulator.fakes.axiscare",

@@ -91,7 +91,9 @@ _ABILITIES: dict[str, type[FaultySink[Any]]] = {
 
 def faulty_sink(inner: Sink[T], faults: Faults, beside: Beside) -> FaultySink[T]:
     """Return a sink with faults that can do what the real one can, and does not claim to do more."""
-    abilities = tuple(able for method, able in _ABILITIES.items() if hasattr(inner, method))
+    abilities = tuple(
+        able for method, able in _ABILITIES.items() if callable(getattr(type(inner), method, None))
+    )
     able: type[FaultySink[T]] = type("FaultySink", (*abilities, FaultySink), {})
     return able(inner, faults, beside)
 
