@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from syncfsm.core.failure import Failure
-from syncfsm.sinks.protocol import Sink, UpsertResult
+from syncfsm.sinks.protocol import Sink, UpsertResult, capabilities
 from syncfsm_simulator.stage.effects.sinks import DELETE, LISTING, UPSERT, Upserting, with_refused
 from syncfsm_simulator.stage.faults import Faults
 from syncfsm_simulator.stage.port import Beside
@@ -74,26 +74,25 @@ class _Deleting(FaultySink[T]):
         return await self._faults.visit(DELETE).perform(partial(self._able.delete, source, record_ids))
 
 
-class _Listing(FaultySink[T]):
+class _Enumerable(FaultySink[T]):
     async def known(self, source: str) -> frozenset[str] | Failure:
         """Tell what the real sink has, unless something goes wrong."""
         return await self._faults.visit(LISTING).perform(partial(self._able.known, source))
 
 
 _ABILITIES: dict[str, type[FaultySink[Any]]] = {
-    "inspect": _Inspectable,
-    "is_empty": _Emptiable,
-    "delete": _Deleting,
-    "known": _Listing,
+    "inspectable": _Inspectable,
+    "emptiable": _Emptiable,
+    "deleting": _Deleting,
+    "enumerable": _Enumerable,
 }
-"""What only some sinks can do, by the method that says so."""
+"""What only some sinks can do, as `Capabilities` call it."""
 
 
 def faulty_sink(inner: Sink[T], faults: Faults, beside: Beside) -> FaultySink[T]:
     """Return a sink with faults that can do what the real one can, and does not claim to do more."""
-    abilities = tuple(
-        able for method, able in _ABILITIES.items() if callable(getattr(type(inner), method, None))
-    )
+    can = capabilities(inner)
+    abilities = tuple(able for name, able in _ABILITIES.items() if getattr(can, name) is not None)
     able: type[FaultySink[T]] = type("FaultySink", (*abilities, FaultySink), {})
     return able(inner, faults, beside)
 
