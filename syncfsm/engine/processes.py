@@ -57,12 +57,7 @@ class Processes:
         return self.log.active(self.source.name, self.source.object)
 
     def unfinished(self, mode: e.Mode = "initial") -> Process | None:
-        """Return the process to go on with, active or failed and resumable.
-
-        Args:
-            mode: `initial` or `ongoing` for a sync (see `take_up`), `rejects` for a retry (see
-                `retry_rejects`), `webhook` for what webhooks told of (see `take_up_webhooks`).
-        """
+        """Return the process to go on with. See `Engine.unfinished`."""
         process = self.log.latest(self.source.name, self.source.object, self.sink.name, mode=mode)
         return process if process and (process.is_active or process.is_resumable) else None
 
@@ -136,13 +131,7 @@ class Processes:
         by: str = "engine",
         why: str = "",
     ) -> Process:
-        """Record that a failed process goes on, with another page size or other limits if given.
-
-        Raises:
-            NotActive: It has not failed, or failed in a way that going on cannot mend.
-            ActiveSync: Another one has become active meanwhile.
-            ConfigurationError: The page size or a limit cannot work, or the process is not this engine's.
-        """
+        """Record that a failed process goes on. See `Engine.resume`."""
         process = self.load(process_id)
         event = resumed(process, page_size=page_size, options=options, by=by, why=why)
         return self.commit(process, process.id, (event,))
