@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -20,11 +21,11 @@ from syncfsm.telemetry.measures import METRICS
 from syncfsm.telemetry.tracing import ATTRIBUTES, SPANS
 from syncfsm_simulator.fakes.attio.routes import ROUTES
 from syncfsm_simulator.runs.invariants import Check
+from syncfsm_simulator.stage.fault_table import FAULTS
 from syncfsm_simulator.stage.faults import MOVES
 from syncfsm_simulator.stage.scenario import named_scenarios
-from syncfsm_simulator.stage.table import FAULTS
 
-PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
+ROOT = Path(__file__).parents[1]
 
 
 def state_diagram() -> str:
@@ -47,7 +48,7 @@ def _node(state: State) -> str:
 
 def rooms() -> str:
     """Return the rooms by the import contracts: each house as a diagram, and what its rooms are for."""
-    contracts = tomllib.loads(PYPROJECT.read_text())["tool"]["importlinter"]["contracts"]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     houses = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
     return "".join(_house(layers) for layers in houses if "." in layers[0])  # others are within a room
 
@@ -62,6 +63,26 @@ def _house(layers: Sequence[str]) -> str:
 
 
 _HEAD = ("| room | what it is for |", "|---|---|")
+
+
+def files() -> str:
+    """Return every file of both packages, room by room, with the first sentence of its docstring."""
+    packages = (ROOT / "syncfsm", ROOT / "simulator/syncfsm_simulator")
+    doors = [door for package in packages for door in sorted(package.rglob("__init__.py"))]
+    return "".join(_room(door.parent) for door in doors) + "\n"
+
+
+def _room(folder: Path) -> str:
+    """Return the files of one room."""
+    about = _sentence(folder / "__init__.py")
+    rows = [f"| {path.name} | {_sentence(path)} |" for path in sorted(folder.glob("[!_]*.py"))]
+    head = [f"\n## {folder.relative_to(ROOT)}/\n", about]
+    return "\n".join([*head, "\n| file | what it is for |", "|---|---|", *rows] if rows else head) + "\n"
+
+
+def _sentence(path: Path) -> str:
+    """Return the first line of a file's docstring."""
+    return (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
 
 
 def _purpose(name: str) -> str:

@@ -69,7 +69,7 @@ MODULES: dict[str, str] = {
     "syncfsm.events": "syncfsm.core.events",
     "syncfsm.failure": "syncfsm.core.failure",
     "syncfsm.foresight": "syncfsm.core.paging.lookahead",
-    "syncfsm.giving_up": "syncfsm.core.failures",
+    "syncfsm.giving_up": "syncfsm.core.giving_up",
     "syncfsm.http": "syncfsm.outside.http",
     "syncfsm.inbox": "syncfsm.core.notices",
     "syncfsm.lifecycle": "syncfsm.engine.commit",

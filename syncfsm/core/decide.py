@@ -17,7 +17,7 @@ from msgspec import field
 from syncfsm.core import events as e
 from syncfsm.core.backoff import later, spent_budget, wait_s
 from syncfsm.core.failure import Failure
-from syncfsm.core.failures import (
+from syncfsm.core.giving_up import (
     gave_up,
     never_anchored,
     out_of_budget,
@@ -28,11 +28,11 @@ from syncfsm.core.failures import (
     unsafe,
 )
 from syncfsm.core.machine import State
-from syncfsm.core.page_rule import rule_of
 from syncfsm.core.paging.offsets import accept, plan
 from syncfsm.core.paging.pages import PageRequest, Row, Shifted, Taken, Unasked, Unsafe
 from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process
+from syncfsm.core.rule_of_process import rule_of
 from syncfsm.core.value import Value
 
 # ── actions: what to do, imperative ──────────────────────────────────────────────────────────

@@ -17,9 +17,9 @@ from syncfsm.core import decide as d
 from syncfsm.core import events as e
 from syncfsm.core.endpoints import emptied, moved
 from syncfsm.core.failure import Failure
-from syncfsm.core.page_rule import foresee
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
+from syncfsm.core.rule_of_process import foresee
 from syncfsm.engine.deliver import Delivery
 from syncfsm.engine.held_page import HeldPage
 from syncfsm.engine.readahead import ReadAhead

@@ -10,7 +10,7 @@ from syncfsm.core.process import Process
 from syncfsm.engine.processes import Processes
 from syncfsm.errors import ConfigurationError
 from syncfsm.history.rejects import last_with_rejects, open_ids, rejects_of
-from syncfsm.sinks.places import is_same
+from syncfsm.sinks.same_sink import is_same
 
 
 class SingleRecords:

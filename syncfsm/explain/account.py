@@ -12,7 +12,7 @@ from syncfsm.core.value import Value
 from syncfsm.errors import ProcessNotFound
 from syncfsm.explain.advice import Advice, LogName, steps
 from syncfsm.explain.spending import Spending, Spent
-from syncfsm.explain.trouble import Ending, Place, RejectGroup, Troubles
+from syncfsm.explain.trouble import Ending, RejectGroup, TroubleAt, Troubles
 from syncfsm.history.replay import Moment, moments
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Account(Value, frozen=True):
     causes: dict[str, int]
     refetched: int
     resumes: int
-    first: Place | None
+    first: TroubleAt | None
     ending: Ending | None
     rejects: tuple[RejectGroup, ...]
     steps: tuple[Advice, ...]

@@ -16,7 +16,7 @@ REJECTS_SHOWN_MAX = 3
 """Ids that are named for each reason; `syncfsm log rejects` names all."""
 
 
-class Place(Value, frozen=True):
+class TroubleAt(Value, frozen=True):
     """Where in the process something went wrong.
 
     Attributes:
@@ -50,8 +50,8 @@ class Ending(Value, frozen=True):
         is_resumable: Whether going on later can help.
     """
 
-    place: Place
-    began: Place
+    place: TroubleAt
+    began: TroubleAt
     failures: int
     is_resumable: bool
 
@@ -76,12 +76,12 @@ class Troubles:
     """
 
     def __init__(self) -> None:
-        self.first: Place | None = None
+        self.first: TroubleAt | None = None
         self.causes: Counter[str] = Counter()
         self.ending: Ending | None = None
         self.refetched = 0
         self.resumes = 0
-        self._row: list[Place] = []
+        self._row: list[TroubleAt] = []
         self._rejects: dict[str, list[str]] = {}
 
     @property
@@ -121,18 +121,18 @@ class Troubles:
             case _:
                 assert_never(moment.recorded.event)
 
-    def _failed(self, place: Place) -> Place:
+    def _failed(self, place: TroubleAt) -> TroubleAt:
         self.first = self.first or place
         self._row.append(place)
         return place
 
 
-def _place(moment: Moment, action: str, error: str, cause: str) -> Place:
+def _place(moment: Moment, action: str, error: str, cause: str) -> TroubleAt:
     before = moment.before
     assert before is not None, "the first event is no failure"
     page, offset = _page(moment, before)
     ids = before.pending.record_ids if before.pending else ()
-    return Place(
+    return TroubleAt(
         version=moment.recorded.version,
         at=moment.recorded.at,
         action=action,

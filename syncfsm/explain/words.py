@@ -9,7 +9,7 @@ from syncfsm.core.limits import LIMITS
 from syncfsm.core.machine import State
 from syncfsm.core.value import Value
 from syncfsm.explain.account import Account
-from syncfsm.explain.trouble import Ending, Place
+from syncfsm.explain.trouble import Ending, TroubleAt
 
 _DOING = {"check": "checking key, object and sink", "finish": "finishing"}
 
@@ -106,7 +106,7 @@ def _row(ending: Ending) -> str:
     )
 
 
-def _where(place: Place) -> str:
+def _where(place: TroubleAt) -> str:
     if place.page is None:
         return _DOING.get(place.action, place.action)
     doing = "delivering" if place.action == "deliver" else "fetching"

@@ -19,7 +19,7 @@ from syncfsm.core.process import Process
 from syncfsm.core.state import Route
 from syncfsm.core.value import Value
 from syncfsm.log.protocol import EventLog, EventStore, Routes
-from syncfsm.sinks.places import is_same
+from syncfsm.sinks.same_sink import is_same
 from syncfsm.sources.protocol import Source
 
 UNDELETABLE = "the source has it no more, and the sink cannot delete"

@@ -1,6 +1,7 @@
 """The event log: `EventLog` says what it promises, `open_log` and `open_dry_run` open one by its URL.
 
-Whoever writes a log of another kind finds here what it takes.
+Whoever writes a log of another kind finds here what it must promise; docs/extending.md says what it is made
+of.
 """
 
 from __future__ import annotations

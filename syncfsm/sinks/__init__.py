@@ -15,9 +15,17 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.outside.safe_words import word
 from syncfsm.plugins import OWN
 from syncfsm.sinks.factory import SINKS, SinkFactory, SinkSettings
-from syncfsm.sinks.places import FILE_SINKS
-from syncfsm.sinks.protocol import Deleting, Emptiable, Enumerable, Sink, UpsertResult
+from syncfsm.sinks.protocol import (
+    Deleting,
+    Emptiable,
+    Enumerable,
+    Inspectable,
+    Sink,
+    UpsertResult,
+    capabilities,
+)
 from syncfsm.sinks.quo.sink import QuoSink
+from syncfsm.sinks.same_sink import FILE_SINKS
 
 if TYPE_CHECKING:
     import httpx
@@ -31,12 +39,14 @@ __all__ = [
     "Enumerable",
     "Failure",
     "FailureKind",
+    "Inspectable",
     "QuoSink",
     "Reject",
     "Sink",
     "SinkFactory",
     "SinkSettings",
     "UpsertResult",
+    "capabilities",
     "open_sink",
 ]
 

@@ -7,7 +7,8 @@ contract suite in tests/contracts/sink.py.
 
 What a sink may do besides has protocols of its own: `Deleting` for items whose records are gone,
 `Enumerable` for telling which items it has, `Emptiable`, so that no sync goes on from what is not there any
-more. `capabilities` tells which of them a sink has; one without takes part in all the rest.
+more, `Inspectable` for a preflight. `capabilities` tells which of them a sink has; one without takes part in
+all the rest.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Sink(Protocol[T_contra]):
         ...
 
     async def aclose(self) -> None:
-        """Release what is held. Closing twice is harmless."""
+        """Release what is held. Closing twice is harmless; whatever is asked afterwards opens it again."""
         ...
 
 

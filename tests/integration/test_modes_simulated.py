@@ -26,10 +26,10 @@ from syncfsm_simulator.runs.invariants import (
 from syncfsm_simulator.runs.oracle import expected
 from syncfsm_simulator.runs.run import run_of
 from syncfsm_simulator.stage.effects.sinks import DELETE, LISTING
+from syncfsm_simulator.stage.fault_table import FAULTS
 from syncfsm_simulator.stage.faults import ChangeRates, FaultRates, Strike
 from syncfsm_simulator.stage.scenario import Scenario, concrete, load_scenario
 from syncfsm_simulator.stage.stage import Stage
-from syncfsm_simulator.stage.table import FAULTS
 from syncfsm_simulator.world.clock import VirtualClock, run_virtual
 from syncfsm_simulator.world.entity import Entity
 from tests.effort import tries

@@ -14,9 +14,9 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.log import open_log
 from syncfsm_simulator.runs.run import simulate
 from syncfsm_simulator.stage.effects.requests import REQUEST
+from syncfsm_simulator.stage.fault_table import FAULTS
 from syncfsm_simulator.stage.faults import KINDS, MOVES, ChangeRates, FaultRates, Faults, Strike
 from syncfsm_simulator.stage.scenario import Scenario, concrete, load_scenario, named_scenarios, to_toml
-from syncfsm_simulator.stage.table import FAULTS
 
 
 def test_a_scenario_is_read_from_toml(tmp_path: Path) -> None:

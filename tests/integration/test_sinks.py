@@ -15,8 +15,8 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.items.contact import Contact
 from syncfsm.sinks import open_sink
 from syncfsm.sinks.jsonl import JsonlSink
-from syncfsm.sinks.places import is_same
 from syncfsm.sinks.protocol import UpsertResult
+from syncfsm.sinks.same_sink import is_same
 from syncfsm.sinks.sqlite import SqliteSink
 from tests.contracts.sink import ADA, NOBODY, SinkContract, run, upsert
 from tests.fakes import TestClock

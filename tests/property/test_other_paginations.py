@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options, Order
-from syncfsm.core.page_rule import foresee
 from syncfsm.core.paging import windows
 from syncfsm.core.paging.pages import PageRequest, PageRule
 from syncfsm.core.paging.windows import NUMBERED_LIMIT_MIN, window
+from syncfsm.core.rule_of_process import foresee
 from tests.property.test_moving_rows import KEYS, ORDERS, SCRIPT, THOROUGH, MovingWorld, assert_the_promise
 from tests.property.test_price import PEOPLE, Workspace
 from tests.property.test_shuffled_ties import ALWAYS, ShuffledWorld, worlds

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from syncfsm.core import decide as d
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options, Order
-from syncfsm.core.page_rule import foresee
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
+from syncfsm.core.rule_of_process import foresee
 from syncfsm.engine.engine import Engine
 from syncfsm.log import open_log
 from syncfsm.sources.numbered import NumberedSource

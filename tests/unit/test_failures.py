@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from syncfsm.core import decide as d
 from syncfsm.core import events as e
 from syncfsm.core.failure import Failure, FailureKind
-from syncfsm.core.failures import unasked
+from syncfsm.core.giving_up import unasked
 from syncfsm.core.options import Options
 from syncfsm.core.paging.pages import Unasked
 from syncfsm.core.paging.place import Paging

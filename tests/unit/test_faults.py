@@ -24,13 +24,13 @@ from syncfsm_simulator.stage.effects.pages import PAGE, row_twice
 from syncfsm_simulator.stage.effects.requests import REQUEST
 from syncfsm_simulator.stage.effects.sinks import LOCKED, REFUSED, UPSERT, with_refused
 from syncfsm_simulator.stage.effects.sleeps import SLEEP
+from syncfsm_simulator.stage.fault_table import FAULTS
 from syncfsm_simulator.stage.faults import ChangeRates, FaultRates, Faults, Strike, no_faults
 from syncfsm_simulator.stage.faulty_ports import FaultyClock, FaultyLog, move_world
 from syncfsm_simulator.stage.faulty_sink import faulty_sink
 from syncfsm_simulator.stage.network import FaultyTransport
 from syncfsm_simulator.stage.port import Crash, Fault, FaultTable, crash, fault
 from syncfsm_simulator.stage.scenario import concrete, load_scenario
-from syncfsm_simulator.stage.table import FAULTS
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
 from syncfsm_simulator.world.world import World
 

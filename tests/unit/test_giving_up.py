@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from syncfsm.core import decide as d
 from syncfsm.core import events as e
-from syncfsm.core.failures import stalled, too_many_missing, unsafe
+from syncfsm.core.giving_up import stalled, too_many_missing, unsafe
 from syncfsm.core.options import Options, Pagination
 from syncfsm.core.paging.pages import Unsafe
 from syncfsm.core.paging.place import Paging

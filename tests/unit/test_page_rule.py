@@ -6,10 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from syncfsm.core.options import Options, Order
-from syncfsm.core.page_rule import rule_of
 from syncfsm.core.paging.offsets import accept, plan
 from syncfsm.core.paging.pages import PageRequest, PageRule, Shifted, Taken, Unsafe
 from syncfsm.core.paging.place import Frontier, FrontierMark, Paging, Reject
+from syncfsm.core.rule_of_process import rule_of
 from tests.pure import EPOCH, PureSync, Row, slice_of
 
 NO_ID = Row(id="", key="5", problem="has no record id")

@@ -7,10 +7,10 @@ from msgspec.structs import replace
 
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options
-from syncfsm.core.page_rule import rule_of
 from syncfsm.core.paging.offsets import accept, plan
 from syncfsm.core.paging.pages import PageRequest, PageRule, Shifted, Taken, Unsafe
 from syncfsm.core.paging.place import Frontier, FrontierMark, Paging
+from syncfsm.core.rule_of_process import rule_of
 from tests.pure import PureSync, Row, people, slice_of
 
 SAYS = "returns the records of one sort key in another order each time, and "

@@ -74,20 +74,22 @@ def _completed(event: e.SyncCompleted) -> Mark:
     return totals.pages, totals.fetched, totals.rejected
 
 
-_MARKS: dict[type[e.Event], Callable[[Any], Mark]] = {
-    e.SyncStarted: _started,
-    e.FetchingBegan: lambda _: (),
-    e.PageFetched: _fetched,
-    e.PageDelivered: lambda event: (
-        event.cursor,
-        event.created + event.updated + event.unchanged,
-        event.rejected,
-    ),
-    e.RecordRejected: lambda event: (event.cursor,),
-    e.RetryScheduled: lambda event: (event.action, event.cause, event.attempt, event.cursor),
-    e.PagesShifted: lambda event: (event.cursor, event.offset, event.step_back, event.found is not None),
-    e.SyncCompleted: _completed,
-    e.SyncFailed: lambda event: (event.action, event.reason, event.resumable, event.cursor),
-    e.SyncCancelled: lambda _: (),
-    e.SyncResumed: lambda event: (event.to, event.page_size, event.options),
-}
+_MARKS: dict[type[e.Event], Callable[[Any], Mark]] = e.by_event(
+    {
+        e.SyncStarted: _started,
+        e.FetchingBegan: lambda _: (),
+        e.PageFetched: _fetched,
+        e.PageDelivered: lambda event: (
+            event.cursor,
+            event.created + event.updated + event.unchanged,
+            event.rejected,
+        ),
+        e.RecordRejected: lambda event: (event.cursor,),
+        e.RetryScheduled: lambda event: (event.action, event.cause, event.attempt, event.cursor),
+        e.PagesShifted: lambda event: (event.cursor, event.offset, event.step_back, event.found is not None),
+        e.SyncCompleted: _completed,
+        e.SyncFailed: lambda event: (event.action, event.reason, event.resumable, event.cursor),
+        e.SyncCancelled: lambda _: (),
+        e.SyncResumed: lambda event: (event.to, event.page_size, event.options),
+    }
+)

@@ -26,8 +26,8 @@ from syncfsm_simulator.stage.effects.pages import PAGE
 from syncfsm_simulator.stage.effects.requests import REQUEST
 from syncfsm_simulator.stage.effects.sinks import UPSERT
 from syncfsm_simulator.stage.effects.sleeps import SLEEP
+from syncfsm_simulator.stage.fault_table import FAULTS
 from syncfsm_simulator.stage.scenario import Scenario
-from syncfsm_simulator.stage.table import FAULTS
 
 TWICE_EVERY = 25
 """Every so many seeds, one runs twice, to see that the same seed leaves the same log."""

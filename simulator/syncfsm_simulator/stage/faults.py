@@ -19,8 +19,8 @@ import msgspec
 from msgspec.structs import asdict
 
 from syncfsm_simulator.stage.effects.moves import WORLD
+from syncfsm_simulator.stage.fault_table import FAULTS
 from syncfsm_simulator.stage.port import C, Fault, FaultTable, Port, R
-from syncfsm_simulator.stage.table import FAULTS
 
 KINDS: tuple[str, ...] = tuple(fault.kind for fault in FAULTS)
 """Every kind of fault."""

@@ -15,9 +15,9 @@ from syncfsm.core.options import Order
 from syncfsm.engine.readahead import READ_AHEAD_MAX
 from syncfsm.errors import ConfigurationError
 from syncfsm_simulator.fakes.attio.knobs import LIMIT_MAX, LimitPolicy, Ties
+from syncfsm_simulator.stage.fault_table import FAULTS
 from syncfsm_simulator.stage.faults import KINDS, ChangeRates, Count, FaultRates, Share, Strike
 from syncfsm_simulator.stage.incident import Incident
-from syncfsm_simulator.stage.table import FAULTS
 from syncfsm_simulator.world.records import TIED
 
 BAD_DAY = FaultRates(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from syncfsm.errors import ConfigurationError
 from syncfsm.files.paths import MEMORY, is_same_file, path_in, split_url
-from syncfsm.sinks.places import FILE_SINKS
+from syncfsm.sinks.same_sink import FILE_SINKS
 
 
 def check_sink_file(sink_url: str, *log_paths: str) -> None:

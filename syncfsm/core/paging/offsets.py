@@ -24,7 +24,7 @@ the newest end and may be missed; its change is then later than the first reques
 sync brings it.
 
 Pages that have numbers are such windows too, if their size may change: `windows.py`. Simpler rules are for
-records asked for by their ids (`listing.py`), and for sources whose pages name the next one (`cursors.py`).
+records asked for by their ids (`by_id.py`), and for sources whose pages name the next one (`cursors.py`).
 """
 
 from __future__ import annotations

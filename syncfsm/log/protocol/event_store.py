@@ -26,6 +26,8 @@ class EventStore(Protocol):
     ) -> None:
         """Append the events of one process, all or none, and update the read model.
 
+        Positions are 1, 2, 3 …, in the order in which appends are committed: one that is refused uses none.
+
         Args:
             events: At least one, all of one stream, with versions from `expected_version + 1` on.
             expected_version: The version the stream must have now; 0 for a new one.

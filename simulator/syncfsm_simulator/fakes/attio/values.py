@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from syncfsm_simulator.fakes.attio import places
+from syncfsm_simulator.fakes.attio import normal_forms as places
 from syncfsm_simulator.fakes.attio.errors import ApiError, invalid, value_not_found
 from syncfsm_simulator.world.schema import Attribute, properties
 from syncfsm_simulator.world.world import World

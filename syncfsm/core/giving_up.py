@@ -1,7 +1,8 @@
 """When a sync gives up, and in which words: every SyncFailed is made here.
 
 The words say what happened, which limit was hit and its value, and what to do: wait, mend, raise the limit,
-or start anew. No I/O, no clock, no randomness.
+or start anew. `explain` reads the setting of a limit back from these words, to make a command of it. No I/O,
+no clock, no randomness.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table of faults: what can go wrong, where it strikes, how large its share is, and what it does.
+"""The table of faults of the stage: what can go wrong, where, how large its share is, and what it does.
 
 To add a fault, add a row at the end of the faults that are drawn apart, and, if it does something new, a
 function to the file of its port in effects/. That is all: it is drawn, counted, shrunk and documented by this
