@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from syncfsm.log.transfer.importing import import_lines
 from tests.busy import a_busy_log
 from tests.cells import places_of_events
 from tests.contracts.event_log import BEGAN, STARTED, add
+from tests.editing import edit
 from tests.effort import tries
 from tests.pure import EPOCH
 
@@ -144,12 +144,7 @@ def test_what_the_digests_prove_is_exported_as_it_was(sound: Path, tmp_path: Pat
 def copy_of(sound: Path, folder: Path, *statements: str) -> Path:
     path = folder / "copy.db"
     path.write_bytes(sound.read_bytes())
-    connection = sqlite3.connect(path, isolation_level=None)
-    for verb in ("update", "delete"):
-        connection.execute(f"DROP TRIGGER events_refuse_{verb}")
-    for statement in statements:
-        connection.execute(statement)
-    connection.close()
+    edit(path, *statements)
     return path
 
 
