@@ -19,6 +19,7 @@ from syncfsm.log.protocol import (
     Routes,
     Scanned,
     StoredEvent,
+    Tally,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ __all__ = [
     "Routes",
     "Scanned",
     "StoredEvent",
+    "Tally",
     "open_dry_run",
     "open_log",
 ]

@@ -52,21 +52,21 @@ def conclude(log: Auditable, audit: Audit) -> None:
         for stream in audit.streams.values():
             if stream.is_sound:
                 _compare(log, audit, stream, projection.get(stream.name))
-    _compare_tally(audit, _asked(audit, log.tally))
+    _compare_tally(audit, _asked(audit, log.tally, "its own count of events"))
     if last is not None and last < audit.position:
         given = plural(last, "position")
         _note(audit, f"it says that {given} were given out, and the last event is at {audit.position}")
-    for doubt in _asked(audit, log.doubts) or ():
+    for doubt in _asked(audit, log.doubts, "how it is built") or ():
         _note(audit, doubt)
     _tell_damages(audit, log.damages())
 
 
-def _asked(audit: Audit, question: Callable[[], T]) -> T | None:
+def _asked(audit: Audit, question: Callable[[], T], what: str = "the read model") -> T | None:
     """Return the answer, or note that there is none."""
     try:
         return question()
     except LogError as error:
-        _note(audit, f"the read model cannot be read: {error}")
+        _note(audit, f"{what} cannot be read: {error}")
         return None
 
 
