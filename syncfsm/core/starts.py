@@ -35,7 +35,7 @@ def started(
     assert bool(record_ids) is (mode in {"webhook", "rejects"}), "only these ask for single records"
     assert (since is not None) is (mode == "ongoing"), "an ongoing sync begins somewhere, others do not"
     assert not deletes_missing or mode == "initial", "only who asks for all records can say who is missing"
-    _check(page_size, options)
+    check_page_size(page_size, options)
     return e.SyncStarted(
         source=source,
         object=object_,
@@ -65,12 +65,17 @@ def resumed(
         raise NotActive(f"process {process.id} is {process.state} and cannot be resumed: start a new one")
     if options is not None:
         check_rules(options, process.options, "process")
-    _check(process.page_size if page_size is None else page_size, options or process.options)
+    check_page_size(process.page_size if page_size is None else page_size, options or process.options)
     to: e.ResumeTo = "FETCHING" if process.found is not None else "INITIALIZING"
     return e.SyncResumed(by=by, why=why, to=to, page_size=page_size, options=options)
 
 
-def _check(page_size: int, options: Options) -> None:
+def check_page_size(page_size: int, options: Options) -> None:
+    """Refuse a page size, or limits, that cannot work.
+
+    Raises:
+        ConfigurationError: One cannot; the message says what can.
+    """
     check_limits(options)
     _check_pagination(options)
     is_peeked = options.termination == "peek" and options.pagination != "cursor"

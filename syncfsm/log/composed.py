@@ -21,6 +21,7 @@ from syncfsm.log.protocol import (
     Routes,
     Scanned,
     StoredEvent,
+    Tally,
 )
 
 
@@ -197,6 +198,14 @@ class ComposedLog:
     def position_given(self) -> int | None:
         """See `Auditable.position_given`."""
         return self._audit.position_given()
+
+    def tally(self) -> Tally | None:
+        """See `Auditable.tally`."""
+        return self._audit.tally()
+
+    def doubts(self) -> list[str]:
+        """See `Auditable.doubts`."""
+        return self._audit.doubts()
 
     def damages(self) -> list[str]:
         """See `Auditable.damages`."""

@@ -7,6 +7,7 @@ import sys
 import click
 from msgspec import to_builtins
 
+from syncfsm.cli.log.backup import backup
 from syncfsm.cli.log.check import check
 from syncfsm.cli.log.export import export
 from syncfsm.cli.log.follow import follow
@@ -24,9 +25,10 @@ from syncfsm.log import open_log
 
 @click.group()
 def log() -> None:
-    """List, show, follow, verify, export and import event logs."""
+    """List, show, follow, verify, back up, export and import event logs."""
 
 
+log.add_command(backup)
 log.add_command(check)
 log.add_command(follow)
 log.add_command(forget)

@@ -12,6 +12,7 @@ import msgspec
 
 from syncfsm.core.notices import Notice, Waiting, first_batch
 from syncfsm.core.times import format_time
+from syncfsm.log.sqlite.checksums import given, seal
 from syncfsm.log.sqlite.file import LogFile
 
 _INSERT = """
@@ -57,8 +58,11 @@ class SqliteInbox:
         even where events need not: they can be fetched again, a notice cannot.
         """
         connection = self._file.connection
-        with self._file.translated(), _durable(connection):
-            is_new = connection.execute(_INSERT, _values(notice)).rowcount == 1
+        with self._file.translated(), _durable(connection), self._file.atomic():
+            inserted = connection.execute(_INSERT, _values(notice))
+            is_new = inserted.rowcount == 1
+            if is_new:
+                seal(connection, "inbox", inserted.lastrowid)
         self._file.check_in_place()  # last, for the same reason
         return is_new
 
@@ -84,7 +88,10 @@ def _values(notice: Notice) -> tuple[Any, ...]:
 
 def take(connection: sqlite3.Connection, stream: str, notices: Sequence[int]) -> None:
     """Give notices to a process, within the transaction of the event that begins it."""
-    connection.executemany("UPDATE inbox SET process = ? WHERE id = ?", ((stream, id_) for id_ in notices))
+    for id_ in notices:
+        for (digest,) in connection.execute("SELECT digest FROM inbox WHERE id = ?", (id_,)).fetchall():
+            values = (stream, given(digest, stream) if digest else None, id_)
+            connection.execute("UPDATE inbox SET process = ?, digest = ? WHERE id = ?", values)
 
 
 @contextmanager

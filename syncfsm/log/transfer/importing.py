@@ -1,7 +1,8 @@
 """Import: the events of an export, with the digests they had, into a log; all of them or none.
 
-Nothing is believed: each event has to chain, to decode and to be legal where it stands, as if it had just
-been decided. What the log has already must be the same, event by event; then only what follows is written.
+Nothing is believed: each event has to chain, to decode, to hold what one can hold and to be legal where it
+stands, as if it had just been decided. What the log has already must be the same, event by event; then only
+what follows is written.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
+from syncfsm.core.bounds import is_moment, misfit
 from syncfsm.core.describe import plural
+from syncfsm.core.events import Recorded
 from syncfsm.core.process import Process, apply
+from syncfsm.core.times import format_time
 from syncfsm.core.value import Value
 from syncfsm.errors import ActiveSync, CorruptLog, LogError, SyncfsmError
 from syncfsm.log.codec import chain, from_row
@@ -47,8 +51,21 @@ class _Stream:
         """Go on behind an event, or refuse it with words that end a sentence."""
         if chain(self.digest, row) != row.digest:
             raise CorruptLog("its digest does not match: it was changed, or the one before it is missing")
-        self.process = apply(self.process, from_row(row))
+        recorded = from_row(row)
+        problem = _misfit(row, recorded) or misfit(self.process, recorded.event)
+        if problem is not None:
+            raise CorruptLog(problem)
+        self.process = apply(self.process, recorded)
         self.digest = row.digest
+
+
+def _misfit(row: StoredEvent, recorded: Recorded) -> str | None:
+    """Return what is wrong with the envelope of an event, which is text and numbers in every log."""
+    if not row.stream:
+        return "its process has no name"
+    if not is_moment(recorded.at) or format_time(recorded.at) != row.at:
+        return f"it was at {row.at!r}: a log says times as 2026-01-31T09:30:00.000000Z"
+    return None
 
 
 class Import:
