@@ -14,7 +14,7 @@ from syncfsm.cli.shared.beginning import beginning, beginning_options
 from syncfsm.cli.shared.file_conflicts import check_sink_file
 from syncfsm.cli.shared.options import sync_options
 from syncfsm.cli.shared.output import FAILED, Command, print_json
-from syncfsm.cli.shared.running import limits, make_engine, off_words, order_asked
+from syncfsm.cli.shared.running import limits, make_engine, off_words, order_asked, sight_words
 from syncfsm.cli.shared.settings import switched_off
 from syncfsm.core.describe import duration, plural, since_words, time_words
 from syncfsm.core.limits import LIMITS
@@ -136,6 +136,9 @@ def _print(seen: _Seen) -> None:
     click.echo(f"  last    {_last_words(flight)}")
     click.echo(f"  pages   {_pages_words(seen)}")
     click.echo(f"  limits  {', '.join(_limits_words(seen.options))}")
+    warning = sight_words(flight.process, flight.source.found)
+    if warning:
+        click.echo(warning, err=True)
     for words in filter(None, [seen.refusal, *seen.problems]):
         click.echo(f"error: {words}", err=True)
 

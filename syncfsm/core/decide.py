@@ -13,9 +13,11 @@ from hashlib import blake2b
 from typing import Any, assert_never
 
 from msgspec import field
+from msgspec.structs import replace
 
 from syncfsm.core import events as e
 from syncfsm.core.backoff import later, spent_budget, wait_s
+from syncfsm.core.blanking import Blanking, Overrun
 from syncfsm.core.failure import Failure
 from syncfsm.core.giving_up import (
     gave_up,
@@ -24,6 +26,7 @@ from syncfsm.core.giving_up import (
     stalled,
     too_many_missing,
     too_many_rejects,
+    too_much_blanked,
     unasked,
     unsafe,
 )
@@ -107,6 +110,7 @@ class Delivered(Value, frozen=True):
     elapsed_ms: int
     left_out: dict[str, int] = field(default_factory=dict)
     deleted: int = 0
+    blanking: Blanking = Blanking()
 
 
 class Finished(Value, frozen=True):
@@ -123,16 +127,23 @@ class TooManyMissing(Value, frozen=True):
     known: int
 
 
+class TooMuchBlanked(Value, frozen=True):
+    """The page would empty a field in more contacts than one sync may, so that nothing of it was written."""
+
+    overrun: Overrun
+
+
 class Failed(Value, frozen=True):
-    """The action failed. `chance` is a number in [0, 1) for the jitter."""
+    """The action failed, or `what` of it. `chance` is a number in [0, 1) for the jitter."""
 
     action: e.ActionName
     failure: Failure
     at: datetime
     chance: float
+    what: e.ActionPart = ""
 
 
-Outcome = Checked | Fetched | Delivered | Finished | TooManyMissing | Failed
+Outcome = Checked | Fetched | Delivered | Finished | TooManyMissing | TooMuchBlanked | Failed
 
 
 def next_action(process: Process) -> Action | None:
@@ -165,12 +176,18 @@ def decide(process: Process, outcome: Outcome) -> tuple[e.Event, ...]:
             return _delivered(process, outcome)
         case Finished():
             return (_completed(process, outcome),)
-        case TooManyMissing():
-            return (too_many_missing(process, outcome.missing, outcome.known),)
+        case TooManyMissing() | TooMuchBlanked():
+            return (_too_much(process, outcome),)
         case Failed():
             return (_failed(process, outcome),)
         case _:
             assert_never(outcome)
+
+
+def _too_much(process: Process, outcome: TooManyMissing | TooMuchBlanked) -> e.SyncFailed:
+    if isinstance(outcome, TooManyMissing):
+        return too_many_missing(process, outcome.missing, outcome.known)
+    return too_much_blanked(process, outcome.overrun)
 
 
 def _page(process: Process, outcome: Fetched) -> e.Event:
@@ -258,6 +275,7 @@ def _delivered(process: Process, outcome: Delivered) -> tuple[e.Event, ...]:
             elapsed_ms=outcome.elapsed_ms,
             left_out=outcome.left_out,
             deleted=outcome.deleted,
+            blanking=outcome.blanking,
         )
     )
     overrun = too_many_rejects(process, page, len(rejects))
@@ -279,12 +297,12 @@ def _failed(process: Process, outcome: Failed) -> e.Event:
     failure = outcome.failure
     attempt = (process.retry.attempt if process.retry else 0) + 1
     if not failure.is_retryable:
-        return gave_up(process, outcome.action, failure)
+        return replace(gave_up(process, outcome.action, failure), what=outcome.what)
     wait = wait_s(attempt, failure.retry_after_s, outcome.chance, process.options)
     waited_s = process.progress.waited_s - process.budget_from.waited_s
     spent = spent_budget(attempt, wait, waited_s, process.options)
     if spent is not None:
-        return out_of_budget(process, outcome.action, failure, spent)
+        return replace(out_of_budget(process, outcome.action, failure, spent), what=outcome.what)
     return e.RetryScheduled(
         action=outcome.action,
         cause=failure.kind.value,
@@ -294,4 +312,5 @@ def _failed(process: Process, outcome: Failed) -> e.Event:
         retry_at=later(outcome.at, wait),
         cursor=process.paging.cursor,
         status=failure.status,
+        what=outcome.what,
     )

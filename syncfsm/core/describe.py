@@ -155,7 +155,9 @@ def left_out_words(left_out: Mapping[str, int]) -> str:
 
 
 def _retry(event: e.RetryScheduled) -> str:
-    return f"{event.action} failed: {event.error} Try {event.attempt + 1} in {event.wait_s:.1f} s"
+    return (
+        f"{event.what or event.action} failed: {event.error} Try {event.attempt + 1} in {event.wait_s:.1f} s"
+    )
 
 
 def _shifted(event: e.PagesShifted) -> str:
@@ -184,7 +186,9 @@ _WORDS: dict[type[e.Event], Callable[[Any], str]] = e.by_event(
         e.RetryScheduled: _retry,
         e.PagesShifted: _shifted,
         e.SyncCompleted: _completed,
-        e.SyncFailed: lambda event: f"{event.action} failed for good ({event.reason}): {event.error}",
+        e.SyncFailed: lambda event: (
+            f"{event.what or event.action} failed for good ({event.reason}): {event.error}"
+        ),
         e.SyncCancelled: lambda event: f"by {event.by}" + (f": {event.why}" if event.why else ""),
         e.SyncResumed: lambda event: f"by {event.by}" + (f": {event.why}" if event.why else ""),
     }

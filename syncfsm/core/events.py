@@ -14,6 +14,7 @@ from typing import ClassVar, Literal, TypeAlias, TypeVar, cast, get_args
 
 from msgspec import field
 
+from syncfsm.core.blanking import Blanking
 from syncfsm.core.options import Options, Order
 from syncfsm.core.paging.place import FrontierMark, Reject
 from syncfsm.core.value import Value
@@ -23,6 +24,8 @@ T = TypeVar("T")
 Mode = Literal["initial", "ongoing", "webhook", "rejects"]
 ResumeTo = Literal["INITIALIZING", "FETCHING"]
 ActionName = Literal["check", "fetch", "deliver", "finish"]
+ActionPart = Literal["", "look-up"]
+"""A part of an action that can fail by itself: what a transform asks for, before a page is delivered."""
 
 
 class Totals(Value, frozen=True):
@@ -128,7 +131,8 @@ class PageDelivered(EventBase, frozen=True):
     """The sink has taken the page; only now does the frontier move.
 
     `left_out` says what the sink left out, whole records (which are among the unchanged) or parts of them.
-    What is gone is `deleted`, or `unchanged` where the sink did not have it.
+    What is gone is `deleted`, or `unchanged` where the sink did not have it. `blanking` counts the contacts
+    that lost a value, by field, and those that had one; empty where the sink cannot tell.
     """
 
     cursor: int | None
@@ -139,6 +143,7 @@ class PageDelivered(EventBase, frozen=True):
     elapsed_ms: int
     left_out: dict[str, int] = field(default_factory=dict)
     deleted: int = 0
+    blanking: Blanking = Blanking()
 
 
 class RecordRejected(EventBase, frozen=True):
@@ -150,7 +155,10 @@ class RecordRejected(EventBase, frozen=True):
 
 
 class RetryScheduled(EventBase, frozen=True):
-    """An action failed and will be tried again, not before `retry_at`. `attempt` counts from 1."""
+    """An action failed and will be tried again, not before `retry_at`. `attempt` counts from 1.
+
+    `what` says which part of the action it was, where that is not the action itself.
+    """
 
     action: ActionName
     cause: str
@@ -160,6 +168,7 @@ class RetryScheduled(EventBase, frozen=True):
     retry_at: datetime
     cursor: int | None
     status: int | None = None
+    what: ActionPart = ""
 
 
 class PagesShifted(EventBase, frozen=True):
@@ -192,13 +201,14 @@ class SyncCompleted(EventBase, frozen=True):
 
 
 class SyncFailed(EventBase, frozen=True):
-    """The sync gave up. `resumable` says whether going on later can help."""
+    """The sync gave up. `resumable` says whether going on later can help; `what` as in `RetryScheduled`."""
 
     action: ActionName
     reason: str
     error: str
     resumable: bool
     cursor: int | None
+    what: ActionPart = ""
 
 
 class SyncCancelled(EventBase, frozen=True):

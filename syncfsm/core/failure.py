@@ -22,6 +22,7 @@ class FailureKind(enum.StrEnum):
     UNAUTHORIZED = "unauthorized"  # a wrong or missing key
     FORBIDDEN = "forbidden"  # a key that may not do this
     NOT_FOUND = "not_found"  # no such object
+    UNFIT = "unfit"  # the object is there, but not what is to be read of it
     ELSEWHERE = "elsewhere"  # a key of another workspace than before
     BAD_REQUEST = "bad_request"  # the server refuses what was asked
     MISDIRECTED = "misdirected"  # a link to the next page that leads elsewhere

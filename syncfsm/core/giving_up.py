@@ -11,6 +11,7 @@ import math
 
 from syncfsm.core import events as e
 from syncfsm.core.backoff import GiveUp
+from syncfsm.core.blanking import Overrun
 from syncfsm.core.failure import Failure
 from syncfsm.core.limits import advice
 from syncfsm.core.paging.pages import Unasked, Unsafe
@@ -120,6 +121,18 @@ def too_many_missing(process: Process, missing: int, known: int) -> e.SyncFailed
         f"delivered. If they are indeed gone, go on. {advice(process.options, 'missing_ratio_max', needed)}"
     )
     return _failed(process, "finish", "missing_ratio_max", error)
+
+
+def too_much_blanked(process: Process, overrun: Overrun) -> e.SyncFailed:
+    """Return the end by a field that too many contacts would lose."""
+    needed = math.ceil(100 * overrun.blanked / overrun.had) / 100
+    error = (
+        f"{overrun.blanked} of the {overrun.had} contacts that had a value in {overrun.name} would lose it, "
+        f"more than {process.options.blanked_ratio_max:.12g} of them and more than "
+        f"{process.options.blanked_min}, so nothing of this page was written. See in the source whether so "
+        f"many have none any more; if so, go on. {advice(process.options, 'blanked_ratio_max', needed)}"
+    )
+    return _failed(process, "deliver", "blanked_ratio_max", error)
 
 
 def _failed(

@@ -39,6 +39,8 @@ class Options(Value, frozen=True):
         sweeps_max: Ongoing syncs in a row, where they go by a key that changes; each brings what the one
             before it may have missed.
         missing_ratio_max: The share of a sink's contacts that one sync may delete since no page had them.
+        blanked_ratio_max: The share of the contacts with a value in a field that one sync may empty of it.
+        blanked_min: Contacts that may always lose a field, whatever their share.
     """
 
     pagination: Pagination = "offset"
@@ -57,3 +59,5 @@ class Options(Value, frozen=True):
     overlap_s: float = 300.0
     sweeps_max: int = 10
     missing_ratio_max: float = 0.5
+    blanked_ratio_max: float = 0.5
+    blanked_min: int = 10

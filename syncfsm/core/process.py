@@ -14,6 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from syncfsm.core import events as e
+from syncfsm.core.blanking import Blanking, added
 from syncfsm.core.machine import ACTIVE, State, destinations, legal_triggers
 from syncfsm.core.options import Options, Order
 from syncfsm.core.paging.place import Frontier, Paging
@@ -222,15 +223,13 @@ def _count(progress: Progress, page: e.PageFetched, event: e.PageDelivered) -> P
         deleted=progress.deleted + event.deleted,
         last_cursor=page.cursor,
         ids_digest=page.ids_digest,
-        left_out=_added(progress.left_out, event.left_out),
+        left_out=added(progress.left_out, event.left_out),
+        blanking=_blanking(progress.blanking, event.blanking),
     )
 
 
-def _added(counts: dict[str, int], more: dict[str, int]) -> dict[str, int]:
-    """Return the counts with more added, by their names; the same counts where there is nothing to add."""
-    if not more:
-        return counts
-    return {name: counts.get(name, 0) + more.get(name, 0) for name in sorted(counts.keys() | more.keys())}
+def _blanking(before: Blanking, page: Blanking) -> Blanking:
+    return Blanking(had=added(before.had, page.had), blanked=added(before.blanked, page.blanked))
 
 
 def _retry_scheduled(process: Process, event: e.RetryScheduled) -> Process:
@@ -269,7 +268,11 @@ def _sync_completed(process: Process, event: e.SyncCompleted) -> Process:
 
 def _sync_failed(process: Process, event: e.SyncFailed) -> Process:
     failure = FailureReason(
-        action=event.action, reason=event.reason, error=event.error, resumable=event.resumable
+        action=event.action,
+        reason=event.reason,
+        error=event.error,
+        resumable=event.resumable,
+        what=event.what,
     )
     return replace(process, failure=failure)
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from msgspec import field
 
 from syncfsm.core import events as e
+from syncfsm.core.blanking import Blanking
 from syncfsm.core.value import Value
 
 
@@ -21,12 +22,13 @@ class Retry(Value, frozen=True):
 
 
 class FailureReason(Value, frozen=True):
-    """Why a FAILED process gave up."""
+    """Why a FAILED process gave up; `what` as in `SyncFailed`."""
 
     action: e.ActionName
     reason: str
     error: str
     resumable: bool
+    what: str = ""
 
 
 class Progress(Value, frozen=True):
@@ -48,6 +50,7 @@ class Progress(Value, frozen=True):
     deleted: int = 0
     missing: int = 0
     total: int | None = None
+    blanking: Blanking = Blanking()
 
     @property
     def delivered(self) -> int:

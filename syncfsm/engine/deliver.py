@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 from syncfsm.core import decide as d
+from syncfsm.core.blanking import Blanking, added, overrun
 from syncfsm.core.failure import Failure
 from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process
@@ -33,6 +34,16 @@ class Deletion(Value, frozen=True):
     rejects: tuple[Reject, ...] = ()
 
 
+class LookUpFailed(Value, frozen=True):
+    """What the transform asked for did not come, so that the page was not delivered."""
+
+    failure: Failure
+
+
+Delivered = d.Delivered | d.TooMuchBlanked | LookUpFailed | Failure
+"""What comes of a delivery."""
+
+
 class Delivery(Generic[T]):
     """Gives to one sink what came from one source.
 
@@ -54,7 +65,7 @@ class Delivery(Generic[T]):
         self._earlier = earlier
         self._missing: dict[str, frozenset[str]] = {}
 
-    async def deliver(self, process: Process, held: HeldPage, gone: tuple[str, ...]) -> d.Delivered | Failure:
+    async def deliver(self, process: Process, held: HeldPage, gone: tuple[str, ...]) -> Delivered:
         """Let the sink take a page, and delete what is gone.
 
         Raises:
@@ -63,7 +74,7 @@ class Delivery(Generic[T]):
         """
         began = self._clock.now()
         done = held.upserted or await self._upsert(process, held)
-        if isinstance(done, Failure):
+        if not isinstance(done, Upserted):
             return done
         held.upserted = done
         deletion = await self._delete(process, gone)
@@ -74,9 +85,10 @@ class Delivery(Generic[T]):
             updated=done.result.updated,
             unchanged=done.result.unchanged + deletion.unchanged,
             rejects=(*done.rejects, *done.result.rejects, *deletion.rejects),
-            left_out=done.result.left_out,
+            left_out=added(done.result.left_out, done.left_out),
             elapsed_ms=elapsed_ms(began, self._clock.now()),
             deleted=deletion.deleted,
+            blanking=held.blanking or Blanking(),
         )
 
     async def finish(self, process: Process, action: d.FinishSync) -> d.Finished | d.TooManyMissing | Failure:
@@ -86,17 +98,38 @@ class Delivery(Generic[T]):
             return outcome
         return await self._sink.finish() or outcome
 
-    async def _upsert(self, process: Process, held: HeldPage) -> Upserted | Failure:
+    async def _upsert(
+        self, process: Process, held: HeldPage
+    ) -> Upserted | d.TooMuchBlanked | LookUpFailed | Failure:
         ready = await self._transform(held.records)
         if isinstance(ready, Failure):
-            return ready
+            return LookUpFailed(failure=ready)
         _check_transformed(ready, len(held.records))
+        refusal = await self._foretell(process, held, ready.items)
+        if refusal is not None:
+            return refusal
         self._earlier.check_untouched(process)  # a transform takes its time: old data must not come after new
         result = await self._sink.upsert(ready.items)
         if isinstance(result, Failure):
             return result
         _check_upserted(self._sink, result, len(ready.items))
-        return Upserted(rejects=ready.rejects, result=result)
+        return Upserted(rejects=ready.rejects, result=result, left_out=ready.left_out)
+
+    async def _foretell(
+        self, process: Process, held: HeldPage, items: Sequence[T]
+    ) -> d.TooMuchBlanked | Failure | None:
+        """Hear from the sink, once for each page, what an upsert would empty; return why it may not be."""
+        sink = capabilities(self._sink).foretelling
+        if sink is None or held.blanking is not None:
+            return None
+        found = await sink.would_blank(items)
+        if isinstance(found, Failure):
+            return found
+        field = overrun(process.progress.blanking, found, process.options)
+        if field is not None:
+            return d.TooMuchBlanked(overrun=field)
+        held.blanking = found
+        return None
 
     async def _delete(self, process: Process, record_ids: tuple[str, ...]) -> Deletion | Failure:
         """Delete what is gone; a sink that cannot delete rejects it."""

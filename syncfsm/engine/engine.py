@@ -83,6 +83,7 @@ class Engine(Generic[T]):
         self.log = log
         self.source = source
         self.sink = sink
+        self.transform = transform
         self.clock = clock or SystemClock()
         rng = rng or random.SystemRandom()
         self.processes = Processes(

@@ -20,13 +20,13 @@ from syncfsm.core.failure import Failure
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
 from syncfsm.core.rule_of_process import foresee
-from syncfsm.engine.deliver import Delivery
+from syncfsm.engine.deliver import Delivery, LookUpFailed
 from syncfsm.engine.held_page import HeldPage
 from syncfsm.engine.readahead import ReadAhead
 from syncfsm.history.earlier import Earlier
 from syncfsm.outside.clock import Clock
 from syncfsm.sinks.protocol import Sink, capabilities
-from syncfsm.sources.protocol import Page, Source, Transform
+from syncfsm.sources.protocol import Page, Source, Transform, check_transform
 
 T = TypeVar("T")
 
@@ -73,6 +73,7 @@ class Performer(Generic[T]):
         self._clock = clock
         self._rng = rng
         self._earlier = earlier
+        self._transform = transform
         self._delivery = Delivery(source, sink, transform, clock=clock, earlier=earlier)
         self._pages = ReadAhead(source, read_ahead, clock)
         self._read_ahead = read_ahead
@@ -113,6 +114,10 @@ class Performer(Generic[T]):
         found = await self._check_same(process)
         if isinstance(found, Failure):
             return self._failed("check", found)
+        # Of single records, nothing is asked: what they do not tell stays as it is.
+        failure = None if process.record_ids else await check_transform(self._transform)
+        if failure is not None:
+            return self._failed("check", failure)
         there = await self._sink.check()
         return self._failed("check", there) if isinstance(there, Failure) else d.Checked(found=found | there)
 
@@ -154,14 +159,18 @@ class Performer(Generic[T]):
 
     async def _deliver(self, process: Process, held: HeldPage, gone: tuple[str, ...]) -> d.Outcome:
         outcome = await self._delivery.deliver(process, held, gone)
+        if isinstance(outcome, LookUpFailed):
+            return self._failed("deliver", outcome.failure, "look-up")
         return self._failed("deliver", outcome) if isinstance(outcome, Failure) else outcome
 
     async def _finish(self, process: Process, action: d.FinishSync) -> d.Outcome:
         outcome = await self._delivery.finish(process, action)
         return self._failed("finish", outcome) if isinstance(outcome, Failure) else outcome
 
-    def _failed(self, action: e.ActionName, failure: Failure) -> d.Failed:
-        return d.Failed(action=action, failure=failure, at=self._clock.now(), chance=self._rng.random())
+    def _failed(self, action: e.ActionName, failure: Failure, what: e.ActionPart = "") -> d.Failed:
+        return d.Failed(
+            action=action, failure=failure, at=self._clock.now(), chance=self._rng.random(), what=what
+        )
 
     def hold(self, process: Process, outcome: d.Outcome) -> None:
         """Keep the page that was fetched until it is delivered."""

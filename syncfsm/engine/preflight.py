@@ -25,7 +25,7 @@ from syncfsm.errors import ActiveSync, ConfigurationError
 from syncfsm.history.earlier import Earlier
 from syncfsm.outside.clock import Clock
 from syncfsm.sinks.protocol import Sink, capabilities
-from syncfsm.sources.protocol import Source
+from syncfsm.sources.protocol import Source, Transform, check_transform
 
 
 class Problem(Value, frozen=True):
@@ -119,7 +119,7 @@ async def preflight(
         process, refusal = None, str(error)
     rehearsed = _Rehearsed(engine.clock, process if process and process.version == 1 else plain)
     before = engine.log.last_found(engine.source.name, engine.sink.name) or {}
-    source, first_page = await rehearsed.look_at_source(engine.source, before)
+    source, first_page = await rehearsed.look_at_source(engine.source, before, engine.transform)
     is_to_be_filled = process is not None and earlier.is_filled(process)
     sink = await rehearsed.look_at_sink(engine.sink, is_to_be_filled=is_to_be_filled)
     return Preflight(
@@ -147,13 +147,16 @@ class _Rehearsed:
         return after
 
     async def look_at_source(
-        self, source: Source, before: Mapping[str, str]
+        self, source: Source, before: Mapping[str, str], transform: Transform[Any]
     ) -> tuple[Looked, FirstPage | None]:
-        """Check the source and ask it for the first page: one request more than its checks."""
+        """Check the source, try look-ups, and ask for the first page: two requests more than the checks."""
         found = await source.check()
         if isinstance(found, Failure):
             return Looked(found={}, problem=self._problem(self._process, "check", found)), None
         failure = moved(source.name, self._process.sink, found=found, before=before)
+        if failure is not None:
+            return Looked(found=found, problem=self._problem(self._process, "check", failure)), None
+        failure = await check_transform(transform, tries_look_ups=True)
         if failure is not None:
             return Looked(found=found, problem=self._problem(self._process, "check", failure)), None
         process = self._after(self._process, e.FetchingBegan(found=found))

@@ -54,6 +54,7 @@ _BY_REASON: dict[str, tuple[str, tuple[str, ...]]] = {
     "bad_request": (f"Mend what the source refuses in the request, {_MENDED}.", ()),
     "misdirected": (f"See where the base URL should lead, or tell the source's makers, {_MENDED}.", ()),
     "cursor_repeats": ("Start anew; if it happens again, tell whoever makes the source.", ()),
+    "unfit": (f"Bring back in the source what is missing, {_MENDED}; or go on without, as it says.", ()),
     "unwritable": (f"Let the sink be written again (free space, permissions), {_MENDED}.", ()),
     "emptied": (f"Put the sink back where it was, {_MENDED}; or bring everybody with --fresh.", ()),
     "foreign": ("Name another sink: a new sync into it then begins.", ("--sink", "sqlite:FILE")),
@@ -63,6 +64,17 @@ _BY_REASON: dict[str, tuple[str, tuple[str, ...]]] = {
 
 _SINK_KEYS = (QUO_PARTNER_KEY_VARIABLE, QUO_KEY_VARIABLE)
 """Variables that a sink's refusal names."""
+
+_ALLOWED = {
+    "missing_ratio_max": (
+        "See in the source whether so many are gone: none was deleted.",
+        "If they are, allow it, and go on.",
+    ),
+    "blanked_ratio_max": (
+        "See in the source whether so many have none any more: nothing of this page was written.",
+        "If they have none, allow it, and go on.",
+    ),
+}
 
 _CALMER = {
     "attempts_max": "Once the source or sink answers again, go on where it stopped; nothing is lost.",
@@ -137,11 +149,15 @@ def _after_failure(process: Process, failure: FailureReason, log: LogName) -> tu
         words = f"If it fails the same way, raise the limit {reason}."
         raising = Advice(words=words, command=_again(process, log, *raised))
         return (Advice(words=_CALMER[reason], command=_again(process, log)), raising)
-    if reason == "missing_ratio_max":
+    if reason in _ALLOWED:
+        look, allow = _ALLOWED[reason]
         return (
-            Advice(words="See in the source whether so many are gone: none was deleted.", command=None),
-            Advice(words="If they are, allow it, and go on.", command=_again(process, log, *raised)),
+            Advice(words=look, command=None),
+            Advice(words=allow, command=_again(process, log, *raised)),
         )
+    if failure.what == "look-up" and process.source.partition(":")[0] == attio.KIND:
+        words = f"Let the key read companies, {_MENDED}; or go on without their names, as this command does."
+        return (Advice(words=words, command=f"{_again(process, log)} --no-companies"),)
     return (_single_step(process, log, reason, error),)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from syncfsm.core.describe import counts_words, done_words, duration, plural, time_words
+from syncfsm.core.describe import counts_words, done_words, duration, left_out_words, plural, time_words
 from syncfsm.core.limits import LIMITS
 from syncfsm.core.machine import State
 from syncfsm.core.value import Value
@@ -12,6 +12,8 @@ from syncfsm.explain.account import Account
 from syncfsm.explain.trouble import Ending, TroubleAt
 
 _DOING = {"check": "checking key, object and sink", "finish": "finishing"}
+
+_PARTS = {"look-up": "looking up what goes with"}
 
 _SPENT = {
     # part of the time: its words
@@ -68,6 +70,8 @@ def _state(account: Account) -> Iterator[str]:
         f"{done_words(progress)} fetched, {progress.delivered:,} delivered "
         f"({counts_words(progress)}), {progress.rejected:,} rejected."
     )
+    if progress.left_out:
+        yield f"Left out: {left_out_words(progress.left_out)}."
     if progress.missing:
         yield f"{plural(progress.missing, 'contact')} that no page had {_were(progress.missing)} deleted."
     if process.state is State.CANCELLED:
@@ -109,7 +113,7 @@ def _row(ending: Ending) -> str:
 def _where(place: TroubleAt) -> str:
     if place.page is None:
         return _DOING.get(place.action, place.action)
-    doing = "delivering" if place.action == "deliver" else "fetching"
+    doing = _PARTS.get(place.what) or ("delivering" if place.action == "deliver" else "fetching")
     first = f", its first record {place.first_record}" if place.first_record else ""
     return f"{doing} page {place.page:,} (rows from offset {place.offset:,}{first})"
 

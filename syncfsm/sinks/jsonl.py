@@ -12,16 +12,17 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
+from syncfsm.core.blanking import Blanking, blanking_of
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.files.file_lock import HeldElsewhere, open_held
 from syncfsm.files.paths import file_name
 from syncfsm.items.contact import Contact
+from syncfsm.sinks.lines import Line, digest, said, to_line
 from syncfsm.sinks.protocol import NOT_THERE, UpsertResult
 
 _Key = tuple[str, str]
@@ -60,7 +61,7 @@ class JsonlSink:
         self.path = Path(path)
         self.name = f"jsonl:{file_name(self.path)}"
         self._opened: BinaryIO | None = None
-        self._digests: dict[_Key, bytes] = {}
+        self._lines: dict[_Key, Line] = {}
         self._has_stale_lines = False
 
     async def check(self) -> dict[str, str] | Failure:
@@ -98,12 +99,23 @@ class JsonlSink:
         glance = JsonlSink(self.path)
         glance._index()
         _check_access(self.path)
-        return {"sink": self.name, "contacts": str(len(glance._digests))}
+        return {"sink": self.name, "contacts": str(len(glance._lines))}
 
     async def upsert(self, items: Sequence[Contact]) -> UpsertResult | Failure:
         """Append a line for each contact that is new or changed; all of them, or none."""
         try:
             return self._append(items)
+        except OSError as error:
+            return self._failure(error)
+        except msgspec.DecodeError as error:
+            return self._foreign(error)
+
+    async def would_blank(self, items: Sequence[Contact]) -> Blanking | Failure:
+        """See `Foretelling`."""
+        try:
+            self._file()
+            there = {key: item for item in items if (key := (item.external_id, item.source)) in self._lines}
+            return blanking_of((self._stored(key), said(self._line(item))) for key, item in there.items())
         except OSError as error:
             return self._failure(error)
         except msgspec.DecodeError as error:
@@ -126,7 +138,7 @@ class JsonlSink:
             return self._failure(error)
         except msgspec.DecodeError as error:
             return self._foreign(error)
-        return frozenset(external_id for external_id, of in self._digests if of == source)
+        return frozenset(external_id for external_id, of in self._lines if of == source)
 
     async def finish(self) -> Failure | None:
         """Leave one line for each contact, on the disk."""
@@ -162,17 +174,17 @@ class JsonlSink:
         Raises:
             msgspec.DecodeError: A line is no contact, or the last one cannot be the beginning of one.
         """
-        self._digests = {}
+        self._lines = {}
         self._has_stale_lines = False
         end = 0
         with self.path.open("rb") as lines:
             for line in _whole_lines(lines):
                 keyed = _keys.decode(line)
                 key = _key(keyed)
-                self._has_stale_lines |= keyed.deleted or key in self._digests
-                self._digests[key] = _digest(line)
+                self._has_stale_lines |= keyed.deleted or key in self._lines
+                self._lines[key] = Line(digest(line), end, len(line))
                 if keyed.deleted:
-                    del self._digests[key]
+                    del self._lines[key]
                 end += len(line)
             lines.seek(end)
             _check_beginning(lines.read(len(_OPENING)))
@@ -180,23 +192,40 @@ class JsonlSink:
 
     def _append(self, items: Sequence[Contact]) -> UpsertResult:
         file = self._file()
-        lines = {(item.external_id, item.source): msgspec.json.encode(item) + b"\n" for item in items}
-        changed = {key: line for key, line in lines.items() if self._digests.get(key) != _digest(line)}
-        created = sum(key not in self._digests for key in changed)
+        lines = {(item.external_id, item.source): self._line(item) for item in items}
+        changed = {
+            key: line
+            for key, line in lines.items()
+            if key not in self._lines or self._lines[key].digest != digest(line)
+        }
+        created = sum(key not in self._lines for key in changed)
+        place = file.seek(0, os.SEEK_END)
         _write_all(file, b"".join(changed.values()))
-        self._digests.update((key, _digest(line)) for key, line in changed.items())
+        for key, line in changed.items():
+            self._lines[key] = Line(digest(line), place, len(line))
+            place += len(line)
         self._has_stale_lines |= created < len(changed)
         return UpsertResult(
             created=created, updated=len(changed) - created, unchanged=len(lines) - len(changed)
         )
 
+    def _line(self, item: Contact) -> bytes:
+        key = (item.external_id, item.source)
+        return to_line(item, self._stored(key) if item.unknown and key in self._lines else {})
+
+    def _stored(self, key: _Key) -> dict[str, Any]:
+        """Return what the file says of a contact, by field."""
+        line, file = self._lines[key], self._file()
+        file.seek(line.place)
+        return said(file.read(line.length))
+
     def _append_deletions(self, source: str, record_ids: Sequence[str]) -> int:
         file = self._file()
-        deleted = [key for key in dict.fromkeys((id_, source) for id_ in record_ids) if key in self._digests]
+        deleted = [key for key in dict.fromkeys((id_, source) for id_ in record_ids) if key in self._lines]
         lines = (_Keyed(external_id=id_, source=of, deleted=True) for id_, of in deleted)
         _write_all(file, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
         for key in deleted:
-            del self._digests[key]
+            del self._lines[key]
         self._has_stale_lines |= bool(deleted)
         return len(deleted)
 
@@ -278,7 +307,3 @@ def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
 
 def _key(keyed: _Keyed) -> _Key:
     return keyed.external_id, keyed.source
-
-
-def _digest(line: bytes) -> bytes:
-    return blake2b(line, digest_size=16).digest()

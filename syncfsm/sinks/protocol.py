@@ -7,8 +7,8 @@ contract suite in tests/contracts/sink.py.
 
 What a sink may do besides has protocols of its own: `Deleting` for items whose records are gone,
 `Enumerable` for telling which items it has, `Emptiable`, so that no sync goes on from what is not there any
-more, `Inspectable` for a preflight. `capabilities` tells which of them a sink has; one without takes part in
-all the rest.
+more, `Inspectable` for a preflight, `Foretelling`, so that no sync empties a field of too many items.
+`capabilities` tells which of them a sink has; one without takes part in all the rest.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from msgspec import field
 
+from syncfsm.core.blanking import Blanking
 from syncfsm.core.failure import Failure
 from syncfsm.core.paging.place import Reject
 from syncfsm.core.value import Value
@@ -114,6 +115,18 @@ class Enumerable(Deleting, Protocol):
         ...
 
 
+class Foretelling(Protocol[T_contra]):
+    """A sink that can tell what an upsert would empty, before anything is written."""
+
+    async def would_blank(self, items: Sequence[T_contra]) -> Blanking | Failure:
+        """Return how many of the items that it has lose a value by an upsert of these, field by field.
+
+        Of its items, those count that are among these and not deleted. An upsert of the same items follows,
+        unless that would be too much.
+        """
+        ...
+
+
 class Capabilities(NamedTuple):
     """What a sink can do besides what every sink does; `None` where it cannot."""
 
@@ -121,6 +134,7 @@ class Capabilities(NamedTuple):
     emptiable: Emptiable | None
     deleting: Deleting | None
     enumerable: Enumerable | None
+    foretelling: Foretelling[Any] | None
 
 
 def capabilities(sink: Sink[Any]) -> Capabilities:
@@ -134,4 +148,5 @@ def capabilities(sink: Sink[Any]) -> Capabilities:
         emptiable=able("is_empty"),
         deleting=able("delete"),
         enumerable=able("delete", "known"),
+        foretelling=able("would_blank"),
     )

@@ -6,13 +6,14 @@ A contact whose record is gone is only marked, in `deleted_at`; if the record co
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import msgspec
 from sqlite_utils import Database
 
+from syncfsm.core.blanking import Blanking, blanking_of
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.times import format_time
 from syncfsm.files.paths import MEMORY, file_name
@@ -26,7 +27,7 @@ from syncfsm.files.sqlite import (
     unwritable_advice,
     unwritable_reason,
 )
-from syncfsm.items.contact import Contact
+from syncfsm.items.contact import FIELDS, KEYS, Contact
 from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.sinks.protocol import NOT_THERE, UpsertResult
 
@@ -51,7 +52,8 @@ _FOREIGN = "another program's: it has a table `contacts` of another shape; name 
 
 _LOG = "the log of a sync, which holds nothing but its own; name another file"
 
-_COLUMNS = "external_id, source, first_name, last_name, company, role, phone_numbers, emails, source_url"
+_NAMES = (*KEYS, *FIELDS)
+_COLUMNS = ", ".join(_NAMES)
 
 _KNOWN = f"""
     SELECT {_COLUMNS} FROM contacts
@@ -69,6 +71,7 @@ _DELETE = """
 """
 
 _Stored = tuple[str | None, ...]
+_Key = tuple[str, str]
 
 
 class _OfALog(sqlite3.DatabaseError):
@@ -138,11 +141,21 @@ class SqliteSink:
 
     async def upsert(self, items: Sequence[Contact]) -> UpsertResult | Failure:
         """Write the contacts that are new or changed, in one transaction."""
-        rows = {(row[0], row[1]): row for row in map(_to_row, items)}
         try:
-            return self._write(rows)
+            return self._write(_by_key(items))
         except sqlite3.DatabaseError as error:
             return self._failure(error)
+
+    async def would_blank(self, items: Sequence[Contact]) -> Blanking | Failure:
+        """See `Foretelling`."""
+        contacts = _by_key(items)
+        try:
+            known = self._known(contacts)
+        except sqlite3.DatabaseError as error:
+            return self._failure(error)
+        return blanking_of(
+            (_said(before), _said(_to_row(contacts[key], before))) for key, before in known.items()
+        )
 
     async def delete(self, source: str, record_ids: Sequence[str]) -> int | Failure:
         """Mark contacts as deleted, in one transaction. See `Deleting`."""
@@ -194,11 +207,15 @@ class SqliteSink:
             self._opened = db
         return self._opened
 
-    def _write(self, rows: dict[tuple[str | None, str | None], _Stored]) -> UpsertResult:
+    def _known(self, keys: Iterable[_Key]) -> dict[_Key, _Stored]:
+        """Return the rows of those contacts that are there."""
+        wanted = msgspec.json.encode(list(keys)).decode()
+        return {(row[0], row[1]): row for row in self._db().execute(_KNOWN, [wanted])}
+
+    def _write(self, contacts: dict[_Key, Contact]) -> UpsertResult:
         db = self._db()
-        known = {
-            (row[0], row[1]): row for row in db.execute(_KNOWN, [msgspec.json.encode(list(rows)).decode()])
-        }
+        known = self._known(contacts)
+        rows = {key: _to_row(contact, known.get(key)) for key, contact in contacts.items()}
         changed = [row for key, row in rows.items() if known.get(key) != row]
         if changed:
             synced_at = format_time(self._clock.now())
@@ -258,7 +275,26 @@ def _is_ours(db: Database) -> bool:
     }
 
 
-def _to_row(contact: Contact) -> _Stored:
+def _by_key(items: Iterable[Contact]) -> dict[_Key, Contact]:
+    return {(item.external_id, item.source): item for item in items}
+
+
+def _said(row: _Stored) -> dict[str, str | None]:
+    """Return what a row says of a person, by column; an empty list says nothing."""
+    values = row[len(KEYS) :]
+    return {name: None if value == "[]" else value for name, value in zip(FIELDS, values, strict=True)}
+
+
+def _to_row(contact: Contact, before: _Stored | None) -> _Stored:
+    """Return the row of a contact; what is unknown of it stays as it was."""
+    row = _whole_row(contact)
+    if before is None or not contact.unknown:
+        return row
+    columns = zip(_NAMES, before, row, strict=True)
+    return tuple(old if name in contact.unknown else new for name, old, new in columns)
+
+
+def _whole_row(contact: Contact) -> _Stored:
     return (
         contact.external_id,
         contact.source,

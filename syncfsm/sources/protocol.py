@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from msgspec import field
 
 from syncfsm.core.failure import Failure
 from syncfsm.core.options import Options, Order
@@ -137,10 +139,15 @@ SAYS = ("name", "object", "kind", "options", "orders", "heeds_since", "changed_b
 
 
 class Transformed(Value, Generic[T], frozen=True):
-    """A page made ready for the sink: the items, and the records that could not be made into one."""
+    """A page made ready for the sink: the items, and the records that could not be made into one.
+
+    `left_out` says what of the records could not be told, in the transform's own fixed words, and how many
+    times.
+    """
 
     items: tuple[T, ...]
     rejects: tuple[Reject, ...] = ()
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 class Transform(Protocol[T]):
@@ -149,3 +156,22 @@ class Transform(Protocol[T]):
     async def __call__(self, records: Sequence[Record]) -> Transformed[T] | Failure:
         """Return the items for the records, or the failure of a look-up."""
         ...
+
+
+class CheckingTransform(Transform[T], Protocol[T]):
+    """A transform that can tell whether the source has what it needs."""
+
+    async def check_source(self, *, tries_look_ups: bool = False) -> Failure | None:
+        """Return why it could not make items, if it could not. Asks once when a sync begins.
+
+        With `tries_look_ups`, look up something as for a page, for who wants to know beforehand.
+        """
+        ...
+
+
+async def check_transform(transform: Transform[Any], *, tries_look_ups: bool = False) -> Failure | None:
+    """Let a transform check that the source has what it needs, if it can: by a method `check_source`."""
+    if not callable(getattr(type(transform), "check_source", None)):
+        return None
+    able = cast("CheckingTransform[Any]", transform)
+    return await able.check_source(tries_look_ups=tries_look_ups)

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from syncfsm.core.blanking import Blanking
 from syncfsm.core.failure import Failure
-from syncfsm.items.contact import Contact
+from syncfsm.items.contact import FIELDS, Contact
 from syncfsm.sinks import Sink, UpsertResult
 from syncfsm.sinks.protocol import capabilities
 from tests.effort import tries
@@ -75,6 +76,9 @@ def known(sink: Sink[Contact], source: str) -> frozenset[str]:
 class SinkContract:
     """Subclass it with fixtures `sink` and `stored` (a function that reads all contacts back)."""
 
+    shows_at_once = True
+    """Whether it can tell of a contact what is in it as soon as it has it."""
+
     def test_new_contacts_are_created_and_read_back_as_they_were(self, sink, stored) -> None:
         assert upsert(sink, ADA, NOBODY) == UpsertResult(created=2)
         assert stored() == {ADA, NOBODY}
@@ -111,6 +115,53 @@ class SinkContract:
         run(sink.aclose())
         assert upsert(sink, ADA, NOBODY) == UpsertResult(created=1, unchanged=1)
         assert stored() == {ADA, NOBODY}
+
+    @pytest.mark.parametrize("name", FIELDS)
+    def test_what_is_unknown_of_a_contact_stays_as_it_was(self, sink, stored, name: str) -> None:
+        upsert(sink, ADA, NOBODY)
+        empty = getattr(NOBODY, name)
+        unknown = replace(ADA, **{name: empty}, unknown=frozenset({name}))
+        assert upsert(sink, unknown, NOBODY) == UpsertResult(unchanged=2)
+        assert stored() == {ADA, NOBODY}
+        renamed = replace(unknown, **{"role" if name != "role" else "company": "Countess"})
+        assert upsert(sink, renamed) == UpsertResult(updated=1)
+        assert stored() == {
+            replace(renamed, **{name: getattr(ADA, name)}, unknown=frozenset()),
+            NOBODY,
+        }
+        assert upsert(sink, replace(renamed, unknown=frozenset())) == UpsertResult(updated=1)
+        assert getattr(next(each for each in stored() if each != NOBODY), name) == empty
+
+    def test_of_a_new_contact_what_is_unknown_is_empty(self, sink, stored) -> None:
+        unknown = replace(NOBODY, unknown=frozenset(FIELDS))
+        assert upsert(sink, unknown) == UpsertResult(created=1)
+        assert stored() == {NOBODY}
+        assert upsert(sink, ADA, unknown) == UpsertResult(created=1, unchanged=1)
+
+    def test_a_sink_tells_what_would_be_emptied_and_writes_nothing(self, sink, stored) -> None:
+        upsert(sink, ADA, NOBODY)
+        able = capabilities(sink).foretelling
+        if able is None or not self.shows_at_once:
+            pytest.skip("the sink cannot tell")
+        emptied = replace(ADA, role=None, emails=(), company=None, unknown=frozenset({"company"}))
+        found = run(able.would_blank([emptied, NOBODY, replace(NOBODY, external_id="new")]))
+        assert not isinstance(found, Failure)
+        assert found.blanked == {"role": 1, "emails": 1}
+        assert found.had == dict.fromkeys(FIELDS, 1)
+        assert stored() == {ADA, NOBODY}
+        assert upsert(sink, emptied, NOBODY) == UpsertResult(updated=1, unchanged=1)
+        assert stored() == {replace(emptied, company=ADA.company, unknown=frozenset()), NOBODY}
+
+    def test_nothing_is_emptied_of_what_is_unchanged_or_deleted(self, sink, stored) -> None:
+        able = capabilities(sink).foretelling
+        if able is None or not self.shows_at_once:
+            pytest.skip("the sink cannot tell")
+        upsert(sink, ADA)
+        found = run(able.would_blank([ADA]))
+        assert not isinstance(found, Failure)
+        assert (found.blanked, found.had) == ({}, dict.fromkeys(FIELDS, 1))
+        delete(sink, "attio", "a1")
+        assert run(able.would_blank([replace(NOBODY, external_id="a1")])) == Blanking()
 
     # ── what a sink may do besides; one that cannot is asked nothing of it ─────────────────────
 

@@ -6,7 +6,7 @@ that missed it when it was last looked up is tried first; where that has lost it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import pytest
@@ -26,6 +26,8 @@ from syncfsm.log.sqlite import events as sqlite_events
 from syncfsm.log.sqlite.store import SqliteLog
 from syncfsm.outside import http
 from syncfsm.sinks import sqlite as sqlite_sink
+from syncfsm.sources.attio import companies, people, source
+from syncfsm.sources.attio.attributes import Ask
 from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Page
 from syncfsm_simulator.runs.sweep import sweep
@@ -137,6 +139,22 @@ def without_the_redaction(patch: Patch) -> None:
     patch.setattr(http, "_code", bytes.decode)
 
 
+def without_the_unknown(patch: Patch) -> None:
+    """What a record does not tell is believed to be empty."""
+    patch.setattr(people, "_ALL", frozenset())
+
+
+def without_a_second_look_up(patch: Patch) -> None:
+    """A company that does not come is believed to be gone."""
+    patch.setattr(companies, "SINGLY_MAX", 0)
+
+    async def believing(ask: Ask, record_ids: Collection[str]) -> companies.Names | Failure:
+        names = await companies.look_up(ask, record_ids)
+        return names if isinstance(names, Failure) else dict.fromkeys(record_ids) | names
+
+    patch.setattr(source, "look_up", believing)
+
+
 def without_one_transaction(patch: Patch) -> None:
     """The read model is forgotten whenever a page is delivered."""
     patch.setattr(sqlite_events, "process_values", _stale(sqlite_events.process_values))
@@ -165,6 +183,8 @@ def _stale(values: Callable[[Process], tuple[Any, ...]]) -> Callable[[Process], 
         (without_the_care_for_ties, 91, "nothing_lost"),
         (without_the_redaction, 25, "no_secret_shows"),
         (without_one_transaction, 1, "log_is_sound"),
+        (without_the_unknown, 58, "no_field_blanked"),
+        (without_a_second_look_up, 3, "companies_are_named"),
     ],
     ids=lambda part: getattr(part, "__name__", part),
 )

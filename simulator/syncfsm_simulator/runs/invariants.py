@@ -22,6 +22,7 @@ from syncfsm.core.process import Process
 from syncfsm.history.replay import Moment, moments
 from syncfsm.log import EventLog
 from syncfsm.log.checks.verify import verify
+from syncfsm_simulator.runs.fields import FIELDS, fits
 from syncfsm_simulator.runs.oracle import expected
 from syncfsm_simulator.runs.tampering import unnoticed
 from syncfsm_simulator.stage.changes_before_requests import Changes
@@ -53,6 +54,8 @@ class Run(msgspec.Struct, dict=True):
         timeline: Every request made and every event recorded, in true order.
         unnamed: The ids of people whose row came without its id.
         refused: The ids of people whom the sink refused and did not take later.
+        untold: The ids of people whose row came without an attribute, each with that.
+        blanked: The ids of people who had a value in a field of the sink and lost it, each with the field.
         calmed_at: When faults ended, if the run lasted so long.
         clock_lost_s: How far the engine's clock was set back, in all.
         surprise: The error that nobody foresaw, if there was one.
@@ -67,6 +70,8 @@ class Run(msgspec.Struct, dict=True):
     timeline: list[Asked | e.Recorded]
     unnamed: set[str]
     refused: set[str]
+    untold: set[tuple[str, str]]
+    blanked: frozenset[tuple[str, str]]
     key: str
     calmed_at: datetime | None
     ended_at: datetime
@@ -158,8 +163,8 @@ def sink_is_world(run: Run) -> str | None:
     contacts, people = contacts_of(run), run.world.entities("people")
     for record_id in sorted(run.changes.untouched & contacts.keys()):
         wanted = expected(people[record_id].values)
-        if contacts[record_id] != wanted:
-            return f"{record_id} is {contacts[record_id]}, not {wanted}"
+        if not fits(run, record_id, found := contacts[record_id], wanted):
+            return f"{record_id} is {found}, not {wanted}"
     return None
 
 
@@ -278,6 +283,7 @@ INVARIANTS: tuple[Check, ...] = (
     nothing_lost,
     nothing_twice,
     sink_is_world,
+    *FIELDS,
     log_is_sound,
     tampering_shows,
     events_answer_actions,
@@ -292,7 +298,7 @@ INVARIANTS: tuple[Check, ...] = (
 """What must hold of every run, whatever went wrong in it."""
 
 PLAYED: tuple[Check, ...] = tuple(
-    check for check in INVARIANTS if check not in {it_ends, sink_is_world, failures_are_resumable}
+    check for check in INVARIANTS if check not in {it_ends, sink_is_world, failures_are_resumable, *FIELDS}
 )
 """What must hold where an incident is played: it ends as it ended, and of people only ids are known."""
 

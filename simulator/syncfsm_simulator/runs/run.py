@@ -21,6 +21,7 @@ from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.attio.people import AttioPeople
 from syncfsm_simulator.runs.criteria import CRITERIA
 from syncfsm_simulator.runs.invariants import INVARIANTS, PLAYED, Check, Run, Violation, violations
+from syncfsm_simulator.runs.watched_sink import WatchedSink
 from syncfsm_simulator.stage.engines import Engines
 from syncfsm_simulator.stage.faults import Strike
 from syncfsm_simulator.stage.network import Asked
@@ -67,7 +68,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 def simulate(scenario: Scenario, seed: int, log: EventLog, *, hooks: list[Hook] | None = None) -> Verdict:
     """Run a scenario with a seed, writing the events to `log`, and check every invariant after it."""
     began_at = time.perf_counter()
-    contacts = SqliteSink(":memory:", clock=VirtualClock())
+    contacts = WatchedSink(":memory:", clock=VirtualClock())
     gc.disable()  # a world is a hundred thousand objects that all stay: nothing for the collector to find
     try:
         stage = _stage(concrete(scenario, seed), log, contacts, hooks or [])
@@ -112,6 +113,8 @@ def run_of(stage: Engines, process: Process, log: EventLog, contacts: SqliteSink
         timeline=stage.timeline,
         unnamed=stage.unnamed,
         refused=stage.refused,
+        untold=stage.untold,
+        blanked=getattr(contacts, "blanked", frozenset()),
         key=KEY,
         calmed_at=stage.calm_since,
         ended_at=stage.clock.now(),

@@ -61,6 +61,11 @@ class Engines(ABC):
         """The ids of people whose row came without its id."""
 
     @property
+    def untold(self) -> set[tuple[str, str]]:
+        """The ids of people whose row came without an attribute, each with that."""
+        return set()
+
+    @property
     @abstractmethod
     def refused(self) -> set[str]:
         """The ids of people whom the sink refused and did not take later."""

@@ -14,8 +14,15 @@ from syncfsm_simulator.stage.effects import logs, moves, requests, sinks
 from syncfsm_simulator.stage.effects.answers import limited
 from syncfsm_simulator.stage.effects.logs import APPEND, CLEAR, RECEIVE
 from syncfsm_simulator.stage.effects.moves import WORLD
-from syncfsm_simulator.stage.effects.pages import PAGE, row_twice, row_without_id
-from syncfsm_simulator.stage.effects.requests import REQUEST, TIMEOUT_S, broken, refused, unanswered
+from syncfsm_simulator.stage.effects.pages import (
+    LOOK_UP,
+    PAGE,
+    attribute_gone,
+    look_up_short,
+    row_twice,
+    row_without_id,
+)
+from syncfsm_simulator.stage.effects.requests import REQUEST, SCHEMA, TIMEOUT_S, broken, refused, unanswered
 from syncfsm_simulator.stage.effects.sinks import DELETE, LISTING, UPSERT
 from syncfsm_simulator.stage.effects.sleeps import SLEEP, crash_asleep
 from syncfsm_simulator.stage.port import FaultTable, crash, fault
@@ -87,6 +94,9 @@ FAULTS = FaultTable(
         fault("disk_full_at_receive", "disk", RECEIVE, 2, logs.unwritable("disk_full")),
         fault("crash_after_receive", "crash", RECEIVE, 2, logs.crash_after),
         fault("log_locked_at_clear", "disk", CLEAR, 2, logs.unwritable("log_locked")),
+        fault("attribute_gone", "absent", PAGE, 6, attribute_gone),
+        fault("look_up_short", "absent", LOOK_UP, 1, look_up_short),
+        fault("attributes_unavailable", "unavailable", SCHEMA, 5, refused(a.error_503)),
     ),
 )
 """Every kind of fault. The moves of the world are faults too: each is a group of its own."""

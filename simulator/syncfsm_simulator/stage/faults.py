@@ -51,6 +51,7 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         crash: The engine dies: around a request, an upsert, a deletion, a write to the log, or asleep.
         rival: Another worker takes the same step meanwhile.
         cancel: Somebody cancels the sync.
+        absent: An attribute is missing from all rows for a while, or rows from the answer to a look-up.
     """
 
     rate_limited: Share = 0.0
@@ -66,6 +67,7 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     crash: Share = 0.0
     rival: Share = 0.0
     cancel: Share = 0.0
+    absent: Share = 0.0
 
 
 class ChangeRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -157,6 +159,11 @@ class Faults:
     def calm(self) -> None:
         """Let nothing go wrong from now on."""
         self._is_calm = True
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing goes wrong any more."""
+        return self._is_calm
 
     def counts(self) -> Counter[str]:
         """Return how often each kind has struck."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from syncfsm.core.blanking import Blanking
 from syncfsm.core.failure import Failure
 from syncfsm.sinks.protocol import Sink, UpsertResult, capabilities
 from syncfsm_simulator.stage.effects.sinks import DELETE, LISTING, UPSERT, Upserting, with_refused
@@ -80,11 +81,19 @@ class _Enumerable(FaultySink[T]):
         return await self._faults.visit(LISTING).perform(partial(self._able.known, source))
 
 
+class _Foretelling(FaultySink[T]):
+    async def would_blank(self, items: Sequence[T]) -> Blanking | Failure:
+        """Ask the real sink."""
+        found: Blanking | Failure = await self._able.would_blank(items)
+        return found
+
+
 _ABILITIES: dict[str, type[FaultySink[Any]]] = {
     "inspectable": _Inspectable,
     "emptiable": _Emptiable,
     "deleting": _Deleting,
     "enumerable": _Enumerable,
+    "foretelling": _Foretelling,
 }
 """What only some sinks can do, as `Capabilities` call it."""
 

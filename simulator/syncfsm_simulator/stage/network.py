@@ -9,8 +9,15 @@ import httpx
 import msgspec
 
 from syncfsm.outside.clock import Clock
-from syncfsm_simulator.stage.effects.pages import PAGE, PageOfRows
-from syncfsm_simulator.stage.effects.requests import REQUEST, Asking
+from syncfsm_simulator.stage.effects.pages import (
+    LOOK_UP,
+    PAGE,
+    LookedUp,
+    PageOfRows,
+    Rows,
+    without_hidden,
+)
+from syncfsm_simulator.stage.effects.requests import REQUEST, SCHEMA, Asking
 from syncfsm_simulator.stage.faults import Faults
 from syncfsm_simulator.stage.port import Beside
 
@@ -31,10 +38,12 @@ class FaultyTransport(httpx.AsyncBaseTransport):
         clock: True time, for latency and dates.
         latency_ms: The least and the most that an answer takes.
         before_request: Called first.
+        before_schema: Called in its place before attributes are asked for; `before_request` if `None`.
         beside: What else may happen while a request is under way.
 
     Attributes:
         unnamed: The ids of people whose row came without its id.
+        untold: The ids of people whose row came without an attribute, each with that.
     """
 
     def __init__(
@@ -46,19 +55,24 @@ class FaultyTransport(httpx.AsyncBaseTransport):
         latency_ms: tuple[int, int],
         before_request: Callable[[], None],
         beside: Beside,
+        before_schema: Callable[[], None] | None = None,
     ) -> None:
         self.unnamed: set[str] = set()
+        self.untold: set[tuple[str, str]] = set()
+        self._hidden: dict[str, int] = {}
         self._inner = inner
         self._faults = faults
         self._clock = clock
         self._latency_ms = latency_ms
         self._before_request = before_request
+        self._before_schema = before_schema or before_request
         self._beside = beside
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer, or fail as networks do."""
-        self._before_request()
-        visit = self._faults.visit(REQUEST)
+        is_schema = request.url.path.endswith("/attributes")
+        (self._before_schema if is_schema else self._before_request)()
+        visit = self._faults.visit(SCHEMA if is_schema else REQUEST)
         asking = Asking(
             request=request,
             rng=visit.rng,
@@ -71,20 +85,39 @@ class FaultyTransport(httpx.AsyncBaseTransport):
         return await visit.perform(asking)
 
     async def _answered(self, request: httpx.Request) -> httpx.Response:
-        """Let the fake answer, and something happen to the rows of a page."""
+        """Let the fake answer, and something happen to the rows of a page or of a look-up."""
         response = await self._inner.handle_async_request(request)
-        is_page = request.url.path.endswith("/people/records/query") and response.is_success
-        return await self._paged(request, response) if is_page else response
+        if response.is_success and request.url.path.endswith("/people/records/query"):
+            return await self._paged(request, response)
+        if response.is_success and request.url.path.endswith("/companies/records/query"):
+            return await self._looked_up(response)
+        return response
 
     async def _paged(self, request: httpx.Request, response: httpx.Response) -> httpx.Response:
         visit = self._faults.visit(PAGE)
-        if visit.kind is None:
+        if self._faults.is_calm:
+            self._hidden.clear()
+        if visit.kind is None and not self._hidden:
             return response
-        body = await response.aread()
-        rows = msgspec.json.decode(body)["data"]
+        rows = await _rows(response)
         if rows:
             limit = msgspec.json.decode(request.content)["limit"]
-            page = PageOfRows(rows=rows, limit=limit, rng=visit.rng, unnamed=self.unnamed)
-            body = msgspec.json.encode({"data": visit.perform(page)})
-        headers = {name: value for name, value in response.headers.items() if name != "content-length"}
-        return httpx.Response(200, headers=headers, content=body)
+            page = PageOfRows(rows, limit, visit.rng, unnamed=self.unnamed, hidden=self._hidden)
+            rows = visit.perform(page)
+            self.untold |= without_hidden(rows, self._hidden)
+        return _with_rows(response, rows)
+
+    async def _looked_up(self, response: httpx.Response) -> httpx.Response:
+        visit = self._faults.visit(LOOK_UP)
+        rows = await _rows(response) if visit.kind else []
+        return _with_rows(response, visit.perform(LookedUp(rows, visit.rng))) if rows else response
+
+
+async def _rows(response: httpx.Response) -> Rows:
+    rows: Rows = msgspec.json.decode(await response.aread())["data"]
+    return rows
+
+
+def _with_rows(response: httpx.Response, rows: Rows) -> httpx.Response:
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    return httpx.Response(200, headers=headers, content=msgspec.json.encode({"data": rows}))

@@ -106,6 +106,11 @@ class Stage(Engines, Generic[T]):
         return self.transport.unnamed
 
     @property
+    def untold(self) -> set[tuple[str, str]]:
+        """The ids of people whose row came without an attribute, each with that."""
+        return self.transport.untold
+
+    @property
     def refused(self) -> set[str]:
         """The ids of people whom the sink refused and did not take later."""
         return self.faulty_sink.refused
@@ -154,9 +159,13 @@ class Stage(Engines, Generic[T]):
     # ── what happens beside the engine ───────────────────────────────────────────────────────
 
     def _before_request(self) -> None:
+        self._before_schema()
+        move_world(self.changes, self.faults)
+
+    def _before_schema(self) -> None:
+        """Take note of a request before which the world stands still, as the seeds have it."""
         self.timeline.append(Asked(at=self.engine_clock.now(), true_at=self.clock.now()))
         self._calm_in_time()
-        move_world(self.changes, self.faults)
 
     def _calm_in_time(self) -> None:
         if self.calm_since is None and self.clock.now() >= self._calmed_at:
@@ -224,6 +233,7 @@ class Stage(Engines, Generic[T]):
             self.clock,
             latency_ms=self.scenario.latency_ms,
             before_request=self._before_request,
+            before_schema=self._before_schema,
             beside=self,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from shlex import quote
 from typing import Any
@@ -18,7 +18,7 @@ from syncfsm.cli.shared.output import FAILED, print_json
 from syncfsm.cli.shared.quo import KEY_VARIABLES, open_asked
 from syncfsm.cli.shared.settings import switched_off
 from syncfsm.core.describe import counts_words, done_words, left_out_words, plural
-from syncfsm.core.events import Recorded
+from syncfsm.core.events import FetchingBegan, Recorded
 from syncfsm.core.limits import with_limits
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options, Order
@@ -90,6 +90,7 @@ def make_source(
     object_: str | None,
     base_url: str | None,
     companies: bool,
+    without: tuple[str, ...] = (),
     changed_by: str | None = None,
     **_: Any,
 ) -> OpenedSource:
@@ -98,7 +99,14 @@ def make_source(
     Raises:
         ConfigurationError: There is no such source, it cannot be opened so, or has no such option.
     """
-    return open_source(source, base_url=base_url, object=object_, companies=companies, changed_by=changed_by)
+    return open_source(
+        source,
+        base_url=base_url,
+        object=object_,
+        companies=companies,
+        without=without,
+        changed_by=changed_by,
+    )
 
 
 def order_asked(*, source: str, order: Order | None, **_: Any) -> Order:
@@ -122,6 +130,22 @@ def secrets_given(*, source: str, sink_url: str, **_: Any) -> tuple[str, ...]:
     return tuple(os.environ.get(variable, "") for variable in variables)
 
 
+def sight_words(process: Process | None, found: Mapping[str, str]) -> str | None:
+    """Say that a user's key may not see everybody, where who is not seen is deleted."""
+    if process is None or not process.deletes_missing or found.get("token_level") != "user":
+        return None
+    return (
+        "warning: the key is a user's: whom that user may not see is not brought, and --delete-missing takes "
+        "them for gone; use a token of the workspace"
+    )
+
+
+def warn_of_sight(process: Process, recorded: Recorded) -> None:
+    """Warn as soon as it is known whose the key is."""
+    if isinstance(recorded.event, FetchingBegan) and (words := sight_words(process, recorded.event.found)):
+        click.echo(words, err=True)
+
+
 Begin = Callable[[Engine[Contact]], Process | None]
 
 
@@ -132,7 +156,7 @@ def run(
     with metrics_served(metrics) as hooks:
         is_live = not as_json and not verbose and sys.stderr.isatty()
         show = Show(secrets_given(**asked), verbose=verbose, is_live=is_live)
-        engine = make_engine(log, [show, *hooks], **asked)
+        engine = make_engine(log, [show, warn_of_sight, *hooks], **asked)
         try:
             return asyncio.run(_run(engine, partial(_begun, begin=begin, is_captured=asked["capture"])))
         finally:
@@ -196,7 +220,7 @@ def _print(process: Process, log_path: str) -> None:
         f"{counts_words(progress)}, {progress.rejected:,} rejected"
     )
     if progress.left_out:
-        click.echo(f"  left out by the sink: {left_out_words(progress.left_out)}")
+        click.echo(f"  left out: {left_out_words(progress.left_out)}")
     if progress.missing:
         click.echo(f"  {plural(progress.missing, 'contact')} that no page had: deleted")
     click.echo(

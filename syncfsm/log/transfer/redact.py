@@ -16,6 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from syncfsm.core import events as e
+from syncfsm.core.blanking import Blanking
 from syncfsm.core.decide import add_to_digest
 from syncfsm.core.failure import FailureKind
 from syncfsm.core.options import Options
@@ -32,7 +33,7 @@ _OBJECTS = frozenset({"companies", "deals", "people", "users", "workspaces"})  #
 _CAUSES = frozenset(kind.value for kind in FailureKind)
 _REASONS = _CAUSES | {"cursor_repeats", "ties", "unasked", "unordered"} | set(Options.__struct_fields__)
 _ACTORS = frozenset({"cli", "engine"})
-_FOUND = frozenset({"object", "sink", "workspace", "workspace_id"})
+_FOUND = frozenset({"object", "sink", "token_level", "workspace", "workspace_id"})
 
 
 class Pseudonyms:
@@ -114,12 +115,13 @@ TABLE: dict[type[Value], dict[str, Redactor]] = {
         "gone": _record,
         **_tokens,
     },
+    Blanking: {"had": _number, "blanked": _number},
     e.PageDelivered: {"left_out": _number},
     e.RecordRejected: {"record_id": _record, "reason": _text},
-    e.RetryScheduled: {"action": keep, "cause": _cause, "error": _text},
+    e.RetryScheduled: {"action": keep, "cause": _cause, "error": _text, "what": keep},
     e.PagesShifted: {"expected": _record, "found": _record},
     e.SyncCompleted: {"digest": _computed, "kept": _text},
-    e.SyncFailed: {"action": keep, "reason": _reason, "error": _text},
+    e.SyncFailed: {"action": keep, "reason": _reason, "error": _text, "what": keep},
     e.SyncCancelled: {"by": _actor, "why": _text},
     e.SyncResumed: {"by": _actor, "why": _text, "to": keep},
 }

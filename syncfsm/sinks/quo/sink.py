@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from syncfsm.core.blanking import Blanking
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.paging.place import Reject
 from syncfsm.items.contact import Contact
@@ -32,6 +33,14 @@ if TYPE_CHECKING:
     import httpx
 
 KIND = "quo"
+
+
+class _Looked(NamedTuple):
+    """A page that was looked up and not written yet."""
+
+    items: Sequence[Contact]
+    page: QuoPage
+    delivery: Delivery
 
 
 class QuoSink:
@@ -88,6 +97,7 @@ class QuoSink:
         self._removed = Removed()
         self._expect_late()
         self._empty_sources: frozenset[str] = frozenset()
+        self._looked: _Looked | None = None
 
     async def check(self) -> dict[str, str] | Failure:
         """Check the key and the name of the source, and learn whether Quo has any of its contacts."""
@@ -112,23 +122,37 @@ class QuoSink:
         A failure says that some of the page may be written and some not: the same page again finds what
         was written, and counts it as what became of it, not as unchanged.
         """
-        page = to_page(items, self._phones, require_phone=self._require_phone)
+        looked = self._looked if self._looked and self._looked.items == items else self._begun(items)
+        page, delivery, self._looked = looked.page, looked.delivery, None
         empty, self._empty_sources = self._empty_sources, frozenset()
         self._removed.forget(page.wanted)
-        delivery = Delivery(
-            self._opened(),
-            self._clock,
-            page.wanted,
-            self._ledger,
-            empty_sources=empty,
-            is_bulk=self._is_bulk,
-        )
         failure = await delivery.run()
         self._expect_late()
         if failure is not None:
             return failure  # from here on everything is looked up, since some of it may be there
         self._empty_sources = empty
         return self._result(items, page, delivery)
+
+    async def would_blank(self, items: Sequence[Contact]) -> Blanking | Failure:
+        """See `Foretelling`. What is looked up for that, the upsert does not look up again."""
+        looked = self._begun(items)
+        failure = await looked.delivery.look()
+        if failure is not None:
+            return failure
+        self._looked = looked
+        return looked.delivery.blanking
+
+    def _begun(self, items: Sequence[Contact]) -> _Looked:
+        page = to_page(items, self._phones, require_phone=self._require_phone)
+        delivery = Delivery(
+            self._opened(),
+            self._clock,
+            page.wanted,
+            self._ledger,
+            empty_sources=self._empty_sources,
+            is_bulk=self._is_bulk,
+        )
+        return _Looked(items, page, delivery)
 
     async def delete(self, source: str, record_ids: Sequence[str]) -> int | Failure:
         """Delete contacts for good, every one that has the source and one of the ids.

@@ -26,7 +26,8 @@ from syncfsm.core.paging.pages import PageRequest
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.outside.safe_words import plain_url, uuid, word
-from syncfsm.sources.attio.wire import Found, Objects, Token, decode_rows, to_company_name, to_record
+from syncfsm.sources.attio.companies import look_up
+from syncfsm.sources.attio.wire import Found, Objects, Token, decode_rows, to_record
 from syncfsm.sources.protocol import Page
 
 if TYPE_CHECKING:
@@ -127,13 +128,14 @@ class AttioSource:
         missing = [scope for scope in SCOPES if token.scope and f"{scope}:read" not in token.scope]
         if missing:
             return _scopes_missing(missing)
-        reply = await self._request("GET", f"/v2/objects/{quote(self.object, safe='')}")
+        reply = await self.ask("GET", f"/v2/objects/{quote(self.object, safe='')}")
         if isinstance(reply, Failure):
             return await self._which_objects(reply) if reply.kind is FailureKind.NOT_FOUND else reply
         return {
             "workspace": word(token.workspace_slug) or uuid(token.workspace_id),
             "workspace_id": uuid(token.workspace_id),
             "object": self.object,
+            **({"token_level": "user"} if token.is_of_user else {}),
         }
 
     async def fetch(self, request: PageRequest) -> Page | Failure:
@@ -162,15 +164,8 @@ class AttioSource:
         return Page(records=records, as_of=self._as_of(reply), is_total=is_total)
 
     async def company_names(self, record_ids: Collection[str]) -> dict[str, str | None] | Failure:
-        """Return the names of companies, looked up in one request; unknown ids have none."""
-        reply = await self._query("companies", _by_ids(sorted(record_ids)))
-        if isinstance(reply, Failure):
-            return reply
-        rows = decode_rows(reply.body)
-        if rows is None:
-            return _not_promised("companies")
-        # A company that cannot be read, or is gone, has no name; its people still go through.
-        return dict.fromkeys(record_ids) | dict(filter(None, map(to_company_name, rows)))
+        """Return the names of companies; what is gone has none, what did not come is left out."""
+        return await look_up(self.ask, record_ids)
 
     def record(self) -> Recorder:
         """Keep every answer from now on, those of look-ups too. See `capture`."""
@@ -182,9 +177,10 @@ class AttioSource:
         await self._api.aclose()
 
     async def _query(self, object_: str, body: dict[str, Any]) -> Reply | Failure:
-        return await self._request("POST", f"/v2/objects/{quote(object_, safe='')}/records/query", body)
+        return await self.ask("POST", f"/v2/objects/{quote(object_, safe='')}/records/query", body)
 
-    async def _request(self, method: str, path: str, body: Any = None) -> Reply | Failure:
+    async def ask(self, method: str, path: str, body: Any = None) -> Reply | Failure:
+        """Ask once, for anything: what a transform looks up comes this way too."""
         reply = await self._api.request(method, path, body)
         if isinstance(reply, Failure):
             return _key_refused(reply.status) if reply.kind is FailureKind.UNAUTHORIZED else reply
@@ -195,7 +191,7 @@ class AttioSource:
         return reply
 
     async def _get(self, path: str, type_: type[T]) -> T | Failure:
-        reply = await self._request("GET", path)
+        reply = await self.ask("GET", path)
         if isinstance(reply, Failure):
             return reply
         try:
@@ -213,7 +209,7 @@ class AttioSource:
 
     async def _which_objects(self, refused: Failure) -> Failure:
         """Say which objects there are, where the one asked for is none of them."""
-        reply = await self._request("GET", "/v2/objects")
+        reply = await self.ask("GET", "/v2/objects")
         if isinstance(reply, Failure):
             return refused
         try:

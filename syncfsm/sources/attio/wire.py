@@ -15,6 +15,10 @@ class _Envelope(msgspec.Struct):
     data: list[msgspec.Raw]
 
 
+class _Single(msgspec.Struct):
+    data: msgspec.Raw
+
+
 class _Id(msgspec.Struct):
     record_id: str
 
@@ -51,6 +55,12 @@ class Token(msgspec.Struct):
     scope: str = ""
     workspace_id: str = ""
     workspace_slug: str = ""
+    token_level: str = ""
+
+    @property
+    def is_of_user(self) -> bool:
+        """Whether it sees what one user sees, and not all of the workspace."""
+        return self.token_level == "user"  # noqa: S105 - no secret
 
 
 class _Object(msgspec.Struct):
@@ -85,7 +95,7 @@ class _CompanyName(msgspec.Struct):
 
 
 class _CompanyValues(msgspec.Struct):
-    name: list[_CompanyName] = []
+    name: list[_CompanyName]
 
 
 class _Company(_Identified):
@@ -93,6 +103,7 @@ class _Company(_Identified):
 
 
 _envelopes = msgspec.json.Decoder(_Envelope)
+_singles = msgspec.json.Decoder(_Single)
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u....|.)")
 _LONE = re.compile(rb"\\u[dD][89a-fA-F]..")
 _placed = msgspec.json.Decoder(_Placed)
@@ -106,6 +117,14 @@ def decode_rows(body: bytes) -> list[msgspec.Raw] | None:
     """Return the rows of `{"data": [...]}`, or `None` if the body is anything else."""
     rows = _decode_envelope(body)
     return rows if rows is not None else _decode_envelope(_without_lone_surrogates(body))
+
+
+def decode_row(body: bytes) -> msgspec.Raw | None:
+    """Return the row of `{"data": {...}}`, or `None` if the body is anything else."""
+    try:
+        return _singles.decode(_without_lone_surrogates(body)).data
+    except msgspec.DecodeError:
+        return None
 
 
 def _decode_envelope(body: bytes) -> list[msgspec.Raw] | None:
@@ -188,7 +207,7 @@ def normal_timestamp(text: str) -> str:
 
 
 def to_company_name(row: msgspec.Raw) -> tuple[str, str | None] | None:
-    """Return a company's id and its first active name, or `None` if it is no company."""
+    """Return a company's id and its first active name, or `None` where it does not say what its name is."""
     try:
         company = _companies.decode(row)
     except msgspec.DecodeError:

@@ -42,6 +42,7 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     Attributes:
         api_key: The one token accepted; any that is not empty if none.
         scopes: What a token may do.
+        token_level: Whose the token is: the `workspace`'s, or a `user`'s, who cannot have webhooks.
         reads_per_s: Reads allowed in one second of the clock; a query is a read.
         writes_per_s: Writes allowed in one second of the clock.
         latency_s: How long an answer takes.
@@ -54,6 +55,7 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         score_query_max: The highest score of one query; beyond it, it is a 429 that no waiting cures.
         score_window_max: The highest sum of scores within ten seconds.
         score_others_per_s: What the other apps of the workspace use up of that, each second.
+        write_conflicts: The share of writes to records that meet another one: a 409, worth another try.
         merge_s: How long a merge takes; until then the new record is a 404 `merge_in_progress`.
         http_targets: Whether webhooks may be sent to `http://` on this machine; Attio wants `https://`.
         webhook_delay_s: The longest delay of a webhook's first attempt; above 0, they overtake each other.
@@ -63,6 +65,7 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     api_key: str | None = None
     scopes: frozenset[str] = SCOPES
+    token_level: Literal["workspace", "user"] = "workspace"  # noqa: S105 - no secret
     reads_per_s: Count = 100
     writes_per_s: Count = 25
     latency_s: Number = 0.0
@@ -73,6 +76,7 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     score_query_max: Count | None = None
     score_window_max: Count | None = None
     score_others_per_s: Number = 0.0
+    write_conflicts: Share = 0.0
     merge_s: Number = 0.0
     http_targets: bool = False
     webhook_delay_s: Number = 0.0

@@ -143,6 +143,7 @@ def _data(request: Request, *, strict: bool = False) -> dict[str, Any]:
 
 
 def _create(service: Service, slug: str, payload: Any) -> Entity:
+    service.meet_no_other_write()
     now = service.now()
     held = new_values(service.world, slug, None, payload, adds_to=frozenset(), at=now, actor=service.actor)
     return service.world.create(slug, held, now, service.actor)
@@ -151,6 +152,7 @@ def _create(service: Service, slug: str, payload: Any) -> Entity:
 def _write(service: Service, request: Request, slug: str, entity: Entity, adds_to: frozenset[str]) -> Entity:
     payload = read_values(service.world, slug, _data(request, strict=True).get("values"))
     service.unique.check(slug, payload, entity.record_id)
+    service.meet_no_other_write()
     now = service.now()
     held = new_values(service.world, slug, entity, payload, adds_to=adds_to, at=now, actor=service.actor)
     if held:

@@ -43,6 +43,7 @@ class Service:
         self.merging = Merging(knobs.merge_s)
         self.webhooks = Webhooks(world.workspace_id)
         self._clock = clock
+        self._rng = random.Random(f"{world.workspace_id}:write conflicts")
         self._scores = ScoreLimit(knobs.score_query_max, knobs.score_window_max, knobs.score_others_per_s)
 
     def now(self) -> datetime:
@@ -57,6 +58,15 @@ class Service:
         """
         if (retry_at := self._scores.refuse(score, self._clock.now())) is not None:
             raise errors.RateLimited(retry_at)
+
+    def meet_no_other_write(self) -> None:
+        """Let a write of a record go on, unless it meets another one.
+
+        Raises:
+            ApiError: A 409: it does.
+        """
+        if self.knobs.write_conflicts and self._rng.random() < self.knobs.write_conflicts:
+            raise errors.write_conflict()
 
     def knows(self, token: str) -> bool:
         """Whether a token is one that this workspace gave out."""

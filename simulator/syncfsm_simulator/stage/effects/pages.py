@@ -9,6 +9,12 @@ import msgspec
 
 from syncfsm_simulator.stage.port import Port
 
+HIDDEN_PAGES_MAX = 30
+"""The most pages for which an attribute is away."""
+
+ATTRIBUTES = ("company", "email_addresses", "job_title", "name", "phone_numbers")
+"""Attributes that may be away: those that contacts are made of."""
+
 
 class PageOfRows(msgspec.Struct, frozen=True):
     """The rows of an answer, at least one.
@@ -18,12 +24,14 @@ class PageOfRows(msgspec.Struct, frozen=True):
         limit: The most that were asked for.
         rng: Chance for the details.
         unnamed: Where the ids go of people whose row comes without its id.
+        hidden: Where the attributes go that rows come without, each with the pages until it is there again.
     """
 
     rows: list[dict[str, Any]]
     limit: int
     rng: random.Random
     unnamed: set[str]
+    hidden: dict[str, int]
 
 
 Rows = list[dict[str, Any]]
@@ -42,3 +50,42 @@ def row_twice(page: PageOfRows) -> Rows:
     """Let one row come twice, within the limit."""
     place = page.rng.randrange(len(page.rows))
     return [*page.rows[:place], page.rows[place], *page.rows[place:]][: page.limit]
+
+
+def attribute_gone(page: PageOfRows) -> Rows:
+    """Let an attribute vanish from all rows, for this page and some that follow."""
+    page.hidden[page.rng.choice(ATTRIBUTES)] = page.rng.randrange(1, HIDDEN_PAGES_MAX + 1)
+    return page.rows
+
+
+def without_hidden(rows: Rows, hidden: dict[str, int]) -> set[tuple[str, str]]:
+    """Take the hidden attributes away from the rows of a page; return from whom, and which."""
+    taken = {
+        (row["id"].get("record_id", ""), slug)
+        for slug in hidden
+        for row in rows
+        if row["values"].pop(slug, 0)
+    }
+    for slug in list(hidden):
+        hidden[slug] -= 1
+        if not hidden[slug]:
+            del hidden[slug]
+    return taken
+
+
+# ── look-ups ─────────────────────────────────────────────────────────────────────────────────
+
+
+class LookedUp(msgspec.Struct, frozen=True):
+    """The rows that answer a look-up, at least one, and chance for the details."""
+
+    rows: list[dict[str, Any]]
+    rng: random.Random
+
+
+LOOK_UP: Port[LookedUp, Rows] = Port("look_up", lambda found: found.rows)
+
+
+def look_up_short(found: LookedUp) -> Rows:
+    """Leave out some of the rows, or all."""
+    return found.rng.sample(found.rows, found.rng.randrange(len(found.rows)))

@@ -60,6 +60,9 @@ async def _usual(asking: Asking) -> httpx.Response:
 
 REQUEST: Port[Asking, Awaitable[httpx.Response]] = Port("request", _usual)
 
+SCHEMA: Port[Asking, Awaitable[httpx.Response]] = Port("schema", _usual)
+"""The request for the attributes of an object, which has a count of its own: it came later than the seeds."""
+
 
 def refused(refusal: Refusal) -> Effect:
     """Let the server refuse, without having done anything."""
