@@ -23,6 +23,7 @@ from syncfsm.core.backoff import parse_retry_after
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside.clock import Clock
+from syncfsm.outside.decoding import Decoder
 from syncfsm.outside.limiter import WINDOW_S, RateLimiter
 from syncfsm.outside.safe_words import holds, without, word
 
@@ -82,6 +83,9 @@ class _ErrorBody(msgspec.Struct):
     """What is read of an error; optional, since edges answer with HTML."""
 
     code: str | int = ""
+
+
+_errors = Decoder(_ErrorBody)
 
 
 class HttpClient:
@@ -222,10 +226,8 @@ def _kind(status: int) -> FailureKind:
 
 def _code(body: bytes) -> str:
     """Return the code of an error, if it has one that may be repeated."""
-    try:
-        return word(msgspec.json.decode(body, type=_ErrorBody).code)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ""
+    error = _errors.decoded(body)
+    return word(error.code) if error else ""
 
 
 def _reason(error: httpx.TransportError) -> str:

@@ -16,6 +16,7 @@ import msgspec
 from syncfsm.core.failure import Failure
 from syncfsm.core.paging.place import Reject
 from syncfsm.items.contact import Contact
+from syncfsm.outside.decoding import Decoder, Undecodable
 from syncfsm.sources.attio.source import KIND, AttioSource
 from syncfsm.sources.protocol import Record, Transformed
 
@@ -64,7 +65,7 @@ class _Person(msgspec.Struct):
 
 V = TypeVar("V", bound=_Value)
 
-_people = msgspec.json.Decoder(_Person)
+_people = Decoder(_Person)
 
 
 class AttioPeople:
@@ -128,7 +129,7 @@ def _decode(records: Sequence[Record]) -> tuple[list[tuple[str, _Person]], tuple
     for record in records:
         try:
             people.append((record.id, _people.decode(record.raw)))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except Undecodable as error:
             rejects.append(Reject(record_id=record.id, reason=f"not a person: {error}"))
     return people, tuple(rejects)
 
