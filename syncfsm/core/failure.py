@@ -30,6 +30,7 @@ class FailureKind(enum.StrEnum):
     FOREIGN = "foreign"  # the sink's file is something else's
     EMPTIED = "emptied"  # nothing is in the sink any more of what came into it
     LOCKED = "locked"  # the sink is held by somebody else for now
+    RAISED = "raised"  # code that was plugged in raised an error, or broke what it promised
 
 
 RETRYABLE = frozenset(

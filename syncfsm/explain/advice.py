@@ -57,6 +57,7 @@ _BY_REASON: dict[str, tuple[str, tuple[str, ...]]] = {
     "unwritable": (f"Let the sink be written again (free space, permissions), {_MENDED}.", ()),
     "emptied": (f"Put the sink back where it was, {_MENDED}; or bring everybody with --fresh.", ()),
     "foreign": ("Name another sink: a new sync into it then begins.", ("--sink", "sqlite:FILE")),
+    "raised": (f"Mend the code that raised it, {_MENDED}.", ()),
     "unordered": ("Start anew in the order in which the source keeps its rows.", ("--order", "id")),
     "ties": ("Start anew in an order in which no rows tie.", ("--order", "id")),
 }

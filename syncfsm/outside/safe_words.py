@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
+from traceback import extract_tb
 from urllib.parse import quote
 
 REDACTED = "[redacted]"
@@ -30,6 +32,22 @@ def word(text: object) -> str:
     if not isinstance(text, str) or len(text) > WORD_LENGTH_MAX or _NUMBER.search(text):
         return ""
     return text if _WORD.fullmatch(text) else ""
+
+
+def raised_where(error: BaseException) -> str:
+    """Return what kind of error it is, and where it was raised: `KeyError in mapping.py, line 12`.
+
+    What it says is left out, since a key or a person may be in it.
+    """
+    place = extract_tb(error.__traceback__)[-1]
+    module = f" ({error.name})" if isinstance(error, ImportError) and error.name else ""
+    return f"{type(error).__name__}{module} in {Path(place.filename).name}, line {place.lineno}"
+
+
+def raised_words(whose: str, error: BaseException) -> str:
+    """Return a sentence that says so of code that was plugged in."""
+    said = "what the error says is left out, since it may quote a person"
+    return f"{whose} raised {raised_where(error)}; {said}."
 
 
 def plain_url(url: str) -> str:

@@ -51,6 +51,8 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         crash: The engine dies: around a request, an upsert, a deletion, a write to the log, or asleep.
         rival: Another worker takes the same step meanwhile.
         cancel: Somebody cancels the sync.
+        undecodable: A byte that is no UTF-8, in one row of a page or in a whole body.
+        mistakes: The transform or the sink raises an error, as code with a mistake in it does.
     """
 
     rate_limited: Share = 0.0
@@ -66,6 +68,8 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     crash: Share = 0.0
     rival: Share = 0.0
     cancel: Share = 0.0
+    undecodable: Share = 0.0
+    mistakes: Share = 0.0
 
 
 class ChangeRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -35,6 +35,7 @@ class FaultyTransport(httpx.AsyncBaseTransport):
 
     Attributes:
         unnamed: The ids of people whose row came without its id.
+        undecoded: The ids of people whose row came with a byte that is no text.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class FaultyTransport(httpx.AsyncBaseTransport):
         beside: Beside,
     ) -> None:
         self.unnamed: set[str] = set()
+        self.undecoded: set[str] = set()
         self._inner = inner
         self._faults = faults
         self._clock = clock
@@ -84,7 +86,9 @@ class FaultyTransport(httpx.AsyncBaseTransport):
         rows = msgspec.json.decode(body)["data"]
         if rows:
             limit = msgspec.json.decode(request.content)["limit"]
-            page = PageOfRows(rows=rows, limit=limit, rng=visit.rng, unnamed=self.unnamed)
+            page = PageOfRows(
+                rows=rows, limit=limit, rng=visit.rng, unnamed=self.unnamed, undecoded=self.undecoded
+            )
             body = msgspec.json.encode({"data": visit.perform(page)})
         headers = {name: value for name, value in response.headers.items() if name != "content-length"}
         return httpx.Response(200, headers=headers, content=body)

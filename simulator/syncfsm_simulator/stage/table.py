@@ -13,8 +13,9 @@ from syncfsm_simulator.stage.effects import answers as a
 from syncfsm_simulator.stage.effects import logs, moves, requests, sinks
 from syncfsm_simulator.stage.effects.answers import limited
 from syncfsm_simulator.stage.effects.logs import APPEND, CLEAR, RECEIVE
+from syncfsm_simulator.stage.effects.mistakes import TRANSFORM, mistaken, mistaken_upsert
 from syncfsm_simulator.stage.effects.moves import WORLD
-from syncfsm_simulator.stage.effects.pages import PAGE, row_twice, row_without_id
+from syncfsm_simulator.stage.effects.pages import PAGE, row_twice, row_without_id, undecodable_row
 from syncfsm_simulator.stage.effects.requests import REQUEST, TIMEOUT_S, broken, refused, unanswered
 from syncfsm_simulator.stage.effects.sinks import DELETE, LISTING, UPSERT
 from syncfsm_simulator.stage.effects.sleeps import SLEEP, crash_asleep
@@ -87,6 +88,11 @@ FAULTS = FaultTable(
         fault("disk_full_at_receive", "disk", RECEIVE, 2, logs.unwritable("disk_full")),
         fault("crash_after_receive", "crash", RECEIVE, 2, logs.crash_after),
         fault("log_locked_at_clear", "disk", CLEAR, 2, logs.unwritable("log_locked")),
+        fault("undecodable_row", "undecodable", PAGE, 1, undecodable_row),
+        fault("undecodable_body", "undecodable", REQUEST, 1, requests.undecodable),
+        fault("transform_raises", "mistakes", TRANSFORM, 1, mistaken),
+        fault("sink_raises", "mistakes", UPSERT, 2, mistaken),
+        fault("sink_raises_after_write", "mistakes", UPSERT, 2, mistaken_upsert),
     ),
 )
 """Every kind of fault. The moves of the world are faults too: each is a group of its own."""

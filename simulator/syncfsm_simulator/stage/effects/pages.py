@@ -18,15 +18,21 @@ class PageOfRows(msgspec.Struct, frozen=True):
         limit: The most that were asked for.
         rng: Chance for the details.
         unnamed: Where the ids go of people whose row comes without its id.
+        undecoded: Where the ids go of people whose row comes with a byte that is no text.
     """
 
     rows: list[dict[str, Any]]
     limit: int
     rng: random.Random
     unnamed: set[str]
+    undecoded: set[str]
 
 
-Rows = list[dict[str, Any]]
+Rows = list[Any]
+"""Rows as JSON has them, or as bytes that are to be sent as they are."""
+
+NO_TEXT = b"caf\xe9"
+_PLACE = b"a-place-for-bytes"
 
 PAGE: Port[PageOfRows, Rows] = Port("page", lambda page: page.rows)
 
@@ -42,3 +48,12 @@ def row_twice(page: PageOfRows) -> Rows:
     """Let one row come twice, within the limit."""
     place = page.rng.randrange(len(page.rows))
     return [*page.rows[:place], page.rows[place], *page.rows[place:]][: page.limit]
+
+
+def undecodable_row(page: PageOfRows) -> Rows:
+    """Put a byte that is no UTF-8 into one row, as an import of Latin-1 leaves it."""
+    place = page.rng.randrange(len(page.rows))
+    row = {**page.rows[place], "web_url": _PLACE.decode()}
+    page.undecoded.add(row["id"]["record_id"])
+    sent = msgspec.Raw(msgspec.json.encode(row).replace(_PLACE, NO_TEXT))
+    return [*page.rows[:place], sent, *page.rows[place + 1 :]]
