@@ -51,6 +51,7 @@ _BY_REASON: dict[str, tuple[str, tuple[str, ...]]] = {
     "forbidden": (f"Give the key the scopes that it lacks, {_MENDED}.", ()),
     "not_found": ("Name an object that the source has: a new sync of it then begins.", ("--object", "NAME")),
     "elsewhere": (f"Set {{variable}} to a key of the workspace that it began with, {_MENDED}.", ()),
+    "untrusted": (f"Let SSL_CERT_FILE name the certificate of who signed the server's, {_MENDED}.", ()),
     "bad_request": (f"Mend what the source refuses in the request, {_MENDED}.", ()),
     "misdirected": (f"See where the base URL should lead, or tell the source's makers, {_MENDED}.", ()),
     "cursor_repeats": ("Start anew; if it happens again, tell whoever makes the source.", ()),

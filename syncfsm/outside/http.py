@@ -8,11 +8,9 @@ a person.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cache
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -24,6 +22,7 @@ from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside.clock import Clock
 from syncfsm.outside.decoding import Decoder
+from syncfsm.outside.environment import open_client, untrusted_words
 from syncfsm.outside.limiter import WINDOW_S, RateLimiter
 from syncfsm.outside.safe_words import holds, without, word
 
@@ -73,12 +72,6 @@ class Api(Protocol):
         ...
 
 
-@cache
-def _trust() -> ssl.SSLContext:
-    """Return the authorities that are trusted, the same for all clients: to read them takes 40 ms."""
-    return httpx.create_ssl_context()
-
-
 class _ErrorBody(msgspec.Struct):
     """What is read of an error; optional, since edges answer with HTML."""
 
@@ -104,7 +97,8 @@ class HttpClient:
         body_bytes_max: A longer body is refused, not read.
 
     Raises:
-        ConfigurationError: The URL or the key cannot be used in a request.
+        ConfigurationError: The URL, the key, or what the environment says of proxies and certificates
+            cannot be used in a request.
     """
 
     def __init__(
@@ -127,12 +121,11 @@ class HttpClient:
         self._refusal_words = refusal_words
         self._body_bytes_max = body_bytes_max
         self._secret = authorization.rpartition(" ")[2]
-        self._client = httpx.AsyncClient(
+        self._client = open_client(
+            transport,
             base_url=_checked_url(base_url, self._secret),
             headers={"Authorization": _checked_key(service, authorization), "Accept": "application/json"},
-            transport=transport,
             timeout=timeout_s,
-            verify=_trust() if transport is None else True,
         )
 
     async def request(
@@ -157,6 +150,9 @@ class HttpClient:
         except httpx.DecodingError:
             return self._failure(FailureKind.MALFORMED, "sent a compressed body that cannot be read.")
         except httpx.TransportError as error:
+            untrusted = untrusted_words(error)
+            if untrusted is not None:
+                return self._failure(FailureKind.UNTRUSTED, untrusted)
             return self._failure(FailureKind.UNAVAILABLE, f"cannot be reached: {_reason(error)}.")
 
     async def aclose(self) -> None:
@@ -240,6 +236,7 @@ def _checked_url(base_url: str, secret: str) -> str:
     """Return the URL if it can be asked; the messages do not repeat it, since it may hold a password."""
     try:
         is_usable = httpx.URL(base_url).scheme in {"http", "https"} and bool(urlsplit(base_url).hostname)
+        is_usable = is_usable and urlsplit(base_url).port != 0  # which raises where it is out of range
     except (httpx.InvalidURL, ValueError):
         is_usable = False
     if not is_usable:
