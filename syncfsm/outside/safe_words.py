@@ -19,9 +19,17 @@ WORD_LENGTH_MAX = 40
 SECRET_LENGTH_MIN = 16
 """Shorter secrets, such as `any` for a fake, are parts of common words; taking them out would spoil data."""
 
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What moves a terminal's cursor, its colours or the direction of its lines, and what is no text at all."""
+
 _WORD = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")
 _NUMBER = re.compile(r"\d{5}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def printable(text: str) -> str:
+    r"""Return a text for one line of a terminal: control characters as Python writes them, such as `\x1b`."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def word(text: object) -> str:

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import click
-
+from syncfsm.cli.shared.output import say
 from syncfsm.errors import ConfigurationError
 
 HOST = "127.0.0.1"
@@ -47,7 +46,7 @@ async def served(app: Any, listener: socket.socket, *, until: asyncio.Task[None]
     server = uvicorn.Server(config)
     until.add_done_callback(lambda _task: setattr(server, "should_exit", True))
     host, port = listener.getsockname()[:2]
-    click.echo(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    say(f"http://{f'[{host}]' if ':' in host else host}:{port}")
     await server.serve(sockets=[listener])
     if until.done():
         until.result()

@@ -133,7 +133,7 @@ class AttioSource:
         if isinstance(reply, Failure):
             return await self._which_objects(reply) if reply.kind is FailureKind.NOT_FOUND else reply
         return {
-            "workspace": word(token.workspace_slug) or uuid(token.workspace_id),
+            "workspace": word(token.slug) or uuid(token.workspace_id),
             "workspace_id": uuid(token.workspace_id),
             "object": self.object,
         }

@@ -50,7 +50,12 @@ class Token(msgspec.Struct):
     active: bool
     scope: str = ""
     workspace_id: str = ""
-    workspace_slug: str = ""
+    workspace_slug: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def slug(self) -> str:
+        """The slug of the workspace; nothing if that cannot be read, which no sync depends on."""
+        return _texts.decoded(self.workspace_slug) or ""
 
 
 class _Object(msgspec.Struct):
@@ -101,6 +106,7 @@ _identified = Decoder(_Identified)
 _valued = Decoder(_Valued)
 _changes = Decoder(list[_Changed])
 _companies = Decoder(_Company)
+_texts = Decoder(str)
 
 
 def decode_rows(body: bytes) -> list[msgspec.Raw] | None:
