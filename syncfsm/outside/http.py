@@ -23,6 +23,7 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.outside.clock import Clock
 from syncfsm.outside.decoding import Decoder
 from syncfsm.outside.environment import open_client, untrusted_words
+from syncfsm.outside.inflating import ACCEPTED, Unreadable, body_of
 from syncfsm.outside.limiter import WINDOW_S, RateLimiter
 from syncfsm.outside.safe_words import holds, without, word
 
@@ -94,7 +95,7 @@ class HttpClient:
         window_s: How long that second is taken to be, so that requests may bunch up on the way.
         refusal_words: What to say of the body of a refusal, instead of what the server says.
         timeout_s: For connecting, and for each wait while reading.
-        body_bytes_max: A longer body is refused, not read.
+        body_bytes_max: A body that is longer, or inflates to more, is refused, not read.
 
     Raises:
         ConfigurationError: The URL, the key, or what the environment says of proxies and certificates
@@ -124,7 +125,11 @@ class HttpClient:
         self._client = open_client(
             transport,
             base_url=_checked_url(base_url, self._secret),
-            headers={"Authorization": _checked_key(service, authorization), "Accept": "application/json"},
+            headers={
+                "Authorization": _checked_key(service, authorization),
+                "Accept": "application/json",
+                "Accept-Encoding": ACCEPTED,
+            },
             timeout=timeout_s,
         )
 
@@ -147,8 +152,9 @@ class HttpClient:
                 return await self._read(response)
         except httpx.TimeoutException as error:
             return self._failure(FailureKind.TIMEOUT, f"did not answer in time ({type(error).__name__}).")
-        except httpx.DecodingError:
-            return self._failure(FailureKind.MALFORMED, "sent a compressed body that cannot be read.")
+        except (Unreadable, httpx.DecodingError) as error:
+            said = error if isinstance(error, Unreadable) else "a compressed body that cannot be read"
+            return self._failure(FailureKind.MALFORMED, f"sent {said}")
         except httpx.TransportError as error:
             untrusted = untrusted_words(error)
             if untrusted is not None:
@@ -163,9 +169,9 @@ class HttpClient:
         body = bytearray()
         if _declared_bytes(response) > self._body_bytes_max:
             return self._too_large(response)
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > self._body_bytes_max:
+        async for piece in body_of(response):
+            body += piece
+            if max(len(body), response.num_bytes_downloaded) > self._body_bytes_max:
                 return self._too_large(response)
         told = without(bytes(body), self._secret)  # a careless server repeats the key that it was sent
         return Reply(told, response.headers) if response.is_success else self._refused(response, told)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 from collections.abc import Iterable
 from itertools import chain
 
@@ -47,7 +48,7 @@ _duplicates: Decoder[str | None] = Decoder(str | None)
 
 def is_signed(body: bytes, signature: bytes, secrets: Iterable[str]) -> bool:
     """Whether a body was signed with one of the secrets. Takes the same time whatever the signature is."""
-    made = [hmac.digest(secret.encode(), body, hashlib.sha256).hex().encode() for secret in secrets]
+    made = [hmac.digest(os.fsencode(secret), body, hashlib.sha256).hex().encode() for secret in secrets]
     return any(hmac.compare_digest(one, signature) for one in made)
 
 

@@ -39,10 +39,23 @@ async def served(app: Any, listener: socket.socket, *, until: asyncio.Task[None]
     """Say where, and serve an app there until Ctrl-C, SIGTERM or the end of a task, whose error is raised."""
     try:
         import uvicorn  # noqa: PLC0415 - an extra
+
+        from syncfsm.cli.shared.bounded import BACKLOG, HEADERS_BYTES_MAX, Bounded, say_once  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise ConfigurationError("receiving webhooks is an extra: pip install 'syncfsm[webhooks]'") from error
-    listener.listen()
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
+    listener.listen(BACKLOG)
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(say_once(loop.time))
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        http=Bounded,
+        ws="none",
+        backlog=BACKLOG,
+        h11_max_incomplete_event_size=HEADERS_BYTES_MAX,
+    )
     server = uvicorn.Server(config)
     until.add_done_callback(lambda _task: setattr(server, "should_exit", True))
     host, port = listener.getsockname()[:2]
