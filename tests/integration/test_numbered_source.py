@@ -256,7 +256,7 @@ def test_without_a_key_it_says_so() -> None:
         NumberedSource(API, "", base_url="http://numbered.test")
 
 
-@pytest.mark.parametrize("total", [b"-1", b"9223372036854775808", b"1" * 5000, b'"caf\xe9"'])
+@pytest.mark.parametrize("total", [b"-1", b"9223372036854775808", b"1" * 5000, b'"caf\xe9"'], ids=len)
 def test_a_total_that_nothing_can_hold_is_no_answer(total: bytes) -> None:
     failure = fetched(httpx.Response(200, content=b'{"people":[],"total":' + total + b"}"))
     assert isinstance(failure, Failure)

@@ -330,7 +330,9 @@ def test_an_export_that_was_cut_short_is_refused(sound: Path, kept: int) -> None
         assert list(log.stored_events()) == []
 
 
-@pytest.mark.parametrize("line", [b'{"kind":"event","data":"caf\xe9"}', b'{"kind":' + b"[" * 100_000])
+@pytest.mark.parametrize(
+    "line", [b'{"kind":"event","data":"caf\xe9"}', b'{"kind":' + b"[" * 100_000], ids=["no text", "deep"]
+)
 def test_a_line_that_cannot_be_read_is_refused(sound: Path, line: bytes) -> None:
     lines, _ = exported(sound)
     with open_log(":memory:") as log:

@@ -322,7 +322,9 @@ def test_a_text_that_is_no_text_is_not_quoted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b'{"external_id":"caf\xe9","source":"attio"}', b"[" * 100_000 + b"]" * 100_000]
+    "line",
+    [b'{"external_id":"caf\xe9","source":"attio"}', b"[" * 100_000 + b"]" * 100_000],
+    ids=["no text", "deep"],
 )
 def test_a_line_that_cannot_be_read_is_another_programs_wherever_it_is_met(
     tmp_path: Path, line: bytes

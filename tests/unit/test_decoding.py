@@ -28,6 +28,7 @@ DEEP = b"[" * 100_000 + b"]" * 100_000
         (str, b"7", "Expected `str`, got `int`"),
         (str, b"", "Input data was truncated"),
     ],
+    ids=lambda part: part if isinstance(part, str) else "",
 )
 def test_whatever_cannot_be_decoded_is_one_error_in_safe_words(type_: Any, data: bytes, words: str) -> None:
     decoder: Decoder[Any] = Decoder(type_)
@@ -84,6 +85,7 @@ def test_a_company_whose_name_cannot_be_read_is_as_one_that_did_not_come() -> No
         b'{"events":[{"event_type":"record.created","id":' + DEEP + b"}]}",
         b'{"events":[{"event_type":"record.created","id":{"record_id":"\xe9"}}]}',
     ],
+    ids=["deep", "deep within", "no text"],
 )
 def test_a_webhook_that_cannot_be_read_is_malformed(body: bytes) -> None:
     with pytest.raises(Malformed):
