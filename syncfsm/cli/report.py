@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from syncfsm.cli.shared.output import Command, json_option, print_json
+from syncfsm.cli.shared.output import Command, json_option, print_json, say
 from syncfsm.core.describe import plural
 from syncfsm.errors import ConfigurationError
 from syncfsm.history.replay import find
@@ -59,7 +59,7 @@ def report(*, log_path: str, process: str | None, output: str, as_json: bool) ->
         )
     else:
         what = plural(made.processes, "process", "processes")
-        click.echo(f"{output}: {what}, {plural(made.events, 'event')}, {len(html) / 1e6:.1f} MB")
+        say(f"{output}: {what}, {plural(made.events, 'event')}, {len(html) / 1e6:.1f} MB")
 
 
 def _check_replaceable(path: Path) -> None:

@@ -19,6 +19,7 @@ class FailureKind(enum.StrEnum):
     TIMEOUT = "timeout"  # no answer in time
     MALFORMED = "malformed"  # an answer that is not what the API promises, or is cut short
     TOO_LARGE = "too_large"  # a body past the limit
+    UNTRUSTED = "untrusted"  # a server whose certificate cannot be verified
     UNAUTHORIZED = "unauthorized"  # a wrong or missing key
     FORBIDDEN = "forbidden"  # a key that may not do this
     NOT_FOUND = "not_found"  # no such object
@@ -31,6 +32,7 @@ class FailureKind(enum.StrEnum):
     FOREIGN = "foreign"  # the sink's file is something else's
     EMPTIED = "emptied"  # nothing is in the sink any more of what came into it
     LOCKED = "locked"  # the sink is held by somebody else for now
+    RAISED = "raised"  # code that was plugged in raised an error, or broke what it promised
 
 
 RETRYABLE = frozenset(

@@ -8,7 +8,7 @@ again; the state machine does not know the difference.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Generic, TypeVar, assert_never
 
 from msgspec.structs import replace
@@ -16,19 +16,31 @@ from msgspec.structs import replace
 from syncfsm.core import decide as d
 from syncfsm.core import events as e
 from syncfsm.core.endpoints import emptied, moved
-from syncfsm.core.failure import Failure
+from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
 from syncfsm.core.rule_of_process import foresee
 from syncfsm.engine.deliver import Delivery, LookUpFailed
 from syncfsm.engine.held_page import HeldPage
 from syncfsm.engine.readahead import ReadAhead
+from syncfsm.errors import BrokenContract, LogError
 from syncfsm.history.earlier import Earlier
 from syncfsm.outside.clock import Clock
+from syncfsm.outside.safe_words import raised_words
 from syncfsm.sinks.protocol import Sink, capabilities
 from syncfsm.sources.protocol import Page, Source, Transform, check_transform
 
 T = TypeVar("T")
+R = TypeVar("R")
+
+
+_WHOSE: dict[e.ActionName, str] = {
+    "check": "the source or the sink",
+    "fetch": "the source",
+    "deliver": "the transform or the sink",
+    "finish": "the source or the sink",
+}
+"""Whose code is called by an action."""
 
 
 def fetched(request: PageRequest, page: Page, elapsed_ms: int) -> d.Fetched:
@@ -81,7 +93,7 @@ class Performer(Generic[T]):
         self._held: HeldPage | None = None
 
     async def perform(self, process: Process, action: d.Action, *, reads_ahead: bool = False) -> d.Outcome:
-        """Perform an action; what the world does wrong is an outcome too.
+        """Perform an action; what the world does wrong is an outcome too, and so is what is raised.
 
         With `reads_ahead`, pages that will be needed soon may be asked for as well: call `pause` before
         waiting, and `drop` at the end.
@@ -89,37 +101,61 @@ class Performer(Generic[T]):
         Raises:
             VersionConflict: Somebody else moved the process on, so that nothing more is written for it.
         """
+        name, held = d.ACTION_NAMES[type(action)], self._held_for(process)
+        if isinstance(action, d.DeliverPage) and held is None:
+            name = "fetch"  # a page that is to be delivered, and is not held, is fetched first
         if self._checked != process.id and not isinstance(action, d.CheckSetup):
-            failure = await self._check_same(process)
-            if isinstance(failure, Failure):
-                # Nothing is held yet, so that a page that is to be delivered would be fetched first.
-                return self._failed("finish" if isinstance(action, d.FinishSync) else "fetch", failure)
+            found = await self._attempted(name, self._check_same(process))
+            if isinstance(found, Failure):
+                return self._failed(name, found)
+        ahead = self._read_ahead - 1 if reads_ahead else 0
+        outcome = await self._attempted(name, self._performed(process, action, held, ahead))
+        if isinstance(outcome, LookUpFailed):
+            return self._failed(name, outcome.failure, "look-up")
+        return self._failed(name, outcome) if isinstance(outcome, Failure) else outcome
+
+    async def _attempted(self, name: e.ActionName, doing: Awaitable[R]) -> R | Failure:
+        """Return what comes of calling what is plugged in; whatever it raises is a failure, in our words.
+
+        Raises:
+            LogError: Nothing more can be recorded, nor is to be.
+        """
+        try:
+            return await doing
+        except LogError:
+            raise
+        except BrokenContract as error:
+            return Failure(kind=FailureKind.RAISED, message=f"{error}.")
+        except Exception as error:  # noqa: BLE001 - what somebody's source, transform or sink raises can be anything
+            return Failure(kind=FailureKind.RAISED, message=raised_words(_WHOSE[name], error))
+
+    async def _performed(
+        self, process: Process, action: d.Action, held: HeldPage | None, ahead: int
+    ) -> d.Outcome | LookUpFailed | Failure:
         match action:
             case d.CheckSetup():
                 return await self._check(process)
             case d.FetchPage():
-                following = foresee(process, self._read_ahead - 1) if reads_ahead else ()
-                return await self._fetch(action.request, following)
+                return await self._fetch(action.request, foresee(process, ahead) if ahead else ())
             case d.DeliverPage():
-                held = self._held_for(process)
                 if held is None:
                     return await self._fetch(action.refetch)
-                return await self._deliver(process, held, action.gone)
+                return await self._delivery.deliver(process, held, action.gone)
             case d.FinishSync():
-                return await self._finish(process, action)
+                return await self._delivery.finish(process, action)
             case _:
                 assert_never(action)
 
-    async def _check(self, process: Process) -> d.Outcome:
+    async def _check(self, process: Process) -> d.Checked | Failure:
         found = await self._check_same(process)
         if isinstance(found, Failure):
-            return self._failed("check", found)
+            return found
         # Of single records, nothing is asked: what they do not tell stays as it is.
         failure = None if process.record_ids else await check_transform(self._transform)
         if failure is not None:
-            return self._failed("check", failure)
+            return failure
         there = await self._sink.check()
-        return self._failed("check", there) if isinstance(there, Failure) else d.Checked(found=found | there)
+        return there if isinstance(there, Failure) else d.Checked(found=found | there)
 
     async def _check_same(self, process: Process) -> dict[str, str] | Failure:
         """Check, once for each process that is begun or gone on with, that it is of the same two sides.
@@ -149,23 +185,15 @@ class Performer(Generic[T]):
         """Give up what was asked for ahead."""
         await self._pages.drop()
 
-    async def _fetch(self, request: PageRequest, following: Sequence[PageRequest] = ()) -> d.Outcome:
+    async def _fetch(
+        self, request: PageRequest, following: Sequence[PageRequest] = ()
+    ) -> d.Fetched | Failure:
         answer = await self._pages.fetch(request, following)
         if isinstance(answer.page, Failure):
-            return self._failed("fetch", answer.page)
+            return answer.page
         # Not later than it is: a watermark ahead of us would leave out whoever comes until then.
         as_of = min(answer.page.as_of, self._clock.now())
         return fetched(request, replace(answer.page, as_of=as_of), answer.elapsed_ms)
-
-    async def _deliver(self, process: Process, held: HeldPage, gone: tuple[str, ...]) -> d.Outcome:
-        outcome = await self._delivery.deliver(process, held, gone)
-        if isinstance(outcome, LookUpFailed):
-            return self._failed("deliver", outcome.failure, "look-up")
-        return self._failed("deliver", outcome) if isinstance(outcome, Failure) else outcome
-
-    async def _finish(self, process: Process, action: d.FinishSync) -> d.Outcome:
-        outcome = await self._delivery.finish(process, action)
-        return self._failed("finish", outcome) if isinstance(outcome, Failure) else outcome
 
     def _failed(self, action: e.ActionName, failure: Failure, what: e.ActionPart = "") -> d.Failed:
         return d.Failed(

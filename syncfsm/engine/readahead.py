@@ -38,6 +38,7 @@ _OF_THE_SOURCE = frozenset(
         FailureKind.UNAVAILABLE,
         FailureKind.TIMEOUT,
         FailureKind.UNAUTHORIZED,
+        FailureKind.UNTRUSTED,
     }
 )
 """What would meet any request now, whichever page it is for."""

@@ -9,8 +9,9 @@ from syncfsm.core.options import Options, Order
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
 from syncfsm.engine.requests import SyncRequest
-from syncfsm.errors import ActiveSync, LogUnwritable, SyncfsmError, VersionConflict
+from syncfsm.errors import ActiveSync, BrokenContract, LogUnwritable, SyncfsmError, VersionConflict
 from syncfsm.outside.clock import Clock, SystemClock
+from syncfsm.outside.safe_words import raised_words
 
 T = TypeVar("T")
 
@@ -71,6 +72,11 @@ class Watcher(Generic[T]):
             process = await self._sync()
         except (LogUnwritable, VersionConflict) as trouble:
             self._on_trouble(trouble)
+            return None
+        except SyncfsmError:
+            raise  # a setting, or a log, that no later turn finds mended
+        except Exception as error:  # noqa: BLE001 - a hook's, or that of whoever makes the engine
+            self._on_trouble(BrokenContract(raised_words("what a sync is made with", error)))
             return None
         self._on_turn(process)
         return process

@@ -51,6 +51,7 @@ _BY_REASON: dict[str, tuple[str, tuple[str, ...]]] = {
     "forbidden": (f"Give the key the scopes that it lacks, {_MENDED}.", ()),
     "not_found": ("Name an object that the source has: a new sync of it then begins.", ("--object", "NAME")),
     "elsewhere": (f"Set {{variable}} to a key of the workspace that it began with, {_MENDED}.", ()),
+    "untrusted": (f"Let SSL_CERT_FILE name the certificate of who signed the server's, {_MENDED}.", ()),
     "bad_request": (f"Mend what the source refuses in the request, {_MENDED}.", ()),
     "misdirected": (f"See where the base URL should lead, or tell the source's makers, {_MENDED}.", ()),
     "cursor_repeats": ("Start anew; if it happens again, tell whoever makes the source.", ()),
@@ -58,6 +59,7 @@ _BY_REASON: dict[str, tuple[str, tuple[str, ...]]] = {
     "unwritable": (f"Let the sink be written again (free space, permissions), {_MENDED}.", ()),
     "emptied": (f"Put the sink back where it was, {_MENDED}; or bring everybody with --fresh.", ()),
     "foreign": ("Name another sink: a new sync into it then begins.", ("--sink", "sqlite:FILE")),
+    "raised": (f"Mend the code that raised it, {_MENDED}.", ()),
     "unordered": ("Start anew in the order in which the source keeps its rows.", ("--order", "id")),
     "ties": ("Start anew in an order in which no rows tie.", ("--order", "id")),
 }

@@ -8,11 +8,9 @@ a person.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cache
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -23,6 +21,9 @@ from syncfsm.core.backoff import parse_retry_after
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside.clock import Clock
+from syncfsm.outside.decoding import Decoder
+from syncfsm.outside.environment import open_client, untrusted_words
+from syncfsm.outside.inflating import ACCEPTED, Unreadable, body_of
 from syncfsm.outside.limiter import WINDOW_S, RateLimiter
 from syncfsm.outside.safe_words import holds, without, word
 
@@ -72,16 +73,13 @@ class Api(Protocol):
         ...
 
 
-@cache
-def _trust() -> ssl.SSLContext:
-    """Return the authorities that are trusted, the same for all clients: to read them takes 40 ms."""
-    return httpx.create_ssl_context()
-
-
 class _ErrorBody(msgspec.Struct):
     """What is read of an error; optional, since edges answer with HTML."""
 
     code: str | int = ""
+
+
+_errors = Decoder(_ErrorBody)
 
 
 class HttpClient:
@@ -97,10 +95,11 @@ class HttpClient:
         window_s: How long that second is taken to be, so that requests may bunch up on the way.
         refusal_words: What to say of the body of a refusal, instead of what the server says.
         timeout_s: For connecting, and for each wait while reading.
-        body_bytes_max: A longer body is refused, not read.
+        body_bytes_max: A body that is longer, or inflates to more, is refused, not read.
 
     Raises:
-        ConfigurationError: The URL or the key cannot be used in a request.
+        ConfigurationError: The URL, the key, or what the environment says of proxies and certificates
+            cannot be used in a request.
     """
 
     def __init__(
@@ -123,12 +122,15 @@ class HttpClient:
         self._refusal_words = refusal_words
         self._body_bytes_max = body_bytes_max
         self._secret = authorization.rpartition(" ")[2]
-        self._client = httpx.AsyncClient(
+        self._client = open_client(
+            transport,
             base_url=_checked_url(base_url, self._secret),
-            headers={"Authorization": _checked_key(service, authorization), "Accept": "application/json"},
-            transport=transport,
+            headers={
+                "Authorization": _checked_key(service, authorization),
+                "Accept": "application/json",
+                "Accept-Encoding": ACCEPTED,
+            },
             timeout=timeout_s,
-            verify=_trust() if transport is None else True,
         )
 
     async def request(
@@ -150,9 +152,13 @@ class HttpClient:
                 return await self._read(response)
         except httpx.TimeoutException as error:
             return self._failure(FailureKind.TIMEOUT, f"did not answer in time ({type(error).__name__}).")
-        except httpx.DecodingError:
-            return self._failure(FailureKind.MALFORMED, "sent a compressed body that cannot be read.")
+        except (Unreadable, httpx.DecodingError) as error:
+            said = error if isinstance(error, Unreadable) else "a compressed body that cannot be read"
+            return self._failure(FailureKind.MALFORMED, f"sent {said}")
         except httpx.TransportError as error:
+            untrusted = untrusted_words(error)
+            if untrusted is not None:
+                return self._failure(FailureKind.UNTRUSTED, untrusted)
             return self._failure(FailureKind.UNAVAILABLE, f"cannot be reached: {_reason(error)}.")
 
     async def aclose(self) -> None:
@@ -163,9 +169,9 @@ class HttpClient:
         body = bytearray()
         if _declared_bytes(response) > self._body_bytes_max:
             return self._too_large(response)
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > self._body_bytes_max:
+        async for piece in body_of(response):
+            body += piece
+            if max(len(body), response.num_bytes_downloaded) > self._body_bytes_max:
                 return self._too_large(response)
         told = without(bytes(body), self._secret)  # a careless server repeats the key that it was sent
         return Reply(told, response.headers) if response.is_success else self._refused(response, told)
@@ -222,10 +228,8 @@ def _kind(status: int) -> FailureKind:
 
 def _code(body: bytes) -> str:
     """Return the code of an error, if it has one that may be repeated."""
-    try:
-        return word(msgspec.json.decode(body, type=_ErrorBody).code)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ""
+    error = _errors.decoded(body)
+    return word(error.code) if error else ""
 
 
 def _reason(error: httpx.TransportError) -> str:
@@ -238,6 +242,7 @@ def _checked_url(base_url: str, secret: str) -> str:
     """Return the URL if it can be asked; the messages do not repeat it, since it may hold a password."""
     try:
         is_usable = httpx.URL(base_url).scheme in {"http", "https"} and bool(urlsplit(base_url).hostname)
+        is_usable = is_usable and urlsplit(base_url).port != 0  # which raises where it is out of range
     except (httpx.InvalidURL, ValueError):
         is_usable = False
     if not is_usable:

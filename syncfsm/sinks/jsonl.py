@@ -22,6 +22,7 @@ from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.files.file_lock import HeldElsewhere, open_held
 from syncfsm.files.paths import file_name
 from syncfsm.items.contact import Contact
+from syncfsm.outside.decoding import Decoder, Undecodable
 from syncfsm.sinks.lines import Line, digest, said, to_line
 from syncfsm.sinks.protocol import NOT_THERE, UpsertResult
 
@@ -44,7 +45,7 @@ class _Keyed(msgspec.Struct):
     deleted: bool = False
 
 
-_keys = msgspec.json.Decoder(_Keyed)
+_keys = Decoder(_Keyed)
 
 _OPENING = b'{"external_id":'
 """How every line of this sink begins."""
@@ -70,7 +71,7 @@ class JsonlSink:
             self._file()
         except OSError as error:
             return self._failure(error)
-        except msgspec.DecodeError as error:
+        except Undecodable as error:
             return self._foreign(error)
         return {"sink": self.name}
 
@@ -80,7 +81,7 @@ class JsonlSink:
             return self._looked_at()
         except OSError as error:
             return self._failure(error)
-        except msgspec.DecodeError as error:
+        except Undecodable as error:
             return self._foreign(error)
 
     async def is_empty(self) -> bool:
@@ -107,7 +108,7 @@ class JsonlSink:
             return self._append(items)
         except OSError as error:
             return self._failure(error)
-        except msgspec.DecodeError as error:
+        except Undecodable as error:
             return self._foreign(error)
 
     async def would_blank(self, items: Sequence[Contact]) -> Blanking | Failure:
@@ -118,7 +119,7 @@ class JsonlSink:
             return blanking_of((self._stored(key), said(self._line(item))) for key, item in there.items())
         except OSError as error:
             return self._failure(error)
-        except msgspec.DecodeError as error:
+        except Undecodable as error:
             return self._foreign(error)
 
     async def delete(self, source: str, record_ids: Sequence[str]) -> int | Failure:
@@ -127,7 +128,7 @@ class JsonlSink:
             return self._append_deletions(source, record_ids)
         except OSError as error:
             return self._failure(error)
-        except msgspec.DecodeError as error:
+        except Undecodable as error:
             return self._foreign(error)
 
     async def known(self, source: str) -> frozenset[str] | Failure:
@@ -136,7 +137,7 @@ class JsonlSink:
             self._file()
         except OSError as error:
             return self._failure(error)
-        except msgspec.DecodeError as error:
+        except Undecodable as error:
             return self._foreign(error)
         return frozenset(external_id for external_id, of in self._lines if of == source)
 
@@ -146,6 +147,8 @@ class JsonlSink:
             self._compact()
         except OSError as error:
             return self._failure(error)
+        except Undecodable as error:
+            return self._foreign(error)
         return None
 
     async def aclose(self) -> None:
@@ -172,7 +175,7 @@ class JsonlSink:
         """Learn what the file holds, and return where its last whole line ends.
 
         Raises:
-            msgspec.DecodeError: A line is no contact, or the last one cannot be the beginning of one.
+            Undecodable: A line is no contact, or the last one cannot be the beginning of one.
         """
         self._lines = {}
         self._has_stale_lines = False
@@ -255,7 +258,7 @@ class JsonlSink:
             kind=FailureKind.UNWRITABLE, message=f"the sink {self.name} cannot be written: {advice}."
         )
 
-    def _foreign(self, error: msgspec.DecodeError) -> Failure:
+    def _foreign(self, error: Undecodable) -> Failure:
         return Failure(
             kind=FailureKind.FOREIGN,
             message=f"the sink {self.name} holds a line that is no contact ({error}); name another file.",
@@ -295,10 +298,10 @@ def _check_beginning(cut: bytes) -> None:
     After a power cut, zeros may stand where bytes were still to come.
 
     Raises:
-        msgspec.DecodeError: It is another program's.
+        Undecodable: It is another program's.
     """
     if not _OPENING.startswith(cut.rstrip(b"\0")):
-        raise msgspec.DecodeError("its last line has no end and is not the beginning of one")
+        raise Undecodable("its last line has no end and is not the beginning of one")
 
 
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:

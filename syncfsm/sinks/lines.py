@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from syncfsm.items.contact import FIELDS, KEYS, Contact
+from syncfsm.outside.decoding import Decoder
+
+_lines = Decoder(dict[str, Any])
 
 
 class Line(NamedTuple):
@@ -30,9 +33,9 @@ def said(line: bytes) -> dict[str, Any]:
     """Return what a line says of a person, by field.
 
     Raises:
-        msgspec.DecodeError: It is no line of a contact.
+        Undecodable: It is no line of a contact.
     """
-    found = msgspec.json.decode(line, type=dict[str, Any])
+    found = _lines.decode(line)
     return {name: found.get(name) for name in FIELDS}
 
 

@@ -12,7 +12,7 @@ after it, so that is a failure, not an end.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -24,6 +24,7 @@ from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.value import Value
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside.clock import Clock, SystemClock
+from syncfsm.outside.decoding import COUNT_MAX, Decoder, NoTimestamp
 from syncfsm.outside.safe_words import plain_url
 from syncfsm.sources.attio.wire import normal_timestamp
 from syncfsm.sources.protocol import Page, Record
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
     import httpx
 
 _DIGITS = 20
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)]
+_fields = Decoder(dict[str, msgspec.Raw])
+_rows = Decoder(list[msgspec.Raw])
+_totals: Decoder[int] = Decoder(_Count)
+_texts = Decoder(str)
+_ids: Decoder[str | int] = Decoder(str | _Count)
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -162,9 +170,9 @@ class NumberedSource:
         reply = await self._api.request("GET", f"{names.path}?{urlencode(asked)}")
         if isinstance(reply, Failure):
             return reply
-        fields = _decoded(reply.body, dict[str, msgspec.Raw])
-        rows = _decoded(fields.get(names.rows, b""), list[msgspec.Raw]) if fields else None
-        total = _decoded(fields.get(names.total, b""), int) if fields else None
+        fields = _fields.decoded(reply.body)
+        rows = _rows.decoded(fields.get(names.rows, b"")) if fields else None
+        total = _totals.decoded(fields.get(names.total, b"")) if fields else None
         if rows is None or total is None:
             words = f"{names.service} answered without {names.rows!r} or {names.total!r}."
             return Failure(kind=FailureKind.MALFORMED, message=words)
@@ -184,31 +192,23 @@ class NumberedSource:
 
     def _record(self, row: Any, order: Order) -> Record:
         raw = bytes(row)
-        fields = _decoded(raw, dict[str, msgspec.Raw]) or {}
+        fields = _fields.decoded(raw) or {}
         record_id, place = _id(fields.get(self._names.id, b""))
-        created_at = _decoded(fields.get(self._names.created_at, b""), str) or ""
+        created_at = _texts.decoded(fields.get(self._names.created_at, b"")) or ""
         if not record_id:
             return Record(id="", key="", raw=raw, problem=f"has no {self._names.id!r}")
         if order == "id":
             return Record(id=record_id, key=place, raw=raw)
         try:
             return Record(id=record_id, key=normal_timestamp(created_at), raw=raw)
-        except ValueError:
+        except NoTimestamp:
             problem = f"{self._names.created_at!r} is not a timestamp"
             return Record(id=record_id, key="", raw=raw, problem=problem)
 
 
-def _decoded(body: Any, type_: Any) -> Any:
-    """Return a part of an answer, or `None` if it is anything else."""
-    try:
-        return msgspec.json.decode(body, type=type_)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
 def _id(body: Any) -> tuple[str, str]:
     """Return an id and its place in the order of ids; numbers are in order as numbers."""
-    value = _decoded(body, str | int)
+    value = _ids.decoded(body)
     if isinstance(value, int):
         return str(value), f"{value:0{_DIGITS}}"
     return value or "", value or ""

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 from collections.abc import Iterable
 from itertools import chain
 
 import msgspec
 
+from syncfsm.outside.decoding import Decoder, Undecodable
 from syncfsm.outside.safe_words import uuid
 
 TYPES = frozenset({"record.created", "record.updated", "record.deleted", "record.merged"})
@@ -39,14 +41,14 @@ class _Id(msgspec.Struct):
     object_id: str = ""
 
 
-_messages = msgspec.json.Decoder(_Message)
-_ids = msgspec.json.Decoder(_Id)
-_duplicates = msgspec.json.Decoder(str | None)
+_messages = Decoder(_Message)
+_ids = Decoder(_Id)
+_duplicates: Decoder[str | None] = Decoder(str | None)
 
 
 def is_signed(body: bytes, signature: bytes, secrets: Iterable[str]) -> bool:
     """Whether a body was signed with one of the secrets. Takes the same time whatever the signature is."""
-    made = [hmac.digest(secret.encode(), body, hashlib.sha256).hex().encode() for secret in secrets]
+    made = [hmac.digest(os.fsencode(secret), body, hashlib.sha256).hex().encode() for secret in secrets]
     return any(hmac.compare_digest(one, signature) for one in made)
 
 
@@ -62,7 +64,7 @@ def read(body: bytes, object_id: str) -> tuple[str, ...]:
     """
     try:
         events = _messages.decode(body).events
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except Undecodable as error:
         raise Malformed("the body is not a message of a webhook") from error
     named = (_records(event, object_id) for event in events if event.event_type in TYPES)
     return tuple(dict.fromkeys(chain.from_iterable(named)))
@@ -73,7 +75,7 @@ def _records(event: _Event, object_id: str) -> list[str]:
     try:
         named = _ids.decode(event.id)
         duplicate = _duplicates.decode(event.duplicate_record_id)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except Undecodable as error:
         raise Malformed("an event does not name its record") from error
     if named.object_id != object_id:
         return []

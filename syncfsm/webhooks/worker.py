@@ -15,8 +15,9 @@ from syncfsm.core.notices import KEPT
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
-from syncfsm.errors import ActiveSync, LogUnwritable, SyncfsmError, VersionConflict
+from syncfsm.errors import ActiveSync, BrokenContract, LogUnwritable, SyncfsmError, VersionConflict
 from syncfsm.outside.clock import Clock, SystemClock
+from syncfsm.outside.safe_words import raised_words
 
 T = TypeVar("T")
 
@@ -99,6 +100,11 @@ class WebhookWorker(Generic[T]):
             return self._poll_s
         except (LogUnwritable, VersionConflict) as trouble:
             self._on_trouble(trouble)
+            return self._pause_s
+        except SyncfsmError:
+            raise  # a setting, or a log, that no later turn finds mended
+        except Exception as error:  # noqa: BLE001 - a hook's, or that of whoever makes the engine
+            self._on_trouble(BrokenContract(raised_words("what a sync is made with", error)))
             return self._pause_s
         self._said = None
         if process is None:

@@ -15,6 +15,7 @@ from syncfsm_simulator.runs import run as run_module
 from syncfsm_simulator.runs.criteria import CRITERIA
 from syncfsm_simulator.runs.invariants import INVARIANTS, Check, Run, Violation, violations
 from syncfsm_simulator.runs.run import simulate
+from syncfsm_simulator.stage.effects.mistakes import QUOTED
 from syncfsm_simulator.stage.faults import ChangeRates, FaultRates
 from syncfsm_simulator.stage.network import Asked
 from syncfsm_simulator.stage.scenario import Scenario
@@ -128,6 +129,19 @@ def the_key_is_in_the_sink(run: Run) -> None:
     run.contacts.execute(f"UPDATE contacts SET role = 'has {KEY}'")
 
 
+def an_error_is_quoted(run: Run) -> None:
+    edit(run, f"""UPDATE events SET data = json_set(data, '$.object', '{QUOTED}') WHERE version = 1""")
+
+
+def our_code_raised(run: Run) -> None:
+    edit(
+        run,
+        """UPDATE events SET type = 'SyncFailed', data = '{"action": "fetch", "reason": "raised",
+        "error": "the source raised KeyError in source.py, line 7.", "resumable": true, "cursor": null}'
+        WHERE type = 'SyncCompleted'""",
+    )
+
+
 def a_page_is_uncounted(run: Run) -> None:
     progress = run.process.progress
     run.process = replace(run.process, progress=replace(progress, pages=progress.pages + 1))
@@ -148,6 +162,7 @@ def many_were_rejected(run: Run) -> None:
 
 SABOTAGE: list[tuple[str, Callable[[Run], None]]] = [
     ("no_surprise", an_engine_failed),
+    ("no_surprise", our_code_raised),
     ("nothing_lost", somebody_is_missing),
     ("nothing_twice", a_page_came_again),
     ("nothing_twice", somebody_is_doubled),
@@ -165,6 +180,7 @@ SABOTAGE: list[tuple[str, Callable[[Run], None]]] = [
     ("failures_are_resumable", it_failed_for_good),
     ("no_secret_shows", the_key_is_in_the_log),
     ("no_secret_shows", the_key_is_in_the_sink),
+    ("nobody_is_quoted", an_error_is_quoted),
     ("progress_is_tracked", a_page_is_uncounted),
     ("everybody_arrives", somebody_is_missing),
     ("nobody_twice", somebody_is_doubled),

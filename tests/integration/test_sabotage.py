@@ -6,7 +6,7 @@ that missed it when it was last looked up is tried first; where that has lost it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 import pytest
@@ -19,12 +19,14 @@ from syncfsm.core.paging import offsets, rows
 from syncfsm.core.paging.pages import PageRequest, PageRule, Row
 from syncfsm.core.paging.place import Frontier, Paging
 from syncfsm.core.process import Process
+from syncfsm.engine import perform
+from syncfsm.engine.perform import Performer
 from syncfsm.errors import VersionConflict
 from syncfsm.log import codec
 from syncfsm.log.checks import audit
 from syncfsm.log.sqlite import events as sqlite_events
 from syncfsm.log.sqlite.store import SqliteLog
-from syncfsm.outside import http
+from syncfsm.outside import decoding, http
 from syncfsm.sinks import sqlite as sqlite_sink
 from syncfsm.sources.attio import companies, people, source
 from syncfsm.sources.attio.attributes import Ask
@@ -155,6 +157,25 @@ def without_a_second_look_up(patch: Patch) -> None:
     patch.setattr(source, "look_up", believing)
 
 
+def without_the_gate(patch: Patch) -> None:
+    """What a decoder raises is not told apart."""
+    patch.setattr(decoding.Decoder, "decode", lambda decoder, data: decoder._decoder.decode(data))
+
+
+def without_the_care_for_mistakes(patch: Patch) -> None:
+    """What somebody's own code raises goes on up."""
+
+    async def attempted(_performer: Performer[Any], _name: str, doing: Awaitable[Any]) -> Any:
+        return await doing
+
+    patch.setattr(Performer, "_attempted", attempted)
+
+
+def without_the_silence_about_errors(patch: Patch) -> None:
+    """An error is recorded with what it says."""
+    patch.setattr(perform, "raised_words", lambda whose, error: f"{whose} raised {error!r}")
+
+
 def without_one_transaction(patch: Patch) -> None:
     """The read model is forgotten whenever a page is delivered."""
     patch.setattr(sqlite_events, "process_values", _stale(sqlite_events.process_values))
@@ -185,6 +206,9 @@ def _stale(values: Callable[[Process], tuple[Any, ...]]) -> Callable[[Process], 
         (without_one_transaction, 1, "log_is_sound"),
         (without_the_unknown, 58, "no_field_blanked"),
         (without_a_second_look_up, 3, "companies_are_named"),
+        (without_the_gate, 3, "no_surprise"),
+        (without_the_care_for_mistakes, 3, "no_surprise"),
+        (without_the_silence_about_errors, 3, "nobody_is_quoted"),
     ],
     ids=lambda part: getattr(part, "__name__", part),
 )

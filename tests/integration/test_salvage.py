@@ -326,6 +326,19 @@ def test_an_export_that_was_cut_short_is_refused(sound: Path, kept: int) -> None
         assert list(log.stored_events()) == []
 
 
+@pytest.mark.parametrize(
+    "line", [b'{"kind":"event","data":"caf\xe9"}', b'{"kind":' + b"[" * 100_000], ids=["no text", "deep"]
+)
+def test_a_line_that_cannot_be_read_is_refused(sound: Path, line: bytes) -> None:
+    lines, _ = exported(sound)
+    with open_log(":memory:") as log:
+        with pytest.raises(CorruptLog, match="line 2 is no line of an export"):
+            import_lines(log, [lines[0], line, *lines[1:]])
+        with pytest.raises(LogError, match="this is no export"):
+            import_lines(log, [line])
+        assert list(log.stored_events()) == []
+
+
 def test_an_export_that_lost_or_doubled_lines_is_refused(sound: Path) -> None:
     lines, _ = exported(sound)
     with open_log(":memory:") as log:

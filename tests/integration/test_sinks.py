@@ -319,3 +319,22 @@ def test_a_text_that_is_no_text_is_not_quoted(tmp_path: Path) -> None:
     assert isinstance(failure, Failure)
     assert "a text that is no UTF-8" in failure.message
     assert "Marker" not in failure.message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b'{"external_id":"caf\xe9","source":"attio"}', b"[" * 100_000 + b"]" * 100_000],
+    ids=["no text", "deep"],
+)
+def test_a_line_that_cannot_be_read_is_another_programs_wherever_it_is_met(
+    tmp_path: Path, line: bytes
+) -> None:
+    path = tmp_path / "contacts.jsonl"
+    path.write_bytes(line + b"\n")
+    for ask in (JsonlSink.check, JsonlSink.inspect, JsonlSink.finish, lambda sink: sink.known("attio")):
+        sink = JsonlSink(path)
+        failure = run(ask(sink))
+        run(sink.aclose())
+        assert isinstance(failure, Failure)
+        assert failure.kind is FailureKind.FOREIGN
+    assert path.read_bytes() == line + b"\n"

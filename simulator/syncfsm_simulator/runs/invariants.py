@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import sqlite3
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -26,6 +25,8 @@ from syncfsm_simulator.runs.fields import FIELDS, fits
 from syncfsm_simulator.runs.oracle import expected
 from syncfsm_simulator.runs.tampering import unnoticed
 from syncfsm_simulator.stage.changes_before_requests import Changes
+from syncfsm_simulator.stage.effects.mistakes import QUOTED
+from syncfsm_simulator.stage.foreseen import surprise_words, unforeseen_words
 from syncfsm_simulator.stage.network import Asked
 from syncfsm_simulator.stage.scenario import Scenario
 from syncfsm_simulator.world.world import World
@@ -99,13 +100,7 @@ Check = Callable[[Run], str | None]
 
 def no_surprise(run: Run) -> str | None:
     """Nothing that the world does makes the engine fail in a way that nobody foresaw."""
-    return surprise_words(run.surprise) if run.surprise else None
-
-
-def surprise_words(error: Exception) -> str:
-    """Return what an error was and where it came from."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({place.name}, line {place.lineno})"
+    return surprise_words(run.surprise) if run.surprise else unforeseen_words(run.recorded())
 
 
 def it_ends(run: Run) -> str | None:
@@ -277,6 +272,14 @@ def no_secret_shows(run: Run) -> str | None:
     return "the sink holds the key" if any(run.key in str(row) for row in contacts) else None
 
 
+def nobody_is_quoted(run: Run) -> str | None:
+    """What an error says that somebody's transform or sink raises is nowhere in the log."""
+    for row in run.log.stored_events():
+        if QUOTED in row.data:
+            return f"position {row.position} of the log repeats it"
+    return None
+
+
 INVARIANTS: tuple[Check, ...] = (
     no_surprise,
     it_ends,
@@ -294,6 +297,7 @@ INVARIANTS: tuple[Check, ...] = (
     rate_is_kept,
     failures_are_resumable,
     no_secret_shows,
+    nobody_is_quoted,
 )
 """What must hold of every run, whatever went wrong in it."""
 

@@ -18,7 +18,7 @@ import msgspec
 from syncfsm.core.events import EVENT_TYPES
 from syncfsm.core.machine import TRANSITIONS
 from syncfsm.log import open_log
-from syncfsm_simulator.runs.invariants import Violation, no_surprise, surprise_words
+from syncfsm_simulator.runs.invariants import Violation, no_surprise
 from syncfsm_simulator.runs.run import Verdict, simulate
 from syncfsm_simulator.stage.effects.logs import APPEND
 from syncfsm_simulator.stage.effects.moves import WORLD
@@ -27,6 +27,7 @@ from syncfsm_simulator.stage.effects.requests import REQUEST
 from syncfsm_simulator.stage.effects.sinks import UPSERT
 from syncfsm_simulator.stage.effects.sleeps import SLEEP
 from syncfsm_simulator.stage.fault_table import FAULTS
+from syncfsm_simulator.stage.foreseen import surprise_words
 from syncfsm_simulator.stage.scenario import Scenario
 
 TWICE_EVERY = 25

@@ -13,6 +13,7 @@ from syncfsm_simulator.stage.effects import answers as a
 from syncfsm_simulator.stage.effects import logs, moves, requests, sinks
 from syncfsm_simulator.stage.effects.answers import limited
 from syncfsm_simulator.stage.effects.logs import APPEND, CLEAR, RECEIVE
+from syncfsm_simulator.stage.effects.mistakes import TRANSFORM, mistaken, mistaken_upsert
 from syncfsm_simulator.stage.effects.moves import WORLD
 from syncfsm_simulator.stage.effects.pages import (
     LOOK_UP,
@@ -21,6 +22,7 @@ from syncfsm_simulator.stage.effects.pages import (
     look_up_short,
     row_twice,
     row_without_id,
+    undecodable_row,
 )
 from syncfsm_simulator.stage.effects.requests import REQUEST, SCHEMA, TIMEOUT_S, broken, refused, unanswered
 from syncfsm_simulator.stage.effects.sinks import DELETE, LISTING, UPSERT
@@ -97,6 +99,11 @@ FAULTS = FaultTable(
         fault("attribute_gone", "absent", PAGE, 6, attribute_gone),
         fault("look_up_short", "absent", LOOK_UP, 1, look_up_short),
         fault("attributes_unavailable", "unavailable", SCHEMA, 5, refused(a.error_503)),
+        fault("undecodable_row", "undecodable", PAGE, 1, undecodable_row),
+        fault("undecodable_body", "undecodable", REQUEST, 1, requests.undecodable),
+        fault("transform_raises", "mistakes", TRANSFORM, 1, mistaken),
+        fault("sink_raises", "mistakes", UPSERT, 2, mistaken),
+        fault("sink_raises_after_write", "mistakes", UPSERT, 2, mistaken_upsert),
     ),
 )
 """Every kind of fault. The moves of the world are faults too: each is a group of its own."""

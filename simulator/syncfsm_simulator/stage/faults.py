@@ -52,6 +52,8 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         rival: Another worker takes the same step meanwhile.
         cancel: Somebody cancels the sync.
         absent: An attribute is missing from all rows for a while, or rows from the answer to a look-up.
+        undecodable: A byte that is no UTF-8, in one row of a page or in a whole body.
+        mistakes: The transform or the sink raises an error, as code with a mistake in it does.
     """
 
     rate_limited: Share = 0.0
@@ -68,6 +70,8 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     rival: Share = 0.0
     cancel: Share = 0.0
     absent: Share = 0.0
+    undecodable: Share = 0.0
+    mistakes: Share = 0.0
 
 
 class ChangeRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -44,6 +44,7 @@ class FaultyTransport(httpx.AsyncBaseTransport):
     Attributes:
         unnamed: The ids of people whose row came without its id.
         untold: The ids of people whose row came without an attribute, each with that.
+        undecoded: The ids of people whose row came with a byte that is no text.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class FaultyTransport(httpx.AsyncBaseTransport):
         self.unnamed: set[str] = set()
         self.untold: set[tuple[str, str]] = set()
         self._hidden: dict[str, int] = {}
+        self.undecoded: set[str] = set()
         self._inner = inner
         self._faults = faults
         self._clock = clock
@@ -102,7 +104,14 @@ class FaultyTransport(httpx.AsyncBaseTransport):
         rows = await _rows(response)
         if rows:
             limit = msgspec.json.decode(request.content)["limit"]
-            page = PageOfRows(rows, limit, visit.rng, unnamed=self.unnamed, hidden=self._hidden)
+            page = PageOfRows(
+                rows,
+                limit,
+                visit.rng,
+                unnamed=self.unnamed,
+                hidden=self._hidden,
+                undecoded=self.undecoded,
+            )
             rows = visit.perform(page)
             self.untold |= without_hidden(rows, self._hidden)
         return _with_rows(response, rows)

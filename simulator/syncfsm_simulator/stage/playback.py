@@ -31,6 +31,7 @@ from syncfsm_simulator.stage.effects.sinks import with_refused
 from syncfsm_simulator.stage.engines import Engines
 from syncfsm_simulator.stage.faults import Strike, no_faults
 from syncfsm_simulator.stage.faulty_ports import FaultyLog
+from syncfsm_simulator.stage.foreseen import SCRIPTED
 from syncfsm_simulator.stage.incident import ActionPoint, Incident, Script, Step
 from syncfsm_simulator.stage.network import Asked
 from syncfsm_simulator.stage.port import Crash
@@ -66,7 +67,7 @@ class Chance(random.Random):
 def failure_of(step: Step, options: Options) -> tuple[Failure, float | None]:
     """Return the failure of a step, and the chance with which its wait comes out as `wait_s`."""
     kind = cast("FailureKind", step.fails)
-    words = f"the script says so ({kind.value})."
+    words = f"{SCRIPTED} ({kind.value})."
     failure = Failure(kind=kind, message=words, status=STATUS.get(kind), retry_after_s=step.wait_s)
     if not step.wait_s:
         return failure, None

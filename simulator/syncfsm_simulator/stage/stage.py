@@ -10,10 +10,12 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Generic, TypeVar, cast
 
 import httpx
 
+from syncfsm.core.failure import Failure
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process
@@ -24,13 +26,15 @@ from syncfsm.errors import NotActive, VersionConflict
 from syncfsm.log import EventLog
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.attio.source import AttioSource
-from syncfsm.sources.protocol import Transform
+from syncfsm.sources.protocol import Record, Transform, Transformed
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.stage.changes_before_requests import Changes
+from syncfsm_simulator.stage.effects.mistakes import TRANSFORM
 from syncfsm_simulator.stage.engines import Engines
 from syncfsm_simulator.stage.faults import Faults, Strike, no_faults
 from syncfsm_simulator.stage.faulty_ports import FaultyClock, FaultyLog, move_world
 from syncfsm_simulator.stage.faulty_sink import faulty_sink
+from syncfsm_simulator.stage.foreseen import unforeseen
 from syncfsm_simulator.stage.network import Asked, FaultyTransport
 from syncfsm_simulator.stage.scenario import Scenario
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock
@@ -112,8 +116,8 @@ class Stage(Engines, Generic[T]):
 
     @property
     def refused(self) -> set[str]:
-        """The ids of people whom the sink refused and did not take later."""
-        return self.faulty_sink.refused
+        """The ids of people whom the sink refused and did not take later, or who came unreadable."""
+        return self.faulty_sink.refused | self.transport.undecoded
 
     @property
     def clock_lost_s(self) -> float:
@@ -135,12 +139,14 @@ class Stage(Engines, Generic[T]):
     async def _run(self) -> Process:
         engine = self._engine(self.transport, self.faulty_sink, self.faults)
         try:
-            return await engine.sync(
+            process = await engine.sync(
                 mode=self._mode,
                 page_size=self.scenario.page_size,
                 order=self.scenario.order,
                 deletes_missing=self._deletes_missing,
             )
+            self.surprise = unforeseen(process)
+            return process
         finally:
             await engine.source.aclose()
 
@@ -219,12 +225,21 @@ class Stage(Engines, Generic[T]):
             self._recorded(faults),
             source,
             sink,
-            self._transform(source),
+            self._faulty(self._transform(source), faults),
             clock=self.engine_clock,
             rng=self._rng,
             hooks=self._hooks,
             read_ahead=self.scenario.read_ahead,
         )
+
+    def _faulty(self, transform: Transform[T], faults: Faults) -> Transform[T]:
+        async def transformed(records: Sequence[Record]) -> Transformed[T] | Failure:
+            made: Transformed[T] | Failure = await faults.visit(TRANSFORM).perform(
+                partial(transform, records)
+            )
+            return made
+
+        return transformed
 
     def _network(self, faults: Faults) -> FaultyTransport:
         return FaultyTransport(

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 import click
 
 from syncfsm.cli.shared.options import changed_by_option, order_option
+from syncfsm.cli.shared.output import say
 from syncfsm.cli.shared.running import limits, order_asked
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
@@ -46,7 +47,7 @@ def beginning_options(command: F) -> F:
 
 
 def _say(words: str) -> None:
-    click.echo(words, err=True)
+    say(words, err=True)
 
 
 _WANTED = ("settings", "mode", "page_size", "deletes_missing")

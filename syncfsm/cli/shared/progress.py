@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 
 from syncfsm.core.describe import done_words, plural
 from syncfsm.core.events import Recorded, RetryScheduled
 from syncfsm.core.process import Process
+from syncfsm.outside.safe_words import printable
 
 SHOWN_EVERY = 1000
 """Events read between two looks of the count."""
@@ -72,4 +74,4 @@ class ProgressLine:
         )
         if isinstance(recorded.event, RetryScheduled):
             words += f"  waiting {recorded.event.wait_s:.1f} s: {recorded.event.cause}"
-        return words
+        return escape(printable(words))

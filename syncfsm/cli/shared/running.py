@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from syncfsm.cli.shared.metrics import metrics_served
-from syncfsm.cli.shared.output import FAILED, print_json
+from syncfsm.cli.shared.output import FAILED, print_json, say
 from syncfsm.cli.shared.quo import KEY_VARIABLES, open_asked
 from syncfsm.cli.shared.settings import switched_off
 from syncfsm.core.describe import counts_words, done_words, left_out_words, plural
@@ -41,7 +41,7 @@ def leave_if_off(source: str, *, as_json: bool) -> None:
     words = off_words(source, by)
     if as_json:
         print_json({"process": None, "state": None, "off": words})
-    click.echo(f"nothing done: {words}", err=True)
+    say(f"nothing done: {words}", err=True)
     sys.exit(0)
 
 
@@ -176,9 +176,9 @@ def _begun(engine: Engine[Contact], begin: Begin, *, is_captured: bool) -> Proce
         return None
     if process.version > 1:
         place = f"at version {process.version}, {process.page_size} records a page"
-        click.echo(f"going on with process {process.id} {place}{_page_size_kept(process)}", err=True)
+        say(f"going on with process {process.id} {place}{_page_size_kept(process)}", err=True)
     for words in _capture_words(engine.log, process, is_captured=is_captured):
-        click.echo(words, err=True)
+        say(words, err=True)
     return process
 
 
@@ -214,25 +214,25 @@ def report(process: Process, log_path: str, *, as_json: bool, **more: Any) -> in
 
 def _print(process: Process, log_path: str) -> None:
     progress = process.progress
-    click.echo(f"{process.state}: {process.object} of {process.source} → {process.sink}")
-    click.echo(
+    say(f"{process.state}: {process.object} of {process.source} → {process.sink}")
+    say(
         f"  {plural(progress.pages, 'page')}, {done_words(progress)}: "
         f"{counts_words(progress)}, {progress.rejected:,} rejected"
     )
     if progress.left_out:
-        click.echo(f"  left out: {left_out_words(progress.left_out)}")
+        say(f"  left out: {left_out_words(progress.left_out)}")
     if progress.missing:
-        click.echo(f"  {plural(progress.missing, 'contact')} that no page had: deleted")
-    click.echo(
+        say(f"  {plural(progress.missing, 'contact')} that no page had: deleted")
+    say(
         f"  {plural(progress.retries, 'retry', 'retries')}, {progress.rate_limited:,} of them rate-limited; "
         f"{process.records_per_s:,.0f} records/s"
     )
     if process.failure is not None:
-        click.echo(f"error: {process.failure.error}", err=True)
+        say(f"error: {process.failure.error}", err=True)
         for words in _what_next(process, log_path):
-            click.echo(f"  {words}", err=True)
+            say(f"  {words}", err=True)
     look = "log rejects" if progress.rejected and process.failure is None else "explain"
-    click.echo(f"  next: syncfsm {look} {quote(log_path)} {process.id}")
+    say(f"  next: syncfsm {look} {quote(log_path)} {process.id}")
 
 
 def _what_next(process: Process, log_path: str) -> Iterator[str]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-import msgspec
-
 from syncfsm.core.bounds import is_moment, misfit
 from syncfsm.core.describe import plural
 from syncfsm.core.events import Recorded
@@ -21,6 +19,7 @@ from syncfsm.errors import ActiveSync, CorruptLog, LogError, SyncfsmError
 from syncfsm.log.codec import chain, from_row
 from syncfsm.log.protocol import EventLog, StoredEvent
 from syncfsm.log.transfer.lines import FORMAT, FORMAT_VERSION, AnyLine, EndLine, EventLine, HeaderLine, stored
+from syncfsm.outside.decoding import Decoder, Undecodable
 
 
 class Imported(Value, frozen=True):
@@ -107,11 +106,10 @@ class Import:
         if self._is_whole:
             raise CorruptLog(f"line {number}: something follows the end. Nothing was written.")
         try:
-            line: AnyLine = _decoder.decode(text)
-        except msgspec.DecodeError as error:
+            return _lines.decode(text)
+        except Undecodable as error:
             words = f"line {number} is no line of an export: {error}"
             raise CorruptLog(f"{words}. Nothing was written.") from error
-        return line
 
     def _end(self, number: int, end: EndLine) -> None:
         came = self._written + self._known
@@ -159,10 +157,7 @@ def header_of(line: bytes) -> HeaderLine:
     Raises:
         LogError: It is none, or one of a newer syncfsm.
     """
-    try:
-        header = _header_decoder.decode(line)
-    except msgspec.DecodeError:
-        header = None
+    header = _headers.decoded(line)
     if header is None or header.format != FORMAT:
         raise LogError("this is no export of a syncfsm log: `syncfsm log export LOG` makes one")
     if header.version > FORMAT_VERSION:
@@ -190,8 +185,8 @@ def _check_active(log: EventLog, states: Mapping[str, Process]) -> None:
         active[key] = process.id
 
 
-_decoder = msgspec.json.Decoder(HeaderLine | EventLine | EndLine)
-_header_decoder = msgspec.json.Decoder(HeaderLine)
+_lines: Decoder[AnyLine] = Decoder(HeaderLine | EventLine | EndLine)
+_headers = Decoder(HeaderLine)
 
 
 def import_lines(log: EventLog, lines: Iterable[bytes]) -> Imported:

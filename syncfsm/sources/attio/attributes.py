@@ -14,6 +14,7 @@ import msgspec
 
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.errors import ConfigurationError
+from syncfsm.outside.decoding import Decoder
 from syncfsm.outside.safe_words import word
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ class _Attributes(msgspec.Struct):
     data: list[_Attribute]
 
 
+_decoder = Decoder(_Attributes)
+
+
 def left_alone(without: Collection[str]) -> frozenset[str]:
     """Return the attributes that somebody wants to be left alone.
 
@@ -73,12 +77,11 @@ async def misfit(ask: Ask, object_: str, wanted: Collection[str]) -> Failure | N
     reply = await ask("GET", f"/v2/objects/{quote(object_, safe='')}/attributes")
     if isinstance(reply, Failure):
         return None if reply.kind in _UNTELLING else reply
-    try:
-        found = msgspec.json.decode(reply.body, type=_Attributes).data
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    attributes = _decoder.decoded(reply.body)
+    if attributes is None:
         words = f"Attio's answer for the attributes of {object_} is not what it promises."
         return Failure(kind=FailureKind.MALFORMED, message=words)
-    amiss = dict(_amiss({attribute.api_slug: attribute for attribute in found}, wanted))
+    amiss = dict(_amiss({attribute.api_slug: attribute for attribute in attributes.data}, wanted))
     return _refusal(object_, amiss) if amiss else None
 
 

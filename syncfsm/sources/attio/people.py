@@ -19,6 +19,7 @@ from msgspec import UNSET, UnsetType
 from syncfsm.core.failure import Failure
 from syncfsm.core.paging.place import Reject
 from syncfsm.items.contact import Contact
+from syncfsm.outside.decoding import Decoder, Undecodable
 from syncfsm.sources.attio.attributes import MAPPED, left_alone, misfit
 from syncfsm.sources.attio.companies import try_out
 from syncfsm.sources.attio.source import KIND, AttioSource
@@ -80,7 +81,7 @@ V = TypeVar("V", bound=_Value)
 Fields = dict[str, Any]
 """What is told of a person: fields of a contact, those left out of which nothing is known."""
 
-_people = msgspec.json.Decoder(_Person)
+_people = Decoder(_Person)
 
 
 class AttioPeople:
@@ -165,7 +166,7 @@ def _decode(records: Sequence[Record]) -> tuple[list[tuple[str, _Person]], tuple
     for record in records:
         try:
             people.append((record.id, _people.decode(record.raw)))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except Undecodable as error:
             rejects.append(Reject(record_id=record.id, reason=f"not a person: {error}"))
     return people, tuple(rejects)
 

@@ -25,6 +25,7 @@ from syncfsm.core.options import Options, Order
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside.clock import Clock, SystemClock
+from syncfsm.outside.decoding import Decoder, NoTimestamp, to_utc
 from syncfsm.outside.safe_words import plain_url, uuid, word
 from syncfsm.sources.attio.companies import look_up
 from syncfsm.sources.attio.wire import Found, Objects, Token, decode_rows, to_record
@@ -50,6 +51,7 @@ LIMIT_MAX = 500
 KEY_VARIABLE = "ATTIO_API_KEY"
 SCOPES = ("record_permission", "object_configuration")
 
+_YEAR_MIN = 2000
 _UNKNOWN_ATTRIBUTE = "unknown_filter_attribute_slug"
 _BEYOND_MICROSECONDS = re.compile(r"(\.\d{6})\d+")
 
@@ -132,7 +134,7 @@ class AttioSource:
         if isinstance(reply, Failure):
             return await self._which_objects(reply) if reply.kind is FailureKind.NOT_FOUND else reply
         return {
-            "workspace": word(token.workspace_slug) or uuid(token.workspace_id),
+            "workspace": word(token.slug) or uuid(token.workspace_id),
             "workspace_id": uuid(token.workspace_id),
             "object": self.object,
             **({"token_level": "user"} if token.is_of_user else {}),
@@ -194,10 +196,8 @@ class AttioSource:
         reply = await self.ask("GET", path)
         if isinstance(reply, Failure):
             return reply
-        try:
-            return msgspec.json.decode(reply.body, type=type_)
-        except msgspec.DecodeError:
-            return _not_promised(path)
+        found = Decoder(type_).decoded(reply.body)
+        return _not_promised(path) if found is None else found
 
     async def object_id(self) -> str | Failure:
         """Return the id of the object, by which webhooks name it."""
@@ -212,11 +212,10 @@ class AttioSource:
         reply = await self.ask("GET", "/v2/objects")
         if isinstance(reply, Failure):
             return refused
-        try:
-            objects = msgspec.json.decode(reply.body, type=Objects).data
-        except msgspec.DecodeError:
+        objects = Decoder(Objects).decoded(reply.body)
+        if objects is None:
             return refused
-        slugs = sorted(filter(None, (word(entry.api_slug) for entry in objects)))
+        slugs = sorted(filter(None, (word(entry.api_slug) for entry in objects.data)))
         return Failure(
             kind=FailureKind.NOT_FOUND,
             message=f"Attio has no object {self.object!r}; there are: {', '.join(slugs)}.",
@@ -232,14 +231,16 @@ class AttioSource:
 def _said_as_of(reply: Reply) -> str:
     """Return the instant that an answer says it reflects, in UTC, or nothing.
 
-    One that does not say where its clock is, is UTC. Digits of a second beyond the sixth are cut off.
+    One that does not say where its clock is, is UTC. Digits of a second beyond the sixth are cut off. A year
+    in which there was no Attio is no statement.
     """
     said = _BEYOND_MICROSECONDS.sub(r"\1", reply.headers.get("x-accurate-at", "").strip())
     try:
-        at = datetime.fromisoformat(said)
-    except ValueError:
+        at = to_utc(said)
+    except NoTimestamp:
         return ""
-    at = at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+    if at.year < _YEAR_MIN:
+        return ""
     return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 

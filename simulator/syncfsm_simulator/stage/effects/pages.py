@@ -25,6 +25,7 @@ class PageOfRows(msgspec.Struct, frozen=True):
         rng: Chance for the details.
         unnamed: Where the ids go of people whose row comes without its id.
         hidden: Where the attributes go that rows come without, each with the pages until it is there again.
+        undecoded: Where the ids go of people whose row comes with a byte that is no text.
     """
 
     rows: list[dict[str, Any]]
@@ -32,9 +33,14 @@ class PageOfRows(msgspec.Struct, frozen=True):
     rng: random.Random
     unnamed: set[str]
     hidden: dict[str, int]
+    undecoded: set[str]
 
 
-Rows = list[dict[str, Any]]
+Rows = list[Any]
+"""Rows as JSON has them, or as bytes that are to be sent as they are."""
+
+NO_TEXT = b"caf\xe9"
+_PLACE = b"a-place-for-bytes"
 
 PAGE: Port[PageOfRows, Rows] = Port("page", lambda page: page.rows)
 
@@ -89,3 +95,12 @@ LOOK_UP: Port[LookedUp, Rows] = Port("look_up", lambda found: found.rows)
 def look_up_short(found: LookedUp) -> Rows:
     """Leave out some of the rows, or all."""
     return found.rng.sample(found.rows, found.rng.randrange(len(found.rows)))
+
+
+def undecodable_row(page: PageOfRows) -> Rows:
+    """Put a byte that is no UTF-8 into one row, as an import of Latin-1 leaves it."""
+    place = page.rng.randrange(len(page.rows))
+    row = {**page.rows[place], "web_url": _PLACE.decode()}
+    page.undecoded.add(row["id"]["record_id"])
+    sent = msgspec.Raw(msgspec.json.encode(row).replace(_PLACE, NO_TEXT))
+    return [*page.rows[:place], sent, *page.rows[place + 1 :]]

@@ -10,6 +10,7 @@ import msgspec
 
 from syncfsm.outside.clock import Clock
 from syncfsm_simulator.stage.effects.answers import Breakage, Refusal
+from syncfsm_simulator.stage.effects.pages import NO_TEXT
 from syncfsm_simulator.stage.port import Beside, Crash, Port
 
 TIMEOUT_S = 30.0
@@ -101,6 +102,16 @@ async def reset_before_body(asking: Asking) -> httpx.Response:
     await asking.wait()
     await asking.served(asking.request)
     raise httpx.ReadError("connection reset", request=asking.request)
+
+
+async def undecodable(asking: Asking) -> httpx.Response:
+    """Let all texts of an answer that is no page begin with a byte that is no UTF-8, and a page with one."""
+    await asking.wait()
+    response = await asking.served(asking.request)
+    body = await response.aread()
+    is_page = asking.request.url.path.endswith("/people/records/query")
+    content = NO_TEXT + body if is_page else body.replace(b'":"', b'":"' + NO_TEXT)
+    return httpx.Response(response.status_code, headers={"Content-Type": "application/json"}, content=content)
 
 
 async def slow(asking: Asking) -> httpx.Response:
