@@ -104,7 +104,7 @@ class Told:
         self.story.append(self.clock.now())
 
 
-async def asks(told: Told, faults: Faults) -> None:
+async def asks(told: Told, faults: Faults, path: str = "people/records/query") -> None:
     transport = FaultyTransport(
         httpx.MockTransport(told.served),
         faults,
@@ -114,7 +114,7 @@ async def asks(told: Told, faults: Faults) -> None:
         beside=told,
     )
     async with httpx.AsyncClient(transport=transport) as client:
-        url = "http://told/v2/objects/people/records/query"
+        url = f"http://told/v2/objects/{path}"
         answer = await client.post(url, json={"limit": 5}, headers={"Authorization": "Bearer key"})
     told.story += [answer.status_code, sorted(answer.headers.items()), answer.content]
 
@@ -165,6 +165,8 @@ async def transforms(told: Told, faults: Faults) -> None:
 AT: dict[str, Callable[[Told, Faults], Awaitable[None]]] = {
     "request": asks,
     "page": asks,
+    "look_up": partial(asks, path="companies/records/query"),
+    "schema": partial(asks, path="people/attributes"),
     "upsert": delivers,
     "delete": deletes,
     "listing": lists,

@@ -35,7 +35,7 @@ def companies_are_named(run: Run) -> str | None:
     if run.process.source.partition(":")[0] != "attio":
         return None
     people = run.world.entities("people")
-    for record_id, found in sorted(_companies(run)):
+    for record_id, found in sorted(_companies(run), key=lambda company: company[0]):
         if record_id in run.changes.untouched and (record_id, "company") not in run.untold:
             wanted = company_of(people[record_id].values, run.world.entities("companies"))
             if found != wanted:
@@ -64,3 +64,10 @@ def _wanted(run: Run, record_id: str) -> dict[str, Any]:
 
 def _companies(run: Run) -> Iterator[tuple[str, str | None]]:
     yield from run.contacts.execute("SELECT external_id, company FROM contacts WHERE deleted_at IS NULL")
+
+
+def contacts_of(run: Run) -> dict[str, tuple[Any, ...]]:
+    """Return what the sink has, by external id."""
+    sql = "SELECT external_id, first_name, last_name, role, phone_numbers, emails FROM contacts"
+    sql += " WHERE deleted_at IS NULL"
+    return {row[0]: tuple(row[1:]) for row in run.contacts.execute(sql)}

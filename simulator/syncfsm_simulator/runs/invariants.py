@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import chain, pairwise
-from typing import Any
 
 import msgspec
 
@@ -21,7 +20,7 @@ from syncfsm.core.process import Process
 from syncfsm.history.replay import Moment, moments
 from syncfsm.log import EventLog
 from syncfsm.log.checks.verify import verify
-from syncfsm_simulator.runs.fields import FIELDS, fits
+from syncfsm_simulator.runs.fields import FIELDS, contacts_of, fits
 from syncfsm_simulator.runs.oracle import expected
 from syncfsm_simulator.runs.tampering import unnoticed
 from syncfsm_simulator.stage.changes_before_requests import Changes
@@ -316,10 +315,3 @@ def violations(run: Run, checks: Sequence[Check] = INVARIANTS) -> list[Violation
             means = (check.__doc__ or "").strip()
             found.append(Violation(invariant=check.__name__, means=means, seen=seen))
     return found
-
-
-def contacts_of(run: Run) -> dict[str, tuple[Any, ...]]:
-    """Return what the sink has, by external id."""
-    sql = "SELECT external_id, first_name, last_name, role, phone_numbers, emails FROM contacts"
-    sql += " WHERE deleted_at IS NULL"
-    return {row[0]: tuple(row[1:]) for row in run.contacts.execute(sql)}

@@ -70,7 +70,7 @@ def without_hidden(rows: Rows, hidden: dict[str, int]) -> set[tuple[str, str]]:
         (row["id"].get("record_id", ""), slug)
         for slug in hidden
         for row in rows
-        if row["values"].pop(slug, 0)
+        if isinstance(row, dict) and row["values"].pop(slug, 0)
     }
     for slug in list(hidden):
         hidden[slug] -= 1
