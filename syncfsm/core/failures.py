@@ -111,14 +111,17 @@ def too_many_rejects(process: Process, page: e.PageFetched, rejected: int) -> e.
 
 
 def too_many_missing(process: Process, missing: int, known: int) -> e.SyncFailed:
-    """Return the end by contacts that no page had, more of them than one sync may delete."""
+    """Return the end by contacts that are gone, more of them than one process may delete."""
     needed = math.ceil(100 * missing / known) / 100
+    contacts = f"{missing} of the {known} contacts that {process.sink} has of this source"
+    is_told = process.mode == "webhook"
+    what = f"webhooks told that {contacts} are gone" if is_told else f"no page had {contacts}"
     error = (
-        f"no page had {missing} of the {known} contacts that {process.sink} has of this source, more than "
-        f"{process.options.missing_ratio_max:.12g} of them, so none was deleted. Everybody who came is "
-        f"delivered. If they are indeed gone, go on. {advice(process.options, 'missing_ratio_max', needed)}"
+        f"{what}, more than {process.options.missing_ratio_max:.12g} of them, so none was deleted. Everybody "
+        f"who came is delivered. If they are indeed gone, go on. "
+        f"{advice(process.options, 'missing_ratio_max', needed)}"
     )
-    return _failed(process, "finish", "missing_ratio_max", error)
+    return _failed(process, "deliver" if is_told else "finish", "missing_ratio_max", error)
 
 
 def _failed(

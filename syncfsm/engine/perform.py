@@ -31,7 +31,7 @@ from syncfsm.sources.protocol import Page, Source, Transform
 T = TypeVar("T")
 
 
-def fetched(request: PageRequest, page: Page, elapsed_ms: int) -> d.Fetched:
+def fetched(request: PageRequest, page: Page, elapsed_ms: int, *, is_followed: bool = False) -> d.Fetched:
     """Return the outcome of a request that was answered with a page, all of it."""
     return d.Fetched(
         request=request,
@@ -41,6 +41,8 @@ def fetched(request: PageRequest, page: Page, elapsed_ms: int) -> d.Fetched:
         is_total=page.is_total,
         total=page.total,
         next_token=page.next_token,
+        is_followed=is_followed,
+        not_found=page.not_found,
     )
 
 
@@ -88,11 +90,9 @@ class Performer(Generic[T]):
         Raises:
             VersionConflict: Somebody else moved the process on, so that nothing more is written for it.
         """
-        if self._checked != process.id and not isinstance(action, d.CheckSetup):
-            failure = await self._check_same(process)
-            if isinstance(failure, Failure):
-                # Nothing is held yet, so that a page that is to be delivered would be fetched first.
-                return self._failed("finish" if isinstance(action, d.FinishSync) else "fetch", failure)
+        failure = await self._check_before(process, action)
+        if failure is not None:
+            return failure
         match action:
             case d.CheckSetup():
                 return await self._check(process)
@@ -100,14 +100,24 @@ class Performer(Generic[T]):
                 following = foresee(process, self._read_ahead - 1) if reads_ahead else ()
                 return await self._fetch(action.request, following)
             case d.DeliverPage():
-                held = self._held_for(process)
-                if held is None:
-                    return await self._fetch(action.refetch)
-                return await self._deliver(process, held, action.gone)
-            case d.FinishSync():
+                return await self._deliver(process, action)
+            case d.AskAgain():
+                return d.Unanswered(at=self._clock.now(), chance=self._rng.random())
+            case d.FindMissing() | d.FinishSync():
                 return await self._finish(process, action)
             case _:
                 assert_never(action)
+
+    async def _check_before(self, process: Process, action: d.Action) -> d.Failed | None:
+        """Check that both sides are the same where a process is gone on with; return what is in its way."""
+        if self._checked == process.id or isinstance(action, d.CheckSetup):
+            return None
+        found = await self._check_same(process)
+        if not isinstance(found, Failure):
+            return None
+        # Nothing is held yet, so that a page that is to be delivered would be fetched first.
+        is_end = isinstance(action, d.FindMissing | d.FinishSync)
+        return self._failed("finish" if is_end else "fetch", found)
 
     async def _check(self, process: Process) -> d.Outcome:
         found = await self._check_same(process)
@@ -150,14 +160,22 @@ class Performer(Generic[T]):
             return self._failed("fetch", answer.page)
         # Not later than it is: a watermark ahead of us would leave out whoever comes until then.
         as_of = min(answer.page.as_of, self._clock.now())
-        return fetched(request, replace(answer.page, as_of=as_of), answer.elapsed_ms)
+        page = replace(answer.page, as_of=as_of)
+        return fetched(request, page, answer.elapsed_ms, is_followed=answer.is_followed)
 
-    async def _deliver(self, process: Process, held: HeldPage, gone: tuple[str, ...]) -> d.Outcome:
-        outcome = await self._delivery.deliver(process, held, gone)
+    async def _deliver(self, process: Process, action: d.DeliverPage) -> d.Outcome:
+        held = self._held_for(process)
+        if held is None:
+            return await self._fetch(action.refetch)
+        outcome = await self._delivery.deliver(process, held, action.gone)
         return self._failed("deliver", outcome) if isinstance(outcome, Failure) else outcome
 
-    async def _finish(self, process: Process, action: d.FinishSync) -> d.Outcome:
-        outcome = await self._delivery.finish(process, action)
+    async def _finish(self, process: Process, action: d.FindMissing | d.FinishSync) -> d.Outcome:
+        outcome: d.Outcome | Failure
+        if isinstance(action, d.FindMissing):
+            outcome = await self._delivery.find_missing(process, action)
+        else:
+            outcome = await self._delivery.finish(process, action)
         return self._failed("finish", outcome) if isinstance(outcome, Failure) else outcome
 
     def _failed(self, action: e.ActionName, failure: Failure) -> d.Failed:

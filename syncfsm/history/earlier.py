@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from syncfsm.core.process import Process
 from syncfsm.errors import VersionConflict
-from syncfsm.history.missing import Seen, ids_seen_since
+from syncfsm.history.missing import Seen, confirmed_gone, ids_seen_since
 from syncfsm.log.protocol import EventLog
 from syncfsm.sources.protocol import Source
 
@@ -40,6 +40,10 @@ class Earlier:
     def ids_seen(self, process: Process) -> Seen:
         """Return the records that were seen in the source since a process began. See `ids_seen_since`."""
         return ids_seen_since(self._log, self._source, process)
+
+    def confirmed_gone(self, process: Process) -> tuple[str, ...]:
+        """Return the records of which a process has the proof that they are gone. See `confirmed_gone`."""
+        return confirmed_gone(self._log, process)
 
     def check_untouched(self, process: Process) -> None:
         """Let nothing be asked for and nothing delivered where somebody cancelled the process, or is on it.
