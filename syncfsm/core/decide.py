@@ -140,10 +140,11 @@ class FoundMissing(Value, frozen=True):
 
 
 class Finished(Value, frozen=True):
-    """The sink is in order; `missing` and `kept` as in `SyncCompleted`."""
+    """The sink is in order; `missing`, `kept` and `before` as in `SyncCompleted`."""
 
     missing: int = 0
     kept: str = ""
+    before: int = 0
 
 
 class TooManyMissing(Value, frozen=True):

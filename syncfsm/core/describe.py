@@ -18,7 +18,7 @@ from syncfsm.core.decide import (
 )
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
-from syncfsm.core.state import Progress
+from syncfsm.core.state import Missing, Progress
 
 
 def plural(count: int, noun: str, many: str | None = None) -> str:
@@ -188,6 +188,14 @@ def _completed(event: e.SyncCompleted) -> str:
     words += f"; {short_words(event.came)}" if event.came else ""
     words += f"; nothing that is missing was deleted: {event.kept}" if event.kept else ""
     return f"{words}; watermark {time_words(event.watermark)}" if event.watermark else words
+
+
+def missing_words(missing: Missing) -> str:
+    """Return what a sync that deletes what is missing has found; nothing if nothing was missing."""
+    if not missing.asked:
+        return ""
+    asked = f"No page had {plural(missing.asked, 'contact')} of the sink; each was asked for by its id."
+    return asked + (f" {short_words(missing.came)}." if missing.came else " None of them came.")
 
 
 def short_words(came: int) -> str:

@@ -206,6 +206,7 @@ class SyncCompleted(EventBase, frozen=True):
         kept: Why it deleted none, though it was asked to; empty if it could.
         asked: Contacts that the sink had and no page did; each was asked for by its id.
         came: Those of them that came after all and were delivered: the listing was short.
+        before: What syncs before have left in the sink, by the log; 0 where only some records were asked for.
     """
 
     totals: Totals
@@ -215,6 +216,7 @@ class SyncCompleted(EventBase, frozen=True):
     kept: str = ""
     asked: int = 0
     came: int = 0
+    before: int = 0
 
 
 class SyncFailed(EventBase, frozen=True):

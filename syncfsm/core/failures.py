@@ -10,7 +10,7 @@ import math
 
 from syncfsm.core import events as e
 from syncfsm.core.backoff import GiveUp
-from syncfsm.core.failure import Failure
+from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.limits import advice
 from syncfsm.core.paging.pages import Unasked, Unsafe
 from syncfsm.core.process import Process
@@ -18,7 +18,22 @@ from syncfsm.core.process import Process
 
 def gave_up(process: Process, action: e.ActionName, failure: Failure) -> e.SyncFailed:
     """Return the end by a failure that waiting cannot cure."""
-    return _failed(process, action, failure.kind.value, failure.message)
+    where = _refused_deep_in(process, action, failure)
+    return _failed(process, action, failure.kind.value, f"{failure.message}{where}")
+
+
+def _refused_deep_in(process: Process, action: e.ActionName, failure: Failure) -> str:
+    """Say where a page was refused, and what to do, if pages before it were not: some APIs end there."""
+    place = process.paging.offset
+    if action != "fetch" or failure.kind is not FailureKind.BAD_REQUEST or not place or process.asking:
+        return ""
+    what, way = f"rows from offset {place:,} on", "bring the rest from the other end, by another order"
+    if process.options.pagination == "cursor":
+        what, way = f"the cursor behind {place:,} rows", "start anew"
+    return (
+        f" It refused {what}, and not what came before, which is delivered. Run again to go on from there; "
+        f"if it is refused again, {way}."
+    )
 
 
 def out_of_budget(process: Process, action: e.ActionName, failure: Failure, spent: GiveUp) -> e.SyncFailed:

@@ -54,6 +54,7 @@ def completed(process: Process, outcome: Finished) -> e.SyncCompleted:
         kept=outcome.kept,
         asked=missing.asked if missing else 0,
         came=missing.came if missing else 0,
+        before=outcome.before,
     )
 
 

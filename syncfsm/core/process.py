@@ -261,7 +261,7 @@ def _pages_shifted(process: Process, event: e.PagesShifted) -> Process:
 
 
 def _sync_completed(process: Process, event: e.SyncCompleted) -> Process:
-    return replace(process, progress=replace(process.progress, missing=event.missing))
+    return replace(process, progress=replace(process.progress, missing=event.missing, before=event.before))
 
 
 def _sync_failed(process: Process, event: e.SyncFailed) -> Process:

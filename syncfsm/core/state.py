@@ -50,7 +50,11 @@ class Missing(Value, frozen=True):
 
 
 class Progress(Value, frozen=True):
-    """The totals, which grow with each page delivered. `total` is what the source said there is in all."""
+    """The totals, which grow with each page delivered.
+
+    `total` is what the source said there is in all; `before`, known in the end, what was in the sink of it by
+    syncs before.
+    """
 
     pages: int = 0
     fetched: int = 0
@@ -68,6 +72,7 @@ class Progress(Value, frozen=True):
     deleted: int = 0
     missing: int = 0
     total: int | None = None
+    before: int = 0
 
     @property
     def delivered(self) -> int:

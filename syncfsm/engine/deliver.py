@@ -103,7 +103,8 @@ class Delivery(Generic[T]):
         outcome = await self._delete_missing(process) if action.deletes_missing else d.Finished()
         if not isinstance(outcome, d.Finished):
             return outcome
-        return await self._sink.finish() or outcome
+        before = max(0, self._earlier.items_left(process)) if process.mode == "initial" else 0
+        return await self._sink.finish() or replace(outcome, before=before)
 
     async def _upsert(self, process: Process, held: HeldPage) -> Upserted | Failure:
         ready = await self._transform(held.records)

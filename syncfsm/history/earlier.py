@@ -34,8 +34,11 @@ class Earlier:
         same = 0 if process.record_ids else progress.unchanged
         if progress.created + progress.updated + same > progress.deleted:
             return True
-        left = self._log.items_left_by_syncs
-        return process.mode != "initial" and left(process.source, process.object, process.sink) > 0
+        return process.mode != "initial" and self.items_left(process) > 0
+
+    def items_left(self, process: Process) -> int:
+        """Return how many items completed syncs have left in the sink of a process."""
+        return self._log.items_left_by_syncs(process.source, process.object, process.sink)
 
     def ids_seen(self, process: Process) -> Seen:
         """Return the records that were seen in the source since a process began. See `ids_seen_since`."""

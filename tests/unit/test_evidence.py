@@ -10,6 +10,7 @@ import pytest
 
 from syncfsm.core.describe import event_words
 from syncfsm.core.events import MissingFound, PageFetched, RecordRejected, RetryScheduled, SyncCompleted
+from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.machine import State
 from syncfsm.core.notices import Notice
 from syncfsm.core.options import Options
@@ -18,7 +19,10 @@ from syncfsm.core.paging.pages import PageRequest, Told
 from syncfsm.core.paging.place import ToldGone
 from syncfsm.core.paging.told import gone_of
 from syncfsm.core.process import Process
+from syncfsm.core.shortfall import shortfall_words
 from syncfsm.engine.engine import Engine
+from syncfsm.engine.preflight import preflight
+from syncfsm.explain import explain, lines
 from syncfsm.history.rejects import rejects_of
 from syncfsm.log import open_log
 from syncfsm.log.checks.rules import check
@@ -183,6 +187,38 @@ def test_a_worker_that_stops_anywhere_is_gone_on_with(desk: Desk, step: int) -> 
 def sink_deletions(desk: Desk) -> list[str]:
     assert isinstance(desk.sink, Book)
     return desk.sink.deletions
+
+
+def test_a_sync_that_brings_far_fewer_than_the_one_before_says_so_whether_it_deletes_or_not(
+    desk: Desk,
+) -> None:
+    wanted = desk.crm._wanted
+    desk.crm._wanted = lambda request: list(wanted(request))[:8]  # type: ignore[method-assign]
+    process = desk.sync()
+    words = "It brought 8 records, and syncs before had left 20 in the sink"
+    assert completed(desk, process).before == 20
+    assert words in shortfall_words(process)
+    assert any(words in line for line in lines(explain(desk.log, process.id, "x")))
+    flight = asyncio.run(preflight(desk.engine(), lambda engine: engine.take_up()))
+    assert words in flight.shortfall
+
+
+def test_one_that_brings_about_as_many_says_nothing(desk: Desk) -> None:
+    for record_id in sorted(desk.crm.people)[:9]:
+        desk.crm.delete(record_id)
+    assert shortfall_words(desk.sync()) == ""
+    assert desk.sync(mode="ongoing").progress.before == 0
+
+
+def test_an_offset_that_is_refused_deep_in_is_named_with_the_way_on(desk: Desk) -> None:
+    refused = Failure(kind=FailureKind.BAD_REQUEST, message="The CRM answered 400.", status=400)
+    calls = iter(range(100))
+    desk.crm.before_answer = lambda: desk.crm.failures.extend([refused] if next(calls) == 2 else [])
+    process = desk.sync(page_size=5)
+    assert process.failure is not None
+    assert "It refused rows from offset 10 on, and not what came before" in process.failure.error
+    assert "by another order" in process.failure.error
+    assert desk.sync(page_size=5).state is State.COMPLETED
 
 
 # ── webhooks ─────────────────────────────────────────────────────────────────────────────────
