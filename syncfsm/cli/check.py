@@ -134,6 +134,8 @@ def _print(seen: _Seen) -> None:
     say(f"  sink    {_side(flight.sink)}")
     say(f"  log     {seen.log}{', not there yet: a sync makes it' if seen.log_is_new else ''}")
     say(f"  last    {_last_words(flight)}")
+    if flight.shortfall:
+        say(f"          {flight.shortfall}")
     say(f"  pages   {_pages_words(seen)}")
     say(f"  limits  {', '.join(_limits_words(seen.options))}")
     warning = sight_words(flight.process, flight.source.found)
@@ -219,6 +221,7 @@ def _as_json(seen: _Seen) -> dict[str, Any]:
         "first_page": to_builtins(flight.first_page),
         "log": {"path": seen.log, "is_new": seen.log_is_new},
         "last_completed": to_builtins(flight.last_completed),
+        "shortfall": flight.shortfall,
         "page_size": flight.process.page_size if flight.process else seen.page_size,
         "order": seen.order,
         "requests_per_s_max": seen.reads_per_s,

@@ -7,10 +7,18 @@ from datetime import UTC, datetime
 from typing import Any, assert_never
 
 from syncfsm.core import events as e
-from syncfsm.core.decide import Action, CheckSetup, DeliverPage, FetchPage, FinishSync
+from syncfsm.core.decide import (
+    Action,
+    AskAgain,
+    CheckSetup,
+    DeliverPage,
+    FetchPage,
+    FindMissing,
+    FinishSync,
+)
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
-from syncfsm.core.state import Progress
+from syncfsm.core.state import Missing, Progress
 
 
 def plural(count: int, noun: str, many: str | None = None) -> str:
@@ -65,6 +73,10 @@ def action_words(process: Process, action: Action | None) -> str:
         case DeliverPage():
             words = f"deliver the {plural(len(action.record_ids), 'record')} of the page to the sink"
             words += f", and delete {len(action.gone):,}" if action.gone else ""
+        case AskAgain():
+            words = f"ask again for {plural(len(process.absent), 'record')} that did not come yet"
+        case FindMissing():
+            words = "find what the sink has and no page had, and ask for it by id"
         case FinishSync(deletes_missing=True):
             words = "delete what no page had from the sink, and finish: every page is delivered"
         case FinishSync():
@@ -123,6 +135,8 @@ def _fetched(event: e.PageFetched) -> str:
     where = "after a cursor" if event.token else f"from offset {event.offset}"
     words = f"{plural(event.count, 'row')} {where}, {len(event.record_ids)} of them new"
     words += f"; {plural(len(event.gone), 'record is', 'records are')} gone" if event.gone else ""
+    words += f"; {plural(len(event.absent), 'record')} not there yet" if event.absent else ""
+    words += f"; {plural(len(event.confirmed), 'record')} missing by id too" if event.confirmed else ""
     if event.shift > 0:
         words += f"; {plural(event.shift, 'row')} before them had gone away"
     if event.shift < 0:
@@ -172,8 +186,32 @@ def _completed(event: e.SyncCompleted) -> str:
     words = f"all {plural(totals.fetched, 'record')} were delivered"
     words += f", but for {totals.rejected:,} rejected" if totals.rejected else ""
     words += f"; {plural(event.missing, 'contact')} that no page had deleted" if event.missing else ""
+    words += f": of {event.asked:,} asked for by id" if event.missing and event.asked else ""
+    words += f"; {short_words(event.came)}" if event.came else ""
     words += f"; nothing that is missing was deleted: {event.kept}" if event.kept else ""
     return f"{words}; watermark {time_words(event.watermark)}" if event.watermark else words
+
+
+def missing_words(missing: Missing) -> str:
+    """Return what a sync that deletes what is missing has found; nothing if nothing was missing."""
+    if not missing.asked:
+        return ""
+    asked = f"No page had {plural(missing.asked, 'contact')} of the sink; each was asked for by its id."
+    return asked + (f" {short_words(missing.came)}." if missing.came else " None of them came.")
+
+
+def short_words(came: int) -> str:
+    """Return what it means that records came by their ids which no page had."""
+    return f"{plural(came, 'record')} that no page had came by id and stayed: the listing was short"
+
+
+def _found(event: e.MissingFound) -> str:
+    if event.kept:
+        return f"nothing that is missing can be deleted: {event.kept}"
+    count = len(event.record_ids)
+    if not count:
+        return "whatever no page had has been asked for"
+    return f"no page had {plural(count, 'contact')} of the {event.known:,} in the sink: asked for by id next"
 
 
 _WORDS: dict[type[e.Event], Callable[[Any], str]] = e.by_event(
@@ -181,6 +219,7 @@ _WORDS: dict[type[e.Event], Callable[[Any], str]] = e.by_event(
         e.SyncStarted: _started,
         e.FetchingBegan: lambda event: "source and sink are in order: " + ", ".join(event.found.values()),
         e.PageFetched: _fetched,
+        e.MissingFound: _found,
         e.PageDelivered: _delivered,
         e.RecordRejected: lambda event: f"{event.record_id or 'a row without id'}: {event.reason}",
         e.RetryScheduled: _retry,

@@ -16,7 +16,7 @@ from msgspec import field
 
 from syncfsm.core.blanking import Blanking
 from syncfsm.core.options import Options, Order
-from syncfsm.core.paging.place import FrontierMark, Reject
+from syncfsm.core.paging.place import FrontierMark, Reject, ToldGone
 from syncfsm.core.value import Value
 
 T = TypeVar("T")
@@ -57,6 +57,7 @@ class SyncStarted(EventBase, frozen=True):
         since: The least creation or change of the records to ask for; null for all.
         changed_by: The attribute that says when a record last changed, where `since` is of that one.
         deletes_missing: Whether the sink is to delete, in the end, what no page had.
+        may_be_gone: Those of `record_ids` that webhooks said are gone; null where that was not kept.
     """
 
     source: str
@@ -71,6 +72,7 @@ class SyncStarted(EventBase, frozen=True):
     since: datetime | None = None
     changed_by: str | None = None
     deletes_missing: bool = False
+    may_be_gone: tuple[ToldGone, ...] | None = None
 
 
 class FetchingBegan(EventBase, frozen=True):
@@ -103,6 +105,9 @@ class PageFetched(EventBase, frozen=True):
         total: The rows that the source says there are; null if it does not say.
         token: The source's own cursor that this page was asked for with; null for the first, and by offset.
         next_token: The source's own cursor of the next page.
+        absent: Records that webhooks told of and that the source does not have yet; they are asked for again.
+        confirmed: Records that no page of the sync had and that do not come by their ids either. The sink is
+            to delete them in the end.
     """
 
     cursor: int | None
@@ -125,6 +130,22 @@ class PageFetched(EventBase, frozen=True):
     total: int | None = None
     token: str | None = None
     next_token: str | None = None
+    absent: tuple[str, ...] = ()
+    confirmed: tuple[str, ...] = ()
+
+
+class MissingFound(EventBase, frozen=True):
+    """The sink has contacts that no page had; they are asked for by their ids next, a page of them at a time.
+
+    Attributes:
+        record_ids: Those that are asked for next; empty once all have been.
+        known: How many contacts the sink has of the source.
+        kept: Why none may be deleted, whatever is missing; empty if that is not so.
+    """
+
+    record_ids: tuple[str, ...]
+    known: int
+    kept: str = ""
 
 
 class PageDelivered(EventBase, frozen=True):
@@ -189,8 +210,12 @@ class SyncCompleted(EventBase, frozen=True):
         totals: The counts of its pages.
         watermark: Where a next, ongoing sync takes up; null where only single records were asked for.
         digest: Digest of all ids taken.
-        missing: Contacts that the sink had, no page did, and it deleted.
+        missing: Contacts that the sink had, no page did, and it deleted: each was asked for by its id, and
+            did not come.
         kept: Why it deleted none, though it was asked to; empty if it could.
+        asked: Contacts that the sink had and no page did; each was asked for by its id.
+        came: Those of them that came after all and were delivered: the listing was short.
+        before: What syncs before have left in the sink, by the log; 0 where only some records were asked for.
     """
 
     totals: Totals
@@ -198,6 +223,9 @@ class SyncCompleted(EventBase, frozen=True):
     digest: str
     missing: int = 0
     kept: str = ""
+    asked: int = 0
+    came: int = 0
+    before: int = 0
 
 
 class SyncFailed(EventBase, frozen=True):
@@ -235,6 +263,7 @@ Event: TypeAlias = (
     SyncStarted
     | FetchingBegan
     | PageFetched
+    | MissingFound
     | PageDelivered
     | RecordRejected
     | RetryScheduled

@@ -27,6 +27,7 @@ class FailureKind(enum.StrEnum):
     ELSEWHERE = "elsewhere"  # a key of another workspace than before
     BAD_REQUEST = "bad_request"  # the server refuses what was asked
     MISDIRECTED = "misdirected"  # a link to the next page that leads elsewhere
+    NOT_YET = "not_yet"  # the source does not have yet what it told of
     CURSOR_LOST = "cursor_lost"  # the source does not know any more where it said that the next page is
     UNWRITABLE = "unwritable"  # the sink cannot be written: disk full, read-only
     FOREIGN = "foreign"  # the sink's file is something else's
@@ -42,6 +43,7 @@ RETRYABLE = frozenset(
         FailureKind.TIMEOUT,
         FailureKind.MALFORMED,
         FailureKind.LOCKED,
+        FailureKind.NOT_YET,
     }
 )
 """Kinds that waiting may cure. All others end the sync at once, resumable once the cause is mended."""
@@ -55,12 +57,14 @@ class Failure(Value, frozen=True):
         message: What happened and what to do, in words; never a key, never a record's content.
         status: The HTTP status, if there was one.
         retry_after_s: The wait that the server asked for, seconds.
+        code: The server's own word for it, if it has one that may be repeated.
     """
 
     kind: FailureKind
     message: str
     status: int | None = None
     retry_after_s: float | None = None
+    code: str = ""
 
     @property
     def is_retryable(self) -> bool:

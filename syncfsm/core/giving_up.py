@@ -12,7 +12,7 @@ import math
 from syncfsm.core import events as e
 from syncfsm.core.backoff import GiveUp
 from syncfsm.core.blanking import Overrun
-from syncfsm.core.failure import Failure
+from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.limits import advice
 from syncfsm.core.paging.pages import Unasked, Unsafe
 from syncfsm.core.process import Process
@@ -20,7 +20,22 @@ from syncfsm.core.process import Process
 
 def gave_up(process: Process, action: e.ActionName, failure: Failure) -> e.SyncFailed:
     """Return the end by a failure that waiting cannot cure."""
-    return _failed(process, action, failure.kind.value, failure.message)
+    where = _refused_deep_in(process, action, failure)
+    return _failed(process, action, failure.kind.value, f"{failure.message}{where}")
+
+
+def _refused_deep_in(process: Process, action: e.ActionName, failure: Failure) -> str:
+    """Say where a page was refused, and what to do, if pages before it were not: some APIs end there."""
+    place = process.paging.offset
+    if action != "fetch" or failure.kind is not FailureKind.BAD_REQUEST or not place or process.asking:
+        return ""
+    what, way = f"rows from offset {place:,} on", "bring the rest from the other end, by another order"
+    if process.options.pagination == "cursor":
+        what, way = f"the cursor behind {place:,} rows", "start anew"
+    return (
+        f" It refused {what}, and not what came before, which is delivered. Run again to go on from there; "
+        f"if it is refused again, {way}."
+    )
 
 
 def out_of_budget(process: Process, action: e.ActionName, failure: Failure, spent: GiveUp) -> e.SyncFailed:
@@ -113,14 +128,17 @@ def too_many_rejects(process: Process, page: e.PageFetched, rejected: int) -> e.
 
 
 def too_many_missing(process: Process, missing: int, known: int) -> e.SyncFailed:
-    """Return the end by contacts that no page had, more of them than one sync may delete."""
+    """Return the end by contacts that are gone, more of them than one process may delete."""
     needed = math.ceil(100 * missing / known) / 100
+    contacts = f"{missing} of the {known} contacts that {process.sink} has of this source"
+    is_told = process.mode == "webhook"
+    what = f"webhooks told that {contacts} are gone" if is_told else f"no page had {contacts}"
     error = (
-        f"no page had {missing} of the {known} contacts that {process.sink} has of this source, more than "
-        f"{process.options.missing_ratio_max:.12g} of them, so none was deleted. Everybody who came is "
-        f"delivered. If they are indeed gone, go on. {advice(process.options, 'missing_ratio_max', needed)}"
+        f"{what}, more than {process.options.missing_ratio_max:.12g} of them, so none was deleted. Everybody "
+        f"who came is delivered. If they are indeed gone, go on. "
+        f"{advice(process.options, 'missing_ratio_max', needed)}"
     )
-    return _failed(process, "finish", "missing_ratio_max", error)
+    return _failed(process, "deliver" if is_told else "finish", "missing_ratio_max", error)
 
 
 def too_much_blanked(process: Process, overrun: Overrun) -> e.SyncFailed:

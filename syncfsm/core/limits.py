@@ -35,6 +35,9 @@ LIMITS: dict[str, tuple[float, float]] = {
     "missing_ratio_max": (0, 1),
     "blanked_ratio_max": (0, 1),
     "blanked_min": (0, _COUNT_MAX),
+    "deletions_min": (0, _COUNT_MAX),
+    "asks_max": (1, _COUNT_MAX),
+    "singly_max": (0, _COUNT_MAX),
 }
 
 

@@ -38,7 +38,11 @@ class Options(Value, frozen=True):
             earlier than it could be seen.
         sweeps_max: Ongoing syncs in a row, where they go by a key that changes; each brings what the one
             before it may have missed.
-        missing_ratio_max: The share of a sink's contacts that one sync may delete since no page had them.
+        missing_ratio_max: The share of a sink's contacts that one sync may delete since no page had them, or
+            since webhooks told that they are gone.
+        deletions_min: Deletions that webhooks may always lead to, whatever their share.
+        asks_max: How often records that webhooks told of are asked for, until they come.
+        singly_max: Of those that did not come with a page, so many are each asked for by itself.
         blanked_ratio_max: The share of the contacts with a value in a field that one sync may empty of it.
         blanked_min: Contacts that may always lose a field, whatever their share.
     """
@@ -61,3 +65,6 @@ class Options(Value, frozen=True):
     missing_ratio_max: float = 0.5
     blanked_ratio_max: float = 0.5
     blanked_min: int = 10
+    deletions_min: int = 10
+    asks_max: int = 8
+    singly_max: int = 20

@@ -7,6 +7,7 @@ from datetime import datetime
 from syncfsm.core import events as e
 from syncfsm.core.limits import check_limits, check_rules
 from syncfsm.core.options import Options, Order
+from syncfsm.core.paging.place import ToldGone
 from syncfsm.core.paging.windows import NUMBERED_LIMIT_MIN
 from syncfsm.core.process import Process
 from syncfsm.errors import ConfigurationError, NotActive
@@ -26,6 +27,7 @@ def started(
     since: datetime | None = None,
     changed_by: str | None = None,
     deletes_missing: bool = False,
+    may_be_gone: tuple[ToldGone, ...] | None = None,
 ) -> e.SyncStarted:
     """Return the event that starts a sync; see `SyncStarted` for what it carries.
 
@@ -49,6 +51,7 @@ def started(
         since=since,
         changed_by=changed_by,
         deletes_missing=deletes_missing,
+        may_be_gone=may_be_gone,
     )
 
 

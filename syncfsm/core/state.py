@@ -31,8 +31,32 @@ class FailureReason(Value, frozen=True):
     what: str = ""
 
 
+class Missing(Value, frozen=True):
+    """What the sink has and no page of a whole sync had: each is asked for by its id before it is deleted.
+
+    Attributes:
+        known: How many contacts the sink had of the source when the first were found missing.
+        asked: How many of them no page had, as far as they have been found.
+        came: How many of those came after all, when they were asked for: the listing was short.
+        last: The last that was found; they are found in the order of their ids.
+        is_over: Whether all have been found.
+        kept: Why none may be deleted; empty if those that are gone may.
+    """
+
+    known: int
+    asked: int = 0
+    came: int = 0
+    last: str = ""
+    is_over: bool = False
+    kept: str = ""
+
+
 class Progress(Value, frozen=True):
-    """The totals, which grow with each page delivered. `total` is what the source said there is in all."""
+    """The totals, which grow with each page delivered.
+
+    `total` is what the source said there is in all; `before`, known in the end, what was in the sink of it by
+    syncs before.
+    """
 
     pages: int = 0
     fetched: int = 0
@@ -51,6 +75,7 @@ class Progress(Value, frozen=True):
     missing: int = 0
     total: int | None = None
     blanking: Blanking = Blanking()
+    before: int = 0
 
     @property
     def delivered(self) -> int:

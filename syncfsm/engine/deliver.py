@@ -1,12 +1,15 @@
 """Delivering to a sink: a page, what is gone, and in the end what is missing.
 
 What the world does wrong comes back as a `Failure`. What was to be deleted is deleted again after a crash.
+What is deleted as missing was asked for by its id before, and did not come: the log says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
+
+from msgspec.structs import replace
 
 from syncfsm.core import decide as d
 from syncfsm.core.blanking import Blanking, added, overrun
@@ -63,9 +66,11 @@ class Delivery(Generic[T]):
         self._transform = transform
         self._clock = clock
         self._earlier = earlier
-        self._missing: dict[str, frozenset[str]] = {}
+        self._found: dict[str, d.FoundMissing] = {}  # all that is missing, by the process
 
-    async def deliver(self, process: Process, held: HeldPage, gone: tuple[str, ...]) -> Delivered:
+    async def deliver(
+        self, process: Process, held: HeldPage, gone: tuple[str, ...]
+    ) -> Delivered | d.TooManyMissing:
         """Let the sink take a page, and delete what is gone.
 
         Raises:
@@ -77,6 +82,9 @@ class Delivery(Generic[T]):
         if not isinstance(done, Upserted):
             return done
         held.upserted = done
+        too_many = await self._too_many(process, len(gone))
+        if too_many is not None:
+            return too_many
         deletion = await self._delete(process, gone)
         if isinstance(deletion, Failure):
             return deletion
@@ -91,12 +99,25 @@ class Delivery(Generic[T]):
             blanking=held.blanking or Blanking(),
         )
 
+    async def find_missing(self, process: Process, action: d.FindMissing) -> d.FoundMissing | Failure:
+        """Find what the sink has of the source and no page had, unless that is in doubt."""
+        found = self._found.get(process.id) if action.after else None
+        if found is None:
+            answer = await self._all_missing(process)
+            if isinstance(answer, Failure):
+                return answer
+            found = answer
+            self._found = {process.id: found}
+        following = [record_id for record_id in found.record_ids if record_id > action.after]
+        return replace(found, record_ids=tuple(following[: action.limit]))
+
     async def finish(self, process: Process, action: d.FinishSync) -> d.Finished | d.TooManyMissing | Failure:
         """Delete what is missing, where that was asked for, and let the sink put its house in order."""
         outcome = await self._delete_missing(process) if action.deletes_missing else d.Finished()
         if not isinstance(outcome, d.Finished):
             return outcome
-        return await self._sink.finish() or outcome
+        before = max(0, self._earlier.items_left(process)) if process.mode == "initial" else 0
+        return await self._sink.finish() or replace(outcome, before=before)
 
     async def _upsert(
         self, process: Process, held: HeldPage
@@ -149,37 +170,54 @@ class Delivery(Generic[T]):
             )
         return Deletion(deleted=deleted, unchanged=len(record_ids) - deleted)
 
-    async def _delete_missing(self, process: Process) -> d.Finished | d.TooManyMissing | Failure:
-        """Delete what the sink has of the source and no page had, unless that is in doubt or too much."""
+    async def _too_many(self, process: Process, count: int) -> d.TooManyMissing | Failure | None:
+        """Say so where webhooks tell that more of the sink's contacts are gone than can be believed."""
+        sink = capabilities(self._sink).enumerable
+        deleted = process.progress.deleted + count
+        if sink is None or not count or deleted <= process.options.deletions_min:
+            return None
+        known = await sink.known(self._kind)
+        if isinstance(known, Failure):
+            return known
+        before = len(known) + process.progress.deleted
+        is_believed = deleted <= process.options.missing_ratio_max * before
+        return None if is_believed or not before else d.TooManyMissing(missing=deleted, known=before)
+
+    async def _all_missing(self, process: Process) -> d.FoundMissing | Failure:
+        sink = self._enumerable(process)
+        known = await sink.known(self._kind)
+        if isinstance(known, Failure):
+            return known
+        seen = self._earlier.ids_seen(process)  # after that: who brings something has told the log before
+        progress = process.progress
+        kept = seen.doubt
+        if not known and progress.created + progress.updated + progress.unchanged:
+            kept = kept or f"the sink has nothing that calls its source {self._kind!r}"
+        missing = () if kept else tuple(sorted(known - seen.record_ids))
+        return d.FoundMissing(record_ids=missing, known=len(known), kept=kept)
+
+    def _enumerable(self, process: Process) -> Enumerable:
         sink = capabilities(self._sink).enumerable
         if sink is None:
             raise BrokenContract(
                 f"process {process.id} is to delete what is missing, and the sink {self._sink.name} has no "
                 "`delete` and `known` any more: give them back to it, or start anew without"
             )
-        known = await sink.known(self._kind)
-        if isinstance(known, Failure):
-            return known
-        seen = self._earlier.ids_seen(process)  # after that: who brings something has told the log before
-        if seen.doubt:
-            return d.Finished(kept=seen.doubt)
-        progress = process.progress
-        if not known and progress.created + progress.updated + progress.unchanged:
-            return d.Finished(kept=f"the sink has nothing that calls its source {self._kind!r}")
-        missing = sorted(known - seen.record_ids)
-        if len(missing) > process.options.missing_ratio_max * len(known):
-            return d.TooManyMissing(missing=len(missing), known=len(known))
-        return await self._delete_all(process, sink, missing)
+        return sink
 
-    async def _delete_all(
-        self, process: Process, sink: Enumerable, missing: Sequence[str]
-    ) -> d.Finished | Failure:
-        """Delete what is missing; what was deleted at an earlier try, and so is known no more, counts too."""
-        all_missing = self._missing.get(process.id, frozenset()).union(missing)
-        self._missing = {process.id: all_missing}
+    async def _delete_missing(self, process: Process) -> d.Finished | d.TooManyMissing | Failure:
+        """Delete what is missing by its id too, unless it is too much; also what was deleted already."""
+        found = process.missing
+        assert found is not None, "what is missing is found before the end"
+        if found.kept:
+            return d.Finished(kept=found.kept)
+        sink = self._enumerable(process)
+        gone = self._earlier.confirmed_gone(process)
+        if len(gone) > process.options.missing_ratio_max * found.known:
+            return d.TooManyMissing(missing=len(gone), known=found.known)
         self._earlier.check_untouched(process)
-        deleted = await sink.delete(self._kind, missing) if missing else 0
-        return deleted if isinstance(deleted, Failure) else d.Finished(missing=len(all_missing))
+        deleted = await sink.delete(self._kind, gone) if gone else 0
+        return deleted if isinstance(deleted, Failure) else d.Finished(missing=len(gone))
 
 
 def _check_transformed(ready: Transformed[Any], count: int) -> None:

@@ -43,7 +43,7 @@ _WHOSE: dict[e.ActionName, str] = {
 """Whose code is called by an action."""
 
 
-def fetched(request: PageRequest, page: Page, elapsed_ms: int) -> d.Fetched:
+def fetched(request: PageRequest, page: Page, elapsed_ms: int, *, is_followed: bool = False) -> d.Fetched:
     """Return the outcome of a request that was answered with a page, all of it."""
     return d.Fetched(
         request=request,
@@ -53,6 +53,8 @@ def fetched(request: PageRequest, page: Page, elapsed_ms: int) -> d.Fetched:
         is_total=page.is_total,
         total=page.total,
         next_token=page.next_token,
+        is_followed=is_followed,
+        not_found=page.not_found,
     )
 
 
@@ -141,10 +143,19 @@ class Performer(Generic[T]):
                 if held is None:
                     return await self._fetch(action.refetch)
                 return await self._delivery.deliver(process, held, action.gone)
-            case d.FinishSync():
-                return await self._delivery.finish(process, action)
+            case d.AskAgain():
+                return d.Unanswered(at=self._clock.now(), chance=self._rng.random())
+            case d.FindMissing() | d.FinishSync():
+                return await self._finish(process, action)
             case _:
                 assert_never(action)
+
+    async def _finish(
+        self, process: Process, action: d.FindMissing | d.FinishSync
+    ) -> d.FoundMissing | d.Finished | d.TooManyMissing | Failure:
+        if isinstance(action, d.FindMissing):
+            return await self._delivery.find_missing(process, action)
+        return await self._delivery.finish(process, action)
 
     async def _check(self, process: Process) -> d.Checked | Failure:
         found = await self._check_same(process)
@@ -193,7 +204,8 @@ class Performer(Generic[T]):
             return answer.page
         # Not later than it is: a watermark ahead of us would leave out whoever comes until then.
         as_of = min(answer.page.as_of, self._clock.now())
-        return fetched(request, replace(answer.page, as_of=as_of), answer.elapsed_ms)
+        page = replace(answer.page, as_of=as_of)
+        return fetched(request, page, answer.elapsed_ms, is_followed=answer.is_followed)
 
     def _failed(self, action: e.ActionName, failure: Failure, what: e.ActionPart = "") -> d.Failed:
         return d.Failed(

@@ -16,6 +16,7 @@ from syncfsm.core import events as e
 from syncfsm.core.endpoints import emptied, moved
 from syncfsm.core.failure import Failure
 from syncfsm.core.process import Process, fold
+from syncfsm.core.shortfall import shortfall_words
 from syncfsm.core.starts import started
 from syncfsm.core.value import Value
 from syncfsm.engine.engine import Engine
@@ -72,6 +73,7 @@ class Preflight(Value, frozen=True):
         process: The process as the sync would begin it or go on with it; null if it would be refused.
         refusal: Why it would be refused.
         last_completed: The last sync that was completed into this sink, if any was.
+        shortfall: Where that brought far fewer records than were there before, that it did; else empty.
     """
 
     source: Looked
@@ -80,6 +82,7 @@ class Preflight(Value, frozen=True):
     process: Process | None
     refusal: str | None
     last_completed: Completed | None
+    shortfall: str = ""
 
     @property
     def could_start(self) -> bool:
@@ -129,6 +132,7 @@ async def preflight(
         process=process,
         refusal=refusal,
         last_completed=_last_completed(engine),
+        shortfall=_shortfall(engine),
     )
 
 
@@ -194,3 +198,8 @@ class _Rehearsed:
 def _last_completed(engine: Engine[Any]) -> Completed | None:
     last = engine.log.last_completed(engine.source.name, engine.source.object, engine.sink.name)
     return Completed(process=last.id, at=last.updated_at, watermark=last.watermark) if last else None
+
+
+def _shortfall(engine: Engine[Any]) -> str:
+    last = engine.log.last_completed(engine.source.name, engine.source.object, engine.sink.name)
+    return shortfall_words(last) if last else ""

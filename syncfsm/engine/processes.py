@@ -96,6 +96,7 @@ class Processes:
             record_ids=started.record_ids,
             since=started.since,
             changed_by=started.changed_by,
+            may_be_gone=started.may_be_gone,
         )
 
     def begin(

@@ -45,10 +45,11 @@ _OF_THE_SOURCE = frozenset(
 
 
 class Answer(NamedTuple):
-    """What came for a request, and how long it took, whenever that was."""
+    """What came for a request, how long it took, whenever that was, and whether rows beyond it came ahead."""
 
     page: Page | Failure
     elapsed_ms: int
+    is_followed: bool = False
 
 
 def check_read_ahead(requests_max: int) -> None:
@@ -111,7 +112,14 @@ class ReadAhead:
             await self.pause()
         else:
             self._grow()
-        return answer
+        return answer._replace(is_followed=self._has_beyond(request, answer.page))
+
+    def _has_beyond(self, request: PageRequest, page: Page | Failure) -> bool:
+        """Whether rows have come ahead from beyond where a short page seems to be the end of all."""
+        if isinstance(page, Failure) or len(page.records) >= request.limit:
+            return False
+        end = request.offset + len(page.records)
+        return any(asked.offset >= end and _has_rows(task) for asked, task in self._slots.items())
 
     async def pause(self) -> None:
         """Ask for nothing until the next `fetch`; pages that are here are kept."""
@@ -188,6 +196,11 @@ def _has_answer(task: asyncio.Task[Answer]) -> bool:
 
 def _is_page(task: asyncio.Task[Answer]) -> bool:
     return _has_answer(task) and isinstance(task.result().page, Page)
+
+
+def _has_rows(task: asyncio.Task[Answer]) -> bool:
+    page = task.result().page if _has_answer(task) else None
+    return isinstance(page, Page) and bool(page.records)
 
 
 def _is_failure(task: asyncio.Task[Answer]) -> bool:

@@ -44,6 +44,7 @@ class SingleRecords:
             order="id",
             options=options,
             record_ids=waiting.record_ids,
+            may_be_gone=waiting.gone,
             notices=waiting.notices,
         )
 

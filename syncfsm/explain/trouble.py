@@ -118,7 +118,9 @@ class Troubles:
                 self._row = []
             case e.PageFetched():
                 self.refetched += isinstance(moment.action, DeliverPage)
-            case e.SyncStarted() | e.PagesShifted() | e.SyncCompleted() | e.SyncCancelled():
+            case (
+                e.SyncStarted() | e.MissingFound() | e.PagesShifted() | e.SyncCompleted() | e.SyncCancelled()
+            ):
                 pass
             case _:
                 assert_never(moment.recorded.event)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from syncfsm.core.describe import counts_words, done_words, duration, left_out_words, plural, time_words
 from syncfsm.core.limits import LIMITS
 from syncfsm.core.machine import State
+from syncfsm.core.shortfall import shortfall_words
 from syncfsm.core.value import Value
 from syncfsm.explain.account import Account
 from syncfsm.explain.trouble import Ending, TroubleAt
@@ -74,6 +75,11 @@ def _state(account: Account) -> Iterator[str]:
         yield f"Left out: {left_out_words(progress.left_out)}."
     if progress.missing:
         yield f"{plural(progress.missing, 'contact')} that no page had {_were(progress.missing)} deleted."
+    if account.evidence:
+        yield account.evidence
+    short = shortfall_words(process)
+    if short:
+        yield short
     if process.state is State.CANCELLED:
         yield f"{account.last}."
     if account.due is not None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from syncfsm.core.process import Process
 from syncfsm.errors import VersionConflict
-from syncfsm.history.missing import Seen, ids_seen_since
+from syncfsm.history.missing import Seen, confirmed_gone, ids_seen_since
 from syncfsm.log.protocol import EventLog
 from syncfsm.sources.protocol import Source
 
@@ -34,12 +34,19 @@ class Earlier:
         same = 0 if process.record_ids else progress.unchanged
         if progress.created + progress.updated + same > progress.deleted:
             return True
-        left = self._log.items_left_by_syncs
-        return process.mode != "initial" and left(process.source, process.object, process.sink) > 0
+        return process.mode != "initial" and self.items_left(process) > 0
+
+    def items_left(self, process: Process) -> int:
+        """Return how many items completed syncs have left in the sink of a process."""
+        return self._log.items_left_by_syncs(process.source, process.object, process.sink)
 
     def ids_seen(self, process: Process) -> Seen:
         """Return the records that were seen in the source since a process began. See `ids_seen_since`."""
         return ids_seen_since(self._log, self._source, process)
+
+    def confirmed_gone(self, process: Process) -> tuple[str, ...]:
+        """Return the records of which a process has the proof that they are gone. See `confirmed_gone`."""
+        return confirmed_gone(self._log, process)
 
     def check_untouched(self, process: Process) -> None:
         """Let nothing be asked for and nothing delivered where somebody cancelled the process, or is on it.

@@ -32,6 +32,9 @@ BODY_BYTES_MAX = 64 * 1024 * 1024
 
 TIMEOUT_S = 30.0
 
+PARTIAL = 206
+"""Nobody asks for a part of anything: what follows it would be taken for not there."""
+
 _BY_STATUS = {
     401: FailureKind.UNAUTHORIZED,
     403: FailureKind.FORBIDDEN,
@@ -174,6 +177,10 @@ class HttpClient:
             if max(len(body), response.num_bytes_downloaded) > self._body_bytes_max:
                 return self._too_large(response)
         told = without(bytes(body), self._secret)  # a careless server repeats the key that it was sent
+        if response.status_code == PARTIAL:
+            return self._failure(
+                FailureKind.MALFORMED, "answered 206, a part of what was asked for.", PARTIAL
+            )
         return Reply(told, response.headers) if response.is_success else self._refused(response, told)
 
     def _too_large(self, response: httpx.Response) -> Failure:
@@ -190,7 +197,8 @@ class HttpClient:
         if self._refusal_words is not None and not response.is_redirect:
             words = f"answered {response.status_code}{self._refusal_words(body)}"
         retry_after_s = parse_retry_after(response.headers.get("Retry-After"), self._date_of(response))
-        return self._failure(kind, words, response.status_code, retry_after_s)
+        failure = self._failure(kind, words, response.status_code, retry_after_s)
+        return msgspec.structs.replace(failure, code=code)
 
     def _date_of(self, response: httpx.Response) -> datetime:
         """Return the server's own time; Retry-After is measured against it.

@@ -49,6 +49,8 @@ class Page(Value, frozen=True):
         total: How many rows the source says there are in all; `None` if it does not say.
         next_token: Where pages have cursors, the one of the next page; `None` on the last. Text without any
             secret: it is written into the log.
+        not_found: Of records that were each asked for by itself, since they did not come with the page, those
+            of which the source says that there are none such; `None` if none was.
     """
 
     records: tuple[Record, ...]
@@ -56,6 +58,7 @@ class Page(Value, frozen=True):
     is_total: bool = True
     total: int | None = None
     next_token: str | None = None
+    not_found: tuple[str, ...] | None = None
 
 
 class Source(Protocol):
@@ -118,7 +121,9 @@ class Source(Protocol):
         cancelled.
 
         With `request.record_ids`, return those records that are still there, in any order, and no others;
-        `offset` and `order` then say nothing, but that keys are those of the order.
+        `offset` and `order` then say nothing, but that keys are those of the order. Where up to
+        `request.singly_max` of them do not come, a source that can asks for each by itself, and says in
+        `Page.not_found` which are not there, by its own word for that.
 
         By numbered pages, it is the page `request.number` of `request.limit` rows. By cursors, it is the page
         of `request.token`, and the first one where that is `None`; a token that leads nowhere is a failure,

@@ -28,6 +28,7 @@ _LEVELS = e.by_event(
     e.SyncStarted,
     e.FetchingBegan,
     e.PageFetched,
+    e.MissingFound,
     e.PageDelivered,
     e.SyncCompleted,
     e.SyncCancelled,

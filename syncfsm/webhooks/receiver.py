@@ -126,17 +126,18 @@ class WebhookReceiver:
         if not is_signed(body, signature.strip().lower(), self._secrets):
             return "unsigned"
         try:
-            record_ids = read(body, self._object_id)
+            message = read(body, self._object_id)
         except Malformed:
             return "malformed"
-        if not record_ids:
+        if not message.record_ids:
             return "ignored"
         notice = Notice(
             source=self._source,
             object=self._object,
             key=_key(headers),
-            record_ids=record_ids,
+            record_ids=message.record_ids,
             received_at=self._clock.now(),
+            gone=message.gone,
         )
         try:
             return "stored" if self._log.receive(notice) else "replayed"

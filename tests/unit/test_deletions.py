@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
 import pytest
@@ -15,6 +15,7 @@ from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.machine import State
 from syncfsm.core.notices import Notice
 from syncfsm.core.options import Options
+from syncfsm.core.paging.place import ToldGone
 from syncfsm.core.process import Process
 from syncfsm.core.summary import summary
 from syncfsm.errors import ConfigurationError, VersionConflict
@@ -43,9 +44,19 @@ def sink_of(desk: Desk) -> Book:
     return desk.sink
 
 
-def tell(desk: Desk, *record_ids: str) -> None:
-    at = desk.clock.now()
-    desk.log.receive(Notice(source="crm", object="people", key=None, record_ids=record_ids, received_at=at))
+def tell(desk: Desk, *record_ids: str, gone: Iterable[str] | None = None) -> None:
+    """Let a webhook tell of records: who is not there, it says was deleted, unless it says otherwise."""
+    said = (id_ for id_ in record_ids if id_ not in desk.crm.people) if gone is None else gone
+    desk.log.receive(
+        Notice(
+            source="crm",
+            object="people",
+            key=None,
+            record_ids=record_ids,
+            received_at=desk.clock.now(),
+            gone=tuple(ToldGone(record_id=record_id) for record_id in said),
+        )
+    )
 
 
 def told(desk: Desk, *record_ids: str) -> Process:

@@ -111,6 +111,8 @@ class _Leader:
         if self._overrun and not isinstance(event, e.SyncFailed):
             raise self._cannot(moment, "by the rules of today there were too many rejects")
         match event:
+            case e.MissingFound():
+                raise AssertionError("a process that deletes what is missing is refused before")
             case e.RetryScheduled():
                 self._fail(moment, event.action, event.cause, event.wait_s)
             case e.PageFetched() | e.PagesShifted():

@@ -17,12 +17,13 @@ from syncfsm.cli.shared.metrics import metrics_served
 from syncfsm.cli.shared.output import FAILED, print_json, say
 from syncfsm.cli.shared.quo import KEY_VARIABLES, open_asked
 from syncfsm.cli.shared.settings import switched_off
-from syncfsm.core.describe import counts_words, done_words, left_out_words, plural
+from syncfsm.core.describe import counts_words, done_words, left_out_words, plural, short_words
 from syncfsm.core.events import FetchingBegan, Recorded
 from syncfsm.core.limits import with_limits
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options, Order
 from syncfsm.core.process import Process
+from syncfsm.core.shortfall import shortfall_words
 from syncfsm.core.summary import summary
 from syncfsm.engine.commit import Hook
 from syncfsm.engine.engine import Engine
@@ -223,6 +224,10 @@ def _print(process: Process, log_path: str) -> None:
         say(f"  left out: {left_out_words(progress.left_out)}")
     if progress.missing:
         say(f"  {plural(progress.missing, 'contact')} that no page had: deleted")
+    if process.missing is not None and process.missing.came:
+        say(f"  {short_words(process.missing.came)}")
+    if short := shortfall_words(process):
+        say(f"  {short}")
     say(
         f"  {plural(progress.retries, 'retry', 'retries')}, {progress.rate_limited:,} of them rate-limited; "
         f"{process.records_per_s:,.0f} records/s"

@@ -10,18 +10,19 @@ from typing import Any
 
 import msgspec
 
-from syncfsm.core.notices import Notice, Waiting, first_batch
+from syncfsm.core.notices import Notice, Put, Waiting, first_batch
+from syncfsm.core.paging.place import ToldGone
 from syncfsm.core.times import format_time
 from syncfsm.log.sqlite.checksums import given, seal
 from syncfsm.log.sqlite.file import LogFile
 
 _INSERT = """
-    INSERT INTO inbox (source, object, key, record_ids, received_at) VALUES (?, ?, ?, ?, ?)
+    INSERT INTO inbox (source, object, key, record_ids, received_at, gone) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (source, object, key) DO NOTHING
 """
 
 _WAITING = """
-    SELECT inbox.id, record_ids, failed.id FROM inbox
+    SELECT inbox.id, record_ids, failed.id, coalesce(gone, 'null') FROM inbox
     LEFT JOIN processes AS failed ON failed.id = process AND failed.state = 'FAILED'
     WHERE inbox.source = ? AND inbox.object = ? AND (received_at <= ? OR received_at > ?)
         AND (process IS NULL OR process IN (SELECT id FROM processes WHERE state IN ('CANCELLED', 'FAILED')))
@@ -43,6 +44,7 @@ _EVER = "9999"
 """After every time that a log writes, as text."""
 
 _ids = msgspec.json.Decoder(tuple[str, ...])
+_gone = msgspec.json.Decoder(tuple[ToldGone, ...] | None)
 
 
 class SqliteInbox:
@@ -73,7 +75,10 @@ class SqliteInbox:
         latest, future = (format_time(at) if at else _EVER for at in (until, now))
         with self._file.translated():
             rows = self._file.connection.execute(_WAITING, (source, object_, latest, future))
-            return first_batch((number, _ids.decode(encoded), failed) for number, encoded, failed in rows)
+            return first_batch(
+                Put(number, _ids.decode(encoded), failed, _gone.decode(gone))
+                for number, encoded, failed, gone in rows
+            )
 
     def clear_inbox(self, before: datetime) -> int:
         """See `Inbox.clear_inbox`."""
@@ -83,7 +88,8 @@ class SqliteInbox:
 
 def _values(notice: Notice) -> tuple[Any, ...]:
     ids = msgspec.json.encode(notice.record_ids).decode()
-    return notice.source, notice.object, notice.key, ids, format_time(notice.received_at)
+    gone = msgspec.json.encode(notice.gone).decode()
+    return notice.source, notice.object, notice.key, ids, format_time(notice.received_at), gone
 
 
 def take(connection: sqlite3.Connection, stream: str, notices: Sequence[int]) -> None:

@@ -71,8 +71,9 @@ unless `recursive_triggers` is on; the third does not depend on who writes."""
 
 _SHADOW_TABLES = {
     "m004_captures": "CREATE TEMP TABLE captures (id, stream, version, at, request, as_of, body)",
-    "m005_inbox": "CREATE TEMP TABLE inbox (id, source, object, key, record_ids, received_at, process)",
+    "m005_inbox": "CREATE TEMP TABLE inbox (id, source, object, key, record_ids, received_at, process, gone)",
     "m007_guards": "CREATE TEMP TABLE tally (id, events, position, digest)",
+    "m008_told": "CREATE TEMP VIEW inbox AS SELECT *, NULL AS gone FROM main.inbox",
 }
 
 _SHADOW_COLUMNS = {
@@ -89,7 +90,10 @@ that writes nothing. Each migration after the second has to be one."""
 def shadows(applied: AbstractSet[str]) -> list[str]:
     """Return what a connection makes for itself, in memory, of the migrations that a log has not had."""
     columns = [column for name, more in _SHADOW_COLUMNS.items() if name not in applied for column in more]
-    made = [table for name, table in _SHADOW_TABLES.items() if name not in applied]
+    lacking = [name for name in _SHADOW_TABLES if name not in applied]
+    if "m005_inbox" in lacking:
+        lacking.remove("m008_told")  # the table that stands for the first has the column of the other
+    made = [_SHADOW_TABLES[name] for name in lacking]
     if columns:
         more = ", ".join(columns)
         made.append(f"CREATE TEMP VIEW processes AS SELECT *, {more} FROM main.processes")  # noqa: S608 - ours
@@ -222,3 +226,9 @@ def m007_guards(db: Database) -> None:
         db.execute(f"ALTER TABLE {table} ADD COLUMN digest TEXT")
         for (id_,) in db.execute(f"SELECT id FROM {table}").fetchall():  # noqa: S608 - ours
             seal(db.conn, table, id_)
+
+
+@migrations()
+def m008_told(db: Database) -> None:
+    """Keep who a notice says is gone; null for those that wait already, of which it was not kept."""
+    db.execute("ALTER TABLE inbox ADD COLUMN gone TEXT")

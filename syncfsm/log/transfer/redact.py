@@ -20,7 +20,7 @@ from syncfsm.core.blanking import Blanking
 from syncfsm.core.decide import add_to_digest
 from syncfsm.core.failure import FailureKind
 from syncfsm.core.options import Options
-from syncfsm.core.paging.place import FrontierMark, Reject
+from syncfsm.core.paging.place import FrontierMark, Reject, ToldGone
 from syncfsm.core.process import Process, apply
 from syncfsm.core.value import Value
 from syncfsm.log.codec import from_row, to_rows
@@ -96,6 +96,7 @@ TABLE: dict[type[Value], dict[str, Redactor]] = {
     Options: {"pagination": keep, "termination": keep},
     FrontierMark: {"key": _sort_key, "ids": _record},
     Reject: {"record_id": _record, "reason": _text},
+    ToldGone: {"record_id": _record, "into": _record},
     e.Totals: {},
     e.SyncStarted: {
         "source": _name,
@@ -113,9 +114,12 @@ TABLE: dict[type[Value], dict[str, Redactor]] = {
         "peek": _record,
         "ids_digest": _computed,
         "gone": _record,
+        "absent": _record,
+        "confirmed": _record,
         **_tokens,
     },
     Blanking: {"had": _number, "blanked": _number},
+    e.MissingFound: {"record_ids": _record, "kept": _text},
     e.PageDelivered: {"left_out": _number},
     e.RecordRejected: {"record_id": _record, "reason": _text},
     e.RetryScheduled: {"action": keep, "cause": _cause, "error": _text, "what": keep},
@@ -179,8 +183,8 @@ def _with_digests(event: e.Event, process: Process | None) -> e.Event:
         case e.SyncCompleted():
             return replace(event, digest=before)
         case (
-            e.SyncStarted() | e.FetchingBegan() | e.PageDelivered() | e.RecordRejected() | e.RetryScheduled()
-            | e.PagesShifted() | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
+            e.SyncStarted() | e.FetchingBegan() | e.MissingFound() | e.PageDelivered() | e.RecordRejected()
+            | e.RetryScheduled() | e.PagesShifted() | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
         ):  # fmt: skip
             return event
         case _:

@@ -28,6 +28,7 @@ from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.outside.decoding import Decoder, NoTimestamp, to_utc
 from syncfsm.outside.safe_words import plain_url, uuid, word
 from syncfsm.sources.attio.companies import look_up
+from syncfsm.sources.attio.singly import with_single_records
 from syncfsm.sources.attio.wire import Found, Objects, Token, decode_rows, to_record
 from syncfsm.sources.protocol import Page
 
@@ -143,7 +144,8 @@ class AttioSource:
     async def fetch(self, request: PageRequest) -> Page | Failure:
         """Return the rows for one request. See `Source.fetch`."""
         if request.record_ids:
-            return self._page(request, await self._query(self.object, _listed_body(request)))
+            page = self._page(request, await self._query(self.object, _listed_body(request)))
+            return await with_single_records(page, request, self.ask, self.object)
         sorts = _sorts(request)
         if request.order in self._has_lone_sort:
             return self._page(request, await self._query(self.object, _page_body(request, sorts[:1])))

@@ -56,7 +56,10 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         score_window_max: The highest sum of scores within ten seconds.
         score_others_per_s: What the other apps of the workspace use up of that, each second.
         write_conflicts: The share of writes to records that meet another one: a 409, worth another try.
-        merge_s: How long a merge takes; until then the new record is a 404 `merge_in_progress`.
+        merge_s: How long a merge takes; until then the new record is a 404 `merge_in_progress`, and in no
+            query.
+        index_lag_s: How far queries are behind: who was created or changed is in none until then, though
+            webhooks have told of them, and a GET has them.
         http_targets: Whether webhooks may be sent to `http://` on this machine; Attio wants `https://`.
         webhook_delay_s: The longest delay of a webhook's first attempt; above 0, they overtake each other.
         webhook_duplicates: The share of webhooks that are sent once more after they arrived.
@@ -78,6 +81,7 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     score_others_per_s: Number = 0.0
     write_conflicts: Share = 0.0
     merge_s: Number = 0.0
+    index_lag_s: Number = 0.0
     http_targets: bool = False
     webhook_delay_s: Number = 0.0
     webhook_duplicates: Share = 0.0
