@@ -179,6 +179,11 @@ class Engine(Generic[T]):
             raise
         return process
 
+    @property
+    def raised(self) -> Exception | None:
+        """The last error that what is plugged in raised, for a debugger: the log has it without its words."""
+        return self._performer.raised
+
     def _is_due(self, not_before: datetime | None) -> bool:
         return not_before is None or self.clock.now() >= not_before
 

@@ -69,6 +69,9 @@ class Performer(Generic[T]):
         rng: Chance, for jitter.
         earlier: What the log says came before.
         read_ahead: How many requests may be under way at once, where pages are read ahead.
+
+    Attributes:
+        raised: The last error that what is plugged in raised.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Performer(Generic[T]):
         earlier: Earlier,
         read_ahead: int = 1,
     ) -> None:
+        self.raised: Exception | None = None
         self._source = source
         self._sink = sink
         self._clock = clock
@@ -129,6 +133,7 @@ class Performer(Generic[T]):
         except BrokenContract as error:
             return Failure(kind=FailureKind.RAISED, message=f"{error}.")
         except Exception as error:  # noqa: BLE001 - what somebody's source, transform or sink raises can be anything
+            self.raised = error
             return Failure(kind=FailureKind.RAISED, message=raised_words(_WHOSE[name], error))
 
     async def _performed(

@@ -84,6 +84,15 @@ def test_what_a_source_or_a_sink_raises_is_recorded_and_can_be_gone_on_from(
         assert not any("hunter2" in row.data for row in log.stored_events())
 
 
+def test_the_error_itself_is_there_for_a_debugger() -> None:
+    with open_log(":memory:") as log:
+        engine = Bare(log, transform=raising).engine()
+        assert engine.raised is None
+        failure_of(asyncio.run(engine.sync()))
+        assert isinstance(engine.raised, KeyError)
+        assert SAYS in str(engine.raised)
+
+
 def test_a_page_that_a_new_engine_fetches_again_fails_as_a_fetch() -> None:
     with open_log(":memory:") as log:
         bare = Bare(log, transform=raising)

@@ -23,13 +23,18 @@ _FORESEEN = (SimulatedMistake.__name__, SCRIPTED)
 
 
 class Unforeseen(Exception):
-    """Code raised an error that nothing on the stage let it raise."""
+    """Code broke what it promised, and nothing on the stage let it."""
 
 
-def unforeseen(process: Process) -> Unforeseen | None:
-    """Return what a process failed by, if it was an error that nothing on the stage let be raised."""
+def unforeseen(process: Process, raised: Exception | None) -> Exception | None:
+    """Return what a process failed by, if it was an error that nothing on the stage let be raised.
+
+    Args:
+        process: As its engine left it.
+        raised: The last error that was raised within that engine; none where a promise was broken.
+    """
     failure = process.failure
-    return Unforeseen(failure.error) if failure and _is_unforeseen(failure) else None
+    return (raised or Unforeseen(failure.error)) if failure and _is_unforeseen(failure) else None
 
 
 def unforeseen_words(recorded: Iterable[e.Recorded]) -> str | None:

@@ -145,7 +145,7 @@ class Stage(Engines, Generic[T]):
                 order=self.scenario.order,
                 deletes_missing=self._deletes_missing,
             )
-            self.surprise = unforeseen(process)
+            self.surprise = unforeseen(process, engine.raised)
             return process
         finally:
             await engine.source.aclose()
