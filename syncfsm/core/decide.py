@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any, assert_never
 
 from msgspec import field
@@ -26,7 +25,7 @@ from syncfsm.core.giving_up import (
     unsafe,
 )
 from syncfsm.core.machine import State
-from syncfsm.core.outcomes import completed, delivered, failed, not_yet
+from syncfsm.core.outcomes import add_to_digest, completed, delivered, failed, not_yet, shifted
 from syncfsm.core.paging.offsets import accept, plan
 from syncfsm.core.paging.pages import PageRequest, Row, Shifted, Taken, Unasked, Unsafe
 from syncfsm.core.paging.place import Reject
@@ -275,7 +274,7 @@ def _page(process: Process, outcome: Fetched) -> e.Event:
         case Taken():
             return stalled(process) or _fetched(process, outcome, verdict)
         case Shifted():
-            return never_anchored(process) or _shifted(outcome, verdict)
+            return never_anchored(process) or shifted(outcome, verdict)
         case Unsafe():
             return unsafe(process, verdict)
         case Unasked():
@@ -310,23 +309,4 @@ def _fetched(process: Process, outcome: Fetched, taken: Taken) -> e.PageFetched:
         next_token=taken.next_token,
         absent=taken.absent,
         confirmed=taken.gone if is_missing else (),
-    )
-
-
-def add_to_digest(digest: str, record_ids: Sequence[str]) -> str:
-    """Return the digest of all ids so far: a sum of hashes, so neither order nor page size matters."""
-    total = int(digest or "0", 16)
-    for record_id in record_ids:
-        total += int.from_bytes(blake2b(record_id.encode(), digest_size=16).digest())
-    return f"{total % 2**128:032x}"
-
-
-def _shifted(outcome: Fetched, shifted: Shifted) -> e.PagesShifted:
-    return e.PagesShifted(
-        cursor=outcome.request.cursor,
-        offset=outcome.request.offset,
-        expected=shifted.expected,
-        found=shifted.found,
-        step_back=shifted.step_back,
-        elapsed_ms=outcome.elapsed_ms,
     )

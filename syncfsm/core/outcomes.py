@@ -5,6 +5,8 @@ A part of `decide`, which has the types of the outcomes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -13,10 +15,11 @@ from syncfsm.core import events as e
 from syncfsm.core.backoff import later, spent_budget, wait_s
 from syncfsm.core.failure import FailureKind
 from syncfsm.core.giving_up import gave_up, out_of_budget, too_many_rejects
+from syncfsm.core.paging.pages import Shifted
 from syncfsm.core.process import Process
 
 if TYPE_CHECKING:
-    from syncfsm.core.decide import Delivered, Failed, Finished, Unanswered
+    from syncfsm.core.decide import Delivered, Failed, Fetched, Finished, Unanswered
 
 
 def delivered(process: Process, outcome: Delivered) -> tuple[e.Event, ...]:
@@ -99,3 +102,23 @@ def failed(process: Process, outcome: Failed) -> e.Event:
         status=failure.status,
         what=outcome.what,
     )
+
+
+def shifted(outcome: Fetched, verdict: Shifted) -> e.PagesShifted:
+    """Return the event of a page that is not anchored."""
+    return e.PagesShifted(
+        cursor=outcome.request.cursor,
+        offset=outcome.request.offset,
+        expected=verdict.expected,
+        found=verdict.found,
+        step_back=verdict.step_back,
+        elapsed_ms=outcome.elapsed_ms,
+    )
+
+
+def add_to_digest(digest: str, record_ids: Sequence[str]) -> str:
+    """Return the digest of all ids so far: a sum of hashes, so neither order nor page size matters."""
+    total = int(digest or "0", 16)
+    for record_id in record_ids:
+        total += int.from_bytes(blake2b(record_id.encode(), digest_size=16).digest())
+    return f"{total % 2**128:032x}"

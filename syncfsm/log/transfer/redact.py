@@ -17,9 +17,9 @@ from msgspec.structs import replace
 
 from syncfsm.core import events as e
 from syncfsm.core.blanking import Blanking
-from syncfsm.core.decide import add_to_digest
 from syncfsm.core.failure import FailureKind
 from syncfsm.core.options import Options
+from syncfsm.core.outcomes import add_to_digest
 from syncfsm.core.paging.place import FrontierMark, Reject, ToldGone
 from syncfsm.core.process import Process, apply
 from syncfsm.core.value import Value
