@@ -51,6 +51,8 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         crash: The engine dies: around a request, an upsert, a deletion, a write to the log, or asleep.
         rival: Another worker takes the same step meanwhile.
         cancel: Somebody cancels the sync.
+        evidence: What is well-formed and not so: a page that is short for a moment where what is missing is
+            deleted; an index that is behind what webhooks have told.
     """
 
     rate_limited: Share = 0.0
@@ -66,6 +68,7 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     crash: Share = 0.0
     rival: Share = 0.0
     cancel: Share = 0.0
+    evidence: Share = 0.0
 
 
 class ChangeRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -80,6 +83,7 @@ class ChangeRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         page_deleted: A page of people around the place the sync has reached goes.
         all_updated: Everybody's title changes.
         all_deleted: Everybody goes.
+        merge_not_readable: Two become one, whom nobody can read for a while. Only where webhooks tell of it.
     """
 
     created: Average = 0.0
@@ -90,6 +94,7 @@ class ChangeRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     page_deleted: Average = 0.0
     all_updated: Average = 0.0
     all_deleted: Average = 0.0
+    merge_not_readable: Average = 0.0
 
 
 class Strike(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

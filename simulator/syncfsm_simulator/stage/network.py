@@ -9,7 +9,7 @@ import httpx
 import msgspec
 
 from syncfsm.outside.clock import Clock
-from syncfsm_simulator.stage.effects.pages import PAGE, PageOfRows
+from syncfsm_simulator.stage.effects.pages import PAGE, AskedBy, PageOfRows
 from syncfsm_simulator.stage.effects.requests import REQUEST, Asking
 from syncfsm_simulator.stage.faults import Faults
 from syncfsm_simulator.stage.port import Beside
@@ -32,6 +32,7 @@ class FaultyTransport(httpx.AsyncBaseTransport):
         latency_ms: The least and the most that an answer takes.
         before_request: Called first.
         beside: What else may happen while a request is under way.
+        asked_by: Tells who asks.
 
     Attributes:
         unnamed: The ids of people whose row came without its id.
@@ -46,6 +47,7 @@ class FaultyTransport(httpx.AsyncBaseTransport):
         latency_ms: tuple[int, int],
         before_request: Callable[[], None],
         beside: Beside,
+        asked_by: Callable[[], AskedBy] = lambda: "sync",
     ) -> None:
         self.unnamed: set[str] = set()
         self._inner = inner
@@ -54,6 +56,7 @@ class FaultyTransport(httpx.AsyncBaseTransport):
         self._latency_ms = latency_ms
         self._before_request = before_request
         self._beside = beside
+        self._asked_by = asked_by
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer, or fail as networks do."""
@@ -83,8 +86,15 @@ class FaultyTransport(httpx.AsyncBaseTransport):
         body = await response.aread()
         rows = msgspec.json.decode(body)["data"]
         if rows:
-            limit = msgspec.json.decode(request.content)["limit"]
-            page = PageOfRows(rows=rows, limit=limit, rng=visit.rng, unnamed=self.unnamed)
+            asked = msgspec.json.decode(request.content)
+            page = PageOfRows(
+                rows=rows,
+                limit=asked["limit"],
+                rng=visit.rng,
+                unnamed=self.unnamed,
+                asked_by=self._asked_by(),
+                is_listed="record_id" in asked.get("filter", {}),
+            )
             body = msgspec.json.encode({"data": visit.perform(page)})
         headers = {name: value for name, value in response.headers.items() if name != "content-length"}
         return httpx.Response(200, headers=headers, content=body)

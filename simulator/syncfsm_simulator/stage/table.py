@@ -14,7 +14,7 @@ from syncfsm_simulator.stage.effects import logs, moves, requests, sinks
 from syncfsm_simulator.stage.effects.answers import limited
 from syncfsm_simulator.stage.effects.logs import APPEND, CLEAR, RECEIVE
 from syncfsm_simulator.stage.effects.moves import WORLD
-from syncfsm_simulator.stage.effects.pages import PAGE, row_twice, row_without_id
+from syncfsm_simulator.stage.effects.pages import PAGE, behind, row_twice, row_without_id, short
 from syncfsm_simulator.stage.effects.requests import REQUEST, TIMEOUT_S, broken, refused, unanswered
 from syncfsm_simulator.stage.effects.sinks import DELETE, LISTING, UPSERT
 from syncfsm_simulator.stage.effects.sleeps import SLEEP, crash_asleep
@@ -87,6 +87,9 @@ FAULTS = FaultTable(
         fault("disk_full_at_receive", "disk", RECEIVE, 2, logs.unwritable("disk_full")),
         fault("crash_after_receive", "crash", RECEIVE, 2, logs.crash_after),
         fault("log_locked_at_clear", "disk", CLEAR, 2, logs.unwritable("log_locked")),
+        fault("page_short", "evidence", PAGE, 1, short),
+        fault("index_behind_webhook", "evidence", PAGE, 1, behind),
+        fault("merge_not_readable", "merge_not_readable", WORLD, 1, moves.merged),
     ),
 )
 """Every kind of fault. The moves of the world are faults too: each is a group of its own."""
