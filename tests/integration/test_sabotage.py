@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from syncfsm.core.capture import Exchange
 from syncfsm.core.events import Recorded
 from syncfsm.core.failure import Failure
-from syncfsm.core.paging import offsets, rows
+from syncfsm.core.paging import by_id, offsets, rows
 from syncfsm.core.paging.pages import PageRequest, PageRule, Row
 from syncfsm.core.paging.place import Frontier, Paging
 from syncfsm.core.process import Process
@@ -176,6 +176,29 @@ def without_the_silence_about_errors(patch: Patch) -> None:
     patch.setattr(perform, "raised_words", lambda whose, error: f"{whose} raised {error!r}")
 
 
+def without_the_proof_that_somebody_is_gone(patch: Patch) -> None:
+    """A page that is short for a moment is the end, and whoever no page had is not asked for by id."""
+    fetch = AttioSource.fetch
+
+    async def believing(source: AttioSource, request: PageRequest) -> Page | Failure:
+        page = await fetch(source, request)
+        is_missing = bool(request.record_ids) and not request.singly_max
+        return replace(page, records=()) if isinstance(page, Page) and is_missing else page
+
+    patch.setattr(AttioSource, "fetch", believing)
+    patch.setattr(offsets, "_is_end", lambda *_: True)
+
+
+def without_the_word_of_a_webhook(patch: Patch) -> None:
+    """Whoever a webhook told of and does not come is gone, whatever it said of them."""
+
+    async def as_it_came(page: Page | Failure, *_: object) -> Page | Failure:
+        return page
+
+    patch.setattr("syncfsm.sources.attio.source.with_single_records", as_it_came)
+    patch.setattr(by_id, "gone_of", lambda missing, _came, _told, _not_found: frozenset(missing))
+
+
 def without_one_transaction(patch: Patch) -> None:
     """The read model is forgotten whenever a page is delivered."""
     patch.setattr(sqlite_events, "process_values", _stale(sqlite_events.process_values))
@@ -209,6 +232,8 @@ def _stale(values: Callable[[Process], tuple[Any, ...]]) -> Callable[[Process], 
         (without_the_gate, 3, "no_surprise"),
         (without_the_care_for_mistakes, 3, "no_surprise"),
         (without_the_silence_about_errors, 3, "nobody_is_quoted"),
+        (without_the_proof_that_somebody_is_gone, 75, "nobody_alive_is_deleted"),
+        (without_the_word_of_a_webhook, 111, "nobody_alive_is_deleted"),
     ],
     ids=lambda part: getattr(part, "__name__", part),
 )

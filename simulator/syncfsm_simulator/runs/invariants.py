@@ -20,6 +20,7 @@ from syncfsm.core.process import Process
 from syncfsm.history.replay import Moment, moments
 from syncfsm.log import EventLog
 from syncfsm.log.checks.verify import verify
+from syncfsm_simulator.runs.alive import nobody_alive_is_deleted
 from syncfsm_simulator.runs.fields import FIELDS, contacts_of, fits
 from syncfsm_simulator.runs.oracle import expected
 from syncfsm_simulator.runs.tampering import unnoticed
@@ -123,7 +124,8 @@ def nothing_lost(run: Run) -> str | None:
     """Every person who was there from the start to the end is in the sink, or named among the rejects."""
     if run.process.state is not State.COMPLETED:
         return None
-    events = (record.event for record in run.log.read(run.process.id))
+    complete = (history for history in run.histories if history[-1].after.state is State.COMPLETED)
+    events = [moment.recorded.event for history in complete for moment in history]
     rejected = [event.record_id for event in events if isinstance(event, e.RecordRejected)]
     lost = run.changes.survivors - set(contacts_of(run)) - (run.refused & set(rejected))
     if len(lost & run.unnamed) <= rejected.count(""):  # as many as were rejected without a name
@@ -197,17 +199,19 @@ def pages_are_contiguous(run: Run) -> str | None:
     for history in run.histories:
         events = [moment.recorded.event for moment in history]
         for page, following in pairwise(_settled(events)):
-            if following.cursor != (page.next_cursor or None):
+            if page and following and following.cursor != (page.next_cursor or None):
                 return f"the page at {following.cursor} follows one that ended at {page.next_cursor}"
     return None
 
 
-def _settled(events: Iterable[object]) -> Iterable[e.PageFetched]:
-    """Yield the pages that were delivered: of several fetches of a page, the last."""
+def _settled(events: Iterable[object]) -> Iterable[e.PageFetched | None]:
+    """Yield the pages that were delivered: of several fetches of a page, the last; null where lists begin."""
     page: e.PageFetched | None = None
     for event in events:
         if isinstance(event, e.PageFetched):
             page = event
+        elif isinstance(event, e.MissingFound):
+            yield None
         elif isinstance(event, e.PageDelivered) and page is not None:
             yield page
 
@@ -284,6 +288,7 @@ INVARIANTS: tuple[Check, ...] = (
     it_ends,
     nothing_lost,
     nothing_twice,
+    nobody_alive_is_deleted,
     sink_is_world,
     *FIELDS,
     log_is_sound,

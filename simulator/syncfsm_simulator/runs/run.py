@@ -88,7 +88,7 @@ def _stage(scenario: Scenario, log: EventLog, contacts: SqliteSink, hooks: list[
 
 
 async def _run(stage: Engines, log: EventLog, contacts: SqliteSink, began_at: float) -> Verdict:
-    run = run_of(stage, await stage.until_over(), log, contacts)
+    run = run_of(stage, await stage.afterwards(await stage.until_over()), log, contacts)
     found = violations(run, _checks(stage.scenario))
     await contacts.aclose()
     return _verdict(stage, run, found, began_at)

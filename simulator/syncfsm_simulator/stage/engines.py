@@ -87,6 +87,10 @@ class Engines(ABC):
     def strikes(self) -> tuple[Strike, ...]:
         """Return everything that went wrong or moved, in order, as far as it can be played again so."""
 
+    async def afterwards(self, process: Process) -> Process:
+        """Let what is to follow a sync follow it; return the last process."""
+        return process
+
     async def until_over(self) -> Process:
         """Start engines, one after the other, until a sync is complete or can't go on."""
         while True:

@@ -19,9 +19,11 @@ from syncfsm_simulator.stage.effects.pages import (
     LOOK_UP,
     PAGE,
     attribute_gone,
+    behind,
     look_up_short,
     row_twice,
     row_without_id,
+    short,
     undecodable_row,
 )
 from syncfsm_simulator.stage.effects.requests import REQUEST, SCHEMA, TIMEOUT_S, broken, refused, unanswered
@@ -104,6 +106,9 @@ FAULTS = FaultTable(
         fault("transform_raises", "mistakes", TRANSFORM, 1, mistaken),
         fault("sink_raises", "mistakes", UPSERT, 2, mistaken),
         fault("sink_raises_after_write", "mistakes", UPSERT, 2, mistaken_upsert),
+        fault("page_short", "evidence", PAGE, 1, short),
+        fault("index_behind_webhook", "evidence", PAGE, 1, behind),
+        fault("merge_not_readable", "merge_not_readable", WORLD, 1, moves.merged),
     ),
 )
 """Every kind of fault. The moves of the world are faults too: each is a group of its own."""

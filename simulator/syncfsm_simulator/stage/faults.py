@@ -54,6 +54,8 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         absent: An attribute is missing from all rows for a while, or rows from the answer to a look-up.
         undecodable: A byte that is no UTF-8, in one row of a page or in a whole body.
         mistakes: The transform or the sink raises an error, as code with a mistake in it does.
+        evidence: What is well-formed and not so: a page that is short for a moment where what is missing is
+            deleted; an index that is behind what webhooks have told.
     """
 
     rate_limited: Share = 0.0
@@ -72,6 +74,7 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     absent: Share = 0.0
     undecodable: Share = 0.0
     mistakes: Share = 0.0
+    evidence: Share = 0.0
 
 
 class ChangeRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -86,6 +89,7 @@ class ChangeRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         page_deleted: A page of people around the place the sync has reached goes.
         all_updated: Everybody's title changes.
         all_deleted: Everybody goes.
+        merge_not_readable: Two become one, whom nobody can read for a while. Only where webhooks tell of it.
     """
 
     created: Average = 0.0
@@ -96,6 +100,7 @@ class ChangeRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     page_deleted: Average = 0.0
     all_updated: Average = 0.0
     all_deleted: Average = 0.0
+    merge_not_readable: Average = 0.0
 
 
 class Strike(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

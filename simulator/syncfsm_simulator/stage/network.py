@@ -12,6 +12,7 @@ from syncfsm.outside.clock import Clock
 from syncfsm_simulator.stage.effects.pages import (
     LOOK_UP,
     PAGE,
+    AskedBy,
     LookedUp,
     PageOfRows,
     Rows,
@@ -40,6 +41,7 @@ class FaultyTransport(httpx.AsyncBaseTransport):
         before_request: Called first.
         before_schema: Called in its place before attributes are asked for; `before_request` if `None`.
         beside: What else may happen while a request is under way.
+        asked_by: Tells who asks.
 
     Attributes:
         unnamed: The ids of people whose row came without its id.
@@ -57,6 +59,7 @@ class FaultyTransport(httpx.AsyncBaseTransport):
         before_request: Callable[[], None],
         beside: Beside,
         before_schema: Callable[[], None] | None = None,
+        asked_by: Callable[[], AskedBy] = lambda: "sync",
     ) -> None:
         self.unnamed: set[str] = set()
         self.untold: set[tuple[str, str]] = set()
@@ -69,6 +72,7 @@ class FaultyTransport(httpx.AsyncBaseTransport):
         self._before_request = before_request
         self._before_schema = before_schema or before_request
         self._beside = beside
+        self._asked_by = asked_by
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer, or fail as networks do."""
@@ -103,14 +107,16 @@ class FaultyTransport(httpx.AsyncBaseTransport):
             return response
         rows = await _rows(response)
         if rows:
-            limit = msgspec.json.decode(request.content)["limit"]
+            asked = msgspec.json.decode(request.content)
             page = PageOfRows(
-                rows,
-                limit,
-                visit.rng,
+                rows=rows,
+                limit=asked["limit"],
+                rng=visit.rng,
                 unnamed=self.unnamed,
                 hidden=self._hidden,
                 undecoded=self.undecoded,
+                asked_by=self._asked_by(),
+                is_listed="record_id" in asked.get("filter", {}),
             )
             rows = visit.perform(page)
             self.untold |= without_hidden(rows, self._hidden)

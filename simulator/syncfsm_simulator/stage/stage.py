@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Generic, TypeVar, cast
+from typing import Generic, Literal, TypeVar, cast
 
 import httpx
 
@@ -30,6 +30,7 @@ from syncfsm.sources.protocol import Record, Transform, Transformed
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.stage.changes_before_requests import Changes
 from syncfsm_simulator.stage.effects.mistakes import TRANSFORM
+from syncfsm_simulator.stage.effects.pages import AskedBy
 from syncfsm_simulator.stage.engines import Engines
 from syncfsm_simulator.stage.faults import Faults, Strike, no_faults
 from syncfsm_simulator.stage.faulty_ports import FaultyClock, FaultyLog, move_world
@@ -37,10 +38,19 @@ from syncfsm_simulator.stage.faulty_sink import faulty_sink
 from syncfsm_simulator.stage.foreseen import unforeseen
 from syncfsm_simulator.stage.network import Asked, FaultyTransport
 from syncfsm_simulator.stage.scenario import Scenario
+from syncfsm_simulator.stage.told import Told
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock
 from syncfsm_simulator.world.world import World
 
 T = TypeVar("T")
+
+MERGE_S = 20.0
+"""How long nobody can read what two people have been merged into."""
+
+ROUNDS = 6
+"""How often webhooks tell of what happens while what they told of before is seen to."""
+
+SETTLED_S = 2.0
 
 BASE_URL = "http://attio.simulated"
 SOURCE = f"attio:{BASE_URL}"
@@ -91,8 +101,9 @@ class Stage(Engines, Generic[T]):
         self._sink = sink
         self._transform = transform
         self._hooks = hooks
-        self._mode: SyncMode = "initial"
+        self._mode: SyncMode | Literal["webhook"] = "initial"
         self._deletes_missing = False
+        self._told = Told(self.world, log, self.clock, source=self.source_name)
         self._earlier = frozenset(log.ids())
         self._rng = random.Random(f"{scenario.seed}:engine:{len(self._earlier)}")
         self._fake = httpx.ASGITransport(_fake(self.world, self.clock, scenario))
@@ -103,6 +114,40 @@ class Stage(Engines, Generic[T]):
         self._mode, self._deletes_missing = mode, deletes_missing
         self._earlier = frozenset(self._log.ids())
         return await self.until_over()
+
+    async def afterwards(self, process: Process) -> Process:
+        """Let what the scenario says follow a sync that is complete; return the last process."""
+        for what in self.scenario.afterwards:
+            if process.state is not State.COMPLETED or self.surprise is not None:
+                return process
+            process = await (
+                self.again("initial", deletes_missing=True) if what == "missing" else self._webhooks(process)
+            )
+        return process
+
+    async def _webhooks(self, process: Process) -> Process:
+        """Let processes see to what webhooks tell of, for a few rounds, and then to what still waits."""
+        self._mode, self._deletes_missing = "webhook", False
+        for _ in range(ROUNDS):
+            self.changes.is_told = self._told.is_heard = True
+            move_world(self.changes, self.faults)
+            self.changes.is_told = self._told.is_heard = False
+            process = await self._one_that_waits() or process
+        while self.surprise is None and (following := await self._one_that_waits()) is not None:
+            process = following
+        return process
+
+    async def _one_that_waits(self) -> Process | None:
+        await self.clock.sleep(SETTLED_S)
+        self._earlier = frozenset(self._log.ids())
+        if not self._log.waiting(self.source_name, self.object).record_ids:
+            return None
+        return await self.until_over()
+
+    def _asked_by(self) -> AskedBy:
+        if self._mode == "webhook":
+            return "webhooks"
+        return "deletion" if self._deletes_missing else "sync"
 
     @property
     def unnamed(self) -> set[str]:
@@ -139,16 +184,29 @@ class Stage(Engines, Generic[T]):
     async def _run(self) -> Process:
         engine = self._engine(self.transport, self.faulty_sink, self.faults)
         try:
-            process = await engine.sync(
-                mode=self._mode,
-                page_size=self.scenario.page_size,
-                order=self.scenario.order,
-                deletes_missing=self._deletes_missing,
-            )
+            process = await self._asked(engine)
             self.surprise = unforeseen(process, engine.raised)
             return process
         finally:
             await engine.source.aclose()
+
+    async def _asked(self, engine: Engine[T]) -> Process:
+        """Let an engine do what the stage is for: a sync, or what webhooks told of."""
+        if self._mode == "webhook":
+            begun = engine.take_up_webhooks(page_size=self.scenario.page_size)
+            return await engine.run(begun.id) if begun else self._seen_to()
+        return await engine.sync(
+            mode=self._mode,
+            page_size=self.scenario.page_size,
+            order=self.scenario.order,
+            deletes_missing=self._deletes_missing,
+        )
+
+    def _seen_to(self) -> Process:
+        """Return the process that has seen to what waited, where an engine finds that nothing does."""
+        left = self._left()
+        assert left is not None, "it waited before, and so a process has taken it"
+        return left
 
     def _is_over(self, process: Process) -> bool:
         if self.surprise is not None or process.state is State.COMPLETED:
@@ -185,6 +243,10 @@ class Stage(Engines, Generic[T]):
     async def another_step(self) -> None:
         """Let another worker take a step of the active process, with nothing going wrong for it."""
         process = self._log.active(self.source_name, self.object)
+        if (
+            self._mode == "webhook"
+        ):  # whose action is many requests: they would go on through the other's wait
+            return
         if process is None:
             return
         engine = self._engine(self._network(no_faults()), self._sink, no_faults())
@@ -218,7 +280,10 @@ class Stage(Engines, Generic[T]):
             clock=self.engine_clock,
             transport=transport,
             reads_per_s=max(1, self.scenario.reads_per_s * 9 // 10),  # as Attio's 100 are taken for 90
-            options=Options(confirm_end=self.scenario.confirm_end),
+            options=Options(
+                confirm_end=self.scenario.confirm_end,
+                missing_ratio_max=1.0 if self.scenario.afterwards else Options().missing_ratio_max,
+            ),
             changed_by="updated_at" if self.scenario.updated_at else None,
         )
         return Engine(
@@ -250,6 +315,7 @@ class Stage(Engines, Generic[T]):
             before_request=self._before_request,
             before_schema=self._before_schema,
             beside=self,
+            asked_by=self._asked_by,
         )
 
     def _recorded(self, faults: Faults) -> EventLog:
@@ -268,4 +334,5 @@ def _fake(world: World, clock: VirtualClock, scenario: Scenario) -> FakeAttio:
         ties=scenario.ties,
         score_window_max=scenario.score_window_max or None,
         score_others_per_s=scenario.score_others_per_s,
+        merge_s=MERGE_S if scenario.afterwards else 0.0,
     )

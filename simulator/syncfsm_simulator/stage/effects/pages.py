@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,6 +14,7 @@ HIDDEN_PAGES_MAX = 30
 
 ATTRIBUTES = ("company", "email_addresses", "job_title", "name", "phone_numbers")
 """Attributes that may be away: those that contacts are made of."""
+AskedBy = Literal["sync", "deletion", "webhooks"]
 
 
 class PageOfRows(msgspec.Struct, frozen=True):
@@ -26,6 +27,8 @@ class PageOfRows(msgspec.Struct, frozen=True):
         unnamed: Where the ids go of people whose row comes without its id.
         hidden: Where the attributes go that rows come without, each with the pages until it is there again.
         undecoded: Where the ids go of people whose row comes with a byte that is no text.
+        asked_by: Who asks: a sync, one that deletes what is missing, or one that webhooks told of records.
+        is_listed: Whether records were asked for by their ids.
     """
 
     rows: list[dict[str, Any]]
@@ -34,6 +37,8 @@ class PageOfRows(msgspec.Struct, frozen=True):
     unnamed: set[str]
     hidden: dict[str, int]
     undecoded: set[str]
+    asked_by: AskedBy
+    is_listed: bool
 
 
 Rows = list[Any]
@@ -41,6 +46,9 @@ Rows = list[Any]
 
 NO_TEXT = b"caf\xe9"
 _PLACE = b"a-place-for-bytes"
+
+ROWS_OF_A_SHORT_PAGE_MIN = 3
+"""Of the row that is seen and a last one that is new, the new one would be left out: no page to tell."""
 
 PAGE: Port[PageOfRows, Rows] = Port("page", lambda page: page.rows)
 
@@ -56,6 +64,21 @@ def row_twice(page: PageOfRows) -> Rows:
     """Let one row come twice, within the limit."""
     place = page.rng.randrange(len(page.rows))
     return [*page.rows[:place], page.rows[place], *page.rows[place:]][: page.limit]
+
+
+def short(page: PageOfRows) -> Rows:
+    """Leave out the last rows of a page, up to half of them, where the sync is one that minds.
+
+    A sync that only brings takes a short page for the end: that it may.
+    """
+    if page.asked_by != "deletion" or page.is_listed or len(page.rows) < ROWS_OF_A_SHORT_PAGE_MIN:
+        return page.rows
+    return page.rows[: -page.rng.randint(1, len(page.rows) // 2)]
+
+
+def behind(page: PageOfRows) -> Rows:
+    """Leave out everybody of whom a webhook has told: the index of queries is behind."""
+    return [] if page.asked_by == "webhooks" and page.is_listed else page.rows
 
 
 def attribute_gone(page: PageOfRows) -> Rows:
