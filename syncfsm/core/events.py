@@ -106,8 +106,7 @@ class PageFetched(EventBase, frozen=True):
         token: The source's own cursor that this page was asked for with; null for the first, and by offset.
         next_token: The source's own cursor of the next page.
         absent: Records that webhooks told of and that the source does not have yet; they are asked for again.
-        confirmed: Records that no page of the sync had and that do not come by their ids either. The sink is
-            to delete them in the end.
+        confirmed: Records that no page had and that do not come by their ids either: deleted in the end.
     """
 
     cursor: int | None
@@ -176,10 +175,7 @@ class RecordRejected(EventBase, frozen=True):
 
 
 class RetryScheduled(EventBase, frozen=True):
-    """An action failed and will be tried again, not before `retry_at`. `attempt` counts from 1.
-
-    `what` says which part of the action it was, where that is not the action itself.
-    """
+    """An action, or a part of it (`what`), failed: tried again, not before `retry_at`; `attempt` is from 1."""
 
     action: ActionName
     cause: str
@@ -210,8 +206,7 @@ class SyncCompleted(EventBase, frozen=True):
         totals: The counts of its pages.
         watermark: Where a next, ongoing sync takes up; null where only single records were asked for.
         digest: Digest of all ids taken.
-        missing: Contacts that the sink had, no page did, and it deleted: each was asked for by its id, and
-            did not come.
+        missing: Contacts that no page had, that did not come by their ids either, and that the sink deleted.
         kept: Why it deleted none, though it was asked to; empty if it could.
         asked: Contacts that the sink had and no page did; each was asked for by its id.
         came: Those of them that came after all and were delivered: the listing was short.

@@ -192,8 +192,6 @@ class Engine(Generic[T]):
         wait_s = (not_before - self.clock.now()).total_seconds()
         await self.clock.sleep(max(0.0, wait_s))
 
-    # ── beginning, going on, ending: each appends at most one event and returns at once ──────
-
     def start(self, request: SyncRequest | None = None, **wanted: Unpack[Wanted]) -> Process:
         """Record the start of a new sync of all records; `run` or `step` then does it.
 

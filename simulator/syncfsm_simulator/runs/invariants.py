@@ -23,9 +23,9 @@ from syncfsm.log.checks.verify import verify
 from syncfsm_simulator.runs.alive import nobody_alive_is_deleted
 from syncfsm_simulator.runs.fields import FIELDS, contacts_of, fits
 from syncfsm_simulator.runs.oracle import expected
+from syncfsm_simulator.runs.silence import no_secret_shows, nobody_is_quoted
 from syncfsm_simulator.runs.tampering import unnoticed
 from syncfsm_simulator.stage.changes_before_requests import Changes
-from syncfsm_simulator.stage.effects.mistakes import QUOTED
 from syncfsm_simulator.stage.foreseen import surprise_words, unforeseen_words
 from syncfsm_simulator.stage.network import Asked
 from syncfsm_simulator.stage.scenario import Scenario
@@ -263,23 +263,6 @@ def failures_are_resumable(run: Run) -> str | None:
             continue
         if not _may_refuse(run, event.reason):
             return f"process {record.stream} failed for good: {event.error}"
-    return None
-
-
-def no_secret_shows(run: Run) -> str | None:
-    """The key is nowhere in the log or in the sink, whatever a careless server repeats."""
-    for row in run.log.stored_events():
-        if run.key in row.data or run.key in row.meta:
-            return f"position {row.position} of the log holds the key"
-    contacts = run.contacts.execute("SELECT * FROM contacts")
-    return "the sink holds the key" if any(run.key in str(row) for row in contacts) else None
-
-
-def nobody_is_quoted(run: Run) -> str | None:
-    """What an error says that somebody's transform or sink raises is nowhere in the log."""
-    for row in run.log.stored_events():
-        if QUOTED in row.data:
-            return f"position {row.position} of the log repeats it"
     return None
 
 

@@ -10,12 +10,10 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from functools import partial
 from typing import Generic, Literal, TypeVar, cast
 
 import httpx
 
-from syncfsm.core.failure import Failure
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process
@@ -26,10 +24,8 @@ from syncfsm.errors import NotActive, VersionConflict
 from syncfsm.log import EventLog
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.attio.source import AttioSource
-from syncfsm.sources.protocol import Record, Transform, Transformed
-from syncfsm_simulator.fakes.attio import FakeAttio
+from syncfsm.sources.protocol import Transform
 from syncfsm_simulator.stage.changes_before_requests import Changes
-from syncfsm_simulator.stage.effects.mistakes import TRANSFORM
 from syncfsm_simulator.stage.effects.pages import AskedBy
 from syncfsm_simulator.stage.engines import Engines
 from syncfsm_simulator.stage.faults import Faults, Strike, no_faults
@@ -38,14 +34,12 @@ from syncfsm_simulator.stage.faulty_sink import faulty_sink
 from syncfsm_simulator.stage.foreseen import unforeseen
 from syncfsm_simulator.stage.network import Asked, FaultyTransport
 from syncfsm_simulator.stage.scenario import Scenario
+from syncfsm_simulator.stage.set_up import fake_attio, faulty_transform
 from syncfsm_simulator.stage.told import Told
-from syncfsm_simulator.world.clock import EPOCH, VirtualClock
+from syncfsm_simulator.world.clock import EPOCH
 from syncfsm_simulator.world.world import World
 
 T = TypeVar("T")
-
-MERGE_S = 20.0
-"""How long nobody can read what two people have been merged into."""
 
 ROUNDS = 6
 """How often webhooks tell of what happens while what they told of before is seen to."""
@@ -106,7 +100,7 @@ class Stage(Engines, Generic[T]):
         self._told = Told(self.world, log, self.clock, source=self.source_name)
         self._earlier = frozenset(log.ids())
         self._rng = random.Random(f"{scenario.seed}:engine:{len(self._earlier)}")
-        self._fake = httpx.ASGITransport(_fake(self.world, self.clock, scenario))
+        self._fake = httpx.ASGITransport(fake_attio(self.world, self.clock, scenario))
         self.transport = self._network(self.faults)
 
     async def again(self, mode: SyncMode, *, deletes_missing: bool = False) -> Process:
@@ -290,21 +284,12 @@ class Stage(Engines, Generic[T]):
             self._recorded(faults),
             source,
             sink,
-            self._faulty(self._transform(source), faults),
+            faulty_transform(self._transform(source), faults),
             clock=self.engine_clock,
             rng=self._rng,
             hooks=self._hooks,
             read_ahead=self.scenario.read_ahead,
         )
-
-    def _faulty(self, transform: Transform[T], faults: Faults) -> Transform[T]:
-        async def transformed(records: Sequence[Record]) -> Transformed[T] | Failure:
-            made: Transformed[T] | Failure = await faults.visit(TRANSFORM).perform(
-                partial(transform, records)
-            )
-            return made
-
-        return transformed
 
     def _network(self, faults: Faults) -> FaultyTransport:
         return FaultyTransport(
@@ -321,18 +306,3 @@ class Stage(Engines, Generic[T]):
     def _recorded(self, faults: Faults) -> EventLog:
         """Return the log as an engine sees it; it hands on all but the append."""
         return cast("EventLog", FaultyLog(self._log, faults, self.timeline.append))
-
-
-def _fake(world: World, clock: VirtualClock, scenario: Scenario) -> FakeAttio:
-    return FakeAttio(
-        world,
-        clock,
-        reads_per_s=scenario.reads_per_s,
-        limit_policy=scenario.limit_policy,
-        limit_max=scenario.limit_max,
-        honours_sorts=scenario.sorts == "honoured",
-        ties=scenario.ties,
-        score_window_max=scenario.score_window_max or None,
-        score_others_per_s=scenario.score_others_per_s,
-        merge_s=MERGE_S if scenario.afterwards else 0.0,
-    )

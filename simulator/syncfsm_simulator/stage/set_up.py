@@ -1,0 +1,47 @@
+"""What a stage sets up by its scenario: the fake Attio, and a transform that may raise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TypeVar
+
+from syncfsm.core.failure import Failure
+from syncfsm.sources.protocol import Record, Transform, Transformed
+from syncfsm_simulator.fakes.attio import FakeAttio
+from syncfsm_simulator.stage.effects.mistakes import TRANSFORM
+from syncfsm_simulator.stage.faults import Faults
+from syncfsm_simulator.stage.scenario import Scenario
+from syncfsm_simulator.world.clock import VirtualClock
+from syncfsm_simulator.world.world import World
+
+T = TypeVar("T")
+
+MERGE_S = 20.0
+"""How long nobody can read what two people have been merged into."""
+
+
+def fake_attio(world: World, clock: VirtualClock, scenario: Scenario) -> FakeAttio:
+    """Return the fake Attio that a scenario asks for."""
+    return FakeAttio(
+        world,
+        clock,
+        reads_per_s=scenario.reads_per_s,
+        limit_policy=scenario.limit_policy,
+        limit_max=scenario.limit_max,
+        honours_sorts=scenario.sorts == "honoured",
+        ties=scenario.ties,
+        score_window_max=scenario.score_window_max or None,
+        score_others_per_s=scenario.score_others_per_s,
+        merge_s=MERGE_S if scenario.afterwards else 0.0,
+    )
+
+
+def faulty_transform(transform: Transform[T], faults: Faults) -> Transform[T]:
+    """Return a transform that may raise."""
+
+    async def transformed(records: Sequence[Record]) -> Transformed[T] | Failure:
+        made: Transformed[T] | Failure = await faults.visit(TRANSFORM).perform(partial(transform, records))
+        return made
+
+    return transformed
