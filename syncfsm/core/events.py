@@ -175,7 +175,7 @@ class RecordRejected(EventBase, frozen=True):
 
 
 class RetryScheduled(EventBase, frozen=True):
-    """An action, or `what` part of it, failed: tried again, not before `retry_at`. `attempt` counts from 1."""
+    """An action, or `what` part of it, failed; tried again, not before `retry_at`. `attempt` is from 1."""
 
     action: ActionName
     cause: str

@@ -139,7 +139,7 @@ class AttioPeople:
             values = getattr(person.values, slug)
             if values is not UNSET:
                 told |= self._company(values) if slug == "company" else _READERS[slug](values)
-        return Contact(external_id=record_id, source=KIND, **told, unknown=_ALL - told.keys())
+        return Contact(external_id=record_id, source=KIND, **told, unknown=_ALL.difference(told))
 
     def _company(self, values: Sequence[_Reference]) -> Fields:
         reference = _active(values)
