@@ -152,6 +152,7 @@ async def moves(told: Told, faults: Faults) -> None:
     world = World(1, people=20, now=EPOCH)
     peek = min(world.entities("people"))
     changes = Changes(world, told.clock, peek=lambda: peek, page_size=5)
+    changes.is_told = True
     move_world(changes, faults)
     told.story += [dict(changes.counts), sorted(changes.deleted)]
 
@@ -283,7 +284,9 @@ def test_the_seeds_strike_as_they_always_did() -> None:
         faults = Faults(seed, day.faults, day.changes, table=PLAIN)
         ports = (REQUEST, PAGE, UPSERT, APPEND, SLEEP, WORLD)
         chance = [faults.visit(port).rng.random() for port in ports for _ in range(40)]
-        digest.update(msgspec.json.encode((replace(day, about=""), faults.struck, chance)))
+        before = msgspec.to_builtins(replace(day, about="", afterwards=()))
+        del before["faults"]["evidence"], before["changes"]["merge_not_readable"]  # as it was before these
+        digest.update(msgspec.json.encode((before, faults.struck, chance)))
     assert digest.hexdigest() == "2cef6aae12be1f4f"
 
 
