@@ -44,6 +44,10 @@ def somebody_is_missing(run: Run) -> None:
     run.contacts.execute("DELETE FROM contacts WHERE external_id = (SELECT min(external_id) FROM contacts)")
 
 
+def somebody_alive_is_deleted(run: Run) -> None:
+    run.contacts.execute("UPDATE contacts SET deleted_at = synced_at")
+
+
 def somebody_is_changed(run: Run) -> None:
     run.contacts.execute("UPDATE contacts SET role = 'somebody else'")
 
@@ -164,6 +168,7 @@ SABOTAGE: list[tuple[str, Callable[[Run], None]]] = [
     ("no_surprise", an_engine_failed),
     ("no_surprise", our_code_raised),
     ("nothing_lost", somebody_is_missing),
+    ("nobody_alive_is_deleted", somebody_alive_is_deleted),
     ("nothing_twice", a_page_came_again),
     ("nothing_twice", somebody_is_doubled),
     ("sink_is_world", somebody_is_changed),

@@ -25,7 +25,6 @@ BAD_DAY = FaultRates(
 )
 """What goes wrong where a scenario does not say: more than in most weeks, all of it survivable."""
 
-AFTERWARDS_S_MAX = 300.0
 AFTERWARDS = 0.3
 """The share of the seeds whose evidence is thin in which something follows the sync."""
 
@@ -200,8 +199,7 @@ def _with_afterwards(drawn: Scenario, seed: int) -> Scenario:
     if not drawn.faults.evidence or rng.random() > AFTERWARDS:
         return replace(drawn, faults=replace(drawn.faults, evidence=0.0))
     choices: tuple[tuple[Afterwards, ...], ...] = (("missing",), ("webhooks",), ("missing", "webhooks"))
-    faulty_s = min(drawn.faulty_s, AFTERWARDS_S_MAX)  # a world that grows all the time is slow to read thrice
-    return replace(drawn, afterwards=rng.choice(choices), faulty_s=faulty_s)
+    return replace(drawn, afterwards=rng.choice(choices))
 
 
 def _some_of(rates: Rates, rng: random.Random, seed: int) -> Rates:

@@ -46,6 +46,9 @@ ROUNDS = 6
 
 SETTLED_S = 2.0
 
+AFTERWARDS_S_MAX = 300.0
+"""How long faults and changes last where something follows: a world that grows is slow to read thrice."""
+
 BASE_URL = "http://attio.simulated"
 SOURCE = f"attio:{BASE_URL}"
 KEY = "planted-key-that-must-not-show"
@@ -90,7 +93,8 @@ class Stage(Engines, Generic[T]):
         self.changes = Changes(self.world, self.clock, peek=self._peek, page_size=scenario.page_size)
         self.engine_clock = FaultyClock(self.clock, self.faults)
         self.faulty_sink = faulty_sink(sink, self.faults, self)
-        self._calmed_at = EPOCH + timedelta(seconds=scenario.faulty_s)
+        faulty_s = min(scenario.faulty_s, AFTERWARDS_S_MAX) if scenario.afterwards else scenario.faulty_s
+        self._calmed_at = EPOCH + timedelta(seconds=faulty_s)
         self._log = log
         self._sink = sink
         self._transform = transform
