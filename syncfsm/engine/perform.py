@@ -96,6 +96,7 @@ class Performer(Generic[T]):
         self._pages = ReadAhead(source, read_ahead, clock)
         self._read_ahead = read_ahead
         self._checked: str | None = None
+        self._found: dict[str, str] = {}
         self._held: HeldPage | None = None
 
     async def perform(self, process: Process, action: d.Action, *, reads_ahead: bool = False) -> d.Outcome:
@@ -163,7 +164,8 @@ class Performer(Generic[T]):
         return await self._delivery.finish(process, action)
 
     async def _check(self, process: Process) -> d.Checked | Failure:
-        found = await self._check_same(process)
+        # Where a later part of the check failed, it goes on from there: few requests a second must do.
+        found = self._found if self._checked == process.id else await self._check_same(process)
         if isinstance(found, Failure):
             return found
         # Of single records, nothing is asked: what they do not tell stays as it is.
@@ -184,7 +186,7 @@ class Performer(Generic[T]):
         failure = moved(process.source, process.sink, found=found, before=self._earlier.setup_facts(process))
         failure = failure or await self._check_not_emptied(process)
         if failure is None:
-            self._checked = process.id
+            self._checked, self._found = process.id, found
         return failure or found
 
     async def _check_not_emptied(self, process: Process) -> Failure | None:

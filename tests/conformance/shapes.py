@@ -36,7 +36,7 @@ def listed(schema: dict[str, Any]) -> dict[str, Any]:
 ERROR = {
     "type": "object",
     "properties": {
-        "status_code": {"enum": [400, 401, 403, 404, 413, 429]},
+        "status_code": {"enum": [400, 401, 403, 404, 409, 413, 429]},
         "type": {"enum": ["invalid_request_error", "auth_error", "rate_limit_error"]},
         "code": {"type": "string", "pattern": "^[a-z_]+$"},
         "message": {"type": "string", "minLength": 1},

@@ -265,7 +265,9 @@ def test_a_company_that_does_not_say_its_name_has_an_unknown_one() -> None:
     assert all("company" in contact.unknown for contact in contacts)
 
 
-@pytest.mark.parametrize(("status", "words"), [(403, "may not read companies"), (404, "has no companies")])
+@pytest.mark.parametrize(
+    ("status", "words"), [(403, "may not read companies"), (404, "no companies to look names up in")]
+)
 def test_a_refused_look_up_says_how_to_go_on_without(status: int, words: str) -> None:
     refusing = httpx.MockTransport(lambda _request: httpx.Response(status, json={"code": "no"}))
     people = AttioPeople(AttioSource("key", base_url="http://attio.test", transport=refusing))

@@ -52,6 +52,16 @@ def somebody_is_changed(run: Run) -> None:
     run.contacts.execute("UPDATE contacts SET role = 'somebody else'")
 
 
+def a_company_is_forgotten(run: Run) -> None:
+    run.contacts.execute("UPDATE contacts SET company = NULL")
+
+
+def a_field_was_lost(run: Run) -> None:
+    people = run.world.entities("people")
+    somebody = next(record_id for record_id in sorted(people) if people[record_id].active("email_addresses"))
+    run.blanked = frozenset({(somebody, "emails")})
+
+
 def somebody_is_doubled(run: Run) -> None:
     run.contacts.execute(
         "INSERT INTO contacts SELECT external_id, 'twin', first_name, last_name, company, role, "
@@ -172,6 +182,8 @@ SABOTAGE: list[tuple[str, Callable[[Run], None]]] = [
     ("nothing_twice", a_page_came_again),
     ("nothing_twice", somebody_is_doubled),
     ("sink_is_world", somebody_is_changed),
+    ("companies_are_named", a_company_is_forgotten),
+    ("no_field_blanked", a_field_was_lost),
     ("log_is_sound", a_digest_is_wrong),
     ("totals_add_up", a_count_is_off),
     ("pages_are_contiguous", a_page_was_skipped),

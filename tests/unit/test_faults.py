@@ -22,7 +22,7 @@ from syncfsm_simulator.stage.changes_before_requests import Changes
 from syncfsm_simulator.stage.effects.logs import APPEND
 from syncfsm_simulator.stage.effects.mistakes import TRANSFORM
 from syncfsm_simulator.stage.effects.moves import WORLD, created
-from syncfsm_simulator.stage.effects.pages import PAGE, row_twice
+from syncfsm_simulator.stage.effects.pages import ATTRIBUTES, PAGE, row_twice
 from syncfsm_simulator.stage.effects.requests import REQUEST
 from syncfsm_simulator.stage.effects.sinks import LOCKED, REFUSED, UPSERT, with_refused
 from syncfsm_simulator.stage.effects.sleeps import SLEEP
@@ -91,7 +91,8 @@ class Told:
 
     async def served(self, _: httpx.Request) -> httpx.Response:
         self.story.append("the server works")
-        rows = [{"id": {"record_id": f"p{number}"}} for number in range(5)]
+        values = {slug: [{"value": 1}] for slug in ATTRIBUTES}
+        rows = [{"id": {"record_id": f"p{number}"}, "values": values} for number in range(5)]
         return httpx.Response(200, json={"data": rows})
 
     @contextmanager
@@ -263,6 +264,13 @@ def test_a_failure_stays_one_whoever_is_refused_besides() -> None:
 HOSTILE = load_scenario("hostile")
 PLAIN = FaultTable(together=FAULTS.together)
 """The kinds that are drawn together, of which there will be no more."""
+
+LATER = {
+    name: rate
+    for name, rate in asdict(FaultRates()).items()
+    if name not in {fault.group for fault in FAULTS.together}
+}
+"""Groups that came later, and their rates where nobody asks for them."""
 
 
 ADDED_GROUPS = {fault.group for fault in FAULTS.apart} - {fault.group for fault in FAULTS.together}

@@ -288,9 +288,8 @@ INVARIANTS: tuple[Check, ...] = (
 )
 """What must hold of every run, whatever went wrong in it."""
 
-PLAYED: tuple[Check, ...] = tuple(
-    check for check in INVARIANTS if check not in {it_ends, sink_is_world, failures_are_resumable, *FIELDS}
-)
+_OF_VALUES = {it_ends, sink_is_world, failures_are_resumable, *FIELDS}
+PLAYED: tuple[Check, ...] = tuple(check for check in INVARIANTS if check not in _OF_VALUES)
 """What must hold where an incident is played: it ends as it ended, and of people only ids are known."""
 
 

@@ -22,8 +22,8 @@ from syncfsm_simulator.runs.invariants import Violation, no_surprise
 from syncfsm_simulator.runs.run import Verdict, simulate
 from syncfsm_simulator.stage.effects.logs import APPEND
 from syncfsm_simulator.stage.effects.moves import WORLD
-from syncfsm_simulator.stage.effects.pages import PAGE
-from syncfsm_simulator.stage.effects.requests import REQUEST
+from syncfsm_simulator.stage.effects.pages import LOOK_UP, PAGE
+from syncfsm_simulator.stage.effects.requests import REQUEST, SCHEMA
 from syncfsm_simulator.stage.effects.sinks import DELETE, LISTING, UPSERT
 from syncfsm_simulator.stage.effects.sleeps import SLEEP
 from syncfsm_simulator.stage.fault_table import FAULTS
@@ -33,7 +33,9 @@ from syncfsm_simulator.stage.scenario import Scenario
 TWICE_EVERY = 25
 """Every so many seeds, one runs twice, to see that the same seed leaves the same log."""
 
-PORTS = frozenset(port.name for port in (REQUEST, PAGE, UPSERT, DELETE, LISTING, APPEND, SLEEP, WORLD))
+PORTS = frozenset(
+    port.name for port in (REQUEST, SCHEMA, PAGE, LOOK_UP, UPSERT, DELETE, LISTING, APPEND, SLEEP, WORLD)
+)
 """The ports that a run passes: what webhooks tell of is put into its inbox with nothing going wrong."""
 
 KINDS = tuple(fault.kind for fault in FAULTS if fault.port.name in PORTS)

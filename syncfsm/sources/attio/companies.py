@@ -24,8 +24,8 @@ _GONE = " 404 not_found"
 """What a refusal says of a record that is gone; another 404, a proxy's, says nothing of it."""
 
 _REFUSED = {
-    403: "the Attio key may not read companies, whose names are looked up: let it, or go on without them",
-    404: "Attio has no companies to look names up in: go on without them",
+    403: "The key may not read companies, whose names are looked up: let it, or go on without them",
+    404: "There are no companies to look names up in: go on without them",
 }
 _WITHOUT = "--no-companies, in code AttioPeople(source, companies=False)"
 
@@ -83,4 +83,4 @@ def _told(refused: Failure) -> Failure:
     """Return a refusal with the way to go on without names."""
     if refused.status not in _REFUSED:
         return refused
-    return replace(refused, message=f"{_REFUSED[refused.status]}: {_WITHOUT}.")
+    return replace(refused, message=f"{refused.message} {_REFUSED[refused.status]}: {_WITHOUT}.")
