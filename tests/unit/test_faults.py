@@ -265,14 +265,6 @@ HOSTILE = load_scenario("hostile")
 PLAIN = FaultTable(together=FAULTS.together)
 """The kinds that are drawn together, of which there will be no more."""
 
-LATER = {
-    name: rate
-    for name, rate in asdict(FaultRates()).items()
-    if name not in {fault.group for fault in FAULTS.together}
-}
-"""Groups that came later, and their rates where nobody asks for them."""
-
-
 ADDED_GROUPS = {fault.group for fault in FAULTS.apart} - {fault.group for fault in FAULTS.together}
 """Groups that came later, each with a chance of its own."""
 
