@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
@@ -26,6 +27,13 @@ settings.register_profile(
 )
 if IS_THOROUGH:
     settings.load_profile("thorough")
+
+
+def pytest_collection_finish() -> None:
+    """Don't look again and again through what stays: the tests themselves, and all that they import."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -58,7 +58,7 @@ def scenarios(people_max: int = 60, page_size_max: int = 20, **settings: Any) ->
         "faults": fault_rates(),
         "changes": change_rates(),
         "strikes": strikes(),
-        "faulty_s": st.just(120.0),
+        "faulty_s": st.just(60.0),
     }
     fixed = {name: st.just(value) for name, value in settings.items()}
     assert settings.keys() <= set(Scenario.__struct_fields__), "a scenario has no such setting"

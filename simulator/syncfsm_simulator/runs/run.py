@@ -10,6 +10,8 @@ import gc
 import random
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import msgspec
 
@@ -29,6 +31,9 @@ from syncfsm_simulator.stage.playback import Playback
 from syncfsm_simulator.stage.scenario import Scenario, concrete
 from syncfsm_simulator.stage.stage import KEY, Stage
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
+
+LARGE_WORLD = 1_000
+"""From so many people on, a world is worth keeping out of the collector's way."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,16 +74,27 @@ def simulate(scenario: Scenario, seed: int, log: EventLog, *, hooks: list[Hook] 
     """Run a scenario with a seed, writing the events to `log`, and check every invariant after it."""
     began_at = time.perf_counter()
     contacts = WatchedSink(":memory:", clock=VirtualClock())
-    gc.disable()  # a world is a hundred thousand objects that all stay: nothing for the collector to find
-    try:
+    with _never_collected() if scenario.people >= LARGE_WORLD else nullcontext():
         stage = _stage(concrete(scenario, seed), log, contacts, hooks or [])
-        gc.freeze()
-    finally:
-        gc.enable()
     try:
         return run_virtual(_run(stage, log, contacts, began_at))
     finally:
-        gc.unfreeze()
+        if scenario.people >= LARGE_WORLD:
+            gc.unfreeze()
+
+
+@contextmanager
+def _never_collected() -> Iterator[None]:
+    """Make what all stays, a world of a hundred thousand objects, nothing for the collector to look through.
+
+    Not for the small gain of a small one: the collector is the process's, which may have settings of its own.
+    """
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
 def _stage(scenario: Scenario, log: EventLog, contacts: SqliteSink, hooks: list[Hook]) -> Engines:

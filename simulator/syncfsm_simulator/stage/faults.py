@@ -3,7 +3,7 @@
 The world has *ports*, places where something can go wrong, and every visit to a port has a number. What
 happens at visit 17 of a port is drawn from the seed, the port and the 17 alone: so a run can be written down
 as a list of strikes, played again from that list, and made smaller by leaving strikes out, without the rest
-changing. What can go wrong, and what it does, is in table.py.
+changing. What can go wrong, and what it does, is in fault_table.py.
 """
 
 from __future__ import annotations

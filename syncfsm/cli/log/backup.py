@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from msgspec import to_builtins
 
-from syncfsm.cli.shared.output import Resumable, json_option, print_json
+from syncfsm.cli.shared.output import Resumable, json_option, print_json, say
 from syncfsm.cli.shared.progress import counter, shown
 from syncfsm.core.describe import plural
 from syncfsm.files.paths import path_in
@@ -43,4 +43,4 @@ def backup(*, log_path: str, target: Path, force: bool, as_json: bool) -> None:
     if as_json:
         print_json({"log": log_path, "backup": str(target), **to_builtins(done)})
     else:
-        click.echo(f"{target}: {plural(done.events, 'event')} of {log_path}, sound, {done.bytes:,} bytes")
+        say(f"{target}: {plural(done.events, 'event')} of {log_path}, sound, {done.bytes:,} bytes")

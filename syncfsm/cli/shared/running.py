@@ -144,7 +144,7 @@ def sight_words(process: Process | None, found: Mapping[str, str]) -> str | None
 def warn_of_sight(process: Process, recorded: Recorded) -> None:
     """Warn as soon as it is known whose the key is."""
     if isinstance(recorded.event, FetchingBegan) and (words := sight_words(process, recorded.event.found)):
-        click.echo(words, err=True)
+        say(words, err=True)
 
 
 Begin = Callable[[Engine[Contact]], Process | None]
