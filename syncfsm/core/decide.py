@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, assert_never
 
-from msgspec import field
+from msgspec import UNSET, field
 
 from syncfsm.core import events as e
 from syncfsm.core.blanking import Blanking, Overrun
@@ -307,6 +307,6 @@ def _fetched(process: Process, outcome: Fetched, taken: Taken) -> e.PageFetched:
         total=outcome.total,
         token=request.token,
         next_token=taken.next_token,
-        absent=taken.absent,
-        confirmed=taken.gone if is_missing else (),
+        absent=taken.absent or UNSET,
+        confirmed=(taken.gone if is_missing else ()) or UNSET,
     )

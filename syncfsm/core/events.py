@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import ClassVar, Literal, TypeAlias, TypeVar, cast, get_args
 
-from msgspec import field
+from msgspec import UNSET, UnsetType, field
 
 from syncfsm.core.blanking import Blanking
 from syncfsm.core.options import Options, Order
@@ -106,7 +106,9 @@ class PageFetched(EventBase, frozen=True):
         token: The source's own cursor that this page was asked for with; null for the first, and by offset.
         next_token: The source's own cursor of the next page.
         absent: Records that webhooks told of and that the source does not have yet; they are asked for again.
+            Left out where there are none, as in most pages of a log that is kept for years.
         confirmed: Records that no page had and that do not come by their ids either: deleted in the end.
+            Left out where there are none.
     """
 
     cursor: int | None
@@ -129,8 +131,8 @@ class PageFetched(EventBase, frozen=True):
     total: int | None = None
     token: str | None = None
     next_token: str | None = None
-    absent: tuple[str, ...] = ()
-    confirmed: tuple[str, ...] = ()
+    absent: tuple[str, ...] | UnsetType = UNSET
+    confirmed: tuple[str, ...] | UnsetType = UNSET
 
 
 class MissingFound(EventBase, frozen=True):
@@ -152,7 +154,7 @@ class PageDelivered(EventBase, frozen=True):
 
     `left_out` says what the sink left out, whole records (which are among the unchanged) or parts of them.
     What is gone is `deleted`, or `unchanged` where the sink did not have it. `blanking` counts the contacts
-    that lost a value, by field, and those that had one; empty where the sink cannot tell.
+    that lost a value, by field, and those that had one; left out where there is none or the sink cannot tell.
     """
 
     cursor: int | None
@@ -163,7 +165,7 @@ class PageDelivered(EventBase, frozen=True):
     elapsed_ms: int
     left_out: dict[str, int] = field(default_factory=dict)
     deleted: int = 0
-    blanking: Blanking = Blanking()
+    blanking: Blanking | UnsetType = UNSET
 
 
 class RecordRejected(EventBase, frozen=True):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from syncfsm.core import events as e
@@ -41,7 +42,7 @@ def delivered(process: Process, outcome: Delivered) -> tuple[e.Event, ...]:
             elapsed_ms=outcome.elapsed_ms,
             left_out=outcome.left_out,
             deleted=outcome.deleted,
-            blanking=outcome.blanking,
+            blanking=outcome.blanking if outcome.blanking.had else UNSET,
         )
     )
     overrun = too_many_rejects(process, page, len(rejects))

@@ -187,7 +187,7 @@ def _page_delivered(process: Process, event: e.PageDelivered) -> Process:
         retry=None,
         paging=advanced(process.paging, page, is_by_cursor=process.options.pagination == "cursor"),
         progress=_count(process.progress, page, event),
-        absent=(*process.absent, *page.absent),
+        absent=(*process.absent, *(page.absent or ())),
         missing=replace(missing, came=missing.came + len(page.record_ids)) if missing else None,
     )
 
@@ -219,7 +219,7 @@ def _count(progress: Progress, page: e.PageFetched, event: e.PageDelivered) -> P
         last_cursor=page.cursor,
         ids_digest=page.ids_digest,
         left_out=added(progress.left_out, event.left_out),
-        blanking=_blanking(progress.blanking, event.blanking),
+        blanking=_blanking(progress.blanking, event.blanking or Blanking()),
     )
 
 

@@ -76,7 +76,7 @@ def confirmed_gone(log: EventStore, process: Process) -> tuple[str, ...]:
     for recorded in log.read(process.id):
         match recorded.event:
             case e.PageFetched(confirmed=confirmed, record_ids=record_ids):
-                found |= dict.fromkeys(confirmed)
+                found |= dict.fromkeys(confirmed or ())
                 for came in record_ids:
                     found.pop(came, None)
             case e.SyncResumed():
