@@ -89,6 +89,14 @@ def spent_budget(attempt: int, wait: float, waited_s: float, options: Options) -
     return None
 
 
+def left_s(retry_at: datetime, decided_at: datetime, now: datetime) -> float:
+    """Return how long a wait still is, by the time of day; 0 or less if it is over.
+
+    A clock that shows a time before the wait was decided was set back: then all of it is left, and no more.
+    """
+    return (retry_at - max(now, decided_at)).total_seconds()
+
+
 def later(at: datetime, seconds: float) -> datetime:
     """Return the moment `seconds` after `at`, rounded up to a whole microsecond."""
     return at + timedelta(microseconds=math.ceil(seconds * 1_000_000))

@@ -31,6 +31,7 @@ from syncfsm.engine.readahead import check_read_ahead
 from syncfsm.engine.requests import SyncMode, SyncRequest, Wanted, requested
 from syncfsm.engine.single_records import SingleRecords
 from syncfsm.engine.syncs import Syncs
+from syncfsm.engine.waits import Waits
 from syncfsm.errors import VersionConflict
 from syncfsm.history.earlier import Earlier
 from syncfsm.log.protocol import EventLog
@@ -88,6 +89,7 @@ class Engine(Generic[T]):
         self.processes = Processes(
             log, source, sink, clock=self.clock, rng=rng, hooks=hooks, meta=meta or {}, capture=capture
         )
+        self._waits = Waits(self.clock)
         self._syncs = Syncs(self.processes)
         self._single_records = SingleRecords(self.processes)
         self._earlier = Earlier(log, source)
@@ -128,12 +130,12 @@ class Engine(Generic[T]):
         """
         process = self.processes.load(process_id)
         try:
-            while (action := d.next_action(process)) is not None:
-                if action.not_before is None or self._is_due(action.not_before):
+            while d.next_action(process) is not None:
+                if self._is_due(process):
                     process = await self._step(process, reads_ahead=True)
                 else:
                     await self._performer.pause()  # nothing is asked for before its time
-                    await self._until(action.not_before)
+                    await self._waits.sleep(process)
                     process = self.processes.load(process_id)  # somebody may have cancelled it meanwhile
         finally:
             await self._performer.drop()
@@ -164,10 +166,11 @@ class Engine(Generic[T]):
     async def _step(self, process: Process, *, reads_ahead: bool = False) -> Process:
         """Take turns until nothing is held in memory, so that a worker never fetches a page twice."""
         try:
-            while (action := d.next_action(process)) is not None and self._is_due(action.not_before):
+            while (action := d.next_action(process)) is not None and self._is_due(process):
                 self._earlier.check_untouched(process)
                 outcome = await self._performer.perform(process, action, reads_ahead=reads_ahead)
                 process = self.processes.commit(process, process.id, d.decide(process, outcome))
+                self._waits.left_s(process)  # a wait that was decided just now begins here
                 self._performer.hold(process, outcome)
                 if process.pending is None:
                     break
@@ -178,13 +181,8 @@ class Engine(Generic[T]):
             raise
         return process
 
-    def _is_due(self, not_before: datetime | None) -> bool:
-        return not_before is None or self.clock.now() >= not_before
-
-    async def _until(self, not_before: datetime) -> None:
-        """Sleep until the moment has come."""
-        wait_s = (not_before - self.clock.now()).total_seconds()
-        await self.clock.sleep(max(0.0, wait_s))
+    def _is_due(self, process: Process) -> bool:
+        return self._waits.left_s(process) <= 0
 
     # ── beginning, going on, ending: each appends at most one event and returns at once ──────
 

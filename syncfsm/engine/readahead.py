@@ -22,7 +22,7 @@ from typing import NamedTuple
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.errors import ConfigurationError
-from syncfsm.outside.clock import Clock
+from syncfsm.outside.clock import Clock, SteadyClock
 from syncfsm.sources.protocol import Page, Source
 
 READ_AHEAD = 4
@@ -81,7 +81,7 @@ class ReadAhead:
         self.unused = 0
         self._source = source
         self._requests_max = requests_max
-        self._clock = clock
+        self._clock = SteadyClock(clock)
         self._width = 1.0
         self._careful_from = float(requests_max)  # a width from which it grows slowly
         self._slots: dict[PageRequest, asyncio.Task[Answer]] = {}
@@ -177,8 +177,8 @@ class ReadAhead:
 
 
 def elapsed_ms(began: datetime, ended: datetime) -> int:
-    """Return the time between two moments; 0 if the clock was set back."""
-    return max(0, round((ended - began).total_seconds() * 1000))
+    """Return the time between two moments of a steady clock."""
+    return round((ended - began).total_seconds() * 1000)
 
 
 def _has_answer(task: asyncio.Task[Answer]) -> bool:

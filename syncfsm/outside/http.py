@@ -139,7 +139,7 @@ class HttpClient:
 
         async def sent(event: str, _details: Any) -> None:
             if event.endswith("send_request_headers.started"):  # after connecting, which takes a while
-                call.at = self._clock.now()
+                self._limiter.count_from_now(call)
 
         content = None if json is None else msgspec.json.encode(json)
         all_headers = {**(headers or {}), **({} if json is None else {"Content-Type": "application/json"})}

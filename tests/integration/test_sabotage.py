@@ -107,7 +107,7 @@ def without_the_version_check(patch: Patch) -> None:
 
 def without_the_wait(patch: Patch) -> None:
     """Everything is due at once."""
-    patch.setattr("syncfsm.engine.engine.Engine._is_due", lambda _engine, _not_before: True)
+    patch.setattr("syncfsm.engine.engine.Engine._is_due", lambda _engine, _process: True)
 
 
 def without_the_order_check(patch: Patch) -> None:

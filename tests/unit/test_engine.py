@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
@@ -351,3 +351,50 @@ def test_closing_the_engine_closes_source_and_sink_and_not_the_log(bench: Bench)
     assert bench.source.closed
     assert bench.sink.closed
     assert bench.log.ids() == []
+
+
+@pytest.mark.parametrize("off", [timedelta(hours=-2), timedelta(days=-365), timedelta(days=2)])
+def test_a_clock_that_is_set_changes_no_wait_of_an_engine_that_is_there(bench: Bench, off: timedelta) -> None:
+    limited = Failure(kind=FailureKind.RATE_LIMITED, message="slow down.", status=429, retry_after_s=30.0)
+    clock = _SetInItsSleep(bench.clock, off)
+    bench.clock = clock  # type: ignore[assignment]
+    bench.engine = bench.another_engine()
+    bench.source.failures = [limited]
+    assert bench.sync().state is State.COMPLETED
+    assert 30.0 <= clock.slept_s < 30.5
+
+
+class _SetInItsSleep:
+    """A clock that is set while somebody sleeps, and has a time that goes on."""
+
+    def __init__(self, inner: TestClock, off: timedelta) -> None:
+        self._inner = inner
+        self._off = off
+        self.is_set = False
+
+    @property
+    def slept_s(self) -> float:
+        return self._inner.slept_s
+
+    def now(self) -> datetime:
+        return self._inner.now() + (self._off if self.is_set else timedelta(0))
+
+    def monotonic(self) -> float:
+        return self._inner.at.timestamp()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._inner.sleep(seconds / 2)
+        self.is_set = True
+        await self._inner.sleep(seconds / 2)
+
+
+def test_a_retry_recorded_by_a_wrong_clock_is_waited_for_no_longer_than_was_decided(bench: Bench) -> None:
+    bench.clock.at += timedelta(days=365)
+    bench.source.failures = [DOWN]
+    process = bench.step(bench.step(bench.engine.start()))
+    (retry,) = bench.events(process, RetryScheduled)
+    assert isinstance(retry, RetryScheduled)
+    bench.clock.at -= timedelta(days=365)  # and put right, when another engine goes on
+    process = asyncio.run(bench.another_engine().run(process.id))
+    assert process.state is State.COMPLETED
+    assert bench.clock.slept_s <= retry.wait_s + 1e-3

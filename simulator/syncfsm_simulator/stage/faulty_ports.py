@@ -12,12 +12,12 @@ from syncfsm.core.events import Recorded
 from syncfsm.core.notices import Notice
 from syncfsm.core.process import Process
 from syncfsm.log import EventLog
-from syncfsm.outside.clock import Clock
 from syncfsm_simulator.stage.changes_before_requests import Changes
 from syncfsm_simulator.stage.effects.logs import APPEND, CLEAR, RECEIVE
 from syncfsm_simulator.stage.effects.moves import WORLD, Move
 from syncfsm_simulator.stage.effects.sleeps import SLEEP, Sleeping
 from syncfsm_simulator.stage.faults import Faults
+from syncfsm_simulator.world.clock import VirtualClock
 
 
 def move_world(changes: Changes, faults: Faults) -> None:
@@ -84,7 +84,7 @@ class FaultyClock:
         jumped_back_s: All its jumps back together, seconds.
     """
 
-    def __init__(self, true: Clock, faults: Faults) -> None:
+    def __init__(self, true: VirtualClock, faults: Faults) -> None:
         self.ahead = timedelta(0)
         self.jumped_back_s = 0.0
         self._true = true
@@ -93,6 +93,10 @@ class FaultyClock:
     def now(self) -> datetime:
         """Return what the clock shows."""
         return self._true.now() + self.ahead
+
+    def monotonic(self) -> float:
+        """Return the seconds of the machine's timers, which do not jump with its clock."""
+        return self._true.monotonic()
 
     async def sleep(self, seconds: float) -> None:
         """Sleep; the machine's timers do not jump with its clock."""

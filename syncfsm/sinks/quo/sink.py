@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.paging.place import Reject
 from syncfsm.items.contact import Contact
-from syncfsm.outside.clock import Clock, SystemClock
+from syncfsm.outside.clock import Clock, SteadyClock, SystemClock
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.quo.api import (
     BASE_URL,
@@ -69,7 +69,7 @@ class QuoSink:
         self._source = source
         self._require_phone = require_phone
         self._phones = PhoneReader(default_region)
-        self._clock = clock or SystemClock()
+        self._clock = SteadyClock(clock or SystemClock())  # it waits, and writes no time down
         self._is_bulk = partner_key is not None
 
         def connect() -> QuoApi:
