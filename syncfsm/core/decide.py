@@ -15,13 +15,14 @@ from typing import Any, assert_never
 from msgspec import field
 
 from syncfsm.core import events as e
-from syncfsm.core.backoff import later, spent_budget, wait_s
+from syncfsm.core.backoff import asks_too_much, later, spent_budget, wait_s
 from syncfsm.core.failure import Failure
 from syncfsm.core.failures import (
     gave_up,
     never_anchored,
     out_of_budget,
     stalled,
+    told_to_wait,
     too_many_missing,
     too_many_rejects,
     unasked,
@@ -280,11 +281,14 @@ def _failed(process: Process, outcome: Failed) -> e.Event:
     attempt = (process.retry.attempt if process.retry else 0) + 1
     if not failure.is_retryable:
         return gave_up(process, outcome.action, failure)
+    refused = asks_too_much(failure.retry_after_s, process.options)
+    if refused is not None:
+        return told_to_wait(process, outcome.action, failure, refused, at=outcome.at)
     wait = wait_s(attempt, failure.retry_after_s, outcome.chance, process.options)
     waited_s = process.progress.waited_s - process.budget_from.waited_s
     spent = spent_budget(attempt, wait, waited_s, process.options)
     if spent is not None:
-        return out_of_budget(process, outcome.action, failure, spent)
+        return out_of_budget(process, outcome.action, failure, spent, at=outcome.at)
     return e.RetryScheduled(
         action=outcome.action,
         cause=failure.kind.value,

@@ -174,6 +174,11 @@ def _completed(event: e.SyncCompleted) -> str:
     return f"{words}; watermark {time_words(event.watermark)}" if event.watermark else words
 
 
+def _resumed(event: e.SyncResumed) -> str:
+    words = f"by {event.by}" + (f": {event.why}" if event.why else "")
+    return f"{words}; nothing is asked before {time_words(event.retry_at)}" if event.retry_at else words
+
+
 _WORDS: dict[type[e.Event], Callable[[Any], str]] = e.by_event(
     {
         e.SyncStarted: _started,
@@ -186,6 +191,6 @@ _WORDS: dict[type[e.Event], Callable[[Any], str]] = e.by_event(
         e.SyncCompleted: _completed,
         e.SyncFailed: lambda event: f"{event.action} failed for good ({event.reason}): {event.error}",
         e.SyncCancelled: lambda event: f"by {event.by}" + (f": {event.why}" if event.why else ""),
-        e.SyncResumed: lambda event: f"by {event.by}" + (f": {event.why}" if event.why else ""),
+        e.SyncResumed: _resumed,
     }
 )

@@ -192,13 +192,17 @@ class SyncCompleted(EventBase, frozen=True):
 
 
 class SyncFailed(EventBase, frozen=True):
-    """The sync gave up. `resumable` says whether going on later can help."""
+    """The sync gave up. `resumable` says whether going on later can help.
+
+    `retry_at` is when the source or the sink may be asked again at the earliest, where it said so.
+    """
 
     action: ActionName
     reason: str
     error: str
     resumable: bool
     cursor: int | None
+    retry_at: datetime | None = None
 
 
 class SyncCancelled(EventBase, frozen=True):
@@ -211,7 +215,8 @@ class SyncCancelled(EventBase, frozen=True):
 class SyncResumed(EventBase, frozen=True):
     """A failed sync goes on: to FETCHING, or to INITIALIZING if it never got further.
 
-    `page_size` and `options` are null where they stay as they were.
+    `page_size` and `options` are null where they stay as they were. `retry_at` is when it goes on, where the
+    failure said that nobody may ask before.
     """
 
     by: str
@@ -219,6 +224,7 @@ class SyncResumed(EventBase, frozen=True):
     to: ResumeTo
     page_size: int | None = None
     options: Options | None = None
+    retry_at: datetime | None = None
 
 
 Event: TypeAlias = (

@@ -33,6 +33,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "overlap_s": (0, _YEAR_S),
     "sweeps_max": (1, _COUNT_MAX),
     "missing_ratio_max": (0, 1),
+    "request_s_max": (1, _YEAR_S),
 }
 
 

@@ -36,6 +36,7 @@ class Process(Value, frozen=True):
         budget_from: The progress at the start or at the last resume; error and wait budgets count from it.
         watermark: Where a next, ongoing sync takes up; known with the first page, null where only single
             records are asked for.
+        waits_since: When the wait began that is to come before the next action; null if none is.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Process(Value, frozen=True):
     since: datetime | None = None
     changed_by: str | None = None
     deletes_missing: bool = False
+    waits_since: datetime | None = None
 
     def __repr__(self) -> str:
         """One line that tells the state."""
@@ -104,7 +106,8 @@ def apply(process: Process | None, record: e.Recorded) -> Process:
         assert isinstance(record.event, e.SyncStarted), "the table lets nothing else come first"
         return _started(record, record.event)
     moved: Process = _EVOLVE[type(record.event)](process, record.event)
-    return replace(moved, version=record.version, state=dest, updated_at=record.at)
+    since = record.at if isinstance(record.event, e.RetryScheduled | e.SyncResumed) else None
+    return replace(moved, version=record.version, state=dest, updated_at=record.at, waits_since=since)
 
 
 def _destination(process: Process | None, record: e.Recorded) -> State:
@@ -269,7 +272,11 @@ def _sync_completed(process: Process, event: e.SyncCompleted) -> Process:
 
 def _sync_failed(process: Process, event: e.SyncFailed) -> Process:
     failure = FailureReason(
-        action=event.action, reason=event.reason, error=event.error, resumable=event.resumable
+        action=event.action,
+        reason=event.reason,
+        error=event.error,
+        resumable=event.resumable,
+        retry_at=event.retry_at,
     )
     return replace(process, failure=failure)
 
@@ -278,7 +285,7 @@ def _sync_resumed(process: Process, event: e.SyncResumed) -> Process:
     return replace(
         process,
         failure=None,
-        retry=None,
+        retry=process.failure.put_off(event.retry_at) if process.failure else None,
         pending=None,
         page_size=event.page_size or process.page_size,
         options=event.options or process.options,

@@ -9,6 +9,9 @@ from msgspec import field
 from syncfsm.core import events as e
 from syncfsm.core.value import Value
 
+PATIENCE = "rate_limited"
+"""The cause of a wait that the source asked for before a sync failed."""
+
 
 class Retry(Value, frozen=True):
     """The last failure since a page was delivered, and when to try again."""
@@ -21,12 +24,19 @@ class Retry(Value, frozen=True):
 
 
 class FailureReason(Value, frozen=True):
-    """Why a FAILED process gave up."""
+    """Why a FAILED process gave up; `retry_at` as in `SyncFailed`."""
 
     action: e.ActionName
     reason: str
     error: str
     resumable: bool
+    retry_at: datetime | None = None
+
+    def put_off(self, retry_at: datetime | None) -> Retry | None:
+        """Return the wait with which the sync goes on, if it has to wait; it counts as no try."""
+        if retry_at is None:
+            return None
+        return Retry(action=self.action, cause=PATIENCE, error=self.error, attempt=0, retry_at=retry_at)
 
 
 class Progress(Value, frozen=True):

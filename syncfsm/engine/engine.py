@@ -16,6 +16,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Generic, Self, TypeVar, Unpack
 
@@ -34,6 +35,7 @@ from syncfsm.engine.syncs import Syncs
 from syncfsm.engine.waits import Waits
 from syncfsm.errors import VersionConflict
 from syncfsm.history.earlier import Earlier
+from syncfsm.log.patience import patiently
 from syncfsm.log.protocol import EventLog
 from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.sinks.protocol import Sink
@@ -93,14 +95,9 @@ class Engine(Generic[T]):
         self._syncs = Syncs(self.processes)
         self._single_records = SingleRecords(self.processes)
         self._earlier = Earlier(log, source)
+        ahead = 1 if capture else read_ahead
         self._performer = Performer(
-            source,
-            sink,
-            transform,
-            clock=self.clock,
-            rng=rng,
-            earlier=self._earlier,
-            read_ahead=1 if capture else read_ahead,
+            source, sink, transform, clock=self.clock, rng=rng, earlier=self._earlier, read_ahead=ahead
         )
 
     async def __aenter__(self) -> Self:
@@ -150,7 +147,7 @@ class Engine(Generic[T]):
 
     async def sync(self, request: SyncRequest | None = None, **wanted: Unpack[Wanted]) -> Process:
         """Take up the unfinished sync or start a new one, and run it. See `take_up`, `run` and `sweep`."""
-        process = self.take_up(request, **wanted)
+        process = await patiently(self.log, self.clock, partial(self.take_up, request, **wanted))
         return await self.sweep(await self.run(process.id))
 
     async def sweep(self, process: Process) -> Process:
@@ -159,7 +156,8 @@ class Engine(Generic[T]):
         Only those by a key that changes may. The rest is for the next ongoing sync to bring. Return the last
         state of the last one, or the process itself. See `start_sweep`.
         """
-        while (following := self.start_sweep(process)) is not None:
+        begin = self.start_sweep
+        while (following := await patiently(self.log, self.clock, partial(begin, process))) is not None:
             process = await self.run(following.id)
         return process
 
@@ -169,8 +167,11 @@ class Engine(Generic[T]):
             while (action := d.next_action(process)) is not None and self._is_due(process):
                 self._earlier.check_untouched(process)
                 outcome = await self._performer.perform(process, action, reads_ahead=reads_ahead)
-                process = self.processes.commit(process, process.id, d.decide(process, outcome))
-                self._waits.left_s(process)  # a wait that was decided just now begins here
+                events = d.decide(process, outcome)
+                process = await patiently(
+                    self.log, self.clock, partial(self.processes.commit, process, process.id, events)
+                )
+                self._waits.begin(process)
                 self._performer.hold(process, outcome)
                 if process.pending is None:
                     break
@@ -202,7 +203,8 @@ class Engine(Generic[T]):
     def take_up(self, request: SyncRequest | None = None, **wanted: Unpack[Wanted]) -> Process:
         """Return the process to go on with: the active one, the failed one resumed, or a new one.
 
-        An initial sync that is active is gone on with in either mode.
+        An initial sync that is active is gone on with in either mode; one that is not to ask for longer than
+        `wait_s_max` (`process.failure.retry_at`) stays failed.
 
         Args:
             request: What is wanted: see `SyncRequest`.
@@ -281,15 +283,20 @@ class Engine(Generic[T]):
         options: Options | None = None,
         by: str = "engine",
         why: str = "",
+        asks_now: bool = False,
     ) -> Process:
         """Record that a failed process goes on, with another page size or other limits if given.
+
+        Where it failed since it was told to wait, `run` does that first, unless it `asks_now`.
 
         Raises:
             NotActive: It has not failed, or failed in a way that going on cannot mend.
             ActiveSync: Another one has become active meanwhile.
             ConfigurationError: The page size or a limit cannot work, or the process is not this engine's.
         """
-        return self.processes.resume(process_id, page_size=page_size, options=options, by=by, why=why)
+        return self.processes.resume(
+            process_id, page_size=page_size, options=options, by=by, why=why, asks_now=asks_now
+        )
 
     def cancel(self, process_id: str, *, by: str = "engine", why: str = "") -> Process:
         """Stop an active process for good. See `syncfsm.cancel`."""

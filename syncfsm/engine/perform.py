@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar, assert_never
 
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from syncfsm.core import decide as d
 from syncfsm.core import events as e
 from syncfsm.core.endpoints import emptied, moved
 from syncfsm.core.failure import Failure
+from syncfsm.core.options import Options, heed
 from syncfsm.core.page_rule import foresee
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
@@ -30,6 +32,9 @@ from syncfsm.sources.protocol import Page, Source, Transform
 
 T = TypeVar("T")
 
+DATE_AHEAD_MAX = timedelta(days=366)
+"""How far ahead of ours the clock of a source may be; further, and the earlier of both counts."""
+
 
 def fetched(request: PageRequest, page: Page, elapsed_ms: int) -> d.Fetched:
     """Return the outcome of a request that was answered with a page, all of it."""
@@ -42,6 +47,15 @@ def fetched(request: PageRequest, page: Page, elapsed_ms: int) -> d.Fetched:
         total=page.total,
         next_token=page.next_token,
     )
+
+
+def _believed(page: Page, now: datetime) -> datetime:
+    """Return what instant a page is taken to be of; one ahead would leave out whoever comes until then.
+
+    By the source's own clock it is never ahead, unless that is off by more than our own can be.
+    """
+    is_sound = page.is_dated and page.as_of - now < DATE_AHEAD_MAX
+    return page.as_of if is_sound else min(page.as_of, now)
 
 
 class Performer(Generic[T]):
@@ -77,6 +91,7 @@ class Performer(Generic[T]):
         self._pages = ReadAhead(source, read_ahead, clock)
         self._read_ahead = read_ahead
         self._checked: str | None = None
+        self._heeded: Options | None = None
         self._held: HeldPage | None = None
 
     async def perform(self, process: Process, action: d.Action, *, reads_ahead: bool = False) -> d.Outcome:
@@ -88,6 +103,10 @@ class Performer(Generic[T]):
         Raises:
             VersionConflict: Somebody else moved the process on, so that nothing more is written for it.
         """
+        if process.options is not self._heeded:
+            self._heeded = process.options
+            heed(self._source, process.options)
+            heed(self._sink, process.options)
         if self._checked != process.id and not isinstance(action, d.CheckSetup):
             failure = await self._check_same(process)
             if isinstance(failure, Failure):
@@ -148,9 +167,8 @@ class Performer(Generic[T]):
         answer = await self._pages.fetch(request, following)
         if isinstance(answer.page, Failure):
             return self._failed("fetch", answer.page)
-        # Not later than it is: a watermark ahead of us would leave out whoever comes until then.
-        as_of = min(answer.page.as_of, self._clock.now())
-        return fetched(request, replace(answer.page, as_of=as_of), answer.elapsed_ms)
+        page = replace(answer.page, as_of=_believed(answer.page, self._clock.now()))
+        return fetched(request, page, answer.elapsed_ms)
 
     async def _deliver(self, process: Process, held: HeldPage, gone: tuple[str, ...]) -> d.Outcome:
         outcome = await self._delivery.deliver(process, held, gone)

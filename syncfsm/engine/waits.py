@@ -29,14 +29,18 @@ class Waits:
 
     def left_s(self, process: Process) -> float:
         """Return how long it is until the process's next action is due; 0 or less if it is."""
-        if process.retry is None:
+        if process.retry is None or process.waits_since is None:
             return 0.0
         retry_at = process.retry.retry_at
         if self._awaited != (process.id, retry_at):
             self._awaited = (process.id, retry_at)
-            left = left_s(retry_at, process.updated_at, self._clock.now())
+            left = left_s(retry_at, process.waits_since, self._clock.now())
             self._due_at = self._steady.now() + timedelta(seconds=left)
         return (self._due_at - self._steady.now()).total_seconds()
+
+    def begin(self, process: Process) -> None:
+        """Let a wait begin that was decided just now, if one was."""
+        self.left_s(process)
 
     async def sleep(self, process: Process) -> None:
         """Sleep until the process's next action is due."""

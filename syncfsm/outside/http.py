@@ -8,9 +8,10 @@ a person.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, Protocol
@@ -21,8 +22,9 @@ import msgspec
 
 from syncfsm.core.backoff import parse_retry_after
 from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.options import Options
 from syncfsm.errors import ConfigurationError
-from syncfsm.outside.clock import Clock
+from syncfsm.outside.clock import Clock, SteadyClock
 from syncfsm.outside.limiter import WINDOW_S, RateLimiter
 from syncfsm.outside.safe_words import holds, without, word
 
@@ -30,6 +32,8 @@ BODY_BYTES_MAX = 64 * 1024 * 1024
 """500 people of 6 KB are 3 MB; a body twenty times that is no page of records."""
 
 TIMEOUT_S = 30.0
+
+REQUEST_S_MAX = Options().request_s_max
 
 _BY_STATUS = {
     401: FailureKind.UNAUTHORIZED,
@@ -58,6 +62,11 @@ class Reply(msgspec.Struct, frozen=True):
 
     body: bytes
     headers: httpx.Headers
+
+    @property
+    def sent_at(self) -> datetime | None:
+        """When it was sent, by the server's own clock; null if it does not say."""
+        return date_of(self.headers)
 
 
 class Api(Protocol):
@@ -97,6 +106,7 @@ class HttpClient:
         window_s: How long that second is taken to be, so that requests may bunch up on the way.
         refusal_words: What to say of the body of a refusal, instead of what the server says.
         timeout_s: For connecting, and for each wait while reading.
+        request_s_max: For a whole request, from connecting to the last byte: an answer may trickle in.
         body_bytes_max: A longer body is refused, not read.
 
     Raises:
@@ -115,13 +125,17 @@ class HttpClient:
         window_s: float = WINDOW_S,
         refusal_words: Callable[[bytes], str] | None = None,
         timeout_s: float = TIMEOUT_S,
+        request_s_max: float = REQUEST_S_MAX,
         body_bytes_max: int = BODY_BYTES_MAX,
     ) -> None:
         self._service = service
         self._clock = clock
+        self._steady = SteadyClock(clock)
+        self._told: tuple[Failure, datetime] | None = None
         self._limiter = RateLimiter(per_s, clock, window_s)
         self._refusal_words = refusal_words
         self._body_bytes_max = body_bytes_max
+        self._request_s_max = request_s_max
         self._secret = authorization.rpartition(" ")[2]
         self._client = httpx.AsyncClient(
             base_url=_checked_url(base_url, self._secret),
@@ -136,6 +150,8 @@ class HttpClient:
     ) -> Reply | Failure:
         """Ask once, with further headers if given. Nothing is tried again here: the engine decides that."""
         call = await self._limiter.wait()
+        if (put_off := self._put_off()) is not None:
+            return put_off
 
         async def sent(event: str, _details: Any) -> None:
             if event.endswith("send_request_headers.started"):  # after connecting, which takes a while
@@ -144,16 +160,35 @@ class HttpClient:
         content = None if json is None else msgspec.json.encode(json)
         all_headers = {**(headers or {}), **({} if json is None else {"Content-Type": "application/json"})}
         try:
-            async with self._client.stream(
-                method, path, content=content, headers=all_headers, extensions={"trace": sent}
-            ) as response:
+            async with (
+                asyncio.timeout(self._request_s_max),
+                self._client.stream(
+                    method, path, content=content, headers=all_headers, extensions={"trace": sent}
+                ) as response,
+            ):
                 return await self._read(response)
+        except TimeoutError:
+            words = f"did not answer in full within {self._request_s_max:.12g} s (request_s_max)."
+            return self._failure(FailureKind.TIMEOUT, words)
         except httpx.TimeoutException as error:
             return self._failure(FailureKind.TIMEOUT, f"did not answer in time ({type(error).__name__}).")
         except httpx.DecodingError:
             return self._failure(FailureKind.MALFORMED, "sent a compressed body that cannot be read.")
         except httpx.TransportError as error:
             return self._failure(FailureKind.UNAVAILABLE, f"cannot be reached: {_reason(error)}.")
+
+    def heed(self, options: Options) -> None:
+        """See `Limited.heed`. Whoever goes on with a sync knows what it was told, and may ask."""
+        self._request_s_max = options.request_s_max
+        self._told = None
+
+    def _put_off(self) -> Failure | None:
+        """Return the refusal that said when to come again, as long as that is not yet: nobody asks before."""
+        if self._told is None:
+            return None
+        refusal, until = self._told
+        left_s = (until - self._steady.now()).total_seconds()
+        return msgspec.structs.replace(refusal, retry_after_s=left_s) if left_s > 0 else None
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -183,20 +218,12 @@ class HttpClient:
         words = f"answered {response.status_code} {code}".rstrip() + (f": {means}" if means else "")
         if self._refusal_words is not None and not response.is_redirect:
             words = f"answered {response.status_code}{self._refusal_words(body)}"
-        retry_after_s = parse_retry_after(response.headers.get("Retry-After"), self._date_of(response))
-        return self._failure(kind, words, response.status_code, retry_after_s)
-
-    def _date_of(self, response: httpx.Response) -> datetime:
-        """Return the server's own time; Retry-After is measured against it.
-
-        A proxy may have added a date of its own: the first one counts. One without a zone is UTC, as all are.
-        """
-        said = response.headers.get_list("Date")
-        try:
-            date = parsedate_to_datetime(said[0])
-        except (IndexError, ValueError, OverflowError):
-            return self._clock.now()
-        return date if date.tzinfo else date.replace(tzinfo=UTC)
+        now = date_of(response.headers) or self._clock.now()
+        retry_after_s = parse_retry_after(response.headers.get("Retry-After"), now)
+        refusal = self._failure(kind, words, response.status_code, retry_after_s)
+        if retry_after_s and kind is FailureKind.RATE_LIMITED:
+            self._told = (refusal, self._steady.now() + timedelta(seconds=retry_after_s))
+        return refusal
 
     def _failure(
         self, kind: FailureKind, words: str, status: int | None = None, retry_after_s: float | None = None
@@ -207,6 +234,19 @@ class HttpClient:
             status=status,
             retry_after_s=retry_after_s,
         )
+
+
+def date_of(headers: httpx.Headers) -> datetime | None:
+    """Return the server's own time, to the second, UTC; null if it does not say, or says no time.
+
+    A proxy may have added a date of its own: the first one counts. One without a zone is UTC, as all are.
+    """
+    said = headers.get_list("Date")
+    try:
+        date = parsedate_to_datetime(said[0])
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
+    except (IndexError, ValueError, OverflowError):
+        return None
 
 
 def _declared_bytes(response: httpx.Response) -> int:

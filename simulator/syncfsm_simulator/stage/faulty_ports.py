@@ -81,12 +81,14 @@ class FaultyClock:
 
     Attributes:
         ahead: How far it is ahead of true time.
-        jumped_back_s: All its jumps back together, seconds.
+        jumps: How often it was set.
+        slept: How long it was asked to sleep, each time, seconds.
     """
 
     def __init__(self, true: VirtualClock, faults: Faults) -> None:
         self.ahead = timedelta(0)
-        self.jumped_back_s = 0.0
+        self.jumps = 0
+        self.slept: list[float] = []
         self._true = true
         self._faults = faults
 
@@ -100,10 +102,11 @@ class FaultyClock:
 
     async def sleep(self, seconds: float) -> None:
         """Sleep; the machine's timers do not jump with its clock."""
+        self.slept.append(seconds)
         visit = self._faults.visit(SLEEP)
         await visit.perform(Sleeping(seconds=seconds, rng=visit.rng, sleep=self._true.sleep))
 
     def jump(self, by_s: float) -> None:
         """Set the clock ahead, or back."""
-        self.jumped_back_s += max(0.0, -by_s)
+        self.jumps += 1
         self.ahead += timedelta(seconds=by_s)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from syncfsm.core.failure import Failure
+from syncfsm.core.options import Options
 from syncfsm.sinks.protocol import Sink, UpsertResult
 from syncfsm_simulator.stage.effects.sinks import DELETE, LISTING, UPSERT, Upserting, with_refused
 from syncfsm_simulator.stage.faults import Faults
@@ -80,11 +81,18 @@ class _Listing(FaultySink[T]):
         return await self._faults.visit(LISTING).perform(partial(self._able.known, source))
 
 
+class _Limited(FaultySink[T]):
+    def heed(self, options: Options) -> None:
+        """Tell the real sink."""
+        self._able.heed(options)
+
+
 _ABILITIES: dict[str, type[FaultySink[Any]]] = {
     "inspect": _Inspectable,
     "is_empty": _Emptiable,
     "delete": _Deleting,
     "known": _Listing,
+    "heed": _Limited,
 }
 """What only some sinks can do, by the method that says so."""
 

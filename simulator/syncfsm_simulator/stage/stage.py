@@ -9,14 +9,17 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Generic, TypeVar, cast
 
 import httpx
 
+from syncfsm.core.backoff import later
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process
+from syncfsm.core.starts import put_off_s
 from syncfsm.engine.commit import Hook, cancel
 from syncfsm.engine.engine import Engine
 from syncfsm.engine.requests import SyncMode
@@ -31,7 +34,7 @@ from syncfsm_simulator.stage.engines import Engines
 from syncfsm_simulator.stage.faults import Faults, Strike, no_faults
 from syncfsm_simulator.stage.faulty_ports import FaultyClock, FaultyLog, move_world
 from syncfsm_simulator.stage.faulty_sink import faulty_sink
-from syncfsm_simulator.stage.network import Asked, FaultyTransport
+from syncfsm_simulator.stage.network import Asked, FaultyTransport, Told
 from syncfsm_simulator.stage.scenario import Scenario
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock
 from syncfsm_simulator.world.world import World
@@ -40,6 +43,12 @@ T = TypeVar("T")
 
 BASE_URL = "http://attio.simulated"
 SOURCE = f"attio:{BASE_URL}"
+PATIENCE_S = 1800.0
+"""How long somebody waits for a source that asks for it, before taking that for a mistake."""
+
+IMPATIENT = "nobody waits so long"
+"""Why a sync goes on then."""
+
 KEY = "planted-key-that-must-not-show"
 
 
@@ -87,6 +96,7 @@ class Stage(Engines, Generic[T]):
         self._sink = sink
         self._transform = transform
         self._hooks = hooks
+        self._told: Told | None = None
         self._mode: SyncMode = "initial"
         self._deletes_missing = False
         self._earlier = frozenset(log.ids())
@@ -110,11 +120,6 @@ class Stage(Engines, Generic[T]):
         """The ids of people whom the sink refused and did not take later."""
         return self.faulty_sink.refused
 
-    @property
-    def clock_lost_s(self) -> float:
-        """How far the engine's clock was set back, in all."""
-        return self.engine_clock.jumped_back_s
-
     def touched(self) -> Changes:
         """Return whom the moving world has touched."""
         return self.changes
@@ -128,8 +133,10 @@ class Stage(Engines, Generic[T]):
         return tuple(self.faults.struck)
 
     async def _run(self) -> Process:
+        self.engine_clock.slept.clear()
         engine = self._engine(self.transport, self.faulty_sink, self.faults)
         try:
+            self._lose_patience(engine)
             return await engine.sync(
                 mode=self._mode,
                 page_size=self.scenario.page_size,
@@ -138,6 +145,23 @@ class Stage(Engines, Generic[T]):
             )
         finally:
             await engine.source.aclose()
+
+    def _hear(self, wait_s: float) -> None:
+        """Take note that a server is not to be asked for so long by the engine that is there."""
+        now = self.clock.now()
+        self._told = Told(now, later(now, wait_s), self.starts)
+
+    def _not_before(self) -> datetime | None:
+        """Return when a request may be made; what goes out in the instant in which that is said, may."""
+        told = self._told
+        is_known = told is not None and told.engine == self.starts and self.clock.now() > told.at
+        return told.until if told is not None and is_known else None
+
+    def _lose_patience(self, engine: Engine[T]) -> None:
+        """Let a sync go on at once that was told to wait for longer than anybody does."""
+        left = self._left()
+        if left is not None and put_off_s(left, self.engine_clock.now()) > PATIENCE_S:
+            engine.resume(left.id, by="simulation", why=IMPATIENT, asks_now=True)
 
     def _is_over(self, process: Process) -> bool:
         if self.surprise is not None or process.state is State.COMPLETED:
@@ -153,8 +177,18 @@ class Stage(Engines, Generic[T]):
 
     # ── what happens beside the engine ───────────────────────────────────────────────────────
 
-    def _before_request(self) -> None:
-        self.timeline.append(Asked(at=self.engine_clock.now(), true_at=self.clock.now()))
+    def _before_request(self, *, is_rivals: bool) -> None:
+        clock = self.engine_clock
+        asked = Asked(
+            at=clock.now(),
+            true_at=self.clock.now(),
+            engine=self.starts,
+            jumps=clock.jumps,
+            slept=tuple(clock.slept),
+            not_before=None if is_rivals else self._not_before(),
+        )
+        clock.slept.clear()
+        self.timeline.append(asked)
         self._calm_in_time()
         move_world(self.changes, self.faults)
 
@@ -172,7 +206,8 @@ class Stage(Engines, Generic[T]):
         process = self._log.active(self.source_name, self.object)
         if process is None:
             return
-        engine = self._engine(self._network(no_faults()), self._sink, no_faults())
+        network = self._network(no_faults(), is_rivals=True)
+        engine = self._engine(network, self._sink, no_faults())
         try:
             await engine.step(process.id)
         except VersionConflict:
@@ -217,15 +252,18 @@ class Stage(Engines, Generic[T]):
             read_ahead=self.scenario.read_ahead,
         )
 
-    def _network(self, faults: Faults) -> FaultyTransport:
-        return FaultyTransport(
+    def _network(self, faults: Faults, *, is_rivals: bool = False) -> FaultyTransport:
+        network = FaultyTransport(
             self._fake,
             faults,
             self.clock,
             latency_ms=self.scenario.latency_ms,
-            before_request=self._before_request,
+            before_request=partial(self._before_request, is_rivals=is_rivals),
             beside=self,
         )
+        if not is_rivals:
+            network.on_told = self._hear
+        return network
 
     def _recorded(self, faults: Faults) -> EventLog:
         """Return the log as an engine sees it; it hands on all but the append."""

@@ -87,6 +87,12 @@ FAULTS = FaultTable(
         fault("disk_full_at_receive", "disk", RECEIVE, 2, logs.unwritable("disk_full")),
         fault("crash_after_receive", "crash", RECEIVE, 2, logs.crash_after),
         fault("log_locked_at_clear", "disk", CLEAR, 2, logs.unwritable("log_locked")),
+        fault("limited_long", "rate_limited", REQUEST, 7, refused(limited(a.many_seconds))),
+        fault("trickling", "slow", REQUEST, 4, requests.trickling),
+        fault("clock_ahead_far", "clock", REQUEST, 4, requests.clock_ahead_far),
+        fault("clock_back_far", "clock", REQUEST, 4, requests.clock_back_far),
+        fault("undated", "clock", REQUEST, 2, requests.undated),
+        fault("dated_ahead", "clock", REQUEST, 4, requests.dated_ahead),
     ),
 )
 """Every kind of fault. The moves of the world are faults too: each is a group of its own."""

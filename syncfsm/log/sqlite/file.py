@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,6 +45,7 @@ class LogFile:
             busy_timeout_s=busy_timeout_s,
             traceless=traceless,
         )
+        self._busy_timeout_s = busy_timeout_s
         self._db = Database(self.connection)
         self._place = None if self.path == MEMORY else Path(self.path).absolute()
         self._identity = _identity(self._place)
@@ -65,6 +67,15 @@ class LogFile:
     def atomic(self) -> AbstractContextManager[Any]:
         """Let what is written within it be written whole or not at all."""
         return self._db.atomic()
+
+    @contextmanager
+    def at_once(self) -> Iterator[float]:
+        """Let nothing within it wait for whoever holds the file; what it would wait is yielded, seconds."""
+        self.connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            yield self._busy_timeout_s
+        finally:
+            self.connection.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout_s * 1000)}")
 
     def check_in_place(self) -> None:
         """Refuse to write where nobody would read it: into a file that is not at its path any more.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.options import Options
 from syncfsm.core.paging.place import Reject
 from syncfsm.items.contact import Contact
 from syncfsm.outside.clock import Clock, SteadyClock, SystemClock
@@ -73,7 +74,7 @@ class QuoSink:
         self._is_bulk = partner_key is not None
 
         def connect() -> QuoApi:
-            return QuoApi(
+            api = QuoApi(
                 api_key.strip(),
                 partner_key=(partner_key or "").strip(),
                 base_url=base_url,
@@ -81,7 +82,10 @@ class QuoSink:
                 transport=transport,
                 per_s=requests_per_s,
             )
+            api.heed(self._limits)
+            return api
 
+        self._limits = Options()
         self._connect = connect
         self._api: QuoApi | None = connect()
         self._ledger = Ledger()
@@ -151,6 +155,12 @@ class QuoSink:
             return contacts
         shown = {stored.external_id for stored in contacts if stored.source == source}
         return frozenset(id_ for id_ in shown if id_) | self._removed.uncounted(source)
+
+    def heed(self, options: Options) -> None:
+        """See `Limited.heed`."""
+        self._limits = options
+        if self._api is not None:
+            self._api.heed(options)
 
     async def finish(self) -> Failure | None:
         """Nothing is left to do: each page is in Quo when its upsert returns."""

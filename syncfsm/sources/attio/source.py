@@ -10,9 +10,8 @@ limits).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
@@ -21,12 +20,22 @@ import msgspec
 from syncfsm.core.capture import Exchange, Recorder
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.limits import own_rules
-from syncfsm.core.options import Options, Order
+from syncfsm.core.options import Options, Order, heed
 from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.times import format_time
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.outside.safe_words import plain_url, uuid, word
-from syncfsm.sources.attio.wire import Found, Objects, Token, decode_rows, to_company_name, to_record
+from syncfsm.sources.attio.wire import (
+    Found,
+    Objects,
+    Token,
+    accurate_at,
+    decode_rows,
+    filter_moment,
+    to_company_name,
+    to_record,
+)
 from syncfsm.sources.protocol import Page
 
 if TYPE_CHECKING:
@@ -50,7 +59,6 @@ KEY_VARIABLE = "ATTIO_API_KEY"
 SCOPES = ("record_permission", "object_configuration")
 
 _UNKNOWN_ATTRIBUTE = "unknown_filter_attribute_slug"
-_BEYOND_MICROSECONDS = re.compile(r"(\.\d{6})\d+")
 
 _DIRECTIONS: Mapping[Order, str] = {"newest": "desc", "oldest": "asc"}
 """Those of the sort key. In the order of ids there are no sorts: Attio then answers in ascending record_id,
@@ -112,6 +120,7 @@ class AttioSource:
         self.object = object
         self.reads_per_s = reads_per_s
         self.options = own_rules(options, Options(limit_max=LIMIT_MAX))
+        self.heed(self.options)
         self.changed_by = changed_by
         self.kind = KIND
         url = plain_url(base_url)
@@ -159,7 +168,8 @@ class AttioSource:
             return _not_promised(self.object)
         records = tuple(to_record(row, request.order, request.changed_by) for row in rows)
         is_total = request.order not in self._has_lone_sort
-        return Page(records=records, as_of=self._as_of(reply), is_total=is_total)
+        is_dated = reply.sent_at is not None
+        return Page(records=records, as_of=self._as_of(reply), is_total=is_total, is_dated=is_dated)
 
     async def company_names(self, record_ids: Collection[str]) -> dict[str, str | None] | Failure:
         """Return the names of companies, looked up in one request; unknown ids have none."""
@@ -171,6 +181,10 @@ class AttioSource:
             return _not_promised("companies")
         # A company that cannot be read, or is gone, has no name; its people still go through.
         return dict.fromkeys(record_ids) | dict(filter(None, map(to_company_name, rows)))
+
+    def heed(self, options: Options) -> None:
+        """See `Limited.heed`."""
+        heed(self._api, options)
 
     def record(self) -> Recorder:
         """Keep every answer from now on, those of look-ups too. See `capture`."""
@@ -234,17 +248,9 @@ class AttioSource:
 
 
 def _said_as_of(reply: Reply) -> str:
-    """Return the instant that an answer says it reflects, in UTC, or nothing.
-
-    One that does not say where its clock is, is UTC. Digits of a second beyond the sixth are cut off.
-    """
-    said = _BEYOND_MICROSECONDS.sub(r"\1", reply.headers.get("x-accurate-at", "").strip())
-    try:
-        at = datetime.fromisoformat(said)
-    except ValueError:
-        return ""
-    at = at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
-    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    """Return the instant that an answer reflects by the server's own clock, UTC, as text, or nothing."""
+    at = accurate_at(reply.headers.get("x-accurate-at", ""), reply.sent_at)
+    return format_time(at) if at else ""
 
 
 def request_text(method: str, path: str, body: Any = None) -> str:
@@ -265,13 +271,8 @@ def _sorts(request: PageRequest) -> list[dict[str, str]]:
 def _page_body(request: PageRequest, sorts: list[dict[str, str]]) -> dict[str, Any]:
     body: dict[str, Any] = {"limit": request.limit, "offset": request.offset}
     if request.since is not None:
-        body["filter"] = {request.changed_by or "created_at": {"$gte": _moment(request.since)}}
+        body["filter"] = {request.changed_by or "created_at": {"$gte": filter_moment(request.since)}}
     return {**body, "sorts": sorts} if sorts else body
-
-
-def _moment(at: datetime) -> str:
-    """Return a moment as Attio's filters read it, date and time: never later than it is."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _listed_body(request: PageRequest) -> dict[str, Any]:

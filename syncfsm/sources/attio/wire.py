@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from syncfsm.core.options import Order
 from syncfsm.sources.protocol import Record
+
+_DATE_RESOLUTION = timedelta(seconds=1)
+_BEYOND_MICROSECONDS = re.compile(r"(\.\d{6})\d+")
 
 
 class _Envelope(msgspec.Struct):
@@ -198,3 +201,22 @@ def to_company_name(row: msgspec.Raw) -> tuple[str, str | None] | None:
 
 def _active_name(company: _Company) -> str | None:
     return next((name.value for name in company.values.name if name.active_until is None), None)
+
+
+def accurate_at(said: str, sent_at: datetime | None) -> datetime | None:
+    """Return the instant that an answer reflects by the server's own clock, UTC; null if it says none.
+
+    That is what it says, but not later than when it was sent; or that, where it says no more. One that does
+    not say where its clock is, is UTC. Digits of a second beyond the sixth are cut off.
+    """
+    try:
+        at = datetime.fromisoformat(_BEYOND_MICROSECONDS.sub(r"\1", said.strip()))
+        at = at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return sent_at
+    return sent_at if sent_at is not None and at >= sent_at + _DATE_RESOLUTION else at
+
+
+def filter_moment(at: datetime) -> str:
+    """Return a moment as Attio's filters read it, date and time: never later than it is."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
