@@ -106,7 +106,8 @@ def apply(process: Process | None, record: e.Recorded) -> Process:
         assert isinstance(record.event, e.SyncStarted), "the table lets nothing else come first"
         return _started(record, record.event)
     moved: Process = _EVOLVE[type(record.event)](process, record.event)
-    since = record.at if isinstance(record.event, e.RetryScheduled | e.SyncResumed) else None
+    is_put_off = isinstance(record.event, e.RetryScheduled | e.SyncResumed) and record.event.retry_at
+    since = record.at if is_put_off else None
     return replace(moved, version=record.version, state=dest, updated_at=record.at, waits_since=since)
 
 

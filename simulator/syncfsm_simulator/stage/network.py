@@ -10,6 +10,7 @@ import msgspec
 
 from syncfsm.core.backoff import parse_retry_after
 from syncfsm.outside.clock import Clock
+from syncfsm_simulator.fakes.asgi import http_date
 from syncfsm_simulator.stage.effects.pages import PAGE, PageOfRows
 from syncfsm_simulator.stage.effects.requests import REQUEST, Asking
 from syncfsm_simulator.stage.faults import Faults
@@ -93,6 +94,7 @@ class FaultyTransport(httpx.AsyncBaseTransport):
             answered=self._answered,
         )
         response = await visit.perform(asking)
+        response.headers.setdefault("Date", http_date(self._clock.now()))  # as every server with a clock does
         wait_s = parse_retry_after(response.headers.get("Retry-After"), self._clock.now())
         if wait_s and response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             self.on_told(wait_s)
