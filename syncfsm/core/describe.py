@@ -214,6 +214,11 @@ def _found(event: e.MissingFound) -> str:
     return f"no page had {plural(count, 'contact')} of the {event.known:,} in the sink: asked for by id next"
 
 
+def _resumed(event: e.SyncResumed) -> str:
+    words = f"by {event.by}" + (f": {event.why}" if event.why else "")
+    return f"{words}; nothing is asked before {time_words(event.retry_at)}" if event.retry_at else words
+
+
 _WORDS: dict[type[e.Event], Callable[[Any], str]] = e.by_event(
     {
         e.SyncStarted: _started,
@@ -229,6 +234,6 @@ _WORDS: dict[type[e.Event], Callable[[Any], str]] = e.by_event(
             f"{event.what or event.action} failed for good ({event.reason}): {event.error}"
         ),
         e.SyncCancelled: lambda event: f"by {event.by}" + (f": {event.why}" if event.why else ""),
-        e.SyncResumed: lambda event: f"by {event.by}" + (f": {event.why}" if event.why else ""),
+        e.SyncResumed: _resumed,
     }
 )

@@ -82,7 +82,7 @@ class FetchingBegan(EventBase, frozen=True):
 
 
 class PageFetched(EventBase, frozen=True):
-    """A page came and was anchored; it is not delivered yet.
+    """A page came and was anchored; it is not delivered yet. What is unset is not in the log, to be short.
 
     Attributes:
         cursor: Where the page begins, in rows; null for the first page.
@@ -106,9 +106,7 @@ class PageFetched(EventBase, frozen=True):
         token: The source's own cursor that this page was asked for with; null for the first, and by offset.
         next_token: The source's own cursor of the next page.
         absent: Records that webhooks told of and that the source does not have yet; they are asked for again.
-            Left out where there are none, as in most pages of a log that is kept for years.
         confirmed: Records that no page had and that do not come by their ids either: deleted in the end.
-            Left out where there are none.
     """
 
     cursor: int | None
@@ -226,7 +224,7 @@ class SyncCompleted(EventBase, frozen=True):
 
 
 class SyncFailed(EventBase, frozen=True):
-    """The sync gave up. `resumable` says whether going on later can help; `what` as in `RetryScheduled`."""
+    """The sync gave up. `resumable` if going on may help, not before `retry_at`; `what` as of a retry."""
 
     action: ActionName
     reason: str
@@ -234,6 +232,7 @@ class SyncFailed(EventBase, frozen=True):
     resumable: bool
     cursor: int | None
     what: ActionPart = ""
+    retry_at: datetime | None = None
 
 
 class SyncCancelled(EventBase, frozen=True):
@@ -246,7 +245,7 @@ class SyncCancelled(EventBase, frozen=True):
 class SyncResumed(EventBase, frozen=True):
     """A failed sync goes on: to FETCHING, or to INITIALIZING if it never got further.
 
-    `page_size` and `options` are null where they stay as they were.
+    `page_size` and `options` are null where they stay as they were; nobody may ask before `retry_at`.
     """
 
     by: str
@@ -254,6 +253,7 @@ class SyncResumed(EventBase, frozen=True):
     to: ResumeTo
     page_size: int | None = None
     options: Options | None = None
+    retry_at: datetime | None = None
 
 
 Event: TypeAlias = (

@@ -8,14 +8,18 @@ no clock, no randomness.
 from __future__ import annotations
 
 import math
+from datetime import datetime
 
 from syncfsm.core import events as e
-from syncfsm.core.backoff import GiveUp
+from syncfsm.core.backoff import GiveUp, later
 from syncfsm.core.blanking import Overrun
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.limits import advice
 from syncfsm.core.paging.pages import Unasked, Unsafe
 from syncfsm.core.process import Process
+
+ABSURD_S = 24 * 3600.0
+"""A wait that no limit of an API needs; whoever reads of it is to look for a mistake."""
 
 
 def gave_up(process: Process, action: e.ActionName, failure: Failure) -> e.SyncFailed:
@@ -38,11 +42,34 @@ def _refused_deep_in(process: Process, action: e.ActionName, failure: Failure) -
     )
 
 
-def out_of_budget(process: Process, action: e.ActionName, failure: Failure, spent: GiveUp) -> e.SyncFailed:
+def told_to_wait(
+    process: Process, action: e.ActionName, failure: Failure, refused: GiveUp, *, at: datetime
+) -> e.SyncFailed:
+    """Return the end by a wait that is asked for and longer than one may be: nobody asks before."""
+    retry_at = _earliest(failure, at)
+    assert retry_at is not None, "a wait was asked for"
+    asked = f"asks to be left alone for {refused.needed:,.0f} s, until {retry_at:%Y-%m-%d %H:%M:%S} UTC"
+    absurd = ", which looks like a mistake of its own" if refused.needed > ABSURD_S else ""
+    raising = advice(process.options, refused.limit, refused.needed)
+    error = (
+        f"{failure.message} It {asked}{absurd}; nothing is asked before. Run again then, and it goes on. "
+        f"{raising} That run waits; one that starts anew asks at once."
+    )
+    return _failed(process, action, refused.limit, error, retry_at=retry_at)
+
+
+def _earliest(failure: Failure, at: datetime) -> datetime | None:
+    """Return when may be asked again after a failure that came at a moment, where it says so."""
+    return later(at, failure.retry_after_s) if failure.retry_after_s else None
+
+
+def out_of_budget(
+    process: Process, action: e.ActionName, failure: Failure, spent: GiveUp, *, at: datetime
+) -> e.SyncFailed:
     """Return the end by a failure that was tried often enough."""
     raising = advice(process.options, spent.limit, spent.needed)
     error = f"{failure.message} Gave up after {spent.why}; going on later may help. {raising}"
-    return _failed(process, action, spent.limit, error)
+    return _failed(process, action, spent.limit, error, retry_at=_earliest(failure, at))
 
 
 def stalled(process: Process) -> e.SyncFailed | None:
@@ -154,8 +181,19 @@ def too_much_blanked(process: Process, overrun: Overrun) -> e.SyncFailed:
 
 
 def _failed(
-    process: Process, action: e.ActionName, reason: str, error: str, *, resumable: bool = True
+    process: Process,
+    action: e.ActionName,
+    reason: str,
+    error: str,
+    *,
+    resumable: bool = True,
+    retry_at: datetime | None = None,
 ) -> e.SyncFailed:
     return e.SyncFailed(
-        action=action, reason=reason, error=error, resumable=resumable, cursor=process.paging.cursor
+        action=action,
+        reason=reason,
+        error=error,
+        resumable=resumable,
+        cursor=process.paging.cursor,
+        retry_at=retry_at,
     )

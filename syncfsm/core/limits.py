@@ -38,6 +38,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "deletions_min": (0, _COUNT_MAX),
     "asks_max": (1, _COUNT_MAX),
     "singly_max": (0, _COUNT_MAX),
+    "request_s_max": (1, _YEAR_S),
 }
 
 

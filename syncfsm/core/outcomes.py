@@ -13,9 +13,9 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from syncfsm.core import events as e
-from syncfsm.core.backoff import later, spent_budget, wait_s
+from syncfsm.core.backoff import asks_too_much, later, spent_budget, wait_s
 from syncfsm.core.failure import FailureKind
-from syncfsm.core.giving_up import gave_up, out_of_budget, too_many_rejects
+from syncfsm.core.giving_up import gave_up, out_of_budget, told_to_wait, too_many_rejects
 from syncfsm.core.paging.pages import Shifted
 from syncfsm.core.process import Process
 
@@ -87,11 +87,16 @@ def failed(process: Process, outcome: Failed) -> e.Event:
     attempt = (process.retry.attempt if process.retry else 0) + 1
     if not failure.is_retryable:
         return replace(gave_up(process, outcome.action, failure), what=outcome.what)
+    refused = asks_too_much(failure.retry_after_s, process.options)
+    if refused is not None:
+        end = told_to_wait(process, outcome.action, failure, refused, at=outcome.at)
+        return replace(end, what=outcome.what)
     wait = wait_s(attempt, failure.retry_after_s, outcome.chance, process.options)
     waited_s = process.progress.waited_s - process.budget_from.waited_s
     spent = spent_budget(attempt, wait, waited_s, process.options)
     if spent is not None:
-        return replace(out_of_budget(process, outcome.action, failure, spent), what=outcome.what)
+        end = out_of_budget(process, outcome.action, failure, spent, at=outcome.at)
+        return replace(end, what=outcome.what)
     return e.RetryScheduled(
         action=outcome.action,
         cause=failure.kind.value,

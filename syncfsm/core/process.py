@@ -45,6 +45,7 @@ class Process(Value, frozen=True):
         budget_from: The progress at the start or at the last resume; error and wait budgets count from it.
         watermark: Where a next, ongoing sync takes up; known with the first page, null where only single
             records are asked for.
+        waits_since: When the wait began that is to come before the next action; null if none is.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Process(Value, frozen=True):
     asking: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     asks: int = 1
+    waits_since: datetime | None = None
 
     def __repr__(self) -> str:
         """One line that tells the state."""
@@ -118,7 +120,9 @@ def apply(process: Process | None, record: e.Recorded) -> Process:
         assert isinstance(record.event, e.SyncStarted), "the table lets nothing else come first"
         return _started(record, record.event)
     moved: Process = _EVOLVE[type(record.event)](process, record.event)
-    return replace(moved, version=record.version, state=dest, updated_at=record.at)
+    is_put_off = isinstance(record.event, e.RetryScheduled | e.SyncResumed) and record.event.retry_at
+    since = record.at if is_put_off else None
+    return replace(moved, version=record.version, state=dest, updated_at=record.at, waits_since=since)
 
 
 def _destination(process: Process | None, record: e.Recorded) -> State:
@@ -270,6 +274,7 @@ def _sync_failed(process: Process, event: e.SyncFailed) -> Process:
         error=event.error,
         resumable=event.resumable,
         what=event.what,
+        retry_at=event.retry_at,
     )
     return replace(process, failure=failure)
 
@@ -280,7 +285,7 @@ def _sync_resumed(process: Process, event: e.SyncResumed) -> Process:
     return replace(
         process,
         failure=None,
-        retry=None,
+        retry=process.failure.put_off(event.retry_at) if process.failure else None,
         pending=None,
         page_size=event.page_size or process.page_size,
         options=event.options or process.options,

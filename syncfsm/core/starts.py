@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from syncfsm.core import events as e
+from syncfsm.core.backoff import left_s
 from syncfsm.core.limits import check_limits, check_rules
 from syncfsm.core.options import Options, Order
 from syncfsm.core.paging.place import ToldGone
@@ -56,9 +57,17 @@ def started(
 
 
 def resumed(
-    process: Process, *, page_size: int | None, options: Options | None, by: str, why: str
+    process: Process,
+    *,
+    page_size: int | None,
+    options: Options | None,
+    by: str,
+    why: str,
+    retry_at: datetime | None = None,
 ) -> e.SyncResumed:
     """Return the event that lets a failed process go on, with another page size or limits if given.
+
+    It asks for nothing before `retry_at`.
 
     Raises:
         NotActive: It has not failed, or failed in a way that going on cannot mend.
@@ -70,7 +79,15 @@ def resumed(
         check_rules(options, process.options, "process")
     check_page_size(process.page_size if page_size is None else page_size, options or process.options)
     to: e.ResumeTo = "FETCHING" if process.found is not None else "INITIALIZING"
-    return e.SyncResumed(by=by, why=why, to=to, page_size=page_size, options=options)
+    return e.SyncResumed(by=by, why=why, to=to, page_size=page_size, options=options, retry_at=retry_at)
+
+
+def put_off_s(process: Process, now: datetime) -> float:
+    """Return how long nobody may ask on behalf of a failed process; 0 if anybody may."""
+    failure = process.failure
+    if failure is None or failure.retry_at is None:
+        return 0.0
+    return max(0.0, left_s(failure.retry_at, process.updated_at, now))
 
 
 def check_page_size(page_size: int, options: Options) -> None:

@@ -10,6 +10,9 @@ from syncfsm.core import events as e
 from syncfsm.core.blanking import Blanking
 from syncfsm.core.value import Value
 
+PATIENCE = "rate_limited"
+"""The cause of a wait that the source asked for before a sync failed."""
+
 
 class Retry(Value, frozen=True):
     """The last failure since a page was delivered, and when to try again."""
@@ -22,13 +25,20 @@ class Retry(Value, frozen=True):
 
 
 class FailureReason(Value, frozen=True):
-    """Why a FAILED process gave up; `what` as in `SyncFailed`."""
+    """Why a FAILED process gave up; `what` and `retry_at` as in `SyncFailed`."""
 
     action: e.ActionName
     reason: str
     error: str
     resumable: bool
     what: str = ""
+    retry_at: datetime | None = None
+
+    def put_off(self, retry_at: datetime | None) -> Retry | None:
+        """Return the wait with which the sync goes on, if it has to wait; it counts as no try."""
+        if retry_at is None:
+            return None
+        return Retry(action=self.action, cause=PATIENCE, error=self.error, attempt=0, retry_at=retry_at)
 
 
 class Missing(Value, frozen=True):

@@ -22,7 +22,7 @@ from syncfsm.engine.readahead import elapsed_ms
 from syncfsm.errors import BrokenContract
 from syncfsm.history.earlier import Earlier
 from syncfsm.history.missing import undeletable
-from syncfsm.outside.clock import Clock
+from syncfsm.outside.clock import Clock, SteadyClock
 from syncfsm.sinks.protocol import Enumerable, Sink, UpsertResult, capabilities
 from syncfsm.sources.protocol import Source, Transform, Transformed
 
@@ -64,7 +64,7 @@ class Delivery(Generic[T]):
         self._kind = source.kind
         self._sink = sink
         self._transform = transform
-        self._clock = clock
+        self._clock = SteadyClock(clock)
         self._earlier = earlier
         self._found: dict[str, d.FoundMissing] = {}  # all that is missing, by the process
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Sequence
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar, assert_never
 
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from syncfsm.core import decide as d
 from syncfsm.core import events as e
 from syncfsm.core.endpoints import emptied, moved
 from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.options import Options, heed
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
 from syncfsm.core.rule_of_process import foresee
@@ -32,6 +34,9 @@ from syncfsm.sources.protocol import Page, Source, Transform, check_transform
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+DATE_AHEAD_MAX = timedelta(days=366)
+"""How far ahead of ours the clock of a source may be; further, and the earlier of both counts."""
 
 
 _WHOSE: dict[e.ActionName, str] = {
@@ -56,6 +61,15 @@ def fetched(request: PageRequest, page: Page, elapsed_ms: int, *, is_followed: b
         is_followed=is_followed,
         not_found=page.not_found,
     )
+
+
+def _believed(page: Page, now: datetime) -> datetime:
+    """Return what instant a page is taken to be of; one ahead would leave out whoever comes until then.
+
+    By the source's own clock it is never ahead, unless that is off by more than our own can be.
+    """
+    is_sound = page.is_dated and page.as_of - now < DATE_AHEAD_MAX
+    return page.as_of if is_sound else min(page.as_of, now)
 
 
 class Performer(Generic[T]):
@@ -97,6 +111,7 @@ class Performer(Generic[T]):
         self._read_ahead = read_ahead
         self._checked: str | None = None
         self._found: dict[str, str] = {}
+        self._heeded: Options | None = None
         self._held: HeldPage | None = None
 
     async def perform(self, process: Process, action: d.Action, *, reads_ahead: bool = False) -> d.Outcome:
@@ -108,6 +123,10 @@ class Performer(Generic[T]):
         Raises:
             VersionConflict: Somebody else moved the process on, so that nothing more is written for it.
         """
+        if process.options is not self._heeded:
+            self._heeded = process.options
+            heed(self._source, process.options)
+            heed(self._sink, process.options)
         name, held = d.ACTION_NAMES[type(action)], self._held_for(process)
         if isinstance(action, d.DeliverPage) and held is None:
             name = "fetch"  # a page that is to be delivered, and is not held, is fetched first
@@ -209,9 +228,7 @@ class Performer(Generic[T]):
         answer = await self._pages.fetch(request, following)
         if isinstance(answer.page, Failure):
             return answer.page
-        # Not later than it is: a watermark ahead of us would leave out whoever comes until then.
-        as_of = min(answer.page.as_of, self._clock.now())
-        page = replace(answer.page, as_of=as_of)
+        page = replace(answer.page, as_of=_believed(answer.page, self._clock.now()))
         return fetched(request, page, answer.elapsed_ms, is_followed=answer.is_followed)
 
     def _failed(self, action: e.ActionName, failure: Failure, what: e.ActionPart = "") -> d.Failed:

@@ -12,11 +12,12 @@ from datetime import datetime
 from typing import Any
 
 from syncfsm.core import events as e
+from syncfsm.core.backoff import later
 from syncfsm.core.capture import Recordable, Recorder
 from syncfsm.core.limits import check_rules
 from syncfsm.core.options import Options, Order
 from syncfsm.core.process import Process
-from syncfsm.core.starts import resumed, started
+from syncfsm.core.starts import put_off_s, resumed, started
 from syncfsm.engine import commit as c
 from syncfsm.errors import ConfigurationError
 from syncfsm.log.protocol import EventLog
@@ -70,6 +71,14 @@ class Processes:
         """Return the watermark at which an ongoing sync takes up: what was there by then, the sink has."""
         ours = (self.source.name, self.source.object, self.sink.name)
         return self.log.last_sync_time(*ours, changed_by=self.source.changed_by)
+
+    def told_to_wait(self) -> Process | None:
+        """Return the process that began last, if it failed and nobody may ask yet.
+
+        Another one would ask the same source, or write to the same sink.
+        """
+        last = self.log.latest(self.source.name, self.source.object, self.sink.name, mode=None)
+        return last if last and put_off_s(last, self.clock.now()) else None
 
     def is_ours(self, process: Process) -> bool:
         """Whether a process is one of this source object and sink."""
@@ -131,15 +140,24 @@ class Processes:
         options: Options | None = None,
         by: str = "engine",
         why: str = "",
+        asks_now: bool = False,
     ) -> Process:
         """Record that a failed process goes on. See `Engine.resume`."""
         process = self.load(process_id)
-        event = resumed(process, page_size=page_size, options=options, by=by, why=why)
+        now = self.clock.now()
+        left_s = 0.0 if asks_now else put_off_s(process, now)
+        retry_at = later(now, left_s) if left_s else None
+        event = resumed(process, page_size=page_size, options=options, by=by, why=why, retry_at=retry_at)
         return self.commit(process, process.id, (event,))
 
     def go_on(self, process: Process, page_size: int, options: Options | None) -> Process:
-        """Return an unfinished process, resumed if it has failed, with what has changed."""
+        """Return an unfinished process, resumed if it has failed, with what has changed.
+
+        It stays as it is where nobody may ask for longer than one of its waits may be.
+        """
         changed = options if options != process.options else None
+        if put_off_s(process, self.clock.now()) > (options or process.options).wait_s_max:
+            return process
         if not process.is_active:
             size = page_size if page_size != process.page_size else None
             return self.resume(process.id, page_size=size, options=changed, why="run again")

@@ -38,7 +38,7 @@ class SingleRecords:
             return self._processes.go_on(failed, page_size, options)
         if not waiting.record_ids:
             return None
-        return self._processes.begin(
+        return self._processes.told_to_wait() or self._processes.begin(
             mode="webhook",
             page_size=page_size,
             order="id",
@@ -80,7 +80,7 @@ class SingleRecords:
         record_ids = open_ids(rejects_of(self._log, parent))
         if not record_ids:
             return None
-        return self._processes.begin(
+        return self._processes.told_to_wait() or self._processes.begin(
             mode="rejects",
             page_size=page_size,
             order="id",

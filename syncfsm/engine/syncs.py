@@ -57,6 +57,9 @@ class Syncs:
         if process is not None:
             _check_like(process, request)
             return self._processes.go_on(process, request.page_size, request.options)
+        told = self._processes.told_to_wait()
+        if told is not None:
+            return told
         since = self._processes.last_sync_time() if request.mode == "ongoing" else None
         if since is not None:
             return self._start_ongoing(since, request)

@@ -80,6 +80,7 @@ _ALLOWED = {
 
 _CALMER = {
     "attempts_max": "Once the source or sink answers again, go on where it stopped; nothing is lost.",
+    "wait_s_max": "Run again once it may be asked, and it goes on where it stopped; nothing is lost.",
     "waiting_s_max": "Once the source asks for less patience, go on where it stopped; nothing is lost.",
     "step_backs_max": "Go on at a time when fewer rows come and go; nothing is lost.",
     "stalled_pages_max": "If the source has many pages without records, go on with more; nothing is lost.",
@@ -149,6 +150,8 @@ def _after_failure(process: Process, failure: FailureReason, log: LogName) -> tu
         )
     if reason in _CALMER:
         words = f"If it fails the same way, raise the limit {reason}."
+        if reason == "wait_s_max":
+            words = f"To have it wait until then, raise the limit {reason}."
         raising = Advice(words=words, command=_again(process, log, *raised))
         return (Advice(words=_CALMER[reason], command=_again(process, log)), raising)
     if reason in _ALLOWED:

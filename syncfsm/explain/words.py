@@ -108,7 +108,8 @@ def _row(ending: Ending) -> str:
     last, began = ending.place, ending.began
     place = f"version {last.version:,}, {time_words(last.at)}"
     if ending.failures == 1:
-        return f"It gave up at once, since waiting cannot cure this: {last.cause}, at {place}."
+        why = "no wait may be so long" if last.cause == "wait_s_max" else "waiting cannot cure this"
+        return f"It gave up at once, since {why}: {last.cause}, at {place}."
     lasted = duration((last.at - began.at).total_seconds())
     return (
         f"It had failed {ending.failures} times in a row, over {lasted}: first {began.cause} at version "

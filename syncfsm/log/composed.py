@@ -127,7 +127,9 @@ class ComposedLog:
         """See `Routes.routes`."""
         return self._routes.routes()
 
-    def latest(self, source: str, object_: str, sink: str, *, mode: Mode = "initial") -> Process | None:
+    def latest(
+        self, source: str, object_: str, sink: str, *, mode: Mode | None = "initial"
+    ) -> Process | None:
         """See `Routes.latest`."""
         return self._routes.latest(source, object_, sink, mode=mode)
 

@@ -20,6 +20,7 @@ from msgspec import field
 
 from syncfsm.core.blanking import Blanking
 from syncfsm.core.failure import Failure
+from syncfsm.core.options import Limited
 from syncfsm.core.paging.place import Reject
 from syncfsm.core.value import Value
 
@@ -135,6 +136,7 @@ class Capabilities(NamedTuple):
     deleting: Deleting | None
     enumerable: Enumerable | None
     foretelling: Foretelling[Any] | None
+    limited: Limited | None
 
 
 def capabilities(sink: Sink[Any]) -> Capabilities:
@@ -149,4 +151,5 @@ def capabilities(sink: Sink[Any]) -> Capabilities:
         deleting=able("delete"),
         enumerable=able("delete", "known"),
         foretelling=able("would_blank"),
+        limited=able("heed"),
     )

@@ -123,6 +123,7 @@ class AxisCareSource:
         )
         self._clients_at = _place(f"{base_url.rstrip('/')}{PATH}")
         self.options = own_rules(options, Options(pagination="cursor", limit_max=LIMIT_MAX))
+        self.heed(self.options)
         self.name = f"{KIND}:{plain_url(base_url)}"
 
     async def check(self) -> dict[str, str] | Failure:
@@ -147,6 +148,10 @@ class AxisCareSource:
             return _refused_to_go_on(reply) if request.token else reply
         return self._page(reply, as_of)
 
+    def heed(self, options: Options) -> None:
+        """See `Limited.heed`."""
+        self._api.heed(options)
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._api.aclose()
@@ -161,14 +166,16 @@ class AxisCareSource:
         if answer.errors:
             return _not_promised("answered with errors beside its clients, so that some may be missing")
         rows, url = tuple(map(_to_record, answer.results.clients)), answer.results.nextPage
+        sent_at = reply.sent_at
+        page = Page(records=rows, as_of=sent_at or as_of, is_dated=sent_at is not None)
         if url is None:
-            return Page(records=rows, as_of=as_of)
+            return page
         if _place(url) is None or _place(url) != self._clients_at:
             return _misdirected("that is not where it has its clients, so that the key must not go there")
         after = _named_after(url)
         if after is None:
             return _misdirected("by more, or something else, than the client after whom it begins")
-        return Page(records=rows, as_of=as_of, next_token=after)
+        return msgspec.structs.replace(page, next_token=after)
 
     async def _listed(self, record_ids: Sequence[str], as_of: datetime) -> Page | Failure:
         """Return clients by their ids, one request for each."""

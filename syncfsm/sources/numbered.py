@@ -47,6 +47,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
     rows: list[msgspec.Raw]
     total: int
+    sent_at: datetime | None
 
     @property
     def count(self) -> int:
@@ -133,6 +134,7 @@ class NumberedSource:
         self.kind = api.kind
         self.orders = tuple(api.orders)
         self.options = own_rules(options, Options(pagination="page", limit_max=api.limit_max))
+        self.heed(self.options)
         self.name = f"{api.kind}:{plain_url(base_url)}"
 
     async def check(self) -> dict[str, str] | Failure:
@@ -157,7 +159,12 @@ class NumberedSource:
         if answer.count not in {request.limit, min(request.limit, left)}:
             return _cut(self._names, answer.count, min(request.limit, left))
         records = tuple(self._record(row, request.order) for row in answer.rows)
-        return Page(records=records, as_of=as_of, total=answer.total)
+        is_dated = answer.sent_at is not None
+        return Page(records=records, as_of=answer.sent_at or as_of, total=answer.total, is_dated=is_dated)
+
+    def heed(self, options: Options) -> None:
+        """See `Limited.heed`."""
+        self._api.heed(options)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -176,7 +183,7 @@ class NumberedSource:
         if rows is None or total is None:
             words = f"{names.service} answered without {names.rows!r} or {names.total!r}."
             return Failure(kind=FailureKind.MALFORMED, message=words)
-        return _Answer(rows, total)
+        return _Answer(rows, total, reply.sent_at)
 
     async def _listed(self, request: PageRequest, as_of: datetime) -> Page | Failure:
         """Return records by their ids, one request for each."""

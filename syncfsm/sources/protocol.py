@@ -44,6 +44,8 @@ class Page(Value, frozen=True):
     Attributes:
         records: The rows, in the order asked for.
         as_of: The instant they reflect, UTC.
+        is_dated: Whether that goes by the source's own clock. Where it does not, nothing later than our own
+            time is believed.
         is_total: Whether rows that share a sort key come in the same order at each request. Where they do
             not, paging asks for all of them again with every page.
         total: How many rows the source says there are in all; `None` if it does not say.
@@ -59,10 +61,14 @@ class Page(Value, frozen=True):
     total: int | None = None
     next_token: str | None = None
     not_found: tuple[str, ...] | None = None
+    is_dated: bool = False
 
 
 class Source(Protocol):
-    """Where records come from: what it says of itself, and three things that it does."""
+    """Where records come from: what it says of itself, and three things that it does.
+
+    One that has a method `heed` is told the limits of the sync at hand: see `core.options.Limited`.
+    """
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Generic, TypeVar
 
 from syncfsm.core.machine import State
@@ -16,6 +17,7 @@ from syncfsm.core.options import Options
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
 from syncfsm.errors import ActiveSync, BrokenContract, LogUnwritable, SyncfsmError, VersionConflict
+from syncfsm.log.patience import patiently
 from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.outside.safe_words import raised_words
 
@@ -136,8 +138,11 @@ class WebhookWorker(Generic[T]):
         if self._engine is None:
             self._engine = self._make_engine()
         until = self._clock.now() - self._settle
-        self._clear_inbox(self._engine)
-        begun = self._engine.take_up_webhooks(page_size=self._page_size, options=self._options, until=until)
+        begin = partial(
+            self._engine.take_up_webhooks, page_size=self._page_size, options=self._options, until=until
+        )
+        await patiently(self._engine.log, self._clock, self._clear_inbox, self._engine)
+        begun = await patiently(self._engine.log, self._clock, begin)
         if begun is None:
             return None
         try:

@@ -111,6 +111,28 @@ def it_asked_too_early(run: Run) -> None:
     run.timeline[place + 1] = replace(asked, at=asked.at - timedelta(seconds=1))
 
 
+def a_server_was_asked_too_early(run: Run) -> None:
+    asked = next(entry for entry in run.timeline if isinstance(entry, Asked))
+    run.timeline.append(replace(asked, not_before=asked.true_at + timedelta(seconds=1)))
+
+
+def it_slept_too_long(run: Run) -> None:
+    asked = next(entry for entry in run.timeline if isinstance(entry, Asked))
+    run.timeline.append(replace(asked, slept=(7200.0,)))
+
+
+def a_request_took_too_long(run: Run) -> None:
+    edit(run, "UPDATE events SET data = json_set(data, '$.elapsed_ms', 300000) WHERE type = 'PageFetched'")
+
+
+def a_watermark_is_ahead(run: Run) -> None:
+    edit(
+        run,
+        "UPDATE events SET data = json_set(data, '$.as_of', '2026-01-02T00:00:00Z') "
+        "WHERE type = 'PageFetched'",
+    )
+
+
 def it_asked_too_often(run: Run) -> None:
     asked = next(entry for entry in run.timeline if isinstance(entry, Asked))
     run.timeline += [asked] * run.scenario.reads_per_s
@@ -193,6 +215,10 @@ SABOTAGE: list[tuple[str, Callable[[Run], None]]] = [
     ("retries_wait", it_asked_too_early),
     ("waits_are_bounded", it_waited_too_long),
     ("waits_are_bounded", it_waited_too_long_in_all),
+    ("servers_are_heeded", a_server_was_asked_too_early),
+    ("sleeps_are_decided", it_slept_too_long),
+    ("requests_are_bounded", a_request_took_too_long),
+    ("watermarks_are_past", a_watermark_is_ahead),
     ("rate_is_kept", it_asked_too_often),
     ("failures_are_resumable", it_failed_for_good),
     ("no_secret_shows", the_key_is_in_the_log),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from syncfsm.core import decide
 from syncfsm.core.capture import Exchange
 from syncfsm.core.events import Recorded
 from syncfsm.core.failure import Failure
@@ -19,7 +20,7 @@ from syncfsm.core.paging import by_id, offsets, rows
 from syncfsm.core.paging.pages import PageRequest, PageRule, Row
 from syncfsm.core.paging.place import Frontier, Paging
 from syncfsm.core.process import Process
-from syncfsm.engine import perform
+from syncfsm.engine import perform, processes, waits
 from syncfsm.engine.perform import Performer
 from syncfsm.errors import VersionConflict
 from syncfsm.log import codec
@@ -27,8 +28,9 @@ from syncfsm.log.checks import audit
 from syncfsm.log.sqlite import events as sqlite_events
 from syncfsm.log.sqlite.store import SqliteLog
 from syncfsm.outside import decoding, http
+from syncfsm.outside.clock import SteadyClock
 from syncfsm.sinks import sqlite as sqlite_sink
-from syncfsm.sources.attio import companies, people, source
+from syncfsm.sources.attio import companies, people, source, wire
 from syncfsm.sources.attio.attributes import Ask
 from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Page
@@ -111,7 +113,7 @@ def without_the_version_check(patch: Patch) -> None:
 
 def without_the_wait(patch: Patch) -> None:
     """Everything is due at once."""
-    patch.setattr("syncfsm.engine.engine.Engine._is_due", lambda _engine, _not_before: True)
+    patch.setattr("syncfsm.engine.engine.Engine._is_due", lambda _engine, _process: True)
 
 
 def without_the_order_check(patch: Patch) -> None:
@@ -212,6 +214,37 @@ def _stale(values: Callable[[Process], tuple[Any, ...]]) -> Callable[[Process], 
     return stale
 
 
+def without_the_steady_clock(patch: Patch) -> None:
+    """Waits and rate limits go by the time of day."""
+    patch.setattr(SteadyClock, "now", lambda clock: clock._clock.now())
+
+
+def without_the_bound_of_a_wait(patch: Patch) -> None:
+    """A wait that is found in the log lasts until its moment, whenever that is."""
+    patch.setattr(waits, "left_s", lambda retry_at, _decided_at, now: (retry_at - now).total_seconds())
+
+
+def without_the_wait_of_a_failure(patch: Patch) -> None:
+    """A sync that failed since it was told to wait goes on at once."""
+    patch.setattr(processes, "put_off_s", lambda _process, _now: 0.0)
+
+
+def without_patience(patch: Patch) -> None:
+    """A wait that is asked for is cut to what one wait may be, as if the source had said so."""
+    patch.setattr(decide, "asks_too_much", lambda _retry_after_s, _options: None)
+
+
+def without_the_deadline(patch: Patch) -> None:
+    """An answer may take as long as it likes."""
+    patch.setattr(http.HttpClient, "heed", lambda client, _options: setattr(client, "_request_s_max", None))
+
+
+def without_the_servers_clock(patch: Patch) -> None:
+    """A page is of the moment that it says, or that our clock shows."""
+    patch.setattr(source, "accurate_at", lambda said, _sent_at: wire.accurate_at(said, None))
+    patch.setattr(perform, "_believed", lambda page, _now: page.as_of)
+
+
 @pytest.mark.parametrize(
     ("sabotage", "seed", "found"),
     [
@@ -234,6 +267,12 @@ def _stale(values: Callable[[Process], tuple[Any, ...]]) -> Callable[[Process], 
         (without_the_silence_about_errors, 3, "nobody_is_quoted"),
         (without_the_proof_that_somebody_is_gone, 75, "nobody_alive_is_deleted"),
         (without_the_word_of_a_webhook, 111, "nobody_alive_is_deleted"),
+        (without_the_steady_clock, 1, None),
+        (without_the_bound_of_a_wait, 1, "sleeps_are_decided"),
+        (without_the_wait_of_a_failure, 1, "retries_wait"),
+        (without_patience, 1, "servers_are_heeded"),
+        (without_the_deadline, 1, "requests_are_bounded"),
+        (without_the_servers_clock, 1, "watermarks_are_past"),
     ],
     ids=lambda part: getattr(part, "__name__", part),
 )

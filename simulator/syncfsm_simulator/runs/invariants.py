@@ -6,14 +6,13 @@ import random
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from itertools import chain, pairwise
 
 import msgspec
 
 from syncfsm.core import events as e
-from syncfsm.core.backoff import RETRY_AFTER_JITTER_S
 from syncfsm.core.legality import refusal
 from syncfsm.core.machine import State
 from syncfsm.core.process import Process
@@ -25,6 +24,15 @@ from syncfsm_simulator.runs.fields import FIELDS, contacts_of, fits
 from syncfsm_simulator.runs.oracle import expected
 from syncfsm_simulator.runs.silence import no_secret_shows, nobody_is_quoted
 from syncfsm_simulator.runs.tampering import unnoticed
+from syncfsm_simulator.runs.times import (
+    rate_is_kept,
+    requests_are_bounded,
+    retries_wait,
+    servers_are_heeded,
+    sleeps_are_decided,
+    waits_are_bounded,
+    watermarks_are_past,
+)
 from syncfsm_simulator.stage.changes_before_requests import Changes
 from syncfsm_simulator.stage.foreseen import surprise_words, unforeseen_words
 from syncfsm_simulator.stage.network import Asked
@@ -58,7 +66,6 @@ class Run(msgspec.Struct, dict=True):
         untold: The ids of people whose row came without an attribute, each with that.
         blanked: The ids of people who had a value in a field of the sink and lost it, each with the field.
         calmed_at: When faults ended, if the run lasted so long.
-        clock_lost_s: How far the engine's clock was set back, in all.
         surprise: The error that nobody foresaw, if there was one.
     """
 
@@ -76,7 +83,6 @@ class Run(msgspec.Struct, dict=True):
     key: str
     calmed_at: datetime | None
     ended_at: datetime
-    clock_lost_s: float
     chance: random.Random
     surprise: Exception | None
 
@@ -110,7 +116,7 @@ def it_ends(run: Run) -> str | None:
         return f"process {run.process.id} is {run.process.state}"
     if run.calmed_at is None:
         return None
-    took_s = (run.ended_at - run.calmed_at).total_seconds() - run.clock_lost_s
+    took_s = (run.ended_at - run.calmed_at).total_seconds()
     return f"it took {took_s:.0f} s after the last fault" if took_s > run.scenario.finish_s_max else None
 
 
@@ -216,45 +222,6 @@ def _settled(events: Iterable[object]) -> Iterable[e.PageFetched | None]:
             yield page
 
 
-def retries_wait(run: Run) -> str | None:
-    """Nothing is asked before the moment that a retry was scheduled for, by the engine's clock."""
-    retry_at: datetime | None = None
-    for entry in run.timeline:
-        if isinstance(entry, e.Recorded):
-            retry_at = entry.event.retry_at if isinstance(entry.event, e.RetryScheduled) else None
-        elif retry_at is not None and entry.at < retry_at:
-            return f"asked at {entry.at}, though {retry_at} was scheduled"
-        else:
-            retry_at = None  # the action has begun; its further requests may follow a clock set back
-    return None
-
-
-def waits_are_bounded(run: Run) -> str | None:
-    """No wait is longer than `wait_s_max`, and their sum stays within `waiting_s_max`."""
-    for history in run.histories:
-        for moment in history:
-            event, after, options = moment.recorded.event, moment.after, moment.after.options
-            waited_s = after.progress.waited_s - after.budget_from.waited_s
-            if (
-                isinstance(event, e.RetryScheduled)
-                and event.wait_s > options.wait_s_max + RETRY_AFTER_JITTER_S
-            ):
-                return f"version {moment.recorded.version} waits {event.wait_s} s"
-            if waited_s > options.waiting_s_max:
-                return f"version {moment.recorded.version} has waited {waited_s} s in all"
-    return None
-
-
-def rate_is_kept(run: Run) -> str | None:
-    """The API's rate limit is kept, whatever a second begins with."""
-    asked = [entry.true_at for entry in run.timeline if isinstance(entry, Asked)]
-    window = timedelta(seconds=1)
-    for first, last in zip(asked, asked[run.scenario.reads_per_s :], strict=False):
-        if last - first < window:
-            return f"more than {run.scenario.reads_per_s} requests in the second from {first}"
-    return None
-
-
 def failures_are_resumable(run: Run) -> str | None:
     """A sync that failed says why and can be taken up again, unless going on could lose somebody."""
     for record in run.recorded():
@@ -280,7 +247,11 @@ INVARIANTS: tuple[Check, ...] = (
     totals_add_up,
     pages_are_contiguous,
     retries_wait,
+    servers_are_heeded,
+    sleeps_are_decided,
     waits_are_bounded,
+    requests_are_bounded,
+    watermarks_are_past,
     rate_is_kept,
     failures_are_resumable,
     no_secret_shows,

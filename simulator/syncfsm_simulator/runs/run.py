@@ -134,7 +134,6 @@ def run_of(stage: Engines, process: Process, log: EventLog, contacts: SqliteSink
         key=KEY,
         calmed_at=stage.calm_since,
         ended_at=stage.clock.now(),
-        clock_lost_s=stage.clock_lost_s,
         chance=random.Random(f"{stage.scenario.seed}:tampering"),
         surprise=stage.surprise,
     )

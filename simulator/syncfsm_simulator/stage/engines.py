@@ -70,11 +70,6 @@ class Engines(ABC):
     def refused(self) -> set[str]:
         """The ids of people whom the sink refused and did not take later."""
 
-    @property
-    def clock_lost_s(self) -> float:
-        """How far the engine's clock was set back, in all."""
-        return 0.0
-
     @abstractmethod
     def touched(self) -> Changes:
         """Return whom the moving world has touched."""

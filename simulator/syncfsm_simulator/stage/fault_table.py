@@ -109,6 +109,12 @@ FAULTS = FaultTable(
         fault("page_short", "evidence", PAGE, 1, short),
         fault("index_behind_webhook", "evidence", PAGE, 1, behind),
         fault("merge_not_readable", "merge_not_readable", WORLD, 1, moves.merged),
+        fault("limited_long", "rate_limited", REQUEST, 7, refused(limited(a.many_seconds))),
+        fault("trickling", "slow", REQUEST, 4, requests.trickling),
+        fault("clock_ahead_far", "clock", REQUEST, 4, requests.clock_ahead_far),
+        fault("clock_back_far", "clock", REQUEST, 4, requests.clock_back_far),
+        fault("undated", "clock", REQUEST, 2, requests.undated),
+        fault("dated_ahead", "clock", REQUEST, 4, requests.dated_ahead),
     ),
 )
 """Every kind of fault. The moves of the world are faults too: each is a group of its own."""

@@ -37,17 +37,19 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """How often something of each group strikes at a visit to its port, from 0 to 1.
 
     Attributes:
-        rate_limited: 429: `Retry-After` as a date, as seconds, past, far ahead, nonsense or missing; score.
+        rate_limited: 429: `Retry-After` as a date, as seconds, many seconds, past, far ahead, nonsense or
+            missing; score.
         unavailable: 500 and 504 with JSON, 502 with HTML, 503 with plain text, a 404 for a merge under way.
         network: No connection, no answer in time, a reset before or within the body.
         body: A body that is cut short, malformed, empty, of another shape, or far too large.
         rows: A row without an id, or the same row twice.
-        slow: An answer that takes many times as long.
+        slow: An answer that takes many times as long, or trickles in.
         denied: The key is refused for once.
         sink: The sink refuses one record or all of a page, is locked, or times out after it has written or
             deleted.
         disk: The log's disk is full, or its file locked, at a write.
-        clock: The clock jumps, ahead or back.
+        clock: The clock jumps, ahead or back, by minutes, hours or days; an answer does not say of what
+            moment it is, or says one to come.
         crash: The engine dies: around a request, an upsert, a deletion, a write to the log, or asleep.
         rival: Another worker takes the same step meanwhile.
         cancel: Somebody cancels the sync.

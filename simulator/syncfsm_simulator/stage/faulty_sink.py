@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from syncfsm.core.blanking import Blanking
 from syncfsm.core.failure import Failure
+from syncfsm.core.options import Options
 from syncfsm.sinks.protocol import Sink, UpsertResult, capabilities
 from syncfsm_simulator.stage.effects.sinks import DELETE, LISTING, UPSERT, Upserting, with_refused
 from syncfsm_simulator.stage.faults import Faults
@@ -88,12 +89,19 @@ class _Foretelling(FaultySink[T]):
         return found
 
 
+class _Limited(FaultySink[T]):
+    def heed(self, options: Options) -> None:
+        """Tell the real sink."""
+        self._able.heed(options)
+
+
 _ABILITIES: dict[str, type[FaultySink[Any]]] = {
     "inspectable": _Inspectable,
     "emptiable": _Emptiable,
     "deleting": _Deleting,
     "enumerable": _Enumerable,
     "foretelling": _Foretelling,
+    "limited": _Limited,
 }
 """What only some sinks can do, as `Capabilities` call it."""
 

@@ -8,7 +8,9 @@ from datetime import datetime
 import httpx
 import msgspec
 
+from syncfsm.core.backoff import parse_retry_after
 from syncfsm.outside.clock import Clock
+from syncfsm_simulator.fakes.asgi import http_date
 from syncfsm_simulator.stage.effects.pages import (
     LOOK_UP,
     PAGE,
@@ -24,10 +26,23 @@ from syncfsm_simulator.stage.port import Beside
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A request was made: when by the engine's clock, and when in truth."""
+    """A request was made.
+
+    Attributes:
+        at: When, by the engine's clock.
+        true_at: When in truth.
+        engine: Which engine made it.
+        jumps: How often the engine's clock had been set.
+        slept: What the engine had slept since its last request, each time, seconds.
+        not_before: When it may be made in truth, as a server told this engine before; null if none did.
+    """
 
     at: datetime
     true_at: datetime
+    engine: int = 0
+    jumps: int = 0
+    slept: tuple[float, ...] = ()
+    not_before: datetime | None = None
 
 
 class FaultyTransport(httpx.AsyncBaseTransport):
@@ -47,6 +62,7 @@ class FaultyTransport(httpx.AsyncBaseTransport):
         unnamed: The ids of people whose row came without its id.
         untold: The ids of people whose row came without an attribute, each with that.
         undecoded: The ids of people whose row came with a byte that is no text.
+        on_told: Called with how long a server says that it is not to be asked.
     """
 
     def __init__(
@@ -65,6 +81,7 @@ class FaultyTransport(httpx.AsyncBaseTransport):
         self.untold: set[tuple[str, str]] = set()
         self._hidden: dict[str, int] = {}
         self.undecoded: set[str] = set()
+        self.on_told: Callable[[float], None] = lambda _wait_s: None
         self._inner = inner
         self._faults = faults
         self._clock = clock
@@ -88,7 +105,12 @@ class FaultyTransport(httpx.AsyncBaseTransport):
             served=self._inner.handle_async_request,
             answered=self._answered,
         )
-        return await visit.perform(asking)
+        response = await visit.perform(asking)
+        response.headers.setdefault("Date", http_date(self._clock.now()))  # as every server with a clock does
+        wait_s = parse_retry_after(response.headers.get("Retry-After"), self._clock.now())
+        if wait_s and response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            self.on_told(wait_s)
+        return response
 
     async def _answered(self, request: httpx.Request) -> httpx.Response:
         """Let the fake answer, and something happen to the rows of a page or of a look-up."""

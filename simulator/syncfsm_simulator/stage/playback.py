@@ -68,11 +68,12 @@ def failure_of(step: Step, options: Options) -> tuple[Failure, float | None]:
     """Return the failure of a step, and the chance with which its wait comes out as `wait_s`."""
     kind = cast("FailureKind", step.fails)
     words = f"{SCRIPTED} ({kind.value})."
-    failure = Failure(kind=kind, message=words, status=STATUS.get(kind), retry_after_s=step.wait_s)
-    if not step.wait_s:
-        return failure, None
-    over_s = max(0.0, step.wait_s - options.wait_s_max)
-    return failure, min(over_s / RETRY_AFTER_JITTER_S, 1 - 1e-9)
+    over_s = max(0.0, (step.wait_s or 0.0) - options.wait_s_max)
+    is_jitter = over_s <= RETRY_AFTER_JITTER_S  # and no more than a wait may be: see `asks_too_much`
+    asked_s = step.wait_s if step.wait_s is None or not is_jitter else min(step.wait_s, options.wait_s_max)
+    failure = Failure(kind=kind, message=words, status=STATUS.get(kind), retry_after_s=asked_s)
+    chance = min(over_s / RETRY_AFTER_JITTER_S, 1 - 1e-9) if is_jitter else 0.0
+    return failure, chance if step.wait_s else None
 
 
 class Playback(Engines):

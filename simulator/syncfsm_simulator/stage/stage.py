@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Generic, Literal, TypeVar, cast
 
 import httpx
@@ -26,13 +27,14 @@ from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Transform
 from syncfsm_simulator.stage.changes_before_requests import Changes
+from syncfsm_simulator.stage.come_again import ComeAgain, lose_patience
 from syncfsm_simulator.stage.effects.pages import AskedBy
 from syncfsm_simulator.stage.engines import Engines
 from syncfsm_simulator.stage.faults import Faults, Strike, no_faults
 from syncfsm_simulator.stage.faulty_ports import FaultyClock, FaultyLog, move_world
 from syncfsm_simulator.stage.faulty_sink import faulty_sink
 from syncfsm_simulator.stage.foreseen import unforeseen
-from syncfsm_simulator.stage.network import Asked, FaultyTransport
+from syncfsm_simulator.stage.network import FaultyTransport
 from syncfsm_simulator.stage.scenario import Scenario
 from syncfsm_simulator.stage.set_up import fake_attio, faulty_transform
 from syncfsm_simulator.stage.told import Told
@@ -101,6 +103,7 @@ class Stage(Engines, Generic[T]):
         self._hooks = hooks
         self._mode: SyncMode | Literal["webhook"] = "initial"
         self._deletes_missing = False
+        self._come_again = ComeAgain(self.clock)
         self._told = Told(self.world, log, self.clock, source=self.source_name)
         self._earlier = frozenset(log.ids())
         self._rng = random.Random(f"{scenario.seed}:engine:{len(self._earlier)}")
@@ -162,11 +165,6 @@ class Stage(Engines, Generic[T]):
         """The ids of people whom the sink refused and did not take later, or who came unreadable."""
         return self.faulty_sink.refused | self.transport.undecoded
 
-    @property
-    def clock_lost_s(self) -> float:
-        """How far the engine's clock was set back, in all."""
-        return self.engine_clock.jumped_back_s
-
     def touched(self) -> Changes:
         """Return whom the moving world has touched."""
         return self.changes
@@ -180,8 +178,10 @@ class Stage(Engines, Generic[T]):
         return tuple(self.faults.struck)
 
     async def _run(self) -> Process:
+        self.engine_clock.slept.clear()
         engine = self._engine(self.transport, self.faulty_sink, self.faults)
         try:
+            lose_patience(engine, self._left(), self.engine_clock.now())
             process = await self._asked(engine)
             self.surprise = unforeseen(process, engine.raised)
             return process
@@ -220,13 +220,14 @@ class Stage(Engines, Generic[T]):
 
     # ── what happens beside the engine ───────────────────────────────────────────────────────
 
-    def _before_request(self) -> None:
-        self._before_schema()
+    def _before_request(self, *, is_rivals: bool) -> None:
+        self._before_schema(is_rivals=is_rivals)
         move_world(self.changes, self.faults)
 
-    def _before_schema(self) -> None:
+    def _before_schema(self, *, is_rivals: bool) -> None:
         """Take note of a request before which the world stands still, as the seeds have it."""
-        self.timeline.append(Asked(at=self.engine_clock.now(), true_at=self.clock.now()))
+        not_before = None if is_rivals else self._come_again.not_before(self.starts)
+        self.timeline.append(self.engine_clock.asked(self.starts, not_before))
         self._calm_in_time()
 
     def _calm_in_time(self) -> None:
@@ -247,7 +248,8 @@ class Stage(Engines, Generic[T]):
             return
         if process is None:
             return
-        engine = self._engine(self._network(no_faults()), self._sink, no_faults())
+        network = self._network(no_faults(), is_rivals=True)
+        engine = self._engine(network, self._sink, no_faults())
         try:
             await engine.step(process.id)
         except VersionConflict:
@@ -295,17 +297,20 @@ class Stage(Engines, Generic[T]):
             read_ahead=self.scenario.read_ahead,
         )
 
-    def _network(self, faults: Faults) -> FaultyTransport:
-        return FaultyTransport(
+    def _network(self, faults: Faults, *, is_rivals: bool = False) -> FaultyTransport:
+        network = FaultyTransport(
             self._fake,
             faults,
             self.clock,
             latency_ms=self.scenario.latency_ms,
-            before_request=self._before_request,
-            before_schema=self._before_schema,
+            before_request=partial(self._before_request, is_rivals=is_rivals),
+            before_schema=partial(self._before_schema, is_rivals=is_rivals),
             beside=self,
             asked_by=self._asked_by,
         )
+        if not is_rivals:
+            network.on_told = lambda wait_s: self._come_again.hear(wait_s, self.starts)
+        return network
 
     def _recorded(self, faults: Faults) -> EventLog:
         """Return the log as an engine sees it; it hands on all but the append."""

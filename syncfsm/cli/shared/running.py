@@ -175,7 +175,7 @@ def _begun(engine: Engine[Contact], begin: Begin, *, is_captured: bool) -> Proce
     process = begin(engine)
     if process is None:
         return None
-    if process.version > 1:
+    if process.version > 1 and process.is_active:
         place = f"at version {process.version}, {process.page_size} records a page"
         say(f"going on with process {process.id} {place}{_page_size_kept(process)}", err=True)
     for words in _capture_words(engine.log, process, is_captured=is_captured):

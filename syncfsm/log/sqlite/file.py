@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,6 +49,7 @@ class LogFile:
             busy_timeout_s=busy_timeout_s,
             traceless=traceless,
         )
+        self._busy_timeout_s = busy_timeout_s
         self._db = Database(self.connection)
         self._is_writer = not read_only
         place = Path(self.path).absolute()
@@ -71,6 +73,15 @@ class LogFile:
     def atomic(self) -> AbstractContextManager[Any]:
         """Let what is written within it be written whole or not at all."""
         return self._db.atomic()
+
+    @contextmanager
+    def at_once(self) -> Iterator[float]:
+        """Let nothing within it wait for whoever holds the file; what it would wait is yielded, seconds."""
+        self.connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            yield self._busy_timeout_s
+        finally:
+            self.connection.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout_s * 1000)}")
 
     def check_in_place(self) -> None:
         """Refuse to write where nobody would read it: into a file that is not at its path any more.

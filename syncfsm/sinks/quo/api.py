@@ -17,6 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.options import Options
 from syncfsm.errors import ConfigurationError
 from syncfsm.items.contact import Contact
 from syncfsm.outside.clock import Clock
@@ -125,6 +126,10 @@ class QuoApi:
         body = {"contacts": [to_create(contact) for contact in contacts]}
         reply = await self._request("POST", f"{CONTACTS}/bulk", body, headers=self._partner)
         return _bulk_advised(reply) if isinstance(reply, Failure) else reply
+
+    def heed(self, options: Options) -> None:
+        """See `Limited.heed`."""
+        self._http.heed(options)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 from syncfsm.core.blanking import Blanking
 from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.options import Options
 from syncfsm.core.paging.place import Reject
 from syncfsm.items.contact import Contact
-from syncfsm.outside.clock import Clock, SystemClock
+from syncfsm.outside.clock import Clock, SteadyClock, SystemClock
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.quo.api import (
     BASE_URL,
@@ -78,11 +79,11 @@ class QuoSink:
         self._source = source
         self._require_phone = require_phone
         self._phones = PhoneReader(default_region)
-        self._clock = clock or SystemClock()
+        self._clock = SteadyClock(clock or SystemClock())  # it waits, and writes no time down
         self._is_bulk = partner_key is not None
 
         def connect() -> QuoApi:
-            return QuoApi(
+            api = QuoApi(
                 api_key.strip(),
                 partner_key=(partner_key or "").strip(),
                 base_url=base_url,
@@ -90,7 +91,10 @@ class QuoSink:
                 transport=transport,
                 per_s=requests_per_s,
             )
+            api.heed(self._limits)
+            return api
 
+        self._limits = Options()
         self._connect = connect
         self._api: QuoApi | None = connect()
         self._ledger = Ledger()
@@ -175,6 +179,12 @@ class QuoSink:
             return contacts
         shown = {stored.external_id for stored in contacts if stored.source == source}
         return frozenset(id_ for id_ in shown if id_) | self._removed.uncounted(source)
+
+    def heed(self, options: Options) -> None:
+        """See `Limited.heed`."""
+        self._limits = options
+        if self._api is not None:
+            self._api.heed(options)
 
     async def finish(self) -> Failure | None:
         """Nothing is left to do: each page is in Quo when its upsert returns."""

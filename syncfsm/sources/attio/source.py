@@ -10,9 +10,8 @@ limits).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
@@ -21,15 +20,24 @@ import msgspec
 from syncfsm.core.capture import Exchange, Recorder
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.limits import own_rules
-from syncfsm.core.options import Options, Order
+from syncfsm.core.options import Options, Order, heed
 from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.times import format_time
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside.clock import Clock, SystemClock
-from syncfsm.outside.decoding import Decoder, NoTimestamp, to_utc
+from syncfsm.outside.decoding import Decoder
 from syncfsm.outside.safe_words import plain_url, uuid, word
 from syncfsm.sources.attio.companies import look_up
 from syncfsm.sources.attio.singly import with_single_records
-from syncfsm.sources.attio.wire import Found, Objects, Token, decode_rows, to_record
+from syncfsm.sources.attio.wire import (
+    Found,
+    Objects,
+    Token,
+    accurate_at,
+    decode_rows,
+    filter_moment,
+    to_record,
+)
 from syncfsm.sources.protocol import Page
 
 if TYPE_CHECKING:
@@ -52,9 +60,7 @@ LIMIT_MAX = 500
 KEY_VARIABLE = "ATTIO_API_KEY"
 SCOPES = ("record_permission", "object_configuration")
 
-_YEAR_MIN = 2000
 _UNKNOWN_ATTRIBUTE = "unknown_filter_attribute_slug"
-_BEYOND_MICROSECONDS = re.compile(r"(\.\d{6})\d+")
 
 _DIRECTIONS: Mapping[Order, str] = {"newest": "desc", "oldest": "asc"}
 """Those of the sort key. In the order of ids there are no sorts: Attio then answers in ascending record_id,
@@ -116,6 +122,7 @@ class AttioSource:
         self.object = object
         self.reads_per_s = reads_per_s
         self.options = own_rules(options, Options(limit_max=LIMIT_MAX))
+        self.heed(self.options)
         self.changed_by = changed_by
         self.kind = KIND
         url = plain_url(base_url)
@@ -165,11 +172,16 @@ class AttioSource:
             return _not_promised(self.object)
         records = tuple(to_record(row, request.order, request.changed_by) for row in rows)
         is_total = request.order not in self._has_lone_sort
-        return Page(records=records, as_of=self._as_of(reply), is_total=is_total)
+        is_dated = reply.sent_at is not None
+        return Page(records=records, as_of=self._as_of(reply), is_total=is_total, is_dated=is_dated)
 
     async def company_names(self, record_ids: Collection[str]) -> dict[str, str | None] | Failure:
         """Return the names of companies; what is gone has none, what did not come is left out."""
         return await look_up(self.ask, record_ids)
+
+    def heed(self, options: Options) -> None:
+        """See `Limited.heed`."""
+        heed(self._api, options)
 
     def record(self) -> Recorder:
         """Keep every answer from now on, those of look-ups too. See `capture`."""
@@ -231,19 +243,9 @@ class AttioSource:
 
 
 def _said_as_of(reply: Reply) -> str:
-    """Return the instant that an answer says it reflects, in UTC, or nothing.
-
-    One that does not say where its clock is, is UTC. Digits of a second beyond the sixth are cut off. A year
-    in which there was no Attio is no statement.
-    """
-    said = _BEYOND_MICROSECONDS.sub(r"\1", reply.headers.get("x-accurate-at", "").strip())
-    try:
-        at = to_utc(said)
-    except NoTimestamp:
-        return ""
-    if at.year < _YEAR_MIN:
-        return ""
-    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    """Return the instant that an answer reflects by the server's own clock, UTC, as text, or nothing."""
+    at = accurate_at(reply.headers.get("x-accurate-at", ""), reply.sent_at)
+    return format_time(at) if at else ""
 
 
 def request_text(method: str, path: str, body: Any = None) -> str:
@@ -264,13 +266,8 @@ def _sorts(request: PageRequest) -> list[dict[str, str]]:
 def _page_body(request: PageRequest, sorts: list[dict[str, str]]) -> dict[str, Any]:
     body: dict[str, Any] = {"limit": request.limit, "offset": request.offset}
     if request.since is not None:
-        body["filter"] = {request.changed_by or "created_at": {"$gte": _moment(request.since)}}
+        body["filter"] = {request.changed_by or "created_at": {"$gte": filter_moment(request.since)}}
     return {**body, "sorts": sorts} if sorts else body
-
-
-def _moment(at: datetime) -> str:
-    """Return a moment as Attio's filters read it, date and time: never later than it is."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _listed_body(request: PageRequest) -> dict[str, Any]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from syncfsm.core.options import Order
 from syncfsm.outside.decoding import Decoder, NoTimestamp, Undecodable, to_utc
 from syncfsm.sources.protocol import Record
+
+_DATE_RESOLUTION = timedelta(seconds=1)
+_YEAR_MIN = 2000
+_BEYOND_MICROSECONDS = re.compile(r"(\.\d{6})\d+")
 
 
 class _Envelope(msgspec.Struct):
@@ -211,3 +216,24 @@ def to_company_name(row: msgspec.Raw) -> tuple[str, str | None] | None:
 
 def _active_name(company: _Company) -> str | None:
     return next((name.value for name in company.values.name if name.active_until is None), None)
+
+
+def accurate_at(said: str, sent_at: datetime | None) -> datetime | None:
+    """Return the instant that an answer reflects by the server's own clock, UTC; null if it says none.
+
+    That is what it says, but not later than when it was sent; or that, where it says no more. One that does
+    not say where its clock is, is UTC. Digits of a second beyond the sixth are cut off. A year in which there
+    was no Attio is no statement.
+    """
+    try:
+        at = to_utc(_BEYOND_MICROSECONDS.sub(r"\1", said.strip()))
+    except NoTimestamp:
+        return sent_at
+    if at.year < _YEAR_MIN:
+        return sent_at
+    return sent_at if sent_at is not None and at >= sent_at + _DATE_RESOLUTION else at
+
+
+def filter_moment(at: datetime) -> str:
+    """Return a moment as Attio's filters read it, date and time: never later than it is."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
