@@ -167,8 +167,8 @@ class Engine(Generic[T]):
                 self._earlier.check_untouched(process)
                 outcome = await self._performer.perform(process, action, reads_ahead=reads_ahead)
                 events = d.decide(process, outcome)
-                commit = partial(self.processes.commit, process, process.id, events)
-                process = await patiently(self.log, self.clock, commit)
+                write = self.processes.commit
+                process = await patiently(self.log, self.clock, write, process, process.id, events)
                 self._waits.begin(process)
                 self._performer.hold(process, outcome)
                 if process.pending is None:
@@ -215,8 +215,7 @@ class Engine(Generic[T]):
             ActiveSync: The active one is for another sink, or of a mode that is not gone on with.
             ConfigurationError: The source cannot tell what is new (`Source.heeds_since`); the order is not
                 the one that the process began with, or is oldest first by a key that changes; the options
-                are not those of an active process, which keeps its own; or it began without
-                `deletes_missing`.
+                are not those of an active process; or it began without `deletes_missing`.
         """
         return self._syncs.take_up(requested(request, wanted))
 
@@ -288,12 +287,12 @@ class Engine(Generic[T]):
     ) -> Process:
         """Record that a failed process goes on, with another page size or other limits if given.
 
-        Where it failed since it was told to wait, `run` does that first, unless it `asks_now`.
+        If it failed since it was told to wait, `run` does that first, unless it `asks_now`.
 
         Raises:
             NotActive: It has not failed, or failed in a way that going on cannot mend.
             ActiveSync: Another one has become active meanwhile.
-            ConfigurationError: The page size or a limit cannot work, or the process is not this engine's.
+            ConfigurationError: The page size or a limit cannot work, or it is not this engine's.
         """
         return self.processes.resume(
             process_id, page_size=page_size, options=options, by=by, why=why, asks_now=asks_now
