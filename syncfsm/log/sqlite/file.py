@@ -9,6 +9,7 @@ from typing import Any, Literal
 from sqlite_utils import Database
 
 from syncfsm.errors import LogUnwritable
+from syncfsm.files.in_place import identity
 from syncfsm.files.paths import MEMORY
 from syncfsm.log.sqlite.connect import connect, translated
 
@@ -46,7 +47,7 @@ class LogFile:
         )
         self._db = Database(self.connection)
         self._place = None if self.path == MEMORY else Path(self.path).absolute()
-        self._identity = _identity(self._place)
+        self._identity = identity(self._place)
 
     def one(self, sql: str, values: tuple[Any, ...] = ()) -> Any:
         """Return the first row of a query; null if there is none."""
@@ -72,7 +73,7 @@ class LogFile:
         Raises:
             LogUnwritable: Another file is there than the one that was opened, or none.
         """
-        if self._place is not None and _identity(self._place) != self._identity:
+        if self._place is not None and identity(self._place) != self._identity:
             raise LogUnwritable(
                 f"the log {self._place} was moved, replaced or deleted while it was in use: nothing more is "
                 "written to it; run again"
@@ -81,12 +82,3 @@ class LogFile:
     def close(self) -> None:
         """Close the connection. Closing twice is harmless."""
         self.connection.close()
-
-
-def _identity(place: Path | None) -> tuple[int, int] | None:
-    """Return what tells the file at a path from another that is put in its place; null if none is there."""
-    try:
-        found = place.stat() if place is not None else None
-    except OSError:
-        return None
-    return (found.st_dev, found.st_ino) if found else None
