@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.marks import Mark
 from syncfsm.core.paging.place import Reject
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside.safe_words import word
 from syncfsm.plugins import OWN
 from syncfsm.sinks.factory import SINKS, SinkFactory, SinkSettings
 from syncfsm.sinks.places import FILE_SINKS
-from syncfsm.sinks.protocol import Deleting, Emptiable, Enumerable, Sink, UpsertResult
+from syncfsm.sinks.protocol import Deleting, Emptiable, Enumerable, Marked, Sink, UpsertResult
 from syncfsm.sinks.quo.sink import QuoSink
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ __all__ = [
     "Enumerable",
     "Failure",
     "FailureKind",
+    "Mark",
+    "Marked",
     "QuoSink",
     "Reject",
     "Sink",

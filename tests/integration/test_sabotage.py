@@ -65,6 +65,7 @@ def without_the_idempotent_sink(patch: Patch) -> None:
     """What is given twice is kept twice."""
     schema = sqlite_sink._SCHEMA.replace("PRIMARY KEY (external_id, source)", "CHECK (1)")
     patch.setattr(sqlite_sink, "_SCHEMA", schema.replace(", WITHOUT ROWID", ""))
+    patch.setattr(sqlite_sink, "_WRITE", sqlite_sink._WRITE.partition("ON CONFLICT")[0])
     patch.setattr(sqlite_sink, "_KNOWN", "SELECT 1 WHERE ? = ''")
     patch.setattr(sqlite_sink, "_is_ours", lambda _db: True)
 
