@@ -8,6 +8,7 @@ from typing import Any, assert_never
 
 from syncfsm.core import events as e
 from syncfsm.core.decide import Action, CheckSetup, DeliverPage, FetchPage, FinishSync
+from syncfsm.core.marks import SINK_ID
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
 from syncfsm.core.state import Progress
@@ -119,6 +120,11 @@ def since_words(since: datetime, changed_by: str | None) -> str:
     return f"of those {what} since {time_words(since)}"
 
 
+def _fetching_began(event: e.FetchingBegan) -> str:
+    facts = (fact for name, fact in event.found.items() if name != SINK_ID)  # which says nothing to anybody
+    return "source and sink are in order: " + ", ".join(facts)
+
+
 def _fetched(event: e.PageFetched) -> str:
     where = "after a cursor" if event.token else f"from offset {event.offset}"
     words = f"{plural(event.count, 'row')} {where}, {len(event.record_ids)} of them new"
@@ -177,7 +183,7 @@ def _completed(event: e.SyncCompleted) -> str:
 _WORDS: dict[type[e.Event], Callable[[Any], str]] = e.by_event(
     {
         e.SyncStarted: _started,
-        e.FetchingBegan: lambda event: "source and sink are in order: " + ", ".join(event.found.values()),
+        e.FetchingBegan: _fetching_began,
         e.PageFetched: _fetched,
         e.PageDelivered: _delivered,
         e.RecordRejected: lambda event: f"{event.record_id or 'a row without id'}: {event.reason}",

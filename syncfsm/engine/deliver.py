@@ -18,6 +18,7 @@ from syncfsm.engine.readahead import elapsed_ms
 from syncfsm.errors import BrokenContract
 from syncfsm.history.earlier import Earlier
 from syncfsm.history.missing import undeletable
+from syncfsm.history.sink_marks import SinkMarks
 from syncfsm.outside.clock import Clock
 from syncfsm.sinks.protocol import Enumerable, Sink, UpsertResult, capabilities
 from syncfsm.sources.protocol import Source, Transform, Transformed
@@ -42,16 +43,25 @@ class Delivery(Generic[T]):
         transform: Makes the items.
         clock: Time.
         earlier: What the log says came before.
+        marks: What of that the sink bears out.
     """
 
     def __init__(
-        self, source: Source, sink: Sink[T], transform: Transform[T], *, clock: Clock, earlier: Earlier
+        self,
+        source: Source,
+        sink: Sink[T],
+        transform: Transform[T],
+        *,
+        clock: Clock,
+        earlier: Earlier,
+        marks: SinkMarks,
     ) -> None:
         self._kind = source.kind
         self._sink = sink
         self._transform = transform
         self._clock = clock
         self._earlier = earlier
+        self._marks = marks
         self._missing: dict[str, frozenset[str]] = {}
 
     async def deliver(self, process: Process, held: HeldPage, gone: tuple[str, ...]) -> d.Delivered | Failure:
@@ -84,7 +94,11 @@ class Delivery(Generic[T]):
         outcome = await self._delete_missing(process) if action.deletes_missing else d.Finished()
         if not isinstance(outcome, d.Finished):
             return outcome
-        return await self._sink.finish() or outcome
+        failure = await self._sink.finish()
+        sink = capabilities(self._sink).marked
+        if failure is None and sink is not None:
+            failure = await sink.set_mark(self._marks.mark_of(process, is_done=True))
+        return failure or outcome
 
     async def _upsert(self, process: Process, held: HeldPage) -> Upserted | Failure:
         ready = await self._transform(held.records)
@@ -92,11 +106,18 @@ class Delivery(Generic[T]):
             return ready
         _check_transformed(ready, len(held.records))
         self._earlier.check_untouched(process)  # a transform takes its time: old data must not come after new
-        result = await self._sink.upsert(ready.items)
+        result = await self._give(process, ready.items)
         if isinstance(result, Failure):
             return result
         _check_upserted(self._sink, result, len(ready.items))
         return Upserted(rejects=ready.rejects, result=result)
+
+    async def _give(self, process: Process, items: Sequence[T]) -> UpsertResult | Failure:
+        """Let the sink take the items, and with them the mark of how far it got, if it keeps any."""
+        sink = capabilities(self._sink).marked
+        if sink is None:
+            return await self._sink.upsert(items)
+        return await sink.upsert_marked(items, self._marks.mark_of(process))
 
     async def _delete(self, process: Process, record_ids: tuple[str, ...]) -> Deletion | Failure:
         """Delete what is gone; a sink that cannot delete rejects it."""

@@ -98,6 +98,7 @@ class Engine(Generic[T]):
             clock=self.clock,
             rng=rng,
             earlier=self._earlier,
+            marks=self.processes.marks,
             read_ahead=1 if capture else read_ahead,
         )
 

@@ -57,7 +57,11 @@ class Page(Value, frozen=True):
 
 
 class Source(Protocol):
-    """Where records come from: what it says of itself, and three things that it does."""
+    """Where records come from: what it says of itself, and three things that it does.
+
+    One whose ids no other account of its kind has, such as UUIDs, may say so by `ids_are_unique = True`: two
+    accounts of it can then come into one sink. Those of any other would take each other's places there.
+    """
 
     @property
     def name(self) -> str:

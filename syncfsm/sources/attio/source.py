@@ -114,6 +114,7 @@ class AttioSource:
         self.options = own_rules(options, Options(limit_max=LIMIT_MAX))
         self.changed_by = changed_by
         self.kind = KIND
+        self.ids_are_unique = True  # UUIDs
         url = plain_url(base_url)
         self.name = KIND if url == BASE_URL else f"{KIND}:{url}"
 
