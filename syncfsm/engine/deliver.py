@@ -107,8 +107,11 @@ class Delivery(Generic[T]):
         _check_transformed(ready, len(held.records))
         self._earlier.check_untouched(process)  # a transform takes its time: old data must not come after new
         result = await self._give(process, ready.items)
+        failure = await self._delete_again(process, held.page.record_ids)
         if isinstance(result, Failure):
             return result
+        if failure is not None:
+            return failure
         _check_upserted(self._sink, result, len(ready.items))
         return Upserted(rejects=ready.rejects, result=result)
 
@@ -118,6 +121,18 @@ class Delivery(Generic[T]):
         if sink is None:
             return await self._sink.upsert(items)
         return await sink.upsert_marked(items, self._marks.mark_of(process))
+
+    async def _delete_again(self, process: Process, record_ids: Sequence[str]) -> Failure | None:
+        """Delete whom others deleted while a page that still had them was on its way into the sink.
+
+        They can only where somebody cancelled the process meanwhile, or moved it on; so nobody else will.
+        """
+        sink = capabilities(self._sink).deleting
+        gone = self._earlier.gone_meanwhile(process, record_ids)
+        if sink is None or not gone:
+            return None
+        deleted = await sink.delete(self._kind, gone)
+        return deleted if isinstance(deleted, Failure) else None
 
     async def _delete(self, process: Process, record_ids: tuple[str, ...]) -> Deletion | Failure:
         """Delete what is gone; a sink that cannot delete rejects it."""
