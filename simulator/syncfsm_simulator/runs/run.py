@@ -67,7 +67,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 def simulate(scenario: Scenario, seed: int, log: EventLog, *, hooks: list[Hook] | None = None) -> Verdict:
     """Run a scenario with a seed, writing the events to `log`, and check every invariant after it."""
     began_at = time.perf_counter()
-    contacts = SqliteSink(":memory:", clock=VirtualClock())
+    contacts = SqliteSink(":memory:", clock=VirtualClock(), rng=random.Random(f"{seed}:sink"))
     gc.disable()  # a world is a hundred thousand objects that all stay: nothing for the collector to find
     try:
         stage = _stage(concrete(scenario, seed), log, contacts, hooks or [])
@@ -107,6 +107,7 @@ def run_of(stage: Engines, process: Process, log: EventLog, contacts: SqliteSink
         process=process,
         log=log,
         contacts=contacts.connection(),
+        marks=contacts.marks(),
         world=stage.world,
         changes=stage.touched(),
         timeline=stage.timeline,

@@ -18,8 +18,9 @@ import msgspec
 from syncfsm.core.events import EVENT_TYPES
 from syncfsm.core.machine import TRANSITIONS
 from syncfsm.log import open_log
-from syncfsm_simulator.runs.invariants import Violation, no_surprise, surprise_words
+from syncfsm_simulator.runs.invariants import Violation, no_surprise
 from syncfsm_simulator.runs.run import Verdict, simulate
+from syncfsm_simulator.runs.surprises import surprise_words
 from syncfsm_simulator.stage.effects.logs import APPEND
 from syncfsm_simulator.stage.effects.moves import WORLD
 from syncfsm_simulator.stage.effects.pages import PAGE

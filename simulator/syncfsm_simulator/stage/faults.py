@@ -51,6 +51,7 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         crash: The engine dies: around a request, an upsert, a deletion, a write to the log, or asleep.
         rival: Another worker takes the same step meanwhile.
         cancel: Somebody cancels the sync.
+        backup: A copy of the sink is made, or put back; or the sink is lost. For the SQLite sink in memory.
     """
 
     rate_limited: Share = 0.0
@@ -66,6 +67,7 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     crash: Share = 0.0
     rival: Share = 0.0
     cancel: Share = 0.0
+    backup: Share = 0.0
 
 
 class ChangeRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

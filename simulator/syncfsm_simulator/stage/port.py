@@ -40,6 +40,18 @@ class Beside(Protocol):
         """Set the engine's clock ahead, or back."""
         ...
 
+    def back_up_sink(self) -> None:
+        """Let somebody make a copy of the sink."""
+        ...
+
+    def put_back_sink(self) -> bool:
+        """Let somebody put back the last copy of the sink; return whether there is one."""
+        ...
+
+    async def lose_sink(self) -> bool:
+        """Lose the sink, and all that it has; return whether that can be."""
+        ...
+
 
 class Alone:
     """Nobody else on the stage: a fault that needs somebody is a mistake of whoever lets it strike there."""
@@ -55,6 +67,18 @@ class Alone:
     def jump(self, by_s: float) -> None:
         """Refuse."""
         raise AssertionError(f"no clock on this stage jumps, nor by {by_s} s")
+
+    def back_up_sink(self) -> None:
+        """Refuse."""
+        raise AssertionError("nobody on this stage makes copies of a sink")
+
+    def put_back_sink(self) -> bool:
+        """Refuse."""
+        raise AssertionError("nobody on this stage puts a copy of a sink back")
+
+    async def lose_sink(self) -> bool:
+        """Refuse."""
+        raise AssertionError("no sink on this stage is lost")
 
 
 class Port(msgspec.Struct, Generic[C, R], frozen=True):

@@ -13,19 +13,22 @@ from datetime import timedelta
 from typing import Generic, TypeVar, cast
 
 import httpx
+from msgspec.structs import replace
 
+from syncfsm.core.failure import FailureKind
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process
 from syncfsm.engine.commit import Hook, cancel
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.requests import SyncMode
+from syncfsm.engine.requests import SyncMode, SyncRequest
 from syncfsm.errors import NotActive, VersionConflict
 from syncfsm.log import EventLog
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Transform
 from syncfsm_simulator.fakes.attio import FakeAttio
+from syncfsm_simulator.stage.backup import Backup
 from syncfsm_simulator.stage.changes_before_requests import Changes
 from syncfsm_simulator.stage.engines import Engines
 from syncfsm_simulator.stage.faults import Faults, Strike, no_faults
@@ -85,6 +88,7 @@ class Stage(Engines, Generic[T]):
         self._calmed_at = EPOCH + timedelta(seconds=scenario.faulty_s)
         self._log = log
         self._sink = sink
+        self._backup = Backup(sink)
         self._transform = transform
         self._hooks = hooks
         self._mode: SyncMode = "initial"
@@ -129,15 +133,25 @@ class Stage(Engines, Generic[T]):
 
     async def _run(self) -> Process:
         engine = self._engine(self.transport, self.faulty_sink, self.faults)
+        request = SyncRequest(
+            mode=self._mode,
+            page_size=self.scenario.page_size,
+            order=self.scenario.order,
+            deletes_missing=self._deletes_missing,
+        )
         try:
-            return await engine.sync(
-                mode=self._mode,
-                page_size=self.scenario.page_size,
-                order=self.scenario.order,
-                deletes_missing=self._deletes_missing,
-            )
+            if self._has_lost_sink():
+                return await engine.run(engine.start(replace(request, mode="initial")).id)
+            return await engine.sync(request)
         finally:
             await engine.source.aclose()
+
+    def _has_lost_sink(self) -> bool:
+        """Whether a sync failed since nothing is left in the sink: somebody reads that, and starts anew."""
+        left = self._left()
+        failure = left.failure if left else None
+        is_idle = self._log.active(self.source_name, self.object) is None
+        return is_idle and failure is not None and failure.reason == FailureKind.EMPTIED
 
     def _is_over(self, process: Process) -> bool:
         if self.surprise is not None or process.state is State.COMPLETED:
@@ -193,6 +207,18 @@ class Stage(Engines, Generic[T]):
     def jump(self, by_s: float) -> None:
         """Set the engine's clock ahead, or back."""
         self.engine_clock.jump(by_s)
+
+    def back_up_sink(self) -> None:
+        """Let somebody make a copy of the sink."""
+        self._backup.make()
+
+    def put_back_sink(self) -> bool:
+        """Let somebody put back the last copy of the sink; return whether there is one."""
+        return self._backup.put_back()
+
+    async def lose_sink(self) -> bool:
+        """Lose the sink, and all that it has; return whether that can be."""
+        return await self._backup.lose()
 
     # ── the parts of an engine ───────────────────────────────────────────────────────────────
 

@@ -87,6 +87,9 @@ FAULTS = FaultTable(
         fault("disk_full_at_receive", "disk", RECEIVE, 2, logs.unwritable("disk_full")),
         fault("crash_after_receive", "crash", RECEIVE, 2, logs.crash_after),
         fault("log_locked_at_clear", "disk", CLEAR, 2, logs.unwritable("log_locked")),
+        fault("sink_backed_up", "backup", UPSERT, 1, sinks.backed_up),
+        fault("sink_put_back", "backup", UPSERT, 4, sinks.put_back),
+        fault("sink_truncated", "backup", UPSERT, 4, sinks.lost),
     ),
 )
 """Every kind of fault. The moves of the world are faults too: each is a group of its own."""
