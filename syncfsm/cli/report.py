@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 from syncfsm.cli.shared.output import Command, json_option, print_json, say
 from syncfsm.core.describe import plural
 from syncfsm.errors import ConfigurationError
+from syncfsm.files.private import rewritten
 from syncfsm.history.replay import find
 from syncfsm.log import open_log
 from syncfsm.report import GENERATOR, render
@@ -81,11 +81,8 @@ def _head(path: Path) -> bytes:
 
 def _write(path: Path, html: bytes) -> None:
     """Write the whole file or nothing: a report is looked at while it is made anew."""
-    part = path.with_name(f"{path.name}.part")
     try:
-        part.write_bytes(html)
-        part.replace(path)
+        with rewritten(path) as file:
+            file.write(html)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error

@@ -16,6 +16,7 @@ from syncfsm.core.decide import (
     FindMissing,
     FinishSync,
 )
+from syncfsm.core.marks import SINK_ID
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
 from syncfsm.core.state import Missing, Progress
@@ -131,6 +132,11 @@ def since_words(since: datetime, changed_by: str | None) -> str:
     return f"of those {what} since {time_words(since)}"
 
 
+def _fetching_began(event: e.FetchingBegan) -> str:
+    facts = (fact for name, fact in event.found.items() if name != SINK_ID)  # which says nothing to anybody
+    return "source and sink are in order: " + ", ".join(facts)
+
+
 def _fetched(event: e.PageFetched) -> str:
     where = "after a cursor" if event.token else f"from offset {event.offset}"
     words = f"{plural(event.count, 'row')} {where}, {len(event.record_ids)} of them new"
@@ -222,7 +228,7 @@ def _resumed(event: e.SyncResumed) -> str:
 _WORDS: dict[type[e.Event], Callable[[Any], str]] = e.by_event(
     {
         e.SyncStarted: _started,
-        e.FetchingBegan: lambda event: "source and sink are in order: " + ", ".join(event.found.values()),
+        e.FetchingBegan: _fetching_began,
         e.PageFetched: _fetched,
         e.MissingFound: _found,
         e.PageDelivered: _delivered,

@@ -32,6 +32,9 @@ class FailureKind(enum.StrEnum):
     UNWRITABLE = "unwritable"  # the sink cannot be written: disk full, read-only
     FOREIGN = "foreign"  # the sink's file is something else's
     EMPTIED = "emptied"  # nothing is in the sink any more of what came into it
+    PUT_BACK = "put_back"  # the sink has not what the log says was delivered: an older copy of it
+    REPLACED = "replaced"  # the sink's file was moved, removed, cut short or replaced while it was in use
+    MIXED = "mixed"  # the sink has items of another account, whose ids may be the same
     LOCKED = "locked"  # the sink is held by somebody else for now
     RAISED = "raised"  # code that was plugged in raised an error, or broke what it promised
 

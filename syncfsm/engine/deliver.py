@@ -22,6 +22,7 @@ from syncfsm.engine.readahead import elapsed_ms
 from syncfsm.errors import BrokenContract
 from syncfsm.history.earlier import Earlier
 from syncfsm.history.missing import undeletable
+from syncfsm.history.sink_marks import SinkMarks
 from syncfsm.outside.clock import Clock, SteadyClock
 from syncfsm.sinks.protocol import Enumerable, Sink, UpsertResult, capabilities
 from syncfsm.sources.protocol import Source, Transform, Transformed
@@ -56,16 +57,25 @@ class Delivery(Generic[T]):
         transform: Makes the items.
         clock: Time.
         earlier: What the log says came before.
+        marks: What of that the sink bears out.
     """
 
     def __init__(
-        self, source: Source, sink: Sink[T], transform: Transform[T], *, clock: Clock, earlier: Earlier
+        self,
+        source: Source,
+        sink: Sink[T],
+        transform: Transform[T],
+        *,
+        clock: Clock,
+        earlier: Earlier,
+        marks: SinkMarks,
     ) -> None:
         self._kind = source.kind
         self._sink = sink
         self._transform = transform
         self._clock = SteadyClock(clock)
         self._earlier = earlier
+        self._marks = marks
         self._found: dict[str, d.FoundMissing] = {}  # all that is missing, by the process
 
     async def deliver(
@@ -116,8 +126,12 @@ class Delivery(Generic[T]):
         outcome = await self._delete_missing(process) if action.deletes_missing else d.Finished()
         if not isinstance(outcome, d.Finished):
             return outcome
+        failure = await self._sink.finish()
+        sink = capabilities(self._sink).marked
+        if failure is None and sink is not None:
+            failure = await sink.set_mark(self._marks.mark_of(process, is_done=True))
         before = max(0, self._earlier.items_left(process)) if process.mode == "initial" else 0
-        return await self._sink.finish() or replace(outcome, before=before)
+        return failure or replace(outcome, before=before)
 
     async def _upsert(
         self, process: Process, held: HeldPage
@@ -130,9 +144,12 @@ class Delivery(Generic[T]):
         if refusal is not None:
             return refusal
         self._earlier.check_untouched(process)  # a transform takes its time: old data must not come after new
-        result = await self._sink.upsert(ready.items)
+        result = await self._give(process, ready.items)
+        failure = await self._delete_again(process, held.page.record_ids)
         if isinstance(result, Failure):
             return result
+        if failure is not None:
+            return failure
         _check_upserted(self._sink, result, len(ready.items))
         return Upserted(rejects=ready.rejects, result=result, left_out=ready.left_out)
 
@@ -151,6 +168,25 @@ class Delivery(Generic[T]):
             return d.TooMuchBlanked(overrun=field)
         held.blanking = found
         return None
+
+    async def _give(self, process: Process, items: Sequence[T]) -> UpsertResult | Failure:
+        """Let the sink take the items, and with them the mark of how far it got, if it keeps any."""
+        sink = capabilities(self._sink).marked
+        if sink is None:
+            return await self._sink.upsert(items)
+        return await sink.upsert_marked(items, self._marks.mark_of(process))
+
+    async def _delete_again(self, process: Process, record_ids: Sequence[str]) -> Failure | None:
+        """Delete whom others deleted while a page that still had them was on its way into the sink.
+
+        They can only where somebody cancelled the process meanwhile, or moved it on; so nobody else will.
+        """
+        sink = capabilities(self._sink).deleting
+        gone = self._earlier.gone_meanwhile(process, record_ids)
+        if sink is None or not gone:
+            return None
+        deleted = await sink.delete(self._kind, gone)
+        return deleted if isinstance(deleted, Failure) else None
 
     async def _delete(self, process: Process, record_ids: tuple[str, ...]) -> Deletion | Failure:
         """Delete what is gone; a sink that cannot delete rejects it."""

@@ -86,7 +86,7 @@ class Engine(Generic[T]):
         self.source = source
         self.sink = sink
         self.transform = transform
-        self.clock = clock or SystemClock()
+        self.clock = clock = clock or SystemClock()
         rng = rng or random.SystemRandom()
         self.processes = Processes(
             log, source, sink, clock=self.clock, rng=rng, hooks=hooks, meta=meta or {}, capture=capture
@@ -94,10 +94,10 @@ class Engine(Generic[T]):
         self._waits = Waits(self.clock)
         self._syncs = Syncs(self.processes)
         self._single_records = SingleRecords(self.processes)
-        self._earlier = Earlier(log, source)
-        ahead = 1 if capture else read_ahead
+        self._earlier = earlier = Earlier(log, source)
+        marks, ahead = self.processes.marks, 1 if capture else read_ahead
         self._performer = Performer(
-            source, sink, transform, clock=self.clock, rng=rng, earlier=self._earlier, read_ahead=ahead
+            source, sink, transform, clock=clock, rng=rng, earlier=earlier, marks=marks, read_ahead=ahead
         )
 
     async def __aenter__(self) -> Self:

@@ -16,8 +16,9 @@ from msgspec.structs import replace
 
 from syncfsm.core import decide as d
 from syncfsm.core import events as e
-from syncfsm.core.endpoints import emptied, moved
+from syncfsm.core.endpoints import emptied, moved, put_back
 from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.marks import SINK_ID
 from syncfsm.core.options import Options, heed
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
@@ -27,6 +28,7 @@ from syncfsm.engine.held_page import HeldPage
 from syncfsm.engine.readahead import ReadAhead
 from syncfsm.errors import BrokenContract, LogError
 from syncfsm.history.earlier import Earlier
+from syncfsm.history.sink_marks import SinkMarks
 from syncfsm.outside.clock import Clock
 from syncfsm.outside.safe_words import raised_words
 from syncfsm.sinks.protocol import Sink, capabilities
@@ -82,6 +84,7 @@ class Performer(Generic[T]):
         clock: Time.
         rng: Chance, for jitter.
         earlier: What the log says came before.
+        marks: What of that the sink bears out.
         read_ahead: How many requests may be under way at once, where pages are read ahead.
 
     Attributes:
@@ -97,6 +100,7 @@ class Performer(Generic[T]):
         clock: Clock,
         rng: random.Random,
         earlier: Earlier,
+        marks: SinkMarks,
         read_ahead: int = 1,
     ) -> None:
         self.raised: Exception | None = None
@@ -105,8 +109,9 @@ class Performer(Generic[T]):
         self._clock = clock
         self._rng = rng
         self._earlier = earlier
+        self._marks = marks
         self._transform = transform
-        self._delivery = Delivery(source, sink, transform, clock=clock, earlier=earlier)
+        self._delivery = Delivery(source, sink, transform, clock=clock, earlier=earlier, marks=marks)
         self._pages = ReadAhead(source, read_ahead, clock)
         self._read_ahead = read_ahead
         self._checked: str | None = None
@@ -191,8 +196,21 @@ class Performer(Generic[T]):
         failure = None if process.record_ids else await check_transform(self._transform)
         if failure is not None:
             return failure
-        there = await self._sink.check()
+        there = await self._check_sink()
         return there if isinstance(there, Failure) else d.Checked(found=found | there)
+
+    async def _check_sink(self) -> dict[str, str] | Failure:
+        """Check the sink, see who it is, and bring its mark up to what is known of it now."""
+        state = self._marks.told()
+        there = await self._sink.check()
+        if isinstance(there, Failure):
+            return there
+        mark, sink = self._marks.restated(), capabilities(self._sink).marked
+        failure = await sink.set_mark(mark) if mark is not None and sink is not None else None
+        if failure is not None:
+            return failure
+        facts = {SINK_ID: self._marks.sink_id() or "", "sink_state": state}
+        return there | {name: fact for name, fact in facts.items() if fact}
 
     async def _check_same(self, process: Process) -> dict[str, str] | Failure:
         """Check, once for each process that is begun or gone on with, that it is of the same two sides.
@@ -203,16 +221,20 @@ class Performer(Generic[T]):
         if isinstance(found, Failure):
             return found
         failure = moved(process.source, process.sink, found=found, before=self._earlier.setup_facts(process))
-        failure = failure or await self._check_not_emptied(process)
+        failure = failure or self._marks.mixed_up() or await self.find_lost(process)
         if failure is None:
             self._checked, self._found = process.id, found
         return failure or found
 
-    async def _check_not_emptied(self, process: Process) -> Failure | None:
+    async def find_lost(self, process: Process) -> Failure | None:
+        """Return why a process cannot go on from what the log says is in its sink, if it is not there."""
         sink = capabilities(self._sink).emptiable
-        if sink is None or not self._earlier.is_filled(process):
-            return None
-        return emptied(process.sink) if await sink.is_empty() else None
+        is_elsewhere = self._marks.is_elsewhere(process)
+        is_filled = self._earlier.is_filled(process)
+        if sink is not None and (is_filled or is_elsewhere) and await sink.is_empty():
+            return emptied(process.sink)
+        has_lost = is_elsewhere or self._marks.lacks(process) or (is_filled and self._marks.is_without_id)
+        return put_back(process.sink) if has_lost else None
 
     async def pause(self) -> None:
         """Let nothing be asked for until the next page is."""

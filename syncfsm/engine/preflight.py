@@ -13,7 +13,7 @@ from typing import Any, Unpack
 
 from syncfsm.core import decide as d
 from syncfsm.core import events as e
-from syncfsm.core.endpoints import emptied, moved
+from syncfsm.core.endpoints import emptied, moved, put_back
 from syncfsm.core.failure import Failure
 from syncfsm.core.process import Process, fold
 from syncfsm.core.shortfall import shortfall_words
@@ -24,6 +24,7 @@ from syncfsm.engine.perform import fetched
 from syncfsm.engine.requests import SyncRequest, Wanted, requested
 from syncfsm.errors import ActiveSync, ConfigurationError
 from syncfsm.history.earlier import Earlier
+from syncfsm.history.sink_marks import SinkMarks
 from syncfsm.outside.clock import Clock
 from syncfsm.sinks.protocol import Sink, capabilities
 from syncfsm.sources.protocol import Source, Transform, check_transform
@@ -111,7 +112,7 @@ async def preflight(
     plain = started(
         source=engine.source.name,
         object_=engine.source.object,
-        sink=engine.sink.name,
+        sink=engine.processes.sink_name,
         page_size=asked.page_size,
         order=engine.processes.order_or_preferred(asked.order),
         options=asked.options or engine.source.options,
@@ -121,10 +122,12 @@ async def preflight(
     except (ActiveSync, ConfigurationError) as error:
         process, refusal = None, str(error)
     rehearsed = _Rehearsed(engine.clock, process if process and process.version == 1 else plain)
-    before = engine.log.last_found(engine.source.name, engine.sink.name) or {}
+    before = engine.log.last_found(engine.source.name, engine.processes.sink_name) or {}
     source, first_page = await rehearsed.look_at_source(engine.source, before, engine.transform)
     is_to_be_filled = process is not None and earlier.is_filled(process)
     sink = await rehearsed.look_at_sink(engine.sink, is_to_be_filled=is_to_be_filled)
+    if sink.problem is None:
+        sink = rehearsed.look_at_marks(engine.processes.marks, process, sink, is_to_be_filled=is_to_be_filled)
     return Preflight(
         source=source,
         sink=sink,
@@ -187,6 +190,19 @@ class _Rehearsed:
             return Looked(found=found, problem=self._problem(self._process, "check", emptied(sink.name)))
         return Looked(found=found)
 
+    def look_at_marks(
+        self, marks: SinkMarks, process: Process | None, looked: Looked, *, is_to_be_filled: bool
+    ) -> Looked:
+        """Compare what a sink in order says of itself with the log."""
+        state = marks.told()
+        found = looked.found | ({"sink_state": state} if state else {})
+        has_lost = process is not None and marks.lacks(process)
+        has_lost = has_lost or (is_to_be_filled and marks.is_without_id)
+        failure = marks.mixed_up() or (put_back(marks.name) if has_lost else None)
+        return Looked(
+            found=found, problem=self._problem(self._process, "check", failure) if failure else None
+        )
+
     def _problem(self, process: Process, action: e.ActionName, failure: Failure) -> Problem:
         """Return what a sync would make of a failure."""
         outcome = d.Failed(action=action, failure=failure, at=self._clock.now(), chance=0.5)
@@ -196,7 +212,7 @@ class _Rehearsed:
 
 
 def _last_completed(engine: Engine[Any]) -> Completed | None:
-    last = engine.log.last_completed(engine.source.name, engine.source.object, engine.sink.name)
+    last = engine.log.last_completed(engine.source.name, engine.source.object, engine.processes.sink_name)
     return Completed(process=last.id, at=last.updated_at, watermark=last.watermark) if last else None
 
 

@@ -20,6 +20,7 @@ from syncfsm.core.process import Process
 from syncfsm.core.starts import put_off_s, resumed, started
 from syncfsm.engine import commit as c
 from syncfsm.errors import ConfigurationError
+from syncfsm.history.sink_marks import SinkMarks
 from syncfsm.log.protocol import EventLog
 from syncfsm.outside.clock import Clock
 from syncfsm.sinks.protocol import Sink
@@ -45,6 +46,7 @@ class Processes:
         self.log = log
         self.source = source
         self.sink = sink
+        self.marks = SinkMarks(log, source, sink)
         self.clock = clock
         self._rng = rng
         self._hooks = hooks
@@ -53,13 +55,18 @@ class Processes:
 
     # ── asking ───────────────────────────────────────────────────────────────────────────────
 
+    @property
+    def sink_name(self) -> str:
+        """What the log calls the sink. See `SinkMarks.name`."""
+        return self.marks.name
+
     def active(self) -> Process | None:
         """Return the active process of the source object, if there is one."""
         return self.log.active(self.source.name, self.source.object)
 
     def unfinished(self, mode: e.Mode = "initial") -> Process | None:
         """Return the process to go on with. See `Engine.unfinished`."""
-        process = self.log.latest(self.source.name, self.source.object, self.sink.name, mode=mode)
+        process = self.log.latest(self.source.name, self.source.object, self.sink_name, mode=mode)
         return process if process and (process.is_active or process.is_resumable) else None
 
     def unfinished_retry(self, parent: Process) -> Process | None:
@@ -69,8 +76,7 @@ class Processes:
 
     def last_sync_time(self) -> datetime | None:
         """Return the watermark at which an ongoing sync takes up: what was there by then, the sink has."""
-        ours = (self.source.name, self.source.object, self.sink.name)
-        return self.log.last_sync_time(*ours, changed_by=self.source.changed_by)
+        return self.marks.last_sync_time()
 
     def told_to_wait(self) -> Process | None:
         """Return the process that began last, if it failed and nobody may ask yet.
@@ -82,7 +88,7 @@ class Processes:
 
     def is_ours(self, process: Process) -> bool:
         """Whether a process is one of this source object and sink."""
-        ours = (self.source.name, self.source.object, self.sink.name)
+        ours = (self.source.name, self.source.object, self.sink_name)
         return (process.source, process.object, process.sink) == ours
 
     def order_or_preferred(self, order: Order | None) -> Order:
@@ -125,7 +131,7 @@ class Processes:
         event = started(
             source=self.source.name,
             object_=self.source.object,
-            sink=self.sink.name,
+            sink=self.sink_name,
             order=order,
             options=options or self.source.options,
             **wanted,
@@ -178,7 +184,7 @@ class Processes:
         if not self.is_ours(process):
             raise ConfigurationError(
                 f"process {process_id} syncs {process.source} {process.object} into {process.sink}, "
-                f"but this engine {self.source.name} {self.source.object} into {self.sink.name}"
+                f"but this engine {self.source.name} {self.source.object} into {self.sink_name}"
             )
         return process
 

@@ -60,7 +60,7 @@ class SingleRecords:
         if self._has_webhooks:
             return
         sink = self._log.webhook_sink(self._source.name, self._source.object)
-        if sink is not None and not is_same(sink, self._sink.name):
+        if sink is not None and not is_same(sink, self._processes.sink_name):
             raise ConfigurationError(
                 f"the webhooks of {self._source.name} {self._source.object} in this log go to {sink}: give "
                 f"{self._sink.name} a log of its own, and webhooks of its own"

@@ -8,6 +8,7 @@ from syncfsm.core import events as e
 from syncfsm.core.describe import duration
 from syncfsm.core.limits import LIMITS, advised
 from syncfsm.core.machine import State
+from syncfsm.core.marks import plain_name
 from syncfsm.core.process import Process
 from syncfsm.core.state import FailureReason
 from syncfsm.core.value import Value
@@ -58,6 +59,9 @@ _BY_REASON: dict[str, tuple[str, tuple[str, ...]]] = {
     "unfit": (f"Bring back in the source what is missing, {_MENDED}; or go on without, as it says.", ()),
     "unwritable": (f"Let the sink be written again (free space, permissions), {_MENDED}.", ()),
     "emptied": (f"Put the sink back where it was, {_MENDED}; or bring everybody with --fresh.", ()),
+    "put_back": ("Sync once more: what is missing is brought again; or bring everybody with --fresh.", ()),
+    "replaced": (f"Put the sink's file back where it was, {_MENDED}; or bring everybody with --fresh.", ()),
+    "mixed": ("Name another sink: a new sync into it then begins.", ("--sink", "sqlite:FILE")),
     "foreign": ("Name another sink: a new sync into it then begins.", ("--sink", "sqlite:FILE")),
     "raised": (f"Mend the code that raised it, {_MENDED}.", ()),
     "unordered": ("Start anew in the order in which the source keeps its rows.", ("--order", "id")),
@@ -225,7 +229,7 @@ def _again(process: Process, log: LogName, *more: str, retry: bool = False, is_a
         "--source": kind,
         "--base-url": base_url,
         "--object": process.object,
-        "--sink": process.sink,
+        "--sink": plain_name(process.sink),
         "--log": log.path,
         "--page-size": str(process.page_size),
         "--order": process.order,

@@ -4,12 +4,12 @@ New and changed contacts are appended, page by page; where a contact has more th
 counts. One that is deleted has a last line that says so: `{"external_id":…,"source":…,"deleted":true}`.
 `finish` leaves one line for each that is not, by writing the file anew beside the old one and putting it in
 its place. A line that a crash cut short is dropped when the file is next opened. One process at a time
-writes: the file is held for as long as the sink is open.
+writes: the file is held for as long as the sink is open. A small file beside it says who the sink is and how
+far it got: see jsonl_marks.py.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,24 +19,20 @@ import msgspec
 
 from syncfsm.core.blanking import Blanking, blanking_of
 from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.marks import Mark
 from syncfsm.files.file_lock import HeldElsewhere, open_held
+from syncfsm.files.in_place import InPlace
 from syncfsm.files.paths import file_name
+from syncfsm.files.private import rewritten
 from syncfsm.items.contact import Contact
 from syncfsm.outside.decoding import Decoder, Undecodable
+from syncfsm.sinks.jsonl_file import NotInPlace, advice, check_access, write_all
+from syncfsm.sinks.jsonl_marks import MarkFile
 from syncfsm.sinks.lines import Line, digest, said, to_line
 from syncfsm.sinks.protocol import NOT_THERE, UpsertResult
+from syncfsm.sinks.same_sink import replaced
 
 _Key = tuple[str, str]
-
-_ADVICE = {
-    errno.ENOSPC: "the disk is full; make room",
-    errno.EDQUOT: "the disk quota is used up; make room",
-    errno.EROFS: "the disk is read-only; name another file",
-    errno.EACCES: "writing is not permitted; give write permission to the file and its folder",
-    errno.EPERM: "writing is not permitted; give write permission to the file and its folder",
-    errno.ENOENT: "its folder does not exist; make it",
-    errno.EISDIR: "it is a folder; name a file",
-}
 
 
 class _Keyed(msgspec.Struct):
@@ -62,6 +58,8 @@ class JsonlSink:
         self.path = Path(path)
         self.name = f"jsonl:{file_name(self.path)}"
         self._opened: BinaryIO | None = None
+        self._place: InPlace | None = None
+        self._beside = MarkFile(self.path)
         self._lines: dict[_Key, Line] = {}
         self._has_stale_lines = False
 
@@ -69,6 +67,7 @@ class JsonlSink:
         """Check that the file can be appended to and that its lines are contacts."""
         try:
             self._file()
+            self._beside.name()
         except OSError as error:
             return self._failure(error)
         except Undecodable as error:
@@ -95,11 +94,11 @@ class JsonlSink:
 
     def _looked_at(self) -> dict[str, str]:
         if not self.path.exists():
-            _check_access(self.path.absolute().parent)
+            check_access(self.path.absolute().parent)
             return {"sink": self.name, "file": NOT_THERE}
         glance = JsonlSink(self.path)
         glance._index()
-        _check_access(self.path)
+        check_access(self.path)
         return {"sink": self.name, "contacts": str(len(glance._lines))}
 
     async def upsert(self, items: Sequence[Contact]) -> UpsertResult | Failure:
@@ -121,6 +120,27 @@ class JsonlSink:
             return self._failure(error)
         except Undecodable as error:
             return self._foreign(error)
+
+    def sink_id(self) -> str | None:
+        """See `Marked.sink_id`."""
+        return self._beside.sink_id()
+
+    def marks(self) -> tuple[Mark, ...]:
+        """See `Marked.marks`."""
+        return self._beside.marks()
+
+    async def upsert_marked(self, items: Sequence[Contact], mark: Mark) -> UpsertResult | Failure:
+        """See `Marked.upsert_marked`; the mark comes after the lines, and is behind them after a crash."""
+        result = await self.upsert(items)
+        return result if isinstance(result, Failure) else await self.set_mark(mark) or result
+
+    async def set_mark(self, mark: Mark) -> Failure | None:
+        """See `Marked.set_mark`."""
+        try:
+            self._beside.set(mark)
+        except OSError as error:
+            return self._failure(error)
+        return None
 
     async def delete(self, source: str, record_ids: Sequence[str]) -> int | Failure:
         """Append a line for each contact that is deleted; all of them, or none. See `Deleting`."""
@@ -145,6 +165,7 @@ class JsonlSink:
         """Leave one line for each contact, on the disk."""
         try:
             self._compact()
+            self._check_in_place()
         except OSError as error:
             return self._failure(error)
         except Undecodable as error:
@@ -155,7 +176,7 @@ class JsonlSink:
         """Close the file."""
         if self._opened is not None:
             self._opened.close()
-            self._opened = None
+            self._opened = self._place = None
 
     def _file(self) -> BinaryIO:
         """Return the file, at its end; read through when it is first opened."""
@@ -168,8 +189,21 @@ class JsonlSink:
             except BaseException:
                 file.close()
                 raise
-            self._opened = file
+            self._opened, self._place = file, InPlace(self.path)
         return self._opened
+
+    def _check_in_place(self) -> None:
+        """Raise if the file that is open is not the one at its path, and leave it, so that that is opened."""
+        if self._place is not None and self._opened is not None and not self._place.is_kept():
+            self._opened.close()
+            self._opened = self._place = None
+            raise NotInPlace
+
+    def _add(self, file: BinaryIO, data: bytes) -> None:
+        """Append to the file that is open, if that is where it is looked for, before and afterwards."""
+        self._check_in_place()
+        write_all(file, data)
+        self._check_in_place()
 
     def _index(self) -> int:
         """Learn what the file holds, and return where its last whole line ends.
@@ -203,7 +237,7 @@ class JsonlSink:
         }
         created = sum(key not in self._lines for key in changed)
         place = file.seek(0, os.SEEK_END)
-        _write_all(file, b"".join(changed.values()))
+        self._add(file, b"".join(changed.values()))
         for key, line in changed.items():
             self._lines[key] = Line(digest(line), place, len(line))
             place += len(line)
@@ -226,7 +260,7 @@ class JsonlSink:
         file = self._file()
         deleted = [key for key in dict.fromkeys((id_, source) for id_ in record_ids) if key in self._lines]
         lines = (_Keyed(external_id=id_, source=of, deleted=True) for id_, of in deleted)
-        _write_all(file, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+        self._add(file, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
         for key in deleted:
             del self._lines[key]
         self._has_stale_lines |= bool(deleted)
@@ -236,16 +270,15 @@ class JsonlSink:
         file = self._file()
         if not self._has_stale_lines:
             return
-        fresh = self.path.with_name(self.path.name + ".tmp")
-        with self.path.open("rb") as lines, fresh.open("wb") as out:
+        self._check_in_place()
+        with self.path.open("rb") as lines, rewritten(self.path) as out:
             contacts = ((_keys.decode(line), line) for line in _whole_lines(lines))
             last = {_key(contact): (contact, line) for contact, line in contacts}
             out.writelines(line for contact, line in last.values() if not contact.deleted)
             out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(self.path)
+            self._beside.also_of(Path(out.name))
         file.close()
-        self._opened = None
+        self._opened = self._place = None
 
     def _failure(self, error: OSError) -> Failure:
         if isinstance(error, HeldElsewhere):
@@ -253,9 +286,10 @@ class JsonlSink:
                 kind=FailureKind.LOCKED,
                 message=f"the sink {self.name} is written by another process just now.",
             )
-        advice = _ADVICE.get(error.errno or 0) or error.strerror or type(error).__name__
+        if isinstance(error, NotInPlace):
+            return replaced(self.name)
         return Failure(
-            kind=FailureKind.UNWRITABLE, message=f"the sink {self.name} cannot be written: {advice}."
+            kind=FailureKind.UNWRITABLE, message=f"the sink {self.name} cannot be written: {advice(error)}."
         )
 
     def _foreign(self, error: Undecodable) -> Failure:
@@ -263,33 +297,6 @@ class JsonlSink:
             kind=FailureKind.FOREIGN,
             message=f"the sink {self.name} holds a line that is no contact ({error}); name another file.",
         )
-
-
-def _check_access(path: Path) -> None:
-    """Raise the error that writing would meet, as far as that can be told without writing."""
-    path.stat()
-    if not os.access(path, os.W_OK):
-        raise OSError(_why_not_writable(path), "not writable")
-
-
-def _why_not_writable(path: Path) -> int:
-    is_read_only = hasattr(os, "statvfs") and os.statvfs(path).f_flag & os.ST_RDONLY
-    return errno.EROFS if is_read_only else errno.EACCES
-
-
-def _write_all(file: BinaryIO, data: bytes) -> None:
-    """Append the data so that it survives a power cut, or leave the file as it was."""
-    if not data:
-        return
-    start = file.seek(0, os.SEEK_END)
-    try:
-        written = 0
-        while written < len(data):
-            written += file.write(data[written:])
-        os.fsync(file.fileno())
-    except OSError:
-        file.truncate(start)
-        raise
 
 
 def _check_beginning(cut: bytes) -> None:

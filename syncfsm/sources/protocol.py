@@ -67,7 +67,9 @@ class Page(Value, frozen=True):
 class Source(Protocol):
     """Where records come from: what it says of itself, and three things that it does.
 
-    One that has a method `heed` is told the limits of the sync at hand: see `core.options.Limited`.
+    One that has a method `heed` is told the limits of the sync at hand: see `core.options.Limited`. One whose
+    ids no other account of its kind has, such as UUIDs, may say so by `ids_are_unique = True`: two accounts
+    of it can then come into one sink. Those of any other would take each other's places there.
     """
 
     @property

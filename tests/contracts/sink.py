@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pytest
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 from syncfsm.core.blanking import Blanking
 from syncfsm.core.failure import Failure
 from syncfsm.items.contact import FIELDS, Contact
-from syncfsm.sinks import Sink, UpsertResult
+from syncfsm.sinks import Mark, Marked, Sink, UpsertResult
 from syncfsm.sinks.protocol import capabilities
 from tests.effort import tries
 
@@ -32,6 +33,9 @@ ADA = Contact(
     source_url="https://app.attio.example/a1",
 )
 NOBODY = Contact(external_id="n1", source="attio")
+MARK = Mark(
+    source="attio", object="people", process="p1", version=4, watermark=datetime(2026, 1, 1, tzinfo=UTC)
+)
 
 TEXT = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 CONTACTS = st.builds(
@@ -71,6 +75,13 @@ def known(sink: Sink[Contact], source: str) -> frozenset[str]:
     found = run(able.known(source))
     assert not isinstance(found, Failure), found
     return found
+
+
+def marked(sink: Sink[Contact]) -> Marked[Contact]:
+    able = capabilities(sink).marked
+    if able is None:
+        pytest.skip("the sink does not know itself")
+    return able
 
 
 class SinkContract:
@@ -203,6 +214,35 @@ class SinkContract:
         upsert(sink, ADA, NOBODY, replace(ADA, external_id="o1", source="hubspot"))
         delete(sink, "attio", "n1")
         assert (known(sink, "attio"), known(sink, "hubspot")) == ({"a1"}, {"o1"})
+
+    def test_a_sink_that_knows_itself_keeps_its_id_and_has_none_before_it_is_made(self, sink, stored) -> None:
+        able = marked(sink)
+        assert (able.sink_id(), able.marks()) == (None, ())
+        assert not isinstance(run(sink.check()), Failure)
+        sink_id = able.sink_id()
+        run(sink.aclose())
+        assert not isinstance(run(sink.check()), Failure)
+        assert (able.sink_id(), bool(sink_id)) == (sink_id, True)
+
+    def test_a_mark_comes_with_the_items_and_is_there_when_it_is_opened_again(self, sink, stored) -> None:
+        able = marked(sink)
+        assert run(able.upsert_marked([ADA], MARK)) == UpsertResult(created=1)
+        assert (stored(), able.marks()) == ({ADA}, (MARK,))
+        assert run(sink.finish()) is None
+        run(sink.aclose())
+        assert able.marks() == (MARK,)
+
+    def test_each_source_object_has_a_mark_and_an_earlier_one_of_a_process_is_left(
+        self, sink, stored
+    ) -> None:
+        able = marked(sink)
+        assert not isinstance(run(sink.check()), Failure)
+        other = replace(MARK, object="companies", watermark=None)
+        following = replace(MARK, process="p2", version=2)
+        for mark in (MARK, other, replace(MARK, version=3), following):
+            assert run(able.set_mark(mark)) is None
+            assert MARK in able.marks() or mark == following
+        assert set(able.marks()) == {following, other}
 
     @settings(max_examples=tries(20, 200), deadline=None, suppress_health_check=list(HealthCheck))
     @given(steps=st.lists(PAGES | st.sets(st.sampled_from("abcdef")), max_size=8))

@@ -69,6 +69,10 @@ def somebody_is_doubled(run: Run) -> None:
     )
 
 
+def the_mark_is_older(run: Run) -> None:
+    run.marks = tuple(replace(mark, process="another") for mark in run.marks)
+
+
 def a_page_came_again(run: Run) -> None:
     pages = [recorded.event for recorded in run.recorded() if recorded.type == "PageFetched"]
     old, new = pages[1].record_ids[0], pages[0].record_ids[0]  # type: ignore[attr-defined]
@@ -206,6 +210,7 @@ SABOTAGE: list[tuple[str, Callable[[Run], None]]] = [
     ("sink_is_world", somebody_is_changed),
     ("companies_are_named", a_company_is_forgotten),
     ("no_field_blanked", a_field_was_lost),
+    ("sink_knows_itself", the_mark_is_older),
     ("log_is_sound", a_digest_is_wrong),
     ("totals_add_up", a_count_is_off),
     ("pages_are_contiguous", a_page_was_skipped),

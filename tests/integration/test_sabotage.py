@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from syncfsm.core import decide
 from syncfsm.core.capture import Exchange
+from syncfsm.core.endpoints import put_back
 from syncfsm.core.events import Recorded
 from syncfsm.core.failure import Failure
 from syncfsm.core.paging import by_id, offsets, rows
@@ -23,6 +24,7 @@ from syncfsm.core.process import Process
 from syncfsm.engine import perform, processes, waits
 from syncfsm.engine.perform import Performer
 from syncfsm.errors import VersionConflict
+from syncfsm.history.sink_marks import SinkMarks
 from syncfsm.log import codec
 from syncfsm.log.checks import audit
 from syncfsm.log.sqlite import events as sqlite_events
@@ -71,8 +73,23 @@ def without_the_idempotent_sink(patch: Patch) -> None:
     """What is given twice is kept twice."""
     schema = sqlite_sink._SCHEMA.replace("PRIMARY KEY (external_id, source)", "CHECK (1)")
     patch.setattr(sqlite_sink, "_SCHEMA", schema.replace(", WITHOUT ROWID", ""))
+    patch.setattr(sqlite_sink, "_WRITE", sqlite_sink._WRITE.partition("ON CONFLICT")[0])
     patch.setattr(sqlite_sink, "_KNOWN", "SELECT 1 WHERE ? = ''")
     patch.setattr(sqlite_sink, "_is_ours", lambda _db: True)
+
+
+def without_the_mark(patch: Patch) -> None:
+    """A sink is believed to have what the log says that it has."""
+    patch.setattr(SinkMarks, "lacks", lambda _marks, _process: False)
+
+
+def without_the_look_for_an_empty_sink(patch: Patch) -> None:
+    """A sink that has nothing is believed to have what the log says that it has."""
+
+    async def no_loss(performer: Performer[Any], process: Process) -> Failure | None:
+        return put_back(process.sink) if performer._marks.lacks(process) else None
+
+    patch.setattr(Performer, "find_lost", no_loss)
 
 
 def without_the_digest(patch: Patch) -> None:
@@ -252,6 +269,8 @@ def without_the_servers_clock(patch: Patch) -> None:
         (without_the_step_back, 3, "nothing_lost"),
         (without_the_frontiers_ties, 3, "nothing_lost"),
         (without_the_idempotent_sink, 3, "nothing_twice"),
+        (without_the_mark, 26, "nothing_lost"),
+        (without_the_look_for_an_empty_sink, 5, "it_ends"),
         (without_the_digest, 3, "tampering_shows"),
         (without_the_version_check, 5, None),
         (without_the_wait, 1, "retries_wait"),

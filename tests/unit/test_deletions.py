@@ -24,6 +24,7 @@ from syncfsm.history.missing import UNDELETABLE
 from syncfsm.log import open_log
 from syncfsm.log.checks.rules import check
 from syncfsm.log.checks.verify import verify
+from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sources.protocol import Record, Transformed
 from tests.crm import Book, Crm, Desk, Died
 from tests.fakes import DOWN, WRONG_KEY, DictSink, Item, to_items
@@ -79,6 +80,32 @@ def events(desk: Desk, process: Process, type_: type[Event]) -> list[Event]:
 
 
 # ── what webhooks told of ────────────────────────────────────────────────────────────────────
+
+
+def test_whom_a_webhook_deletes_while_their_page_is_being_written_does_not_come_back(desk: Desk) -> None:
+    """The sync of the page is cancelled in the middle, so that the webhook need not wait for it."""
+    process = desk.engine().start(page_size=20)
+    left = min(desk.crm.people)
+
+    class Slow(Book):
+        is_first = True
+
+        async def upsert(self, items: Sequence[Item]) -> UpsertResult | Failure:
+            if self.is_first:
+                self.is_first = False
+                desk.engine().cancel(process.id)
+                desk.crm.delete(left)
+                tell(desk, left)
+                beside = desk.engine()
+                following = beside.take_up_webhooks()
+                assert following is not None
+                assert (await beside.run(following.id)).state is State.COMPLETED
+            return await super().upsert(items)
+
+    desk.sink = Slow()
+    assert desk.run(process).state is State.CANCELLED
+    assert desk.texts == desk.world
+    assert len(desk.texts) == 19
 
 
 def test_records_that_come_are_upserted_and_those_that_do_not_are_deleted(desk: Desk) -> None:

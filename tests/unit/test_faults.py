@@ -18,6 +18,7 @@ from msgspec.structs import asdict, replace
 from syncfsm.core.failure import Failure
 from syncfsm.core.paging.place import Reject
 from syncfsm.sinks.protocol import UpsertResult, capabilities
+from syncfsm_simulator.stage.backup import Backup
 from syncfsm_simulator.stage.changes_before_requests import Changes
 from syncfsm_simulator.stage.effects.logs import APPEND
 from syncfsm_simulator.stage.effects.mistakes import TRANSFORM
@@ -44,11 +45,31 @@ def struck_by(kind: str) -> Faults:
     return Faults(1, FaultRates(), ChangeRates(), [Strike(kind=kind, at=0)])
 
 
+class Copies(Backup):
+    """Copies of a sink, which are written down too."""
+
+    def __init__(self, story: Story) -> None:
+        super().__init__(None)
+        self.story = story
+
+    def make(self) -> None:
+        self.story.append("the sink is copied")
+
+    def put_back(self) -> bool:
+        self.story.append("the copy is put back")
+        return True
+
+    async def lose(self) -> bool:
+        self.story.append("the sink is lost")
+        return True
+
+
 class Told:
     """Everything around a port, which writes down what is asked of it."""
 
     def __init__(self) -> None:
         self.story: Story = []
+        self.backup = Copies(self.story)
         self.clock = VirtualClock()
         self.items = [{"external_id": f"p{number}"} for number in range(3)]
         self.name = "told"

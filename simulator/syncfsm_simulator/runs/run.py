@@ -29,7 +29,8 @@ from syncfsm_simulator.stage.faults import Strike
 from syncfsm_simulator.stage.network import Asked
 from syncfsm_simulator.stage.playback import Playback
 from syncfsm_simulator.stage.scenario import Scenario, concrete
-from syncfsm_simulator.stage.stage import KEY, Stage
+from syncfsm_simulator.stage.set_up import KEY
+from syncfsm_simulator.stage.stage import Stage
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
 
 LARGE_WORLD = 1_000
@@ -73,7 +74,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 def simulate(scenario: Scenario, seed: int, log: EventLog, *, hooks: list[Hook] | None = None) -> Verdict:
     """Run a scenario with a seed, writing the events to `log`, and check every invariant after it."""
     began_at = time.perf_counter()
-    contacts = WatchedSink(":memory:", clock=VirtualClock())
+    contacts = WatchedSink(":memory:", clock=VirtualClock(), rng=random.Random(f"{seed}:sink"))
     with _never_collected() if scenario.people >= LARGE_WORLD else nullcontext():
         stage = _stage(concrete(scenario, seed), log, contacts, hooks or [])
     try:
@@ -124,6 +125,7 @@ def run_of(stage: Engines, process: Process, log: EventLog, contacts: SqliteSink
         process=process,
         log=log,
         contacts=contacts.connection(),
+        marks=contacts.marks(),
         world=stage.world,
         changes=stage.touched(),
         timeline=stage.timeline,

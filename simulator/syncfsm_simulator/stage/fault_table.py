@@ -115,6 +115,9 @@ FAULTS = FaultTable(
         fault("clock_back_far", "clock", REQUEST, 4, requests.clock_back_far),
         fault("undated", "clock", REQUEST, 2, requests.undated),
         fault("dated_ahead", "clock", REQUEST, 4, requests.dated_ahead),
+        fault("sink_backed_up", "backup", UPSERT, 1, sinks.backed_up),
+        fault("sink_put_back", "backup", UPSERT, 4, sinks.put_back),
+        fault("sink_truncated", "backup", UPSERT, 4, sinks.lost),
     ),
 )
 """Every kind of fault. The moves of the world are faults too: each is a group of its own."""

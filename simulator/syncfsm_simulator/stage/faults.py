@@ -58,6 +58,7 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         mistakes: The transform or the sink raises an error, as code with a mistake in it does.
         evidence: What is well-formed and not so: a page that is short for a moment where what is missing is
             deleted; an index that is behind what webhooks have told.
+        backup: A copy of the sink is made, or put back; or the sink is lost. For the SQLite sink in memory.
     """
 
     rate_limited: Share = 0.0
@@ -77,6 +78,7 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     undecodable: Share = 0.0
     mistakes: Share = 0.0
     evidence: Share = 0.0
+    backup: Share = 0.0
 
 
 class ChangeRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

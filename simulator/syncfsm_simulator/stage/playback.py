@@ -37,7 +37,7 @@ from syncfsm_simulator.stage.network import Asked
 from syncfsm_simulator.stage.port import Crash
 from syncfsm_simulator.stage.rows import Rows, person
 from syncfsm_simulator.stage.scenario import Scenario
-from syncfsm_simulator.stage.stage import SOURCE
+from syncfsm_simulator.stage.set_up import SOURCE
 from syncfsm_simulator.world.clock import EPOCH
 from syncfsm_simulator.world.world import World
 

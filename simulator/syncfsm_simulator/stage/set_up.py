@@ -1,4 +1,4 @@
-"""What a stage sets up by its scenario: the fake Attio, and a transform that may raise."""
+"""What a stage sets up by its scenario: the fake Attio, the source of it, and a transform that may raise."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TypeVar
 
+import httpx
+
 from syncfsm.core.failure import Failure
+from syncfsm.core.options import Options
+from syncfsm.outside.clock import Clock
+from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Record, Transform, Transformed
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.stage.effects.mistakes import TRANSFORM
@@ -16,6 +21,10 @@ from syncfsm_simulator.world.clock import VirtualClock
 from syncfsm_simulator.world.world import World
 
 T = TypeVar("T")
+
+BASE_URL = "http://attio.simulated"
+SOURCE = f"attio:{BASE_URL}"
+KEY = "planted-key-that-must-not-show"
 
 MERGE_S = 20.0
 """How long nobody can read what two people have been merged into."""
@@ -34,6 +43,22 @@ def fake_attio(world: World, clock: VirtualClock, scenario: Scenario) -> FakeAtt
         score_window_max=scenario.score_window_max or None,
         score_others_per_s=scenario.score_others_per_s,
         merge_s=MERGE_S if scenario.afterwards else 0.0,
+    )
+
+
+def attio_source(scenario: Scenario, clock: Clock, transport: httpx.AsyncBaseTransport) -> AttioSource:
+    """Return the source that a scenario asks for."""
+    return AttioSource(
+        KEY,
+        base_url=BASE_URL,
+        clock=clock,
+        transport=transport,
+        reads_per_s=max(1, scenario.reads_per_s * 9 // 10),  # as Attio's 100 are taken for 90
+        options=Options(
+            confirm_end=scenario.confirm_end,
+            missing_ratio_max=1.0 if scenario.afterwards else Options().missing_ratio_max,
+        ),
+        changed_by="updated_at" if scenario.updated_at else None,
     )
 
 

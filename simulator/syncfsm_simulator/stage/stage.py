@@ -14,18 +14,19 @@ from functools import partial
 from typing import Generic, Literal, TypeVar, cast
 
 import httpx
+from msgspec.structs import replace
 
 from syncfsm.core.machine import State
-from syncfsm.core.options import Options
 from syncfsm.core.process import Process
 from syncfsm.engine.commit import Hook, cancel
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.requests import SyncMode
+from syncfsm.engine.requests import SyncMode, SyncRequest
 from syncfsm.errors import NotActive, VersionConflict
 from syncfsm.log import EventLog
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Transform
+from syncfsm_simulator.stage.backup import Backup, has_lost_sink
 from syncfsm_simulator.stage.changes_before_requests import Changes
 from syncfsm_simulator.stage.come_again import ComeAgain, lose_patience
 from syncfsm_simulator.stage.effects.pages import AskedBy
@@ -36,7 +37,7 @@ from syncfsm_simulator.stage.faulty_sink import faulty_sink
 from syncfsm_simulator.stage.foreseen import unforeseen
 from syncfsm_simulator.stage.network import FaultyTransport
 from syncfsm_simulator.stage.scenario import Scenario
-from syncfsm_simulator.stage.set_up import fake_attio, faulty_transform
+from syncfsm_simulator.stage.set_up import SOURCE, attio_source, fake_attio, faulty_transform
 from syncfsm_simulator.stage.told import Told
 from syncfsm_simulator.world.clock import EPOCH
 from syncfsm_simulator.world.world import World
@@ -50,10 +51,6 @@ SETTLED_S = 2.0
 
 AFTERWARDS_S_MAX = 300.0
 """How long faults and changes last where something follows: a world that grows is slow to read thrice."""
-
-BASE_URL = "http://attio.simulated"
-SOURCE = f"attio:{BASE_URL}"
-KEY = "planted-key-that-must-not-show"
 
 
 class Stage(Engines, Generic[T]):
@@ -69,6 +66,7 @@ class Stage(Engines, Generic[T]):
     Attributes:
         changes: Whom the moving world touched.
         faults: What has struck.
+        backup: Copies of the sink.
         source_name: What the source is called, and the object that is synced: another API has others.
     """
 
@@ -99,6 +97,7 @@ class Stage(Engines, Generic[T]):
         self._calmed_at = EPOCH + timedelta(seconds=faulty_s)
         self._log = log
         self._sink = sink
+        self.backup = Backup(sink)
         self._transform = transform
         self._hooks = hooks
         self._mode: SyncMode | Literal["webhook"] = "initial"
@@ -193,12 +192,15 @@ class Stage(Engines, Generic[T]):
         if self._mode == "webhook":
             begun = engine.take_up_webhooks(page_size=self.scenario.page_size)
             return await engine.run(begun.id) if begun else self._seen_to()
-        return await engine.sync(
+        request = SyncRequest(
             mode=self._mode,
             page_size=self.scenario.page_size,
             order=self.scenario.order,
             deletes_missing=self._deletes_missing,
         )
+        if has_lost_sink(self._left(), self._log.active(self.source_name, self.object)):
+            return await engine.run(engine.start(replace(request, mode="initial")).id)
+        return await engine.sync(request)
 
     def _seen_to(self) -> Process:
         """Return the process that has seen to what waited, where an engine finds that nothing does."""
@@ -274,18 +276,7 @@ class Stage(Engines, Generic[T]):
     # ── the parts of an engine ───────────────────────────────────────────────────────────────
 
     def _engine(self, transport: httpx.AsyncBaseTransport, sink: Sink[T], faults: Faults) -> Engine[T]:
-        source = AttioSource(
-            KEY,
-            base_url=BASE_URL,
-            clock=self.engine_clock,
-            transport=transport,
-            reads_per_s=max(1, self.scenario.reads_per_s * 9 // 10),  # as Attio's 100 are taken for 90
-            options=Options(
-                confirm_end=self.scenario.confirm_end,
-                missing_ratio_max=1.0 if self.scenario.afterwards else Options().missing_ratio_max,
-            ),
-            changed_by="updated_at" if self.scenario.updated_at else None,
-        )
+        source = attio_source(self.scenario, self.engine_clock, transport)
         return Engine(
             self._recorded(faults),
             source,

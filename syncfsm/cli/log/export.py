@@ -16,6 +16,7 @@ from syncfsm.cli.shared.output import BROKEN, Command, json_option, print_findin
 from syncfsm.cli.shared.progress import counted
 from syncfsm.core.describe import plural
 from syncfsm.errors import ConfigurationError
+from syncfsm.files.private import private
 from syncfsm.history.replay import choose
 from syncfsm.log.checks.findings import Extent, versions
 from syncfsm.log.protocol import Auditable
@@ -82,7 +83,7 @@ def _opened(output: str) -> Iterator[Callable[[bytes], Any]]:
         return
     path = Path(output)
     try:
-        file = path.open("xb")
+        file = open(path, "xb", opener=private)  # noqa: SIM115 - `Path.open` takes no opener; closed below
     except FileExistsError as error:
         raise ConfigurationError(f"{output} is there already: name another file, or remove it") from error
     except OSError as error:

@@ -11,6 +11,7 @@ from msgspec import to_builtins
 
 from syncfsm.cli.shared.output import Command, json_option, print_json, say
 from syncfsm.core.describe import plural
+from syncfsm.core.marks import plain_name
 from syncfsm.core.process import Process
 from syncfsm.history.rejects import Rejected, count_without_id, last_with_rejects, open_ids, rejects_of
 from syncfsm.history.replay import find
@@ -77,7 +78,7 @@ def _next(process: Process, found: Sequence[Rejected], log_path: str) -> str:
         "--source": kind,
         "--base-url": base_url,
         "--object": process.object if process.object != "people" else "",
-        "--sink": process.sink,
+        "--sink": plain_name(process.sink),
         "--log": log_path,
     }
     words = [f"{name} {quote(value)}" for name, value in options.items() if value]

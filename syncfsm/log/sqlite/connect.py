@@ -12,6 +12,7 @@ from sqlite_utils import Database
 
 from syncfsm.errors import CorruptLog, LogError, LogNotFound
 from syncfsm.files.paths import MEMORY
+from syncfsm.files.private import make_private
 from syncfsm.files.sqlite import (
     LOG_APPLICATION_ID,
     error_name,
@@ -77,6 +78,8 @@ def connect(
             return _shadowed(_readable(_open(traceless_uri(Path(path)), busy_timeout_s), path))
         if read_only:
             return _shadowed(_readable(_open_read_only(path, busy_timeout_s), path))
+        if create and path != MEMORY:
+            make_private(path)  # with --capture it has all that came
         connection = _open(_uri(path, "rwc" if create else "rw"), busy_timeout_s)
         try:
             _prepare(connection, path, synchronous)

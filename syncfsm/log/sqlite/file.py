@@ -11,6 +11,7 @@ from typing import Any, Literal
 from sqlite_utils import Database
 
 from syncfsm.errors import LogUnwritable
+from syncfsm.files.in_place import identity
 from syncfsm.files.paths import MEMORY
 from syncfsm.log.sqlite.connect import connect, translated
 
@@ -54,7 +55,7 @@ class LogFile:
         self._is_writer = not read_only
         place = Path(self.path).absolute()
         self._places = [] if self.path == MEMORY else [Path(f"{place}{suffix}") for suffix in _SUFFIXES]
-        self._identities = list(map(_identity, self._places))
+        self._identities = list(map(identity, self._places))
 
     def one(self, sql: str, values: tuple[Any, ...] = ()) -> Any:
         """Return the first row of a query; null if there is none."""
@@ -112,16 +113,7 @@ class LogFile:
 
     def _moved(self) -> Path | None:
         """Return the file that is not the one that was opened; null if all are."""
-        for place, identity in zip(self._places, self._identities, strict=True):
-            if _identity(place) != identity:
+        for place, was in zip(self._places, self._identities, strict=True):
+            if identity(place) != was:
                 return place
         return None
-
-
-def _identity(place: Path) -> tuple[int, int] | None:
-    """Return what tells the file at a path from another that is put in its place; null if none is there."""
-    try:
-        found = place.stat()
-    except OSError:
-        return None
-    return (found.st_dev, found.st_ino)

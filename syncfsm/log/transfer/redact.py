@@ -33,7 +33,7 @@ _OBJECTS = frozenset({"companies", "deals", "people", "users", "workspaces"})  #
 _CAUSES = frozenset(kind.value for kind in FailureKind)
 _REASONS = _CAUSES | {"cursor_repeats", "ties", "unasked", "unordered"} | set(Options.__struct_fields__)
 _ACTORS = frozenset({"cli", "engine"})
-_FOUND = frozenset({"object", "sink", "token_level", "workspace", "workspace_id"})
+_FOUND = frozenset({"object", "sink", "sink_id", "sink_state", "token_level", "workspace", "workspace_id"})
 
 
 class Pseudonyms:

@@ -125,6 +125,7 @@ class AttioSource:
         self.heed(self.options)
         self.changed_by = changed_by
         self.kind = KIND
+        self.ids_are_unique = True  # UUIDs
         url = plain_url(base_url)
         self.name = KIND if url == BASE_URL else f"{KIND}:{url}"
 
