@@ -217,5 +217,5 @@ def _last_completed(engine: Engine[Any]) -> Completed | None:
 
 
 def _shortfall(engine: Engine[Any]) -> str:
-    last = engine.log.last_completed(engine.source.name, engine.source.object, engine.sink.name)
+    last = engine.log.last_completed(engine.source.name, engine.source.object, engine.processes.sink_name)
     return shortfall_words(last) if last else ""

@@ -83,7 +83,7 @@ class Processes:
 
         Another one would ask the same source, or write to the same sink.
         """
-        last = self.log.latest(self.source.name, self.source.object, self.sink.name, mode=None)
+        last = self.log.latest(self.source.name, self.source.object, self.sink_name, mode=None)
         return last if last and put_off_s(last, self.clock.now()) else None
 
     def is_ours(self, process: Process) -> bool:

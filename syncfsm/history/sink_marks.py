@@ -111,9 +111,9 @@ class SinkMarks:
                 case e.PageDelivered() | e.PageFetched():
                     is_its_page &= not is_of_mark
                 case (
-                    e.SyncStarted() | e.FetchingBegan() | e.RecordRejected() | e.RetryScheduled()
-                    | e.PagesShifted() | e.SyncCompleted() | e.SyncFailed() | e.SyncCancelled()
-                    | e.SyncResumed()
+                    e.SyncStarted() | e.FetchingBegan() | e.MissingFound() | e.RecordRejected()
+                    | e.RetryScheduled() | e.PagesShifted() | e.SyncCompleted() | e.SyncFailed()
+                    | e.SyncCancelled() | e.SyncResumed()
                 ):  # fmt: skip
                     pass
                 case _:
