@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from syncfsm.core import decide
+from syncfsm.core import outcomes
 from syncfsm.core.capture import Exchange
 from syncfsm.core.endpoints import put_back
 from syncfsm.core.events import Recorded
@@ -248,7 +248,7 @@ def without_the_wait_of_a_failure(patch: Patch) -> None:
 
 def without_patience(patch: Patch) -> None:
     """A wait that is asked for is cut to what one wait may be, as if the source had said so."""
-    patch.setattr(decide, "asks_too_much", lambda _retry_after_s, _options: None)
+    patch.setattr(outcomes, "asks_too_much", lambda _retry_after_s, _options: None)
 
 
 def without_the_deadline(patch: Patch) -> None:

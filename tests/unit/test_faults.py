@@ -17,7 +17,7 @@ from msgspec.structs import asdict, replace
 
 from syncfsm.core.failure import Failure
 from syncfsm.core.paging.place import Reject
-from syncfsm.sinks.protocol import UpsertResult, capabilities
+from syncfsm.sinks.protocol import Capabilities, UpsertResult, capabilities
 from syncfsm_simulator.stage.backup import Backup
 from syncfsm_simulator.stage.changes_before_requests import Changes
 from syncfsm_simulator.stage.effects.logs import APPEND
@@ -245,8 +245,12 @@ class Plain:
         return None
 
 
+MARKED = ("sink_id", "marks", "upsert_marked", "set_mark")
+OPTIONAL = ("inspect", "is_empty", "delete", "known", "would_blank", "heed", *MARKED)
+
+
 @pytest.mark.parametrize(
-    "able", [(), ("is_empty",), ("delete",), ("delete", "known"), ("inspect", "is_empty", "delete", "known")]
+    "able", [(), ("is_empty",), ("delete",), ("delete", "known"), ("would_blank",), OPTIONAL]
 )
 def test_a_faulty_sink_can_do_what_the_real_one_can_and_does_not_claim_more(able: tuple[str, ...]) -> None:
     async def method(_self: object, *_: object) -> int:
@@ -259,8 +263,8 @@ def test_a_faulty_sink_can_do_what_the_real_one_can_and_does_not_claim_more(able
         for each in (sink, real)
     )
     assert claimed == there
-    optional = ("inspect", "is_empty", "delete", "known")
-    assert {name for name in optional if hasattr(sink, name)} == set(able)
+    assert able != OPTIONAL or claimed == list(Capabilities._fields)
+    assert {name for name in OPTIONAL if hasattr(sink, name)} == set(able)
     assert not hasattr(sink, "path")
 
 
