@@ -134,7 +134,7 @@ def _run_one(scenario: Scenario, seed: int, log_path: str, *, as_json: bool) -> 
 
 def _make_way(log_path: str) -> None:
     """Delete the log of an earlier simulation; refuse to touch anything else."""
-    from syncfsm_simulator.stage.stage import SOURCE  # noqa: PLC0415 - the simulator is an extra
+    from syncfsm_simulator.stage.set_up import SOURCE  # noqa: PLC0415 - the simulator is an extra
 
     if not Path(log_path).exists():
         return

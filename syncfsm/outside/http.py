@@ -284,7 +284,7 @@ def _code(body: bytes) -> str:
     return word(error.code) if error else ""
 
 
-def _reason(error: httpx.TransportError) -> str:
+def _reason(error: httpx.RequestError) -> str:
     """Say why there is no answer; where one has begun, the client's words may quote it."""
     said = str(error) if isinstance(error, httpx.ConnectError) else ""
     return said or type(error).__name__
