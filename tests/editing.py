@@ -31,5 +31,6 @@ def without_guards(path: Path) -> None:
         connection.execute("DROP TABLE tally")
         for table in SEALED:
             connection.execute(f"ALTER TABLE {table} DROP COLUMN digest")
-        connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'm007_guards'")
+        connection.execute("ALTER TABLE inbox DROP COLUMN gone")
+        connection.execute("DELETE FROM _sqlite_migrations WHERE name >= 'm007'")
     connection.close()

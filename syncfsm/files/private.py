@@ -7,11 +7,12 @@ its place behind a symbolic link, and nothing that happens to lie beside it is t
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from syncfsm.files.whole import written_whole
 
 MODE = 0o600
 
@@ -34,25 +35,15 @@ def make_private(path: str | Path) -> None:
 def rewritten(path: Path) -> Iterator[BinaryIO]:
     """Write a file anew, whole or not at all: what is written within takes its place at the end.
 
-    It is written to a new file beside it, of a name that nobody can have taken, which does not outlive a
-    failure. A link is followed, so that it stays one.
+    It keeps the mode and the owner that it had. See `written_whole`.
 
     Raises:
         OSError: It cannot be written, or not put in its place.
     """
-    place = path.resolve()
-    fresh = place.with_name(f".{place.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        with open(fresh, "xb", opener=private) as out:
-            yield out
-            out.flush()
-            _make_alike(out, place)
-            os.fsync(out.fileno())
-        fresh.replace(place)
-    except BaseException:
-        with suppress(OSError):
-            fresh.unlink(missing_ok=True)
-        raise
+    with written_whole(path, replaces=True) as fresh, fresh.open("wb") as out:
+        yield out
+        out.flush()
+        _make_alike(out, path)
 
 
 def _make_alike(out: BinaryIO, place: Path) -> None:

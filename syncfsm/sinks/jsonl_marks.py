@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from syncfsm.core.marks import Mark
 from syncfsm.core.value import Value
 from syncfsm.files.private import rewritten
+from syncfsm.outside.decoding import Decoder, Undecodable
 
 TAIL_BYTES = 4096
 """So many of the last bytes tell one state of a file from another: each page ends in other lines."""
@@ -34,6 +35,9 @@ class _Said(Value, frozen=True):
     sink_id: str
     marks: tuple[Mark, ...] = ()
     extents: tuple[Extent, ...] = ()
+
+
+_said = Decoder(_Said)
 
 
 class MarkFile:
@@ -95,8 +99,8 @@ class MarkFile:
     def _read(self) -> _Said | None:
         """Return what it says; `None` where it is not there, or says nothing that could be believed."""
         try:
-            return msgspec.json.decode(self.path.read_bytes(), type=_Said)
-        except (OSError, ValueError, RecursionError):
+            return _said.decode(self.path.read_bytes())
+        except (OSError, Undecodable):
             return None
 
     def _write(self, said: _Said) -> None:

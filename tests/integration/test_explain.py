@@ -73,7 +73,7 @@ PLANTED: dict[str, tuple[list[Strike], dict[str, Any], tuple[str, ...]]] = {
         {},
         (
             "fetching page 3",
-            "until 2027-01-01 00:00:00 UTC, which looks like a mistake of its own",
+            "until 2027-01-01 00:00:01 UTC, which looks like a mistake of its own",
             "The limit that ended it: wait_s_max = 300",
             "It gave up at once, since no wait may be so long",
             "Run again once it may be asked",

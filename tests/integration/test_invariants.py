@@ -19,7 +19,7 @@ from syncfsm_simulator.stage.effects.mistakes import QUOTED
 from syncfsm_simulator.stage.faults import ChangeRates, FaultRates
 from syncfsm_simulator.stage.network import Asked
 from syncfsm_simulator.stage.scenario import Scenario
-from syncfsm_simulator.stage.stage import KEY
+from syncfsm_simulator.stage.set_up import KEY
 
 SCENARIO = Scenario(
     people=300, page_size=20, criteria=True, faults=FaultRates(unavailable=0.2), changes=ChangeRates()
