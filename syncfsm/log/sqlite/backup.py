@@ -90,6 +90,7 @@ def _there(target: Path) -> ConfigurationError:
 
 def _copy(path: str, made: Path, target: Path, on_copied: Callable[[int], object]) -> None:
     file = LogFile(path, read_only=True)
+    _unshadow(file.connection)
     file.connection.set_progress_handler(lambda: _looked(made, on_copied), STEPS)
     try:
         file.connection.execute("VACUUM INTO ?", (str(made),))
@@ -101,6 +102,15 @@ def _copy(path: str, made: Path, target: Path, on_copied: Callable[[int], object
         raise unwritable(str(target), unwritable_advice(error, str(target)) or f"{error}") from error
     finally:
         file.close()
+
+
+def _unshadow(connection: sqlite3.Connection) -> None:
+    """Drop what stands in for what an older log lacks: SQLite would take it for the tables of that name."""
+    stand_ins = connection.execute(
+        "SELECT type, name FROM temp.sqlite_schema WHERE sql IS NOT NULL"
+    ).fetchall()
+    for kind, name in stand_ins:
+        connection.execute(f"DROP {kind} temp.{name}")
 
 
 def _looked(made: Path, on_copied: Callable[[int], object]) -> None:
