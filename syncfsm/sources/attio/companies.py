@@ -27,6 +27,11 @@ _REFUSED = {
     403: "The key may not read companies, whose names are looked up: let it, or go on without them",
     404: "There are no companies to look names up in: go on without them",
 }
+_MALFORMED = Failure(
+    kind=FailureKind.MALFORMED,
+    message="Attio's answer for companies is not what it promises: cut short, or of another shape.",
+)
+
 _WITHOUT = "--no-companies, in code AttioPeople(source, companies=False)"
 
 Names = dict[str, str | None]
@@ -58,21 +63,18 @@ async def _listed(ask: Ask, wanted: Sequence[str]) -> Names | Failure:
     if isinstance(reply, Failure):
         return _told(reply)
     rows = decode_rows(reply.body)
-    if rows is None:
-        words = "Attio's answer for companies is not what it promises: cut short, or of another shape."
-        return Failure(kind=FailureKind.MALFORMED, message=words)
-    return _names(rows)
+    return _MALFORMED if rows is None else _names(rows)
 
 
 async def _single(ask: Ask, record_id: str) -> Names | Failure:
     """Return the name of one company, or none for one that is said to be gone; nothing if that is unclear."""
     reply = await ask("GET", f"{_PATH}/{quote(record_id, safe='')}")
     if isinstance(reply, Failure):
-        if reply.is_retryable:
-            return reply
+        if reply.status != 404:
+            return _told(reply)
         return {record_id: None} if _GONE in reply.message else {}
     row = decode_row(reply.body)
-    return {} if row is None else _names([row])
+    return _MALFORMED if row is None else _names([row])
 
 
 def _names(rows: Sequence[msgspec.Raw]) -> Names:
