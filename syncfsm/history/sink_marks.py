@@ -121,9 +121,13 @@ class SinkMarks:
         return tuple(lost.values())
 
     def is_elsewhere(self, process: Process) -> bool:
-        """Whether it was another sink into which a process began to deliver."""
+        """Whether it was another sink into which a process began to deliver.
+
+        That is no matter to single records once a sync has brought all into this one.
+        """
         began_in = (process.found or {}).get(SINK_ID)
-        return self._marked is not None and began_in is not None and began_in != self.sink_id()
+        is_other = self._marked is not None and began_in is not None and began_in != self.sink_id()
+        return is_other and not (process.record_ids and self._mark())
 
     @property
     def is_without_id(self) -> bool:

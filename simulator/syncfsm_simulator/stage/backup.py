@@ -6,7 +6,10 @@ import sqlite3
 
 from syncfsm.core.failure import FailureKind
 from syncfsm.core.process import Process
+from syncfsm.engine.commit import cancel
 from syncfsm.files.paths import MEMORY
+from syncfsm.log import EventLog
+from syncfsm.outside.clock import Clock
 from syncfsm.sinks.sqlite import SqliteSink
 
 
@@ -42,7 +45,17 @@ class Backup:
         return True
 
 
-def has_lost_sink(left: Process | None, active: Process | None) -> bool:
-    """Whether a sync failed since nothing is left in the sink: somebody reads that, and starts anew."""
-    failure = left.failure if left else None
-    return active is None and failure is not None and failure.reason == FailureKind.EMPTIED
+def is_emptied(left: Process) -> bool:
+    """Whether a sync failed since nothing is left in the sink."""
+    return left.failure is not None and left.failure.reason == FailureKind.EMPTIED
+
+
+def has_lost_sink(left: Process) -> bool:
+    """Whether a process failed since what it builds on is not in the sink: a sync has to bring it again."""
+    return is_emptied(left) or (left.failure is not None and left.failure.reason == FailureKind.PUT_BACK)
+
+
+def give_way(log: EventLog, active: Process | None, sink_name: str, clock: Clock) -> None:
+    """Cancel a sync into another sink than the one that is there: somebody reads that it is in the way."""
+    if active is not None and active.sink != sink_name:
+        cancel(log, active.id, by="simulation", why="another sink is in the place of its own", clock=clock)

@@ -16,6 +16,7 @@ from typing import Generic, Literal, TypeVar, cast
 import httpx
 from msgspec.structs import replace
 
+from syncfsm.core.events import Mode
 from syncfsm.core.machine import State
 from syncfsm.core.process import Process
 from syncfsm.engine.commit import Hook, cancel
@@ -26,7 +27,7 @@ from syncfsm.log import EventLog
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Transform
-from syncfsm_simulator.stage.backup import Backup, has_lost_sink
+from syncfsm_simulator.stage.backup import Backup, give_way, has_lost_sink, is_emptied
 from syncfsm_simulator.stage.changes_before_requests import Changes
 from syncfsm_simulator.stage.come_again import ComeAgain, lose_patience
 from syncfsm_simulator.stage.effects.pages import AskedBy
@@ -97,6 +98,7 @@ class Stage(Engines, Generic[T]):
         self._calmed_at = EPOCH + timedelta(seconds=faulty_s)
         self._log = log
         self._sink = sink
+        self._sink_name = sink.name  # as the log calls it
         self.backup = Backup(sink)
         self._transform = transform
         self._hooks = hooks
@@ -180,7 +182,6 @@ class Stage(Engines, Generic[T]):
         self.engine_clock.slept.clear()
         engine = self._engine(self.transport, self.faulty_sink, self.faults)
         try:
-            lose_patience(engine, self._left(), self.engine_clock.now())
             process = await self._asked(engine)
             self.surprise = unforeseen(process, engine.raised)
             return process
@@ -189,16 +190,29 @@ class Stage(Engines, Generic[T]):
 
     async def _asked(self, engine: Engine[T]) -> Process:
         """Let an engine do what the stage is for: a sync, or what webhooks told of."""
-        if self._mode == "webhook":
-            begun = engine.take_up_webhooks(page_size=self.scenario.page_size)
-            return await engine.run(begun.id) if begun else self._seen_to()
+        self._sink_name = engine.processes.sink_name
+        give_way(self._log, self._active(), self._sink_name, self.engine_clock)
+        left = self._left()
+        if self._mode != "webhook":
+            return await self._synced(engine, self._mode, left)
+        if left is not None and has_lost_sink(left):
+            synced = await self._synced(engine, "initial", self._latest("initial"))
+            if synced.state is not State.COMPLETED:
+                return left
+        lose_patience(engine, left, self.engine_clock.now())
+        begun = engine.take_up_webhooks(page_size=self.scenario.page_size)
+        return await engine.run(begun.id) if begun else self._seen_to()
+
+    async def _synced(self, engine: Engine[T], mode: SyncMode, left: Process | None) -> Process:
+        """Let an engine sync, anew where it says that nothing is left of what was brought."""
+        lose_patience(engine, left, self.engine_clock.now())
         request = SyncRequest(
-            mode=self._mode,
+            mode=mode,
             page_size=self.scenario.page_size,
             order=self.scenario.order,
             deletes_missing=self._deletes_missing,
         )
-        if has_lost_sink(self._left(), self._log.active(self.source_name, self.object)):
+        if self._active() is None and left is not None and is_emptied(left):
             return await engine.run(engine.start(replace(request, mode="initial")).id)
         return await engine.sync(request)
 
@@ -214,8 +228,14 @@ class Stage(Engines, Generic[T]):
         return process.state is State.FAILED and not process.is_resumable
 
     def _left(self) -> Process | None:
-        latest = self._log.latest(self.source_name, self.object, self._sink.name, mode=self._mode)
+        latest = self._latest(self._mode)
         return latest if latest and latest.id not in self._earlier else None
+
+    def _latest(self, mode: Mode) -> Process | None:
+        return self._log.latest(self.source_name, self.object, self._sink_name, mode=mode)
+
+    def _active(self) -> Process | None:
+        return self._log.active(self.source_name, self.object)
 
     def _before_next(self) -> None:
         self._calm_in_time()
@@ -238,17 +258,13 @@ class Stage(Engines, Generic[T]):
             self.faults.calm()
 
     def _peek(self) -> str | None:
-        process = self._log.active(self.source_name, self.object)
+        process = self._active()
         return process.paging.peek if process else None
 
     async def another_step(self) -> None:
         """Let another worker take a step of the active process, with nothing going wrong for it."""
-        process = self._log.active(self.source_name, self.object)
-        if (
-            self._mode == "webhook"
-        ):  # whose action is many requests: they would go on through the other's wait
-            return
-        if process is None:
+        process = self._active()
+        if process is None or self._mode == "webhook":  # whose many requests would go on through a wait
             return
         network = self._network(no_faults(), is_rivals=True)
         engine = self._engine(network, self._sink, no_faults())
@@ -261,7 +277,7 @@ class Stage(Engines, Generic[T]):
 
     async def cancel(self) -> None:
         """Let somebody cancel the active process."""
-        process = self._log.active(self.source_name, self.object)
+        process = self._active()
         if process is None:
             return
         try:
