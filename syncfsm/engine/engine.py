@@ -228,8 +228,7 @@ class Engine(Generic[T]):
 
         It may have where it went by a key that changes, and found anything new: a record that changes
         meanwhile moves to where the sync has been already. `None` where it cannot have, where `sweeps_max` of
-        them have followed each other, whoever ran them, or where another sync of the source object is active,
-        which is as good or is followed by one.
+        them have followed each other, or where another sync is active, which is as good.
         """
         return self._syncs.start_sweep(process)
 
@@ -294,6 +293,7 @@ class Engine(Generic[T]):
             ActiveSync: Another one has become active meanwhile.
             ConfigurationError: The page size or a limit cannot work, or it is not this engine's.
         """
+        self._performer.forget()
         return self.processes.resume(
             process_id, page_size=page_size, options=options, by=by, why=why, asks_now=asks_now
         )

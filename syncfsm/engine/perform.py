@@ -128,7 +128,7 @@ class Performer(Generic[T]):
         Raises:
             VersionConflict: Somebody else moved the process on, so that nothing more is written for it.
         """
-        if process.options is not self._heeded:
+        if process.options != self._heeded:
             self._heeded = process.options
             heed(self._source, process.options)
             heed(self._sink, process.options)
@@ -236,12 +236,17 @@ class Performer(Generic[T]):
         has_lost = is_elsewhere or self._marks.lacks(process) or (is_filled and self._marks.is_without_id)
         return put_back(process.sink) if has_lost else None
 
+    def forget(self) -> None:
+        """Let both sides be told the limits anew, and what they were told of when to come again be over."""
+        self._heeded = None
+
     async def pause(self) -> None:
         """Let nothing be asked for until the next page is."""
         await self._pages.pause()
 
     async def drop(self) -> None:
-        """Give up what was asked for ahead."""
+        """Give up what was asked for ahead, at the end of a run."""
+        self.forget()
         await self._pages.drop()
 
     async def _fetch(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import httpx
 
@@ -12,7 +12,7 @@ from syncfsm.core.failure import Failure
 from syncfsm.core.options import Options
 from syncfsm.outside.clock import Clock
 from syncfsm.sources.attio.source import AttioSource
-from syncfsm.sources.protocol import Record, Transform, Transformed
+from syncfsm.sources.protocol import Record, Transform, Transformed, check_transform
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.stage.effects.mistakes import TRANSFORM
 from syncfsm_simulator.stage.faults import Faults
@@ -62,11 +62,23 @@ def attio_source(scenario: Scenario, clock: Clock, transport: httpx.AsyncBaseTra
     )
 
 
-def faulty_transform(transform: Transform[T], faults: Faults) -> Transform[T]:
-    """Return a transform that may raise."""
+class _FaultyTransform(Generic[T]):
+    """A transform that may raise; one that can check its source still does."""
 
-    async def transformed(records: Sequence[Record]) -> Transformed[T] | Failure:
-        made: Transformed[T] | Failure = await faults.visit(TRANSFORM).perform(partial(transform, records))
+    def __init__(self, transform: Transform[T], faults: Faults) -> None:
+        self._transform = transform
+        self._faults = faults
+
+    async def __call__(self, records: Sequence[Record]) -> Transformed[T] | Failure:
+        visit = self._faults.visit(TRANSFORM)
+        made: Transformed[T] | Failure = await visit.perform(partial(self._transform, records))
         return made
 
-    return transformed
+    async def check_source(self, *, tries_look_ups: bool = False) -> Failure | None:
+        """See `CheckingTransform`."""
+        return await check_transform(self._transform, tries_look_ups=tries_look_ups)
+
+
+def faulty_transform(transform: Transform[T], faults: Faults) -> Transform[T]:
+    """Return a transform that may raise."""
+    return _FaultyTransform(transform, faults)

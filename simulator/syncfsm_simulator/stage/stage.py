@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Generic, Literal, TypeVar, cast
@@ -94,8 +95,8 @@ class Stage(Engines, Generic[T]):
         self.changes = Changes(self.world, self.clock, peek=self._peek, page_size=scenario.page_size)
         self.engine_clock = FaultyClock(self.clock, self.faults)
         self.faulty_sink = faulty_sink(sink, self.faults, self)
-        faulty_s = min(scenario.faulty_s, AFTERWARDS_S_MAX) if scenario.afterwards else scenario.faulty_s
-        self._calmed_at = EPOCH + timedelta(seconds=faulty_s)
+        faulty_s_max = AFTERWARDS_S_MAX if scenario.afterwards else scenario.faulty_s
+        self._calmed_at = EPOCH + timedelta(seconds=min(scenario.faulty_s, faulty_s_max))
         self._log = log
         self._sink = sink
         self._sink_name = sink.name  # as the log calls it
@@ -268,22 +269,16 @@ class Stage(Engines, Generic[T]):
             return
         network = self._network(no_faults(), is_rivals=True)
         engine = self._engine(network, self._sink, no_faults())
-        try:
+        with suppress(VersionConflict):  # as it should be: one of the two goes on
             await engine.step(process.id)
-        except VersionConflict:
-            return  # as it should be: one of the two goes on
-        finally:
-            await engine.source.aclose()
+        await engine.source.aclose()
 
     async def cancel(self) -> None:
         """Let somebody cancel the active process."""
         process = self._active()
-        if process is None:
-            return
-        try:
-            cancel(self._recorded(no_faults()), process.id, by="simulation", clock=self.engine_clock)
-        except NotActive:
-            return
+        with suppress(NotActive):
+            if process is not None:
+                cancel(self._recorded(no_faults()), process.id, by="simulation", clock=self.engine_clock)
 
     def jump(self, by_s: float) -> None:
         """Set the engine's clock ahead, or back."""

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.sources.attio.attributes import Ask
-from syncfsm.sources.attio.wire import decode_row, decode_rows, to_company_name
+from syncfsm.sources.attio.wire import decode_row, decode_rows, is_of, to_company_name
 
 SINGLY_MAX = 5
 """The most companies that are asked for one by one, for each page."""
@@ -70,11 +70,11 @@ async def _single(ask: Ask, record_id: str) -> Names | Failure:
     """Return the name of one company, or none for one that is said to be gone; nothing if that is unclear."""
     reply = await ask("GET", f"{_PATH}/{quote(record_id, safe='')}")
     if isinstance(reply, Failure):
-        if reply.status != 404:
+        if reply.is_retryable or reply.status != 404:
             return _told(reply)
         return {record_id: None} if _GONE in reply.message else {}
     row = decode_row(reply.body)
-    return _MALFORMED if row is None else _names([row])
+    return _names([row]) if row is not None and is_of(row, record_id) else _MALFORMED
 
 
 def _names(rows: Sequence[msgspec.Raw]) -> Names:
@@ -83,6 +83,6 @@ def _names(rows: Sequence[msgspec.Raw]) -> Names:
 
 def _told(refused: Failure) -> Failure:
     """Return a refusal with the way to go on without names."""
-    if refused.status not in _REFUSED:
+    if refused.is_retryable or refused.status not in _REFUSED:
         return refused
     return replace(refused, message=f"{refused.message} {_REFUSED[refused.status]}: {_WITHOUT}.")

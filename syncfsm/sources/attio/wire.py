@@ -137,6 +137,12 @@ def decode_row(body: bytes) -> msgspec.Raw | None:
     return None if single is None else single.data
 
 
+def is_of(row: msgspec.Raw, record_id: str) -> bool:
+    """Whether a row says that it is of a record; one that cannot be read says nothing."""
+    found = _identified.decoded(row)
+    return found is not None and found.id.record_id == record_id
+
+
 def _decode_envelope(body: bytes) -> list[msgspec.Raw] | None:
     envelope = _envelopes.decoded(body)
     return None if envelope is None else envelope.data
