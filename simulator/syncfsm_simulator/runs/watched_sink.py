@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from syncfsm.core.failure import Failure
 from syncfsm.items.contact import Contact
 from syncfsm.sinks.protocol import UpsertResult
@@ -11,7 +13,10 @@ from syncfsm.sinks.sqlite import SqliteSink
 
 WATCHED = ("first_name", "last_name", "company", "role", "phone_numbers", "emails")
 
-_SQL = f"SELECT external_id, {', '.join(WATCHED)} FROM contacts WHERE deleted_at IS NULL"  # noqa: S608 - ours
+_SQL = f"""
+    SELECT external_id, {", ".join(WATCHED)} FROM contacts
+    WHERE deleted_at IS NULL AND external_id IN (SELECT value FROM json_each(?))
+"""  # noqa: S608 - ours
 
 
 class WatchedSink(SqliteSink):
@@ -33,11 +38,10 @@ class WatchedSink(SqliteSink):
 
     def _values(self, ids: set[str]) -> frozenset[tuple[str, str]]:
         """Return which fields of these people have a value."""
-        rows = self.connection().execute(_SQL)
+        rows = self.connection().execute(_SQL, [msgspec.json.encode(sorted(ids)).decode()])
         return frozenset(
             (row[0], name)
             for row in rows
-            if row[0] in ids
             for name, value in zip(WATCHED, row[1:], strict=True)
             if value not in {None, "", "[]"}
         )
