@@ -10,7 +10,7 @@ What the world does wrong (a 429, a refused key, a timed-out sink) is no excepti
     ├── NotActive              a process that cannot be cancelled, or resumed, as it stands
     ├── ProcessNotFound        no process, or more than one, answers to that name
     ├── NotReproducible        a process cannot be made to take its path again
-    ├── BrokenContract         a transform or a sink does not do what it promised
+    ├── BrokenContract         what is plugged in does not do what it promised
     └── LogError               the event log cannot be used
         ├── LogNotFound        no log at that path, or an empty file that is none yet
         ├── VersionConflict    another worker appended first
@@ -54,7 +54,11 @@ class NotReproducible(SyncfsmError):
 
 
 class BrokenContract(SyncfsmError):
-    """A transform or a sink does not do what its protocol promises: mend it. Nothing of it was recorded."""
+    """A source, a transform, a sink or a hook does not do what its protocol promises: mend it.
+
+    Within a run it is recorded as the process's failure. `Watcher` and `WebhookWorker` tell of one that kept
+    a run from beginning.
+    """
 
 
 class LogError(SyncfsmError):

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
-from traceback import extract_tb
 from typing import Any, Generic, Literal, TypeVar
 
 from syncfsm.core.value import Value
 from syncfsm.errors import ConfigurationError, SyncfsmError
+from syncfsm.outside.safe_words import raised_where
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -88,7 +87,7 @@ class Registry(Generic[T]):
             if name in OWN[self._kind]:
                 raise
             raise ConfigurationError(
-                f"the {self._kind} {name!r} of {package} cannot be used: {_where(error)}; {_MEND}"
+                f"the {self._kind} {name!r} of {package} cannot be used: {raised_where(error)}; {_MEND}"
             ) from error
 
     def _find(self, name: str) -> tuple[T, str]:
@@ -140,7 +139,7 @@ class Registry(Generic[T]):
             factory = point.load()
             unfit = self._unfit(factory) or _misnamed(factory, point)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - what another package raises can be anything
-            return _broken(point, f"cannot be loaded: {_where(error)}; {_MEND}")
+            return _broken(point, f"cannot be loaded: {raised_where(error)}; {_MEND}")
         if unfit:
             return _broken(point, f"cannot be used: {point.value} {unfit}; {_MEND}")
         return Plugin(name=point.name, package=package, factory=factory)
@@ -155,13 +154,6 @@ def _broken(point: EntryPoint, problem: str) -> Plugin[Any]:
 
 def _misnamed(factory: Any, point: EntryPoint) -> str:
     return "" if factory.name == point.name else f"has another name than its entry point, {point.name!r}"
-
-
-def _where(error: BaseException) -> str:
-    """Return what kind of error it is, and where it came from, without what it says: a key may be in it."""
-    place = extract_tb(error.__traceback__)[-1]
-    module = f" ({error.name})" if isinstance(error, ImportError) and error.name else ""
-    return f"{type(error).__name__}{module} in {Path(place.filename).name}, line {place.lineno}"
 
 
 def unfit_words(factory: Any, protocol: type, needed: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
 from syncfsm.engine.commit import commit
 from syncfsm.log import EventLog, open_log
-from tests.pure import EPOCH, Answer, PureSync, people
+from tests.pure import EPOCH, Answer, PureSync, people, slice_of
 
 PAGE_BYTES = 4096
 
@@ -24,15 +24,17 @@ BUSY = Failure(kind=FailureKind.RATE_LIMITED, message="it asks for patience.", s
 
 
 def a_busy_log(path: Path) -> Path:
-    """Make a checkpointed log: three interleaved processes, then two more.
+    """Make a checkpointed log: three interleaved processes, then three more.
 
     Of one, a page has so many ids that its event takes several pages of the file. Some are complete, one has
-    failed and goes on, one is cancelled; rows moved, answers failed, records were rejected.
+    failed and goes on, one is cancelled, one deletes what is missing; rows moved, answers failed, records
+    were rejected.
     """
     with open_log(path) as log:
         interleave(log, {"5f0c": _sync(230, 20), "a771": _sync(900, 300, id_chars=36), "c3d9": _sync(95, 7)})
         _failed_and_resumed(log)
         _cancelled(log)
+        interleave(log, {"d11e": _that_deletes()})
     connection = sqlite3.connect(path, isolation_level=None)
     for pragma in (
         "journal_mode = DELETE",
@@ -76,6 +78,15 @@ def _sync(count: int, page_size: int, *, id_chars: int = 6) -> Sequence[e.Record
         return rows[request.offset : request.offset + request.limit]
 
     sync = PureSync(answer, page_size=page_size)
+    sync.run()
+    return sync.recorded
+
+
+def _that_deletes() -> Sequence[e.Recorded]:
+    listed = slice_of(people(30))
+    sync = PureSync(
+        lambda request: [] if request.record_ids else listed(request), page_size=20, missing=("s1", "s2")
+    )
     sync.run()
     return sync.recorded
 

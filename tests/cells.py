@@ -1,4 +1,4 @@
-"""Where each event lies in the bytes of a SQLite log: a page walker that shares nothing with ours."""
+"""Where each event, or other row, lies in the bytes of a SQLite log: by a walker that is none of ours."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from pathlib import Path
 
 def places_of_events(path: Path) -> dict[int, list[int]]:
     """Return, by position, the offset in the file of every byte of each event's cell, overflow included."""
+    return places_of_rows(path, "events")
+
+
+def places_of_rows(path: Path, table: str) -> dict[int, list[int]]:
+    """Return the same of the rows of any table, by their numbers."""
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    (root,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'events'").fetchone()
+    (root,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
     (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
     connection.close()
     return _Walker(path.read_bytes(), page_bytes).table(root)

@@ -38,8 +38,10 @@ class PureSync:
         options: Options | None = None,
         record_ids: tuple[str, ...] = (),
         is_total: bool = True,
+        missing: tuple[str, ...] = (),
     ) -> None:
         self.answer = answer
+        self.missing = missing  # what the sink has, no page has, and is to be deleted
         self.is_total = is_total
         self.next_token: str | None = None  # the cursor that comes with the answer
         self.total: int | None = None  # the total that comes with it
@@ -57,6 +59,7 @@ class PureSync:
             options=options or Options(limit_max=10**6),
             parent="p0" if record_ids else None,
             record_ids=record_ids,
+            deletes_missing=bool(missing),
         )
         self.process = self._append(None, (started,))
 
@@ -86,8 +89,14 @@ class PureSync:
                 self.delivered.extend(action.record_ids)
                 created = len(action.record_ids)
                 return d.Delivered(created=created, updated=0, unchanged=0, rejects=(), elapsed_ms=1)
+            case d.FindMissing():
+                following = tuple(record_id for record_id in self.missing if record_id > action.after)
+                known = len(self.delivered) + len(self.missing)
+                return d.FoundMissing(record_ids=following[: action.limit], known=known)
             case d.FinishSync():
-                return d.Finished()
+                return d.Finished(missing=len(self.missing))
+            case d.AskAgain():
+                raise AssertionError("nothing here is told of by webhooks")
 
     def _fetch(self, request: PageRequest) -> d.Outcome:
         self.requests.append(request)

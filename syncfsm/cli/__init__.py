@@ -92,7 +92,7 @@ _HELP = {
     "diff": "Show where two processes part, and why.",
     "report": "Draw a log as one HTML file, for any browser.",
     "top": "Show the running syncs of a log, live.",
-    "log": "List, show, follow, verify, export and import event logs.",
+    "log": "List, show, follow, verify, back up, export and import event logs.",
     "cancel": "Stop an active sync for good.",
     "config": "Show the settings of a command, and where each comes from.",
 }

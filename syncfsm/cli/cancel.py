@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from syncfsm.cli.shared.output import Command, json_option, print_json
+from syncfsm.cli.shared.output import Command, json_option, print_json, say
 from syncfsm.core.summary import summary
 from syncfsm.engine.commit import cancel as cancel_process
 from syncfsm.history.replay import find
@@ -26,4 +26,4 @@ def cancel(*, log_path: str, process: str, why: str, as_json: bool) -> None:
     if as_json:
         print_json(summary(cancelled))
     else:
-        click.echo(f"process {cancelled.id} is CANCELLED after {cancelled.progress.pages:,} pages")
+        say(f"process {cancelled.id} is CANCELLED after {cancelled.progress.pages:,} pages")

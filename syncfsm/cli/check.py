@@ -13,8 +13,8 @@ from msgspec import to_builtins
 from syncfsm.cli.shared.beginning import beginning, beginning_options
 from syncfsm.cli.shared.file_conflicts import check_sink_file
 from syncfsm.cli.shared.options import sync_options
-from syncfsm.cli.shared.output import FAILED, Command, print_json
-from syncfsm.cli.shared.running import limits, make_engine, off_words, order_asked
+from syncfsm.cli.shared.output import FAILED, Command, print_json, say
+from syncfsm.cli.shared.running import limits, make_engine, off_words, order_asked, sight_words
 from syncfsm.cli.shared.settings import switched_off
 from syncfsm.core.describe import duration, plural, since_words, time_words
 from syncfsm.core.limits import LIMITS
@@ -129,15 +129,20 @@ def _log_problem(log: DryRunLog) -> str | None:
 
 def _print(seen: _Seen) -> None:
     flight = seen.flight
-    click.echo(f"{'a sync could start' if seen.could_start else 'a sync could not start'}: {_would(seen)}")
-    click.echo(f"  source  {_side(flight.source)}{_page_words(flight.first_page, seen.object)}")
-    click.echo(f"  sink    {_side(flight.sink)}")
-    click.echo(f"  log     {seen.log}{', not there yet: a sync makes it' if seen.log_is_new else ''}")
-    click.echo(f"  last    {_last_words(flight)}")
-    click.echo(f"  pages   {_pages_words(seen)}")
-    click.echo(f"  limits  {', '.join(_limits_words(seen.options))}")
+    say(f"{'a sync could start' if seen.could_start else 'a sync could not start'}: {_would(seen)}")
+    say(f"  source  {_side(flight.source)}{_page_words(flight.first_page, seen.object)}")
+    say(f"  sink    {_side(flight.sink)}")
+    say(f"  log     {seen.log}{', not there yet: a sync makes it' if seen.log_is_new else ''}")
+    say(f"  last    {_last_words(flight)}")
+    if flight.shortfall:
+        say(f"          {flight.shortfall}")
+    say(f"  pages   {_pages_words(seen)}")
+    say(f"  limits  {', '.join(_limits_words(seen.options))}")
+    warning = sight_words(flight.process, flight.source.found)
+    if warning:
+        say(warning, err=True)
     for words in filter(None, [seen.refusal, *seen.problems]):
-        click.echo(f"error: {words}", err=True)
+        say(f"error: {words}", err=True)
 
 
 def _would(seen: _Seen) -> str:
@@ -216,6 +221,7 @@ def _as_json(seen: _Seen) -> dict[str, Any]:
         "first_page": to_builtins(flight.first_page),
         "log": {"path": seen.log, "is_new": seen.log_is_new},
         "last_completed": to_builtins(flight.last_completed),
+        "shortfall": flight.shortfall,
         "page_size": flight.process.page_size if flight.process else seen.page_size,
         "order": seen.order,
         "requests_per_s_max": seen.reads_per_s,

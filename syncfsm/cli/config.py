@@ -29,7 +29,7 @@ from syncfsm.cli.shared.naming import (
     variable_of,
     variables_of,
 )
-from syncfsm.cli.shared.output import Command, json_option, print_json
+from syncfsm.cli.shared.output import Command, json_option, print_json, say
 from syncfsm.cli.shared.settings import (
     check_variables,
     current,
@@ -80,7 +80,7 @@ def show(*, words: tuple[str, ...], as_json: bool) -> None:
         shown |= _of_sources()
     print_json(shown) if as_json else _print(shown)
     for variable in _unknown_variables(root):
-        click.echo(variable, err=True)
+        say(variable, err=True)
 
 
 def _parted(root: click.Context, words: tuple[str, ...]) -> tuple[str, list[str]]:
@@ -158,7 +158,7 @@ def _of_sources() -> dict[str, Any]:
 
 
 def _print(shown: dict[str, Any]) -> None:
-    click.echo(f"syncfsm {shown['command']}, with {shown['file'] or f'no {FILE_NAME}'}")
+    say(f"syncfsm {shown['command']}, with {shown['file'] or f'no {FILE_NAME}'}")
     rows = [(name, _words(setting["value"]), _where(setting)) for name, setting in shown["settings"].items()]
     rows += [
         (f"{SOURCES_TABLE}.{source}.enabled", _words(said["enabled"]), said["where"] or "default")
@@ -170,7 +170,7 @@ def _print(shown: dict[str, Any]) -> None:
     ]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     for name, value, where in rows:
-        click.echo(f"  {name:<{widths[0]}}  {value:<{widths[1]}}  {where}")
+        say(f"  {name:<{widths[0]}}  {value:<{widths[1]}}  {where}")
 
 
 def _where(setting: Setting) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import click
 from msgspec import to_builtins
 
-from syncfsm.cli.shared.output import Command, json_option, print_json
+from syncfsm.cli.shared.output import Command, json_option, print_json, say
 from syncfsm.core.describe import action_words, event_words, plural
 from syncfsm.core.summary import summary
 from syncfsm.core.value import Value
@@ -59,7 +59,7 @@ def diff(*, one: str, two: str, as_json: bool) -> None:
     if as_json:
         print_json(_as_json(comparison))
     else:
-        click.echo("\n".join(_lines(one, two, comparison)))
+        say(*_lines(one, two, comparison))
     sys.exit(1 if comparison.parting or comparison.settings else 0)
 
 

@@ -9,7 +9,7 @@ import click
 import msgspec
 from msgspec import to_builtins
 
-from syncfsm.cli.shared.output import FAILED, Command, fitted, json_option, print_json
+from syncfsm.cli.shared.output import FAILED, Command, fitted, json_option, print_json, say
 from syncfsm.core.machine import State
 from syncfsm.core.summary import summary
 from syncfsm.explain import Account, lines
@@ -40,8 +40,8 @@ def explain(*, log_path: str, process: str | None, as_json: bool) -> None:
     if as_json:
         print_json(_as_json(account))
     else:
-        click.echo(f"process {account.process.id}")
-        click.echo("\n".join(fitted(lines(account), 10)))
+        say(f"process {account.process.id}")
+        say(*fitted(lines(account), 10))
     sys.exit(_STATUS.get(account.process.state, ACTIVE))
 
 

@@ -9,7 +9,7 @@ import click
 from msgspec import to_builtins
 
 from syncfsm.cli.shared.moments import moment_lines
-from syncfsm.cli.shared.output import Command, fitted, json_option, print_json
+from syncfsm.cli.shared.output import Command, fitted, json_option, print_json, say
 from syncfsm.core.decide import ACTION_NAMES, Action
 from syncfsm.core.summary import summary
 from syncfsm.errors import ConfigurationError
@@ -50,7 +50,7 @@ def replay(
     if as_json:
         print_json(_as_json(moment))
     else:
-        click.echo("\n".join(fitted(moment_lines(moment), 13)))
+        say(*fitted(moment_lines(moment), 13))
 
 
 def _as_json(moment: Moment) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 import click
 
-from syncfsm.cli.shared.output import Command, json_option, print_json
+from syncfsm.cli.shared.output import Command, json_option, print_json, say
 from syncfsm.core.describe import plural
 from syncfsm.errors import ConfigurationError
+from syncfsm.files.private import rewritten
 from syncfsm.history.replay import find
 from syncfsm.log import open_log
 from syncfsm.report import GENERATOR, render
@@ -59,7 +59,7 @@ def report(*, log_path: str, process: str | None, output: str, as_json: bool) ->
         )
     else:
         what = plural(made.processes, "process", "processes")
-        click.echo(f"{output}: {what}, {plural(made.events, 'event')}, {len(html) / 1e6:.1f} MB")
+        say(f"{output}: {what}, {plural(made.events, 'event')}, {len(html) / 1e6:.1f} MB")
 
 
 def _check_replaceable(path: Path) -> None:
@@ -81,11 +81,8 @@ def _head(path: Path) -> bytes:
 
 def _write(path: Path, html: bytes) -> None:
     """Write the whole file or nothing: a report is looked at while it is made anew."""
-    part = path.with_name(f"{path.name}.part")
     try:
-        part.write_bytes(html)
-        part.replace(path)
+        with rewritten(path) as file:
+            file.write(html)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error

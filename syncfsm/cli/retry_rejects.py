@@ -9,7 +9,7 @@ import click
 
 from syncfsm.cli.shared.file_conflicts import check_sink_file
 from syncfsm.cli.shared.options import sync_options
-from syncfsm.cli.shared.output import Resumable, print_json
+from syncfsm.cli.shared.output import Resumable, print_json, say
 from syncfsm.cli.shared.running import leave_if_off, limits, report, run
 from syncfsm.core.describe import plural
 from syncfsm.core.process import Process
@@ -67,13 +67,11 @@ class _Retry:
 def _report(process: Process | None, without_id: int, log_path: str, *, as_json: bool) -> int:
     if without_id:
         what = plural(without_id, "reject has", "rejects have")
-        click.echo(
-            f"{what} no record id and cannot be asked for again: a whole sync may bring them", err=True
-        )
+        say(f"{what} no record id and cannot be asked for again: a whole sync may bring them", err=True)
     if process is not None:
         return report(process, log_path, as_json=as_json, without_id=without_id)
     if as_json:
         print_json({"process": None, "state": None, "without_id": without_id})
     else:
-        click.echo("nothing to retry: no reject with a record id is left that was not delivered later")
+        say("nothing to retry: no reject with a record id is left that was not delivered later")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
-from syncfsm.cli.shared.output import Command, FiniteRange
+from syncfsm.cli.shared.output import Command, FiniteRange, say
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside.clock import SystemClock
 
@@ -104,5 +104,5 @@ def serve(
 
 def _say(url: str) -> None:
     """Print the URL by itself, for programs, and then what it is good for."""
-    click.echo(url)
-    click.echo(f"{url} answers as Attio (--base-url) and as Quo (--sink quo:{url})")
+    say(url)
+    say(f"{url} answers as Attio (--base-url) and as Quo (--sink quo:{url})")

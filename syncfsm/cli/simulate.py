@@ -13,7 +13,7 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from syncfsm.cli.shared.extras import require_simulator
-from syncfsm.cli.shared.output import BROKEN, FAILED, Command, FiniteRange, json_option, print_json
+from syncfsm.cli.shared.output import BROKEN, FAILED, Command, FiniteRange, json_option, print_json, say
 from syncfsm.core.describe import plural
 from syncfsm.core.machine import State
 from syncfsm.core.summary import summary
@@ -103,7 +103,7 @@ def _list(*, as_json: bool) -> None:
         print_json({"scenarios": named})
         return
     for name, about in named.items():
-        click.echo(f"{name:<14} {about}")
+        say(f"{name:<14} {about}")
 
 
 def _scenario(name: str | None, asked: dict[str, int | None]) -> Scenario:
@@ -134,7 +134,7 @@ def _run_one(scenario: Scenario, seed: int, log_path: str, *, as_json: bool) -> 
 
 def _make_way(log_path: str) -> None:
     """Delete the log of an earlier simulation; refuse to touch anything else."""
-    from syncfsm_simulator.stage.stage import SOURCE  # noqa: PLC0415 - the simulator is an extra
+    from syncfsm_simulator.stage.set_up import SOURCE  # noqa: PLC0415 - the simulator is an extra
 
     if not Path(log_path).exists():
         return
@@ -171,31 +171,31 @@ def _print(verdict: Verdict, scenario: Scenario, log_path: str) -> None:
 
     process, progress = verdict.process, verdict.process.progress
     faults = [f"{count} {name}" for name, count in verdict.faults.items() if name not in MOVES]
-    click.echo(f"{process.state}: {plural(progress.delivered, 'person', 'people')} of a simulated workspace")
+    say(f"{process.state}: {plural(progress.delivered, 'person', 'people')} of a simulated workspace")
     moved = verdict.changes
-    click.echo(
+    say(
         f"  world       {plural(verdict.people, 'person', 'people')} at the start; meanwhile "
         f"{moved['created']:,} came, {moved['updated']:,} changed, {moved['deleted']:,} went"
     )
-    click.echo(f"  pages       {progress.pages:,} delivered with {plural(verdict.requests, 'request')}")
-    click.echo(f"  faults      {', '.join(faults) or 'none'}")
-    click.echo(
+    say(f"  pages       {progress.pages:,} delivered with {plural(verdict.requests, 'request')}")
+    say(f"  faults      {', '.join(faults) or 'none'}")
+    say(
         f"  retries     {progress.retries:,}, {progress.rate_limited:,} of them rate-limited; "
         f"{plural(progress.shifts, 'shift')} of the pages; {plural(verdict.starts - 1, 'restart')}"
     )
-    click.echo(f"  time        {verdict.virtual_s:,.1f} s virtual, {verdict.wall_s:.2f} s real")
+    say(f"  time        {verdict.virtual_s:,.1f} s virtual, {verdict.wall_s:.2f} s real")
     if process.failure is not None:
-        click.echo(f"  failed      {process.failure.action}: {process.failure.error}")
+        say(f"  failed      {process.failure.action}: {process.failure.error}")
     if scenario.criteria:
         _print_criteria(verdict)
     for violation in verdict.violations:
         what = f"{violation.invariant} ({violation.phase})"
-        click.echo(f"  VIOLATED    {what}: {violation.means} But {violation.seen}.")
+        say(f"  VIOLATED    {what}: {violation.means} But {violation.seen}.")
     if not verdict.violations:
-        click.echo("  invariants  all hold: nothing lost, nothing twice, log sound")
+        say("  invariants  all hold: nothing lost, nothing twice, log sound")
     look = f"syncfsm replay {quote(log_path)} {process.id} --at {max(1, process.version // 2)}"
     is_kept = log_path != ":memory:"
-    click.echo(f"  next        {look if is_kept else 'keep the log, to replay it: --log sim.db'}")
+    say(f"  next        {look if is_kept else 'keep the log, to replay it: --log sim.db'}")
 
 
 def _print_criteria(verdict: Verdict) -> None:
@@ -204,4 +204,4 @@ def _print_criteria(verdict: Verdict) -> None:
     unmet = {violation.invariant for violation in verdict.violations}
     for criterion in CRITERIA:
         mark = "not met" if criterion.__name__ in unmet else "met"
-        click.echo(f"  criterion   {mark}: {(criterion.__doc__ or '').strip()}")
+        say(f"  criterion   {mark}: {(criterion.__doc__ or '').strip()}")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from syncfsm.cli.shared.output import Command, json_option, print_json
+from syncfsm.cli.shared.output import Command, json_option, print_json, say
 from syncfsm.plugins import Plugin
 from syncfsm.sinks.factory import SINKS, SinkFactory
 from syncfsm.sources.factory import SOURCES, SourceFactory
@@ -30,10 +30,10 @@ def sources(*, as_json: bool) -> None:
             }
         )
         return
-    click.echo("sources, for --source:")
+    say("sources, for --source:")
     for source in found_sources:
         _print(source, source.name, _source_words(source.factory))
-    click.echo("sinks, for --sink:")
+    say("sinks, for --sink:")
     for sink in found_sinks:
         _print(sink, sink.factory.example if sink.factory else sink.name, _sink_words(sink.factory))
 
@@ -41,12 +41,12 @@ def sources(*, as_json: bool) -> None:
 def _print(plugin: Plugin[Any], asked_for: str, words: tuple[str, ...]) -> None:
     """Print one of them: how it is asked for, what it is, and below that what else there is to know."""
     if plugin.factory is None:
-        click.echo(f"  {asked_for:<14} {plugin.package} {plugin.problem}")
+        say(f"  {asked_for:<14} {plugin.package} {plugin.problem}")
         return
-    click.echo(f"  {asked_for:<14} {plugin.factory.description}")
+    say(f"  {asked_for:<14} {plugin.factory.description}")
     details = [*filter(None, words), *([plugin.package] if plugin.package != "syncfsm" else [])]
     if details:
-        click.echo(f"  {'':<14} {'; '.join(details)}")
+        say(f"  {'':<14} {'; '.join(details)}")
 
 
 def _source_words(factory: SourceFactory | None) -> tuple[str, ...]:

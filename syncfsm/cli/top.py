@@ -20,6 +20,7 @@ from syncfsm.errors import LogNotFound
 from syncfsm.log.protocol import EventLog
 from syncfsm.log.tail import Watch, is_passing
 from syncfsm.outside.clock import SystemClock
+from syncfsm.outside.safe_words import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -110,6 +111,7 @@ class _View:
     def table(self, sights: list[Sight], width: int) -> Table:
         """Return what is to be seen, for a person whose screen is so many characters wide."""
         from rich.table import Table  # noqa: PLC0415 - rich is loaded when it is used
+        from rich.text import Text  # noqa: PLC0415 - likewise
 
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", caption_justify="left")
         shown = [name for name in _COLUMNS if width >= WIDE or name not in _ONLY_WIDE]
@@ -119,7 +121,7 @@ class _View:
             cells = dict(zip(_COLUMNS, _cells(seen), strict=True))
             table.add_row(*map(cells.get, shown), style=None if seen.process.is_active else "dim")
         trouble = self._watch.trouble
-        table.caption = f"{self._log_path}: {trouble or _count(sights)}"
+        table.caption = Text(printable(f"{self._log_path}: {trouble or _count(sights)}"))
         return table
 
 
@@ -159,8 +161,8 @@ def _cells(seen: Sight) -> list[Any]:
 
     process, progress = seen.process, seen.process.progress
     return [
-        process.id,
-        Text(f"{process.object} of {process.source} → {process.sink}"),
+        Text(printable(process.id)),
+        Text(printable(f"{process.object} of {process.source} → {process.sink}")),
         Text(process.state.value, style=_STYLES.get(process.state, "")),
         f"{progress.pages:,}",
         f"{progress.fetched:,}",
@@ -169,7 +171,7 @@ def _cells(seen: Sight) -> list[Any]:
         f"{progress.retries:,}",
         f"{span_words(seen.last_event_age_s)} ago",
         "" if seen.lag_s is None else span_words(seen.lag_s),
-        Text(_waiting(seen)),
+        Text(printable(_waiting(seen))),
     ]
 
 

@@ -14,7 +14,7 @@ import click
 
 from syncfsm.cli.shared.listening import HOST, listen, served
 from syncfsm.cli.shared.options import service_options
-from syncfsm.cli.shared.output import FAILED, FiniteRange, Resumable
+from syncfsm.cli.shared.output import FAILED, FiniteRange, Resumable, say
 from syncfsm.cli.shared.running import leave_if_off, make_source
 from syncfsm.cli.shared.serving import engines, limits_asked, say_over, say_trouble
 from syncfsm.core.failure import Failure
@@ -81,7 +81,7 @@ async def _serve(
     object_id = await source.object_id()
     await source.aclose()
     if isinstance(object_id, Failure):
-        click.echo(f"error: {object_id.message}", err=True)
+        say(f"error: {object_id.message}", err=True)
         sys.exit(FAILED)
     app = receiver(source=source.name, object=source.object, object_id=object_id)
     working = asyncio.create_task(worker.run())
@@ -91,7 +91,7 @@ async def _serve(
         working.cancel()
         with suppress(asyncio.CancelledError):
             await working
-    click.echo(", ".join(f"{count} {what}" for what, count in sorted(app.counts.items())), err=True)
+    say(", ".join(f"{count} {what}" for what, count in sorted(app.counts.items())), err=True)
 
 
 def _secrets() -> tuple[str, ...]:

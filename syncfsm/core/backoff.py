@@ -29,6 +29,10 @@ class GiveUp(Value, frozen=True):
     needed: float
 
 
+RETRY_AFTER_S_MAX = 10 * 365 * 24 * 3600.0
+"""A longer wait than ten years, which a moment could not tell, is taken for these."""
+
+
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """Return the seconds to wait from `now`, or `None` if the header is absent or nonsense.
 
@@ -44,7 +48,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
         seconds = float(text)
     except ValueError:
         return _seconds_until(text, now)
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+    return min(max(0.0, seconds), RETRY_AFTER_S_MAX) if math.isfinite(seconds) else None
 
 
 def _seconds_until(text: str, now: datetime) -> float | None:
@@ -54,7 +58,7 @@ def _seconds_until(text: str, now: datetime) -> float | None:
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=now.tzinfo)
-    return max(0.0, (date - now).total_seconds())
+    return min(max(0.0, (date - now).total_seconds()), RETRY_AFTER_S_MAX)
 
 
 def wait_s(attempt: int, retry_after_s: float | None, chance: float, options: Options) -> float:
@@ -62,7 +66,8 @@ def wait_s(attempt: int, retry_after_s: float | None, chance: float, options: Op
 
     Args:
         attempt: Failures in a row, this one included.
-        retry_after_s: What the server asked for; cut to `options.wait_s_max`.
+        retry_after_s: What the server asked for; where it is more than `options.wait_s_max`, that is no wait
+            to begin: see `asks_too_much`.
         chance: A number in [0, 1).
         options: Where the limits are.
     """
@@ -70,6 +75,17 @@ def wait_s(attempt: int, retry_after_s: float | None, chance: float, options: Op
         return min(retry_after_s, options.wait_s_max) + chance * RETRY_AFTER_JITTER_S
     doubled = options.backoff_s_base * 2.0 ** min(attempt - 1, 32)
     return min(doubled * (1 + JITTER * chance), options.wait_s_max)
+
+
+def asks_too_much(retry_after_s: float | None, options: Options) -> GiveUp | None:
+    """Return which limit forbids to wait as long as a server asks for, if it does.
+
+    It is not asked sooner: whoever may not wait so long has to come again.
+    """
+    if retry_after_s is None or retry_after_s <= options.wait_s_max:
+        return None
+    words = f"a wait of {retry_after_s:.0f} s that it asks for"
+    return GiveUp(limit="wait_s_max", why=words, needed=math.ceil(retry_after_s))
 
 
 def spent_budget(attempt: int, wait: float, waited_s: float, options: Options) -> GiveUp | None:
@@ -87,6 +103,14 @@ def spent_budget(attempt: int, wait: float, waited_s: float, options: Options) -
         needed = math.ceil(waited_s + wait)
         return GiveUp(limit="waiting_s_max", why=f"{waited_s:.0f} s of waiting already", needed=needed)
     return None
+
+
+def left_s(retry_at: datetime, decided_at: datetime, now: datetime) -> float:
+    """Return how long a wait still is, by the time of day; 0 or less if it is over.
+
+    A clock that shows a time before the wait was decided was set back: then all of it is left, and no more.
+    """
+    return (retry_at - max(now, decided_at)).total_seconds()
 
 
 def later(at: datetime, seconds: float) -> datetime:

@@ -9,25 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any, assert_never
 
-from msgspec import field
+from msgspec import UNSET, field
 
 from syncfsm.core import events as e
-from syncfsm.core.backoff import later, spent_budget, wait_s
+from syncfsm.core.blanking import Blanking, Overrun
 from syncfsm.core.failure import Failure
 from syncfsm.core.giving_up import (
-    gave_up,
     never_anchored,
-    out_of_budget,
     stalled,
     too_many_missing,
-    too_many_rejects,
+    too_much_blanked,
     unasked,
     unsafe,
 )
 from syncfsm.core.machine import State
+from syncfsm.core.outcomes import add_to_digest, completed, delivered, failed, not_yet, shifted
 from syncfsm.core.paging.offsets import accept, plan
 from syncfsm.core.paging.pages import PageRequest, Row, Shifted, Taken, Unasked, Unsafe
 from syncfsm.core.paging.place import Reject
@@ -60,19 +58,35 @@ class DeliverPage(Value, frozen=True):
     gone: tuple[str, ...] = ()
 
 
+class AskAgain(Value, frozen=True):
+    """Decide when to ask again for what a webhook told of and the source did not have yet."""
+
+    not_before: datetime | None
+
+
+class FindMissing(Value, frozen=True):
+    """Find what the sink has and no page had, so many of it that come `after` an id: to be asked for next."""
+
+    after: str
+    limit: int
+    not_before: datetime | None
+
+
 class FinishSync(Value, frozen=True):
-    """Let the sink delete what no page had, if it is to, and put its house in order; then all is done."""
+    """Let the sink delete what is missing, if it is to, and put its house in order; then all is done."""
 
     not_before: datetime | None
     deletes_missing: bool = False
 
 
-Action = CheckSetup | FetchPage | DeliverPage | FinishSync
+Action = CheckSetup | FetchPage | DeliverPage | AskAgain | FindMissing | FinishSync
 
 ACTION_NAMES: dict[type[Any], e.ActionName] = {
     CheckSetup: "check",
     FetchPage: "fetch",
     DeliverPage: "deliver",
+    AskAgain: "fetch",
+    FindMissing: "finish",
     FinishSync: "finish",
 }
 
@@ -86,7 +100,13 @@ class Checked(Value, frozen=True):
 
 
 class Fetched(Value, frozen=True):
-    """Rows came for a request; `as_of`, `is_total`, `total`, `next_token` as in `PageFetched`."""
+    """Rows came for a request; `as_of`, `is_total`, `total`, `next_token` as in `PageFetched`.
+
+    Attributes:
+        is_followed: Whether rows beyond these have come ahead of them.
+        not_found: Records asked for of which the source says itself that there are none such; null where it
+            said so of none since none was asked for by itself.
+    """
 
     request: PageRequest
     rows: Sequence[Row]
@@ -95,6 +115,8 @@ class Fetched(Value, frozen=True):
     is_total: bool = True
     total: int | None = None
     next_token: str | None = None
+    is_followed: bool = False
+    not_found: tuple[str, ...] | None = None
 
 
 class Delivered(Value, frozen=True):
@@ -107,32 +129,66 @@ class Delivered(Value, frozen=True):
     elapsed_ms: int
     left_out: dict[str, int] = field(default_factory=dict)
     deleted: int = 0
+    blanking: Blanking = Blanking()
 
 
-class Finished(Value, frozen=True):
-    """The sink is in order; `missing` and `kept` as in `SyncCompleted`."""
+class Unanswered(Value, frozen=True):
+    """Records that webhooks told of did not come yet. `chance` is a number in [0, 1) for the jitter."""
 
-    missing: int = 0
+    at: datetime
+    chance: float
+
+
+class FoundMissing(Value, frozen=True):
+    """What the sink has and no page had; the fields as in `MissingFound`."""
+
+    record_ids: tuple[str, ...]
+    known: int
     kept: str = ""
 
 
+class Finished(Value, frozen=True):
+    """The sink is in order; `missing`, `kept` and `before` as in `SyncCompleted`."""
+
+    missing: int = 0
+    kept: str = ""
+    before: int = 0
+
+
 class TooManyMissing(Value, frozen=True):
-    """The sink has `known` contacts, and no page had `missing` of them: more than it may delete at once."""
+    """The sink has `known` contacts, and `missing` of them are gone: more than it may delete at once."""
 
     missing: int
     known: int
 
 
+class TooMuchBlanked(Value, frozen=True):
+    """The page would empty a field in more contacts than one sync may, so that nothing of it was written."""
+
+    overrun: Overrun
+
+
 class Failed(Value, frozen=True):
-    """The action failed. `chance` is a number in [0, 1) for the jitter."""
+    """The action failed, or `what` of it. `chance` is a number in [0, 1) for the jitter."""
 
     action: e.ActionName
     failure: Failure
     at: datetime
     chance: float
+    what: e.ActionPart = ""
 
 
-Outcome = Checked | Fetched | Delivered | Finished | TooManyMissing | Failed
+Outcome = (
+    Checked
+    | Fetched
+    | Delivered
+    | Unanswered
+    | FoundMissing
+    | Finished
+    | TooManyMissing
+    | TooMuchBlanked
+    | Failed
+)
 
 
 def next_action(process: Process) -> Action | None:
@@ -151,6 +207,17 @@ def next_action(process: Process) -> Action | None:
         )
     if process.paging.has_more:
         return FetchPage(request=plan(process.paging, rule_of(process)), not_before=not_before)
+    return _after_the_pages(process, not_before)
+
+
+def _after_the_pages(process: Process, not_before: datetime | None) -> Action:
+    """Return what to do once all pages are delivered: what is absent is seen to before the end."""
+    if process.absent:
+        return AskAgain(not_before=not_before)
+    missing = process.missing
+    if process.deletes_missing and not (missing and missing.is_over):
+        after = missing.last if missing else ""
+        return FindMissing(after=after, limit=process.page_size, not_before=not_before)
     return FinishSync(not_before=not_before, deletes_missing=process.deletes_missing)
 
 
@@ -162,15 +229,34 @@ def decide(process: Process, outcome: Outcome) -> tuple[e.Event, ...]:
         case Fetched():
             return (_page(process, outcome),)
         case Delivered():
-            return _delivered(process, outcome)
+            return delivered(process, outcome)
+        case _:
+            return (_other(process, outcome),)
+
+
+def _other(
+    process: Process,
+    outcome: Unanswered | FoundMissing | Finished | TooManyMissing | TooMuchBlanked | Failed,
+) -> e.Event:
+    match outcome:
+        case Unanswered():
+            return not_yet(process, outcome)
+        case FoundMissing():
+            return e.MissingFound(record_ids=outcome.record_ids, known=outcome.known, kept=outcome.kept)
         case Finished():
-            return (_completed(process, outcome),)
-        case TooManyMissing():
-            return (too_many_missing(process, outcome.missing, outcome.known),)
+            return completed(process, outcome)
+        case TooManyMissing() | TooMuchBlanked():
+            return _too_much(process, outcome)
         case Failed():
-            return (_failed(process, outcome),)
+            return failed(process, outcome)
         case _:
             assert_never(outcome)
+
+
+def _too_much(process: Process, outcome: TooManyMissing | TooMuchBlanked) -> e.SyncFailed:
+    if isinstance(outcome, TooManyMissing):
+        return too_many_missing(process, outcome.missing, outcome.known)
+    return too_much_blanked(process, outcome.overrun)
 
 
 def _page(process: Process, outcome: Fetched) -> e.Event:
@@ -181,12 +267,14 @@ def _page(process: Process, outcome: Fetched) -> e.Event:
         rule_of(process),
         is_total=outcome.is_total,
         next_token=outcome.next_token,
+        is_followed=outcome.is_followed,
+        not_found=outcome.not_found,
     )
     match verdict:
         case Taken():
             return stalled(process) or _fetched(process, outcome, verdict)
         case Shifted():
-            return never_anchored(process) or _shifted(outcome, verdict)
+            return never_anchored(process) or shifted(outcome, verdict)
         case Unsafe():
             return unsafe(process, verdict)
         case Unasked():
@@ -197,6 +285,7 @@ def _page(process: Process, outcome: Fetched) -> e.Event:
 
 def _fetched(process: Process, outcome: Fetched, taken: Taken) -> e.PageFetched:
     request = outcome.request
+    is_missing = process.missing is not None  # which the sink deletes in the end, and not with a page
     return e.PageFetched(
         cursor=request.cursor,
         offset=request.offset,
@@ -214,84 +303,10 @@ def _fetched(process: Process, outcome: Fetched, taken: Taken) -> e.PageFetched:
         ids_digest=add_to_digest(process.progress.ids_digest, taken.record_ids),
         elapsed_ms=outcome.elapsed_ms,
         is_total=outcome.is_total,
-        gone=taken.gone,
+        gone=() if is_missing else taken.gone,
         total=outcome.total,
         token=request.token,
         next_token=taken.next_token,
-    )
-
-
-def add_to_digest(digest: str, record_ids: Sequence[str]) -> str:
-    """Return the digest of all ids so far: a sum of hashes, so neither order nor page size matters."""
-    total = int(digest or "0", 16)
-    for record_id in record_ids:
-        total += int.from_bytes(blake2b(record_id.encode(), digest_size=16).digest())
-    return f"{total % 2**128:032x}"
-
-
-def _shifted(outcome: Fetched, shifted: Shifted) -> e.PagesShifted:
-    return e.PagesShifted(
-        cursor=outcome.request.cursor,
-        offset=outcome.request.offset,
-        expected=shifted.expected,
-        found=shifted.found,
-        step_back=shifted.step_back,
-        elapsed_ms=outcome.elapsed_ms,
-    )
-
-
-def _delivered(process: Process, outcome: Delivered) -> tuple[e.Event, ...]:
-    page = process.pending
-    assert page is not None, "only a page that was fetched can be delivered"
-    rejects = (*page.malformed, *outcome.rejects)
-    events: list[e.Event] = [
-        e.RecordRejected(record_id=reject.record_id, reason=reject.reason, cursor=page.cursor)
-        for reject in rejects
-    ]
-    events.append(
-        e.PageDelivered(
-            cursor=page.cursor,
-            created=outcome.created,
-            updated=outcome.updated,
-            unchanged=outcome.unchanged,
-            rejected=len(rejects),
-            elapsed_ms=outcome.elapsed_ms,
-            left_out=outcome.left_out,
-            deleted=outcome.deleted,
-        )
-    )
-    overrun = too_many_rejects(process, page, len(rejects))
-    return (*events, overrun) if overrun else tuple(events)
-
-
-def _completed(process: Process, outcome: Finished) -> e.SyncCompleted:
-    assert process.watermark is not None or process.record_ids, "a page was fetched before the end"
-    return e.SyncCompleted(
-        totals=process.progress.totals,
-        watermark=process.watermark,
-        digest=process.progress.ids_digest,
-        missing=outcome.missing,
-        kept=outcome.kept,
-    )
-
-
-def _failed(process: Process, outcome: Failed) -> e.Event:
-    failure = outcome.failure
-    attempt = (process.retry.attempt if process.retry else 0) + 1
-    if not failure.is_retryable:
-        return gave_up(process, outcome.action, failure)
-    wait = wait_s(attempt, failure.retry_after_s, outcome.chance, process.options)
-    waited_s = process.progress.waited_s - process.budget_from.waited_s
-    spent = spent_budget(attempt, wait, waited_s, process.options)
-    if spent is not None:
-        return out_of_budget(process, outcome.action, failure, spent)
-    return e.RetryScheduled(
-        action=outcome.action,
-        cause=failure.kind.value,
-        error=failure.message,
-        attempt=attempt,
-        wait_s=wait,
-        retry_at=later(outcome.at, wait),
-        cursor=process.paging.cursor,
-        status=failure.status,
+        absent=taken.absent or UNSET,
+        confirmed=(taken.gone if is_missing else ()) or UNSET,
     )

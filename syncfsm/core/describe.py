@@ -7,10 +7,19 @@ from datetime import UTC, datetime
 from typing import Any, assert_never
 
 from syncfsm.core import events as e
-from syncfsm.core.decide import Action, CheckSetup, DeliverPage, FetchPage, FinishSync
+from syncfsm.core.decide import (
+    Action,
+    AskAgain,
+    CheckSetup,
+    DeliverPage,
+    FetchPage,
+    FindMissing,
+    FinishSync,
+)
+from syncfsm.core.marks import SINK_ID
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
-from syncfsm.core.state import Progress
+from syncfsm.core.state import Missing, Progress
 
 
 def plural(count: int, noun: str, many: str | None = None) -> str:
@@ -65,6 +74,10 @@ def action_words(process: Process, action: Action | None) -> str:
         case DeliverPage():
             words = f"deliver the {plural(len(action.record_ids), 'record')} of the page to the sink"
             words += f", and delete {len(action.gone):,}" if action.gone else ""
+        case AskAgain():
+            words = f"ask again for {plural(len(process.absent), 'record')} that did not come yet"
+        case FindMissing():
+            words = "find what the sink has and no page had, and ask for it by id"
         case FinishSync(deletes_missing=True):
             words = "delete what no page had from the sink, and finish: every page is delivered"
         case FinishSync():
@@ -119,10 +132,17 @@ def since_words(since: datetime, changed_by: str | None) -> str:
     return f"of those {what} since {time_words(since)}"
 
 
+def _fetching_began(event: e.FetchingBegan) -> str:
+    facts = (fact for name, fact in event.found.items() if name != SINK_ID)  # which says nothing to anybody
+    return "source and sink are in order: " + ", ".join(facts)
+
+
 def _fetched(event: e.PageFetched) -> str:
     where = "after a cursor" if event.token else f"from offset {event.offset}"
     words = f"{plural(event.count, 'row')} {where}, {len(event.record_ids)} of them new"
     words += f"; {plural(len(event.gone), 'record is', 'records are')} gone" if event.gone else ""
+    words += f"; {plural(len(event.absent), 'record')} not there yet" if event.absent else ""
+    words += f"; {plural(len(event.confirmed), 'record')} missing by id too" if event.confirmed else ""
     if event.shift > 0:
         words += f"; {plural(event.shift, 'row')} before them had gone away"
     if event.shift < 0:
@@ -155,7 +175,9 @@ def left_out_words(left_out: Mapping[str, int]) -> str:
 
 
 def _retry(event: e.RetryScheduled) -> str:
-    return f"{event.action} failed: {event.error} Try {event.attempt + 1} in {event.wait_s:.1f} s"
+    return (
+        f"{event.what or event.action} failed: {event.error} Try {event.attempt + 1} in {event.wait_s:.1f} s"
+    )
 
 
 def _shifted(event: e.PagesShifted) -> str:
@@ -170,22 +192,54 @@ def _completed(event: e.SyncCompleted) -> str:
     words = f"all {plural(totals.fetched, 'record')} were delivered"
     words += f", but for {totals.rejected:,} rejected" if totals.rejected else ""
     words += f"; {plural(event.missing, 'contact')} that no page had deleted" if event.missing else ""
+    words += f": of {event.asked:,} asked for by id" if event.missing and event.asked else ""
+    words += f"; {short_words(event.came)}" if event.came else ""
     words += f"; nothing that is missing was deleted: {event.kept}" if event.kept else ""
     return f"{words}; watermark {time_words(event.watermark)}" if event.watermark else words
+
+
+def missing_words(missing: Missing) -> str:
+    """Return what a sync that deletes what is missing has found; nothing if nothing was missing."""
+    if not missing.asked:
+        return ""
+    asked = f"No page had {plural(missing.asked, 'contact')} of the sink; each was asked for by its id."
+    return asked + (f" {short_words(missing.came)}." if missing.came else " None of them came.")
+
+
+def short_words(came: int) -> str:
+    """Return what it means that records came by their ids which no page had."""
+    return f"{plural(came, 'record')} that no page had came by id and stayed: the listing was short"
+
+
+def _found(event: e.MissingFound) -> str:
+    if event.kept:
+        return f"nothing that is missing can be deleted: {event.kept}"
+    count = len(event.record_ids)
+    if not count:
+        return "whatever no page had has been asked for"
+    return f"no page had {plural(count, 'contact')} of the {event.known:,} in the sink: asked for by id next"
+
+
+def _resumed(event: e.SyncResumed) -> str:
+    words = f"by {event.by}" + (f": {event.why}" if event.why else "")
+    return f"{words}; nothing is asked before {time_words(event.retry_at)}" if event.retry_at else words
 
 
 _WORDS: dict[type[e.Event], Callable[[Any], str]] = e.by_event(
     {
         e.SyncStarted: _started,
-        e.FetchingBegan: lambda event: "source and sink are in order: " + ", ".join(event.found.values()),
+        e.FetchingBegan: _fetching_began,
         e.PageFetched: _fetched,
+        e.MissingFound: _found,
         e.PageDelivered: _delivered,
         e.RecordRejected: lambda event: f"{event.record_id or 'a row without id'}: {event.reason}",
         e.RetryScheduled: _retry,
         e.PagesShifted: _shifted,
         e.SyncCompleted: _completed,
-        e.SyncFailed: lambda event: f"{event.action} failed for good ({event.reason}): {event.error}",
+        e.SyncFailed: lambda event: (
+            f"{event.what or event.action} failed for good ({event.reason}): {event.error}"
+        ),
         e.SyncCancelled: lambda event: f"by {event.by}" + (f": {event.why}" if event.why else ""),
-        e.SyncResumed: lambda event: f"by {event.by}" + (f": {event.why}" if event.why else ""),
+        e.SyncResumed: _resumed,
     }
 )

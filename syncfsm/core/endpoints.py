@@ -44,5 +44,24 @@ def emptied(sink: str) -> Failure:
     )
 
 
+def put_back(sink: str) -> Failure:
+    """Return why a sync cannot go on from what came into a sink, if an older copy of it was put back."""
+    return Failure(
+        kind=FailureKind.PUT_BACK,
+        message=f"{sink} has not what the log says was delivered into it, as if an older copy of it had been "
+        "put back, and this sync would bring only the rest: run a sync, which brings again what is missing, "
+        "or one of all (--fresh); or put the right one back.",
+    )
+
+
+def mixed_up(sink: str, source: str, other: str) -> Failure:
+    """Return why a source may not come into a sink with items of another, whose ids may be the same."""
+    return Failure(
+        kind=FailureKind.MIXED,
+        message=f"{sink} has the records of {other}, whose ids may be those of other records of {source}, "
+        "which would take their places: give each a sink of its own.",
+    )
+
+
 def _named(found: Mapping[str, str]) -> str:
     return found.get("workspace") or found["workspace_id"]

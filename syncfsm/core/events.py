@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import ClassVar, Literal, TypeAlias, TypeVar, cast, get_args
 
-from msgspec import field
+from msgspec import UNSET, UnsetType, field
 
+from syncfsm.core.blanking import Blanking
 from syncfsm.core.options import Options, Order
-from syncfsm.core.paging.place import FrontierMark, Reject
+from syncfsm.core.paging.place import FrontierMark, Reject, ToldGone
 from syncfsm.core.value import Value
 
 T = TypeVar("T")
@@ -23,6 +24,8 @@ T = TypeVar("T")
 Mode = Literal["initial", "ongoing", "webhook", "rejects"]
 ResumeTo = Literal["INITIALIZING", "FETCHING"]
 ActionName = Literal["check", "fetch", "deliver", "finish"]
+ActionPart = Literal["", "look-up"]
+"""A part of an action that can fail by itself: what a transform asks for, before a page is delivered."""
 
 
 class Totals(Value, frozen=True):
@@ -54,6 +57,7 @@ class SyncStarted(EventBase, frozen=True):
         since: The least creation or change of the records to ask for; null for all.
         changed_by: The attribute that says when a record last changed, where `since` is of that one.
         deletes_missing: Whether the sink is to delete, in the end, what no page had.
+        may_be_gone: Those of `record_ids` that webhooks said are gone; null where that was not kept.
     """
 
     source: str
@@ -68,6 +72,7 @@ class SyncStarted(EventBase, frozen=True):
     since: datetime | None = None
     changed_by: str | None = None
     deletes_missing: bool = False
+    may_be_gone: tuple[ToldGone, ...] | None = None
 
 
 class FetchingBegan(EventBase, frozen=True):
@@ -77,7 +82,7 @@ class FetchingBegan(EventBase, frozen=True):
 
 
 class PageFetched(EventBase, frozen=True):
-    """A page came and was anchored; it is not delivered yet.
+    """A page came and was anchored; it is not delivered yet. What is unset is not in the log, to be short.
 
     Attributes:
         cursor: Where the page begins, in rows; null for the first page.
@@ -100,6 +105,8 @@ class PageFetched(EventBase, frozen=True):
         total: The rows that the source says there are; null if it does not say.
         token: The source's own cursor that this page was asked for with; null for the first, and by offset.
         next_token: The source's own cursor of the next page.
+        absent: Records that webhooks told of and that the source does not have yet; they are asked for again.
+        confirmed: Records that no page had and that do not come by their ids either: deleted in the end.
     """
 
     cursor: int | None
@@ -122,13 +129,30 @@ class PageFetched(EventBase, frozen=True):
     total: int | None = None
     token: str | None = None
     next_token: str | None = None
+    absent: tuple[str, ...] | UnsetType = UNSET
+    confirmed: tuple[str, ...] | UnsetType = UNSET
+
+
+class MissingFound(EventBase, frozen=True):
+    """The sink has contacts that no page had; they are asked for by their ids next, a page of them at a time.
+
+    Attributes:
+        record_ids: Those that are asked for next; empty once all have been.
+        known: How many contacts the sink has of the source.
+        kept: Why none may be deleted, whatever is missing; empty if that is not so.
+    """
+
+    record_ids: tuple[str, ...]
+    known: int
+    kept: str = ""
 
 
 class PageDelivered(EventBase, frozen=True):
     """The sink has taken the page; only now does the frontier move.
 
     `left_out` says what the sink left out, whole records (which are among the unchanged) or parts of them.
-    What is gone is `deleted`, or `unchanged` where the sink did not have it.
+    What is gone is `deleted`, or `unchanged` where the sink did not have it. `blanking` counts the contacts
+    that lost a value, by field, and those that had one; left out where there is none or the sink cannot tell.
     """
 
     cursor: int | None
@@ -139,6 +163,7 @@ class PageDelivered(EventBase, frozen=True):
     elapsed_ms: int
     left_out: dict[str, int] = field(default_factory=dict)
     deleted: int = 0
+    blanking: Blanking | UnsetType = UNSET
 
 
 class RecordRejected(EventBase, frozen=True):
@@ -150,7 +175,7 @@ class RecordRejected(EventBase, frozen=True):
 
 
 class RetryScheduled(EventBase, frozen=True):
-    """An action failed and will be tried again, not before `retry_at`. `attempt` counts from 1."""
+    """An action, or `what` part of it, failed; tried again, not before `retry_at`. `attempt` is from 1."""
 
     action: ActionName
     cause: str
@@ -160,6 +185,7 @@ class RetryScheduled(EventBase, frozen=True):
     retry_at: datetime
     cursor: int | None
     status: int | None = None
+    what: ActionPart = ""
 
 
 class PagesShifted(EventBase, frozen=True):
@@ -180,8 +206,11 @@ class SyncCompleted(EventBase, frozen=True):
         totals: The counts of its pages.
         watermark: Where a next, ongoing sync takes up; null where only single records were asked for.
         digest: Digest of all ids taken.
-        missing: Contacts that the sink had, no page did, and it deleted.
+        missing: Contacts that no page had, that did not come by their ids either, and that the sink deleted.
         kept: Why it deleted none, though it was asked to; empty if it could.
+        asked: Contacts that the sink had and no page did; each was asked for by its id.
+        came: Those of them that came after all and were delivered: the listing was short.
+        before: What syncs before have left in the sink, by the log; 0 where only some records were asked for.
     """
 
     totals: Totals
@@ -189,16 +218,21 @@ class SyncCompleted(EventBase, frozen=True):
     digest: str
     missing: int = 0
     kept: str = ""
+    asked: int = 0
+    came: int = 0
+    before: int = 0
 
 
 class SyncFailed(EventBase, frozen=True):
-    """The sync gave up. `resumable` says whether going on later can help."""
+    """The sync gave up. `resumable` if going on may help, not before `retry_at`; `what` as of a retry."""
 
     action: ActionName
     reason: str
     error: str
     resumable: bool
     cursor: int | None
+    what: ActionPart = ""
+    retry_at: datetime | None = None
 
 
 class SyncCancelled(EventBase, frozen=True):
@@ -211,7 +245,7 @@ class SyncCancelled(EventBase, frozen=True):
 class SyncResumed(EventBase, frozen=True):
     """A failed sync goes on: to FETCHING, or to INITIALIZING if it never got further.
 
-    `page_size` and `options` are null where they stay as they were.
+    `page_size` and `options` are null where they stay as they were; nobody may ask before `retry_at`.
     """
 
     by: str
@@ -219,12 +253,14 @@ class SyncResumed(EventBase, frozen=True):
     to: ResumeTo
     page_size: int | None = None
     options: Options | None = None
+    retry_at: datetime | None = None
 
 
 Event: TypeAlias = (
     SyncStarted
     | FetchingBegan
     | PageFetched
+    | MissingFound
     | PageDelivered
     | RecordRejected
     | RetryScheduled

@@ -19,17 +19,24 @@ class FailureKind(enum.StrEnum):
     TIMEOUT = "timeout"  # no answer in time
     MALFORMED = "malformed"  # an answer that is not what the API promises, or is cut short
     TOO_LARGE = "too_large"  # a body past the limit
+    UNTRUSTED = "untrusted"  # a server whose certificate cannot be verified
     UNAUTHORIZED = "unauthorized"  # a wrong or missing key
     FORBIDDEN = "forbidden"  # a key that may not do this
     NOT_FOUND = "not_found"  # no such object
+    UNFIT = "unfit"  # the object is there, but not what is to be read of it
     ELSEWHERE = "elsewhere"  # a key of another workspace than before
     BAD_REQUEST = "bad_request"  # the server refuses what was asked
     MISDIRECTED = "misdirected"  # a link to the next page that leads elsewhere
+    NOT_YET = "not_yet"  # the source does not have yet what it told of
     CURSOR_LOST = "cursor_lost"  # the source does not know any more where it said that the next page is
     UNWRITABLE = "unwritable"  # the sink cannot be written: disk full, read-only
     FOREIGN = "foreign"  # the sink's file is something else's
     EMPTIED = "emptied"  # nothing is in the sink any more of what came into it
+    PUT_BACK = "put_back"  # the sink has not what the log says was delivered: an older copy of it
+    REPLACED = "replaced"  # the sink's file was moved, removed, cut short or replaced while it was in use
+    MIXED = "mixed"  # the sink has items of another account, whose ids may be the same
     LOCKED = "locked"  # the sink is held by somebody else for now
+    RAISED = "raised"  # code that was plugged in raised an error, or broke what it promised
 
 
 RETRYABLE = frozenset(
@@ -39,6 +46,7 @@ RETRYABLE = frozenset(
         FailureKind.TIMEOUT,
         FailureKind.MALFORMED,
         FailureKind.LOCKED,
+        FailureKind.NOT_YET,
     }
 )
 """Kinds that waiting may cure. All others end the sync at once, resumable once the cause is mended."""
@@ -52,12 +60,14 @@ class Failure(Value, frozen=True):
         message: What happened and what to do, in words; never a key, never a record's content.
         status: The HTTP status, if there was one.
         retry_after_s: The wait that the server asked for, seconds.
+        code: The server's own word for it, if it has one that may be repeated.
     """
 
     kind: FailureKind
     message: str
     status: int | None = None
     retry_after_s: float | None = None
+    code: str = ""
 
     @property
     def is_retryable(self) -> bool:

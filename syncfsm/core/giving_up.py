@@ -8,25 +8,68 @@ no clock, no randomness.
 from __future__ import annotations
 
 import math
+from datetime import datetime
 
 from syncfsm.core import events as e
-from syncfsm.core.backoff import GiveUp
-from syncfsm.core.failure import Failure
+from syncfsm.core.backoff import GiveUp, later
+from syncfsm.core.blanking import Overrun
+from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.limits import advice
 from syncfsm.core.paging.pages import Unasked, Unsafe
 from syncfsm.core.process import Process
 
+ABSURD_S = 24 * 3600.0
+"""A wait that no limit of an API needs; whoever reads of it is to look for a mistake."""
+
 
 def gave_up(process: Process, action: e.ActionName, failure: Failure) -> e.SyncFailed:
     """Return the end by a failure that waiting cannot cure."""
-    return _failed(process, action, failure.kind.value, failure.message)
+    where = _refused_deep_in(process, action, failure)
+    return _failed(process, action, failure.kind.value, f"{failure.message}{where}")
 
 
-def out_of_budget(process: Process, action: e.ActionName, failure: Failure, spent: GiveUp) -> e.SyncFailed:
+def _refused_deep_in(process: Process, action: e.ActionName, failure: Failure) -> str:
+    """Say where a page was refused, and what to do, if pages before it were not: some APIs end there."""
+    place = process.paging.offset
+    if action != "fetch" or failure.kind is not FailureKind.BAD_REQUEST or not place or process.asking:
+        return ""
+    what, way = f"rows from offset {place:,} on", "bring the rest from the other end, by another order"
+    if process.options.pagination == "cursor":
+        what, way = f"the cursor behind {place:,} rows", "start anew"
+    return (
+        f" It refused {what}, and not what came before, which is delivered. Run again to go on from there; "
+        f"if it is refused again, {way}."
+    )
+
+
+def told_to_wait(
+    process: Process, action: e.ActionName, failure: Failure, refused: GiveUp, *, at: datetime
+) -> e.SyncFailed:
+    """Return the end by a wait that is asked for and longer than one may be: nobody asks before."""
+    retry_at = _earliest(failure, at)
+    assert retry_at is not None, "a wait was asked for"
+    asked = f"asks to be left alone for {refused.needed:,.0f} s, until {retry_at:%Y-%m-%d %H:%M:%S} UTC"
+    absurd = ", which looks like a mistake of its own" if refused.needed > ABSURD_S else ""
+    raising = advice(process.options, refused.limit, refused.needed)
+    error = (
+        f"{failure.message} It {asked}{absurd}; nothing is asked before. Run again then, and it goes on. "
+        f"{raising} That run waits; one that starts anew asks at once."
+    )
+    return _failed(process, action, refused.limit, error, retry_at=retry_at)
+
+
+def _earliest(failure: Failure, at: datetime) -> datetime | None:
+    """Return when may be asked again after a failure that came at a moment, where it says so."""
+    return later(at, failure.retry_after_s) if failure.retry_after_s else None
+
+
+def out_of_budget(
+    process: Process, action: e.ActionName, failure: Failure, spent: GiveUp, *, at: datetime
+) -> e.SyncFailed:
     """Return the end by a failure that was tried often enough."""
     raising = advice(process.options, spent.limit, spent.needed)
     error = f"{failure.message} Gave up after {spent.why}; going on later may help. {raising}"
-    return _failed(process, action, spent.limit, error)
+    return _failed(process, action, spent.limit, error, retry_at=_earliest(failure, at))
 
 
 def stalled(process: Process) -> e.SyncFailed | None:
@@ -112,19 +155,45 @@ def too_many_rejects(process: Process, page: e.PageFetched, rejected: int) -> e.
 
 
 def too_many_missing(process: Process, missing: int, known: int) -> e.SyncFailed:
-    """Return the end by contacts that no page had, more of them than one sync may delete."""
+    """Return the end by contacts that are gone, more of them than one process may delete."""
     needed = math.ceil(100 * missing / known) / 100
+    contacts = f"{missing} of the {known} contacts that {process.sink} has of this source"
+    is_told = process.mode == "webhook"
+    what = f"webhooks told that {contacts} are gone" if is_told else f"no page had {contacts}"
     error = (
-        f"no page had {missing} of the {known} contacts that {process.sink} has of this source, more than "
-        f"{process.options.missing_ratio_max:.12g} of them, so none was deleted. Everybody who came is "
-        f"delivered. If they are indeed gone, go on. {advice(process.options, 'missing_ratio_max', needed)}"
+        f"{what}, more than {process.options.missing_ratio_max:.12g} of them, so none was deleted. Everybody "
+        f"who came is delivered. If they are indeed gone, go on. "
+        f"{advice(process.options, 'missing_ratio_max', needed)}"
     )
-    return _failed(process, "finish", "missing_ratio_max", error)
+    return _failed(process, "deliver" if is_told else "finish", "missing_ratio_max", error)
+
+
+def too_much_blanked(process: Process, overrun: Overrun) -> e.SyncFailed:
+    """Return the end by a field that too many contacts would lose."""
+    needed = math.ceil(100 * overrun.blanked / overrun.had) / 100
+    error = (
+        f"{overrun.blanked} of the {overrun.had} contacts that had a value in {overrun.name} would lose it, "
+        f"more than {process.options.blanked_ratio_max:.12g} of them and more than "
+        f"{process.options.blanked_min}, so nothing of this page was written. See in the source whether so "
+        f"many have none any more; if so, go on. {advice(process.options, 'blanked_ratio_max', needed)}"
+    )
+    return _failed(process, "deliver", "blanked_ratio_max", error)
 
 
 def _failed(
-    process: Process, action: e.ActionName, reason: str, error: str, *, resumable: bool = True
+    process: Process,
+    action: e.ActionName,
+    reason: str,
+    error: str,
+    *,
+    resumable: bool = True,
+    retry_at: datetime | None = None,
 ) -> e.SyncFailed:
     return e.SyncFailed(
-        action=action, reason=reason, error=error, resumable=resumable, cursor=process.paging.cursor
+        action=action,
+        reason=reason,
+        error=error,
+        resumable=resumable,
+        cursor=process.paging.cursor,
+        retry_at=retry_at,
     )

@@ -17,6 +17,9 @@ _ADMITTED: dict[type[d.Action] | None, tuple[str, ...]] = {
     d.FetchPage: _FETCH,
     # where the page is no longer held, it is fetched again
     d.DeliverPage: ("RecordRejected", "PageDelivered", *_FETCH),
+    d.AskAgain: ("RetryScheduled", "SyncFailed"),
+    # in older logs, what was missing was found and deleted at once, in the end
+    d.FindMissing: ("MissingFound", "RetryScheduled", "SyncFailed", "SyncCompleted"),
     d.FinishSync: ("SyncCompleted", "RetryScheduled", "SyncFailed"),
     None: ("SyncResumed",),
 }

@@ -33,6 +33,12 @@ LIMITS: dict[str, tuple[float, float]] = {
     "overlap_s": (0, _YEAR_S),
     "sweeps_max": (1, _COUNT_MAX),
     "missing_ratio_max": (0, 1),
+    "blanked_ratio_max": (0, 1),
+    "blanked_min": (0, _COUNT_MAX),
+    "deletions_min": (0, _COUNT_MAX),
+    "asks_max": (1, _COUNT_MAX),
+    "singly_max": (0, _COUNT_MAX),
+    "request_s_max": (1, _YEAR_S),
 }
 
 

@@ -33,6 +33,7 @@ TRANSITIONS: tuple[tuple[str, State, State], ...] = (
     ("SyncStarted", State.NONE, State.INITIALIZING),
     ("FetchingBegan", State.INITIALIZING, State.FETCHING),
     ("PageFetched", State.FETCHING, State.FETCHING),
+    ("MissingFound", State.FETCHING, State.FETCHING),
     ("PageDelivered", State.FETCHING, State.FETCHING),
     ("RecordRejected", State.FETCHING, State.FETCHING),
     ("PagesShifted", State.FETCHING, State.FETCHING),

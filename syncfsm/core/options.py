@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol, cast
 
 from syncfsm.core.value import Value
 
@@ -27,7 +27,8 @@ class Options(Value, frozen=True):
         limit_max: The most rows the source gives for one request.
         attempts_max: Failures in a row, without a page delivered between them, that end the sync.
         backoff_s_base: The first wait after a failure; it doubles with each further one.
-        wait_s_max: The longest single wait. A `Retry-After` beyond it is cut to it.
+        wait_s_max: The longest single wait. A `Retry-After` beyond it ends the sync, resumable: nobody is
+            asked before.
         waiting_s_max: All waits of a sync together; past it, the sync fails, resumable.
         step_backs_max: Steps back for one page before the sync fails.
         stalled_rows_max: Rows that come without a new one among them before the sync fails.
@@ -38,7 +39,14 @@ class Options(Value, frozen=True):
             earlier than it could be seen.
         sweeps_max: Ongoing syncs in a row, where they go by a key that changes; each brings what the one
             before it may have missed.
-        missing_ratio_max: The share of a sink's contacts that one sync may delete since no page had them.
+        missing_ratio_max: The share of a sink's contacts that one sync may delete since no page had them, or
+            since webhooks told that they are gone.
+        deletions_min: Deletions that webhooks may always lead to, whatever their share.
+        asks_max: How often records that webhooks told of are asked for, until they come.
+        singly_max: Of those that did not come with a page, so many are each asked for by itself.
+        blanked_ratio_max: The share of the contacts with a value in a field that one sync may empty of it.
+        blanked_min: Contacts that may always lose a field, whatever their share.
+        request_s_max: The longest that one request may take, from connecting to the last byte of the answer.
     """
 
     pagination: Pagination = "offset"
@@ -57,3 +65,23 @@ class Options(Value, frozen=True):
     overlap_s: float = 300.0
     sweeps_max: int = 10
     missing_ratio_max: float = 0.5
+    blanked_ratio_max: float = 0.5
+    blanked_min: int = 10
+    deletions_min: int = 10
+    asks_max: int = 8
+    singly_max: int = 20
+    request_s_max: float = 120.0
+
+
+class Limited(Protocol):
+    """A source or a sink that heeds the limits of the sync at hand."""
+
+    def heed(self, options: Options) -> None:
+        """Go by these limits from now on, such as `request_s_max`."""
+        ...
+
+
+def heed(side: object, options: Options) -> None:
+    """Tell a source or a sink the limits of the sync at hand, if its class can be told."""
+    if callable(getattr(type(side), "heed", None)):
+        cast("Limited", side).heed(options)

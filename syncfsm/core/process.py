@@ -14,10 +14,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from syncfsm.core import events as e
+from syncfsm.core.advance import advanced
+from syncfsm.core.blanking import Blanking, added
+from syncfsm.core.failure import FailureKind
 from syncfsm.core.machine import ACTIVE, State, destinations, legal_triggers
 from syncfsm.core.options import Options, Order
-from syncfsm.core.paging.place import Frontier, Paging
-from syncfsm.core.state import FailureReason, Progress, Retry
+from syncfsm.core.paging.place import Paging, ToldGone
+from syncfsm.core.state import FailureReason, Missing, Progress, Retry
 from syncfsm.core.value import Value
 from syncfsm.errors import InvalidTransition
 
@@ -33,9 +36,16 @@ class Process(Value, frozen=True):
         since: The least creation or change of the records to ask for; null for all.
         changed_by: The attribute that says when a record last changed, where `since` is of that one.
         deletes_missing: Whether the sink is to delete, in the end, what no page had.
+        missing: What has been found missing, once all pages are delivered; null before.
+        may_be_gone: Those of `record_ids` that webhooks said are gone; null where that was not kept.
+        asking: The records that are asked for by their ids now: `record_ids`, those of them that did not come
+            yet, or those that are missing.
+        absent: Those of them that did not come yet, and are asked for again.
+        asks: How often they have been asked for, this time included.
         budget_from: The progress at the start or at the last resume; error and wait budgets count from it.
         watermark: Where a next, ongoing sync takes up; known with the first page, null where only single
             records are asked for.
+        waits_since: When the wait began that is to come before the next action; null if none is.
     """
 
     id: str
@@ -63,6 +73,12 @@ class Process(Value, frozen=True):
     since: datetime | None = None
     changed_by: str | None = None
     deletes_missing: bool = False
+    missing: Missing | None = None
+    may_be_gone: tuple[ToldGone, ...] | None = None
+    asking: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    asks: int = 1
+    waits_since: datetime | None = None
 
     def __repr__(self) -> str:
         """One line that tells the state."""
@@ -104,7 +120,9 @@ def apply(process: Process | None, record: e.Recorded) -> Process:
         assert isinstance(record.event, e.SyncStarted), "the table lets nothing else come first"
         return _started(record, record.event)
     moved: Process = _EVOLVE[type(record.event)](process, record.event)
-    return replace(moved, version=record.version, state=dest, updated_at=record.at)
+    is_put_off = isinstance(record.event, e.RetryScheduled | e.SyncResumed) and record.event.retry_at
+    since = record.at if is_put_off else None
+    return replace(moved, version=record.version, state=dest, updated_at=record.at, waits_since=since)
 
 
 def _destination(process: Process | None, record: e.Recorded) -> State:
@@ -144,6 +162,8 @@ def _started(record: e.Recorded, event: e.SyncStarted) -> Process:
         since=event.since,
         changed_by=event.changed_by,
         deletes_missing=event.deletes_missing,
+        may_be_gone=event.may_be_gone,
+        asking=event.record_ids,
     )
 
 
@@ -164,50 +184,30 @@ def _page_delivered(process: Process, event: e.PageDelivered) -> Process:
     page = process.pending
     if page is None:
         raise InvalidTransition(f"PageDelivered for process {process.id}, which has no page fetched")
+    missing = process.missing
     return replace(
         process,
         pending=None,
         retry=None,
-        paging=_advance(process.paging, page, is_by_cursor=process.options.pagination == "cursor"),
+        paging=advanced(process.paging, page, is_by_cursor=process.options.pagination == "cursor"),
         progress=_count(process.progress, page, event),
+        absent=(*process.absent, *(page.absent or ())),
+        missing=replace(missing, came=missing.came + len(page.record_ids)) if missing else None,
     )
 
 
-def _advance(paging: Paging, page: e.PageFetched, *, is_by_cursor: bool) -> Paging:
-    gets_on = _gets_on_by_cursor(page) if is_by_cursor else _gets_on(paging, page)
-    return Paging(
-        offset=paging.offset if page.next_cursor is None else page.next_cursor,
-        frontier=_frontier(paging.frontier, page),
-        peek=page.peek,
-        margin=page.margin,
-        stalled_rows=0 if gets_on else paging.stalled_rows + page.count,
-        has_more=page.has_more,
-        is_total=paging.is_total and page.is_total,
-        token=page.next_token,
-        stalled_pages=0 if gets_on else paging.stalled_pages + 1,
+def _missing_found(process: Process, event: e.MissingFound) -> Process:
+    missing = process.missing or Missing(known=event.known)
+    if not event.record_ids:
+        return replace(process, retry=None, missing=replace(missing, is_over=True, kept=event.kept))
+    asked = missing.asked + len(event.record_ids)
+    return replace(
+        process,
+        retry=None,
+        missing=replace(missing, asked=asked, last=event.record_ids[-1]),
+        asking=event.record_ids,
+        paging=Paging(),
     )
-
-
-def _gets_on(paging: Paging, page: e.PageFetched) -> bool:
-    """Whether a page brings the sync on: with new rows, or to a place behind rows that have none."""
-    moves = page.next_cursor is not None and page.next_cursor > paging.offset
-    return bool(page.record_ids) or (bool(page.malformed) and moves)
-
-
-def _gets_on_by_cursor(page: e.PageFetched) -> bool:
-    """Whether a page has rows with a place in the order; the others count as new each time they come."""
-    return bool(page.record_ids) or page.frontier is not None
-
-
-def _frontier(before: Frontier | None, page: e.PageFetched) -> Frontier | None:
-    """Return the frontier after a page; its ids add up while the sort key stays the same."""
-    mark = page.frontier
-    if mark is None:
-        return before
-    ids = frozenset(mark.ids)
-    if before is not None and before.key == mark.key:
-        ids |= before.ids
-    return Frontier(key=mark.key, ids=ids)
 
 
 def _count(progress: Progress, page: e.PageFetched, event: e.PageDelivered) -> Progress:
@@ -222,18 +222,18 @@ def _count(progress: Progress, page: e.PageFetched, event: e.PageDelivered) -> P
         deleted=progress.deleted + event.deleted,
         last_cursor=page.cursor,
         ids_digest=page.ids_digest,
-        left_out=_added(progress.left_out, event.left_out),
+        left_out=added(progress.left_out, event.left_out),
+        blanking=_blanking(progress.blanking, event.blanking or Blanking()),
     )
 
 
-def _added(counts: dict[str, int], more: dict[str, int]) -> dict[str, int]:
-    """Return the counts with more added, by their names; the same counts where there is nothing to add."""
-    if not more:
-        return counts
-    return {name: counts.get(name, 0) + more.get(name, 0) for name in sorted(counts.keys() | more.keys())}
+def _blanking(before: Blanking, page: Blanking) -> Blanking:
+    return Blanking(had=added(before.had, page.had), blanked=added(before.blanked, page.blanked))
 
 
 def _retry_scheduled(process: Process, event: e.RetryScheduled) -> Process:
+    if event.cause == FailureKind.NOT_YET:
+        process = replace(process, asking=process.absent, absent=(), asks=process.asks + 1, paging=Paging())
     progress = process.progress
     return replace(
         process,
@@ -241,7 +241,7 @@ def _retry_scheduled(process: Process, event: e.RetryScheduled) -> Process:
             action=event.action,
             cause=event.cause,
             error=event.error,
-            attempt=event.attempt,
+            attempt=0 if event.cause == FailureKind.NOT_YET else event.attempt,  # nothing failed
             retry_at=event.retry_at,
         ),
         progress=replace(
@@ -264,21 +264,28 @@ def _pages_shifted(process: Process, event: e.PagesShifted) -> Process:
 
 
 def _sync_completed(process: Process, event: e.SyncCompleted) -> Process:
-    return replace(process, progress=replace(process.progress, missing=event.missing))
+    return replace(process, progress=replace(process.progress, missing=event.missing, before=event.before))
 
 
 def _sync_failed(process: Process, event: e.SyncFailed) -> Process:
     failure = FailureReason(
-        action=event.action, reason=event.reason, error=event.error, resumable=event.resumable
+        action=event.action,
+        reason=event.reason,
+        error=event.error,
+        resumable=event.resumable,
+        what=event.what,
+        retry_at=event.retry_at,
     )
     return replace(process, failure=failure)
 
 
 def _sync_resumed(process: Process, event: e.SyncResumed) -> Process:
+    if process.missing is not None:  # what was so before the failure may not be so any more: found anew
+        process = replace(process, missing=None, asking=(), paging=Paging(has_more=False))
     return replace(
         process,
         failure=None,
-        retry=None,
+        retry=process.failure.put_off(event.retry_at) if process.failure else None,
         pending=None,
         page_size=event.page_size or process.page_size,
         options=event.options or process.options,
@@ -295,6 +302,7 @@ _EVOLVE: dict[type[e.Event], Callable[[Process, Any], Process]] = e.by_event(
     {
         e.FetchingBegan: _fetching_began,
         e.PageFetched: _page_fetched,
+        e.MissingFound: _missing_found,
         e.PageDelivered: _page_delivered,
         e.RetryScheduled: _retry_scheduled,
         e.PagesShifted: _pages_shifted,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from syncfsm.core.paging.lookahead import following
-from syncfsm.core.paging.pages import PageRequest, PageRule
+from syncfsm.core.paging.pages import PageRequest, PageRule, Told
 from syncfsm.core.process import Process
 
 
@@ -16,11 +16,23 @@ def rule_of(process: Process) -> PageRule:
         order=process.order,
         limit_max=process.page_size if plain else options.limit_max,
         confirm_end=options.confirm_end,
-        record_ids=process.record_ids,
-        deletes_gone=process.mode == "webhook",
+        record_ids=process.asking,
+        deletes_gone=process.mode == "webhook" or process.missing is not None,
+        told=_told(process) if process.mode == "webhook" else None,
+        singly_max=options.singly_max if process.mode == "webhook" else 0,
+        proves_end=process.deletes_missing,
         since=process.since,
         changed_by=process.changed_by,
         pagination=options.pagination,
+    )
+
+
+def _told(process: Process) -> Told:
+    """Return what webhooks said of the records that are asked for, and how far that has been seen to."""
+    return Told(
+        may_be_gone=process.may_be_gone,
+        unsettled=frozenset((*process.absent, *process.asking[process.paging.offset :])),
+        is_last=process.asks >= process.options.asks_max,
     )
 
 

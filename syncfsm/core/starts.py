@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from syncfsm.core import events as e
+from syncfsm.core.backoff import left_s
 from syncfsm.core.limits import check_limits, check_rules
 from syncfsm.core.options import Options, Order
+from syncfsm.core.paging.place import ToldGone
 from syncfsm.core.paging.windows import NUMBERED_LIMIT_MIN
 from syncfsm.core.process import Process
 from syncfsm.errors import ConfigurationError, NotActive
@@ -26,6 +28,7 @@ def started(
     since: datetime | None = None,
     changed_by: str | None = None,
     deletes_missing: bool = False,
+    may_be_gone: tuple[ToldGone, ...] | None = None,
 ) -> e.SyncStarted:
     """Return the event that starts a sync; see `SyncStarted` for what it carries.
 
@@ -35,7 +38,7 @@ def started(
     assert bool(record_ids) is (mode in {"webhook", "rejects"}), "only these ask for single records"
     assert (since is not None) is (mode == "ongoing"), "an ongoing sync begins somewhere, others do not"
     assert not deletes_missing or mode == "initial", "only who asks for all records can say who is missing"
-    _check(page_size, options)
+    check_page_size(page_size, options)
     return e.SyncStarted(
         source=source,
         object=object_,
@@ -49,13 +52,22 @@ def started(
         since=since,
         changed_by=changed_by,
         deletes_missing=deletes_missing,
+        may_be_gone=may_be_gone,
     )
 
 
 def resumed(
-    process: Process, *, page_size: int | None, options: Options | None, by: str, why: str
+    process: Process,
+    *,
+    page_size: int | None,
+    options: Options | None,
+    by: str,
+    why: str,
+    retry_at: datetime | None = None,
 ) -> e.SyncResumed:
     """Return the event that lets a failed process go on, with another page size or limits if given.
+
+    It asks for nothing before `retry_at`.
 
     Raises:
         NotActive: It has not failed, or failed in a way that going on cannot mend.
@@ -65,12 +77,25 @@ def resumed(
         raise NotActive(f"process {process.id} is {process.state} and cannot be resumed: start a new one")
     if options is not None:
         check_rules(options, process.options, "process")
-    _check(process.page_size if page_size is None else page_size, options or process.options)
+    check_page_size(process.page_size if page_size is None else page_size, options or process.options)
     to: e.ResumeTo = "FETCHING" if process.found is not None else "INITIALIZING"
-    return e.SyncResumed(by=by, why=why, to=to, page_size=page_size, options=options)
+    return e.SyncResumed(by=by, why=why, to=to, page_size=page_size, options=options, retry_at=retry_at)
 
 
-def _check(page_size: int, options: Options) -> None:
+def put_off_s(process: Process, now: datetime) -> float:
+    """Return how long nobody may ask on behalf of a failed process; 0 if anybody may."""
+    failure = process.failure
+    if failure is None or failure.retry_at is None:
+        return 0.0
+    return max(0.0, left_s(failure.retry_at, process.updated_at, now))
+
+
+def check_page_size(page_size: int, options: Options) -> None:
+    """Refuse a page size, or limits, that cannot work.
+
+    Raises:
+        ConfigurationError: One cannot; the message says what can.
+    """
     check_limits(options)
     _check_pagination(options)
     is_peeked = options.termination == "peek" and options.pagination != "cursor"

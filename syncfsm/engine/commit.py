@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
 from syncfsm.core import events as e
 from syncfsm.core.capture import Recorder
+from syncfsm.core.decide import ACTION_NAMES, next_action
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.giving_up import gave_up
 from syncfsm.core.machine import State
 from syncfsm.core.process import Process, fold
-from syncfsm.errors import NotActive, VersionConflict
+from syncfsm.errors import LogError, NotActive, VersionConflict
 from syncfsm.log.protocol import EventLog
 from syncfsm.outside.clock import Clock, SystemClock
+from syncfsm.outside.safe_words import raised_words
 
 CONFLICTS_MAX = 10
 """Appends that a cancellation may lose to a busy worker before it gives up."""
 
 
 class Hook(Protocol):
-    """Called after each event is in the log, in order. What it raises stops the run, not the process.
+    """Called after each event is in the log, in order.
 
+    What it raises stops the run, and is recorded as the process's failure, from which it can be taken up.
     What must never stop a run derives from `telemetry.Observer`, or is wrapped in `telemetry.Guarded`; all
     that syncfsm brings along is so.
     """
@@ -63,10 +69,24 @@ def commit(
     log.append(recorded, expected_version=version, after=after, exchanges=exchanges, notices=notices)
     if recorder:
         recorder.clear()
-    for record in recorded:
-        for hook in hooks:
-            hook(after, record)
+    try:
+        for record in recorded:
+            for hook in hooks:
+                hook(after, record)
+    except Exception as error:
+        _record_raised(log, after, error, at)
+        raise
     return after
+
+
+def _record_raised(log: EventLog, process: Process, error: Exception, at: datetime) -> None:
+    """Let a process that is not over fail, since a hook raised; the other hooks do not hear of it."""
+    action = next_action(process)
+    if action is None:
+        return
+    failure = Failure(kind=FailureKind.RAISED, message=raised_words("a hook", error))
+    with suppress(LogError):  # what was raised says more
+        commit(log, process, process.id, (gave_up(process, ACTION_NAMES[type(action)], failure),), at=at)
 
 
 def cancel(

@@ -1,6 +1,7 @@
 """Delivering to a sink: a page, what is gone, and in the end what is missing.
 
 What the world does wrong comes back as a `Failure`. What was to be deleted is deleted again after a crash.
+What is deleted as missing was asked for by its id before, and did not come: the log says so.
 """
 
 from __future__ import annotations
@@ -8,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
+from msgspec.structs import replace
+
 from syncfsm.core import decide as d
+from syncfsm.core.blanking import Blanking, added, overrun
 from syncfsm.core.failure import Failure
 from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process
@@ -18,7 +22,8 @@ from syncfsm.engine.readahead import elapsed_ms
 from syncfsm.errors import BrokenContract
 from syncfsm.history.earlier import Earlier
 from syncfsm.history.missing import undeletable
-from syncfsm.outside.clock import Clock
+from syncfsm.history.sink_marks import SinkMarks
+from syncfsm.outside.clock import Clock, SteadyClock
 from syncfsm.sinks.protocol import Enumerable, Sink, UpsertResult, capabilities
 from syncfsm.sources.protocol import Source, Transform, Transformed
 
@@ -33,6 +38,16 @@ class Deletion(Value, frozen=True):
     rejects: tuple[Reject, ...] = ()
 
 
+class LookUpFailed(Value, frozen=True):
+    """What the transform asked for did not come, so that the page was not delivered."""
+
+    failure: Failure
+
+
+Delivered = d.Delivered | d.TooMuchBlanked | LookUpFailed | Failure
+"""What comes of a delivery."""
+
+
 class Delivery(Generic[T]):
     """Gives to one sink what came from one source.
 
@@ -42,19 +57,30 @@ class Delivery(Generic[T]):
         transform: Makes the items.
         clock: Time.
         earlier: What the log says came before.
+        marks: What of that the sink bears out.
     """
 
     def __init__(
-        self, source: Source, sink: Sink[T], transform: Transform[T], *, clock: Clock, earlier: Earlier
+        self,
+        source: Source,
+        sink: Sink[T],
+        transform: Transform[T],
+        *,
+        clock: Clock,
+        earlier: Earlier,
+        marks: SinkMarks,
     ) -> None:
         self._kind = source.kind
         self._sink = sink
         self._transform = transform
-        self._clock = clock
+        self._clock = SteadyClock(clock)
         self._earlier = earlier
-        self._missing: dict[str, frozenset[str]] = {}
+        self._marks = marks
+        self._found: dict[str, d.FoundMissing] = {}  # all that is missing, by the process
 
-    async def deliver(self, process: Process, held: HeldPage, gone: tuple[str, ...]) -> d.Delivered | Failure:
+    async def deliver(
+        self, process: Process, held: HeldPage, gone: tuple[str, ...]
+    ) -> Delivered | d.TooManyMissing:
         """Let the sink take a page, and delete what is gone.
 
         Raises:
@@ -63,9 +89,12 @@ class Delivery(Generic[T]):
         """
         began = self._clock.now()
         done = held.upserted or await self._upsert(process, held)
-        if isinstance(done, Failure):
+        if not isinstance(done, Upserted):
             return done
         held.upserted = done
+        too_many = await self._too_many(process, len(gone))
+        if too_many is not None:
+            return too_many
         deletion = await self._delete(process, gone)
         if isinstance(deletion, Failure):
             return deletion
@@ -74,29 +103,90 @@ class Delivery(Generic[T]):
             updated=done.result.updated,
             unchanged=done.result.unchanged + deletion.unchanged,
             rejects=(*done.rejects, *done.result.rejects, *deletion.rejects),
-            left_out=done.result.left_out,
+            left_out=added(done.result.left_out, done.left_out),
             elapsed_ms=elapsed_ms(began, self._clock.now()),
             deleted=deletion.deleted,
+            blanking=held.blanking or Blanking(),
         )
+
+    async def find_missing(self, process: Process, action: d.FindMissing) -> d.FoundMissing | Failure:
+        """Find what the sink has of the source and no page had, unless that is in doubt."""
+        found = self._found.get(process.id) if action.after else None
+        if found is None:
+            answer = await self._all_missing(process)
+            if isinstance(answer, Failure):
+                return answer
+            found = answer
+            self._found = {process.id: found}
+        following = [record_id for record_id in found.record_ids if record_id > action.after]
+        return replace(found, record_ids=tuple(following[: action.limit]))
 
     async def finish(self, process: Process, action: d.FinishSync) -> d.Finished | d.TooManyMissing | Failure:
         """Delete what is missing, where that was asked for, and let the sink put its house in order."""
         outcome = await self._delete_missing(process) if action.deletes_missing else d.Finished()
         if not isinstance(outcome, d.Finished):
             return outcome
-        return await self._sink.finish() or outcome
+        failure = await self._sink.finish()
+        sink = capabilities(self._sink).marked
+        if failure is None and sink is not None:
+            failure = await sink.set_mark(self._marks.mark_of(process, is_done=True))
+        before = max(0, self._earlier.items_left(process)) if process.mode == "initial" else 0
+        return failure or replace(outcome, before=before)
 
-    async def _upsert(self, process: Process, held: HeldPage) -> Upserted | Failure:
+    async def _upsert(
+        self, process: Process, held: HeldPage
+    ) -> Upserted | d.TooMuchBlanked | LookUpFailed | Failure:
         ready = await self._transform(held.records)
         if isinstance(ready, Failure):
-            return ready
+            return LookUpFailed(failure=ready)
         _check_transformed(ready, len(held.records))
+        refusal = await self._foretell(process, held, ready.items)
+        if refusal is not None:
+            return refusal
         self._earlier.check_untouched(process)  # a transform takes its time: old data must not come after new
-        result = await self._sink.upsert(ready.items)
+        result = await self._give(process, ready.items)
+        failure = await self._delete_again(process, held.page.record_ids)
         if isinstance(result, Failure):
             return result
+        if failure is not None:
+            return failure
         _check_upserted(self._sink, result, len(ready.items))
-        return Upserted(rejects=ready.rejects, result=result)
+        return Upserted(rejects=ready.rejects, result=result, left_out=ready.left_out)
+
+    async def _foretell(
+        self, process: Process, held: HeldPage, items: Sequence[T]
+    ) -> d.TooMuchBlanked | Failure | None:
+        """Hear from the sink, once for each page, what an upsert would empty; return why it may not be."""
+        sink = capabilities(self._sink).foretelling
+        if sink is None or held.blanking is not None:
+            return None
+        found = await sink.would_blank(items)
+        if isinstance(found, Failure):
+            return found
+        field = overrun(process.progress.blanking, found, process.options)
+        if field is not None:
+            return d.TooMuchBlanked(overrun=field)
+        held.blanking = found
+        return None
+
+    async def _give(self, process: Process, items: Sequence[T]) -> UpsertResult | Failure:
+        """Let the sink take the items, and with them the mark of how far it got, if it keeps any."""
+        sink = capabilities(self._sink).marked
+        if sink is None:
+            return await self._sink.upsert(items)
+        return await sink.upsert_marked(items, self._marks.mark_of(process))
+
+    async def _delete_again(self, process: Process, record_ids: Sequence[str]) -> Failure | None:
+        """Delete whom others deleted while a page that still had them was on its way into the sink.
+
+        They can only where somebody cancelled the process meanwhile, or moved it on; so nobody else will.
+        """
+        sink = capabilities(self._sink).deleting
+        gone = self._earlier.gone_meanwhile(process, record_ids)
+        if sink is None or not gone:
+            return None
+        deleted = await sink.delete(self._kind, gone)
+        return deleted if isinstance(deleted, Failure) else None
 
     async def _delete(self, process: Process, record_ids: tuple[str, ...]) -> Deletion | Failure:
         """Delete what is gone; a sink that cannot delete rejects it."""
@@ -116,37 +206,54 @@ class Delivery(Generic[T]):
             )
         return Deletion(deleted=deleted, unchanged=len(record_ids) - deleted)
 
-    async def _delete_missing(self, process: Process) -> d.Finished | d.TooManyMissing | Failure:
-        """Delete what the sink has of the source and no page had, unless that is in doubt or too much."""
+    async def _too_many(self, process: Process, count: int) -> d.TooManyMissing | Failure | None:
+        """Say so where webhooks tell that more of the sink's contacts are gone than can be believed."""
+        sink = capabilities(self._sink).enumerable
+        deleted = process.progress.deleted + count
+        if sink is None or not count or deleted <= process.options.deletions_min:
+            return None
+        known = await sink.known(self._kind)
+        if isinstance(known, Failure):
+            return known
+        before = len(known) + process.progress.deleted
+        is_believed = deleted <= process.options.missing_ratio_max * before
+        return None if is_believed or not before else d.TooManyMissing(missing=deleted, known=before)
+
+    async def _all_missing(self, process: Process) -> d.FoundMissing | Failure:
+        sink = self._enumerable(process)
+        known = await sink.known(self._kind)
+        if isinstance(known, Failure):
+            return known
+        seen = self._earlier.ids_seen(process)  # after that: who brings something has told the log before
+        progress = process.progress
+        kept = seen.doubt
+        if not known and progress.created + progress.updated + progress.unchanged:
+            kept = kept or f"the sink has nothing that calls its source {self._kind!r}"
+        missing = () if kept else tuple(sorted(known - seen.record_ids))
+        return d.FoundMissing(record_ids=missing, known=len(known), kept=kept)
+
+    def _enumerable(self, process: Process) -> Enumerable:
         sink = capabilities(self._sink).enumerable
         if sink is None:
             raise BrokenContract(
                 f"process {process.id} is to delete what is missing, and the sink {self._sink.name} has no "
                 "`delete` and `known` any more: give them back to it, or start anew without"
             )
-        known = await sink.known(self._kind)
-        if isinstance(known, Failure):
-            return known
-        seen = self._earlier.ids_seen(process)  # after that: who brings something has told the log before
-        if seen.doubt:
-            return d.Finished(kept=seen.doubt)
-        progress = process.progress
-        if not known and progress.created + progress.updated + progress.unchanged:
-            return d.Finished(kept=f"the sink has nothing that calls its source {self._kind!r}")
-        missing = sorted(known - seen.record_ids)
-        if len(missing) > process.options.missing_ratio_max * len(known):
-            return d.TooManyMissing(missing=len(missing), known=len(known))
-        return await self._delete_all(process, sink, missing)
+        return sink
 
-    async def _delete_all(
-        self, process: Process, sink: Enumerable, missing: Sequence[str]
-    ) -> d.Finished | Failure:
-        """Delete what is missing; what was deleted at an earlier try, and so is known no more, counts too."""
-        all_missing = self._missing.get(process.id, frozenset()).union(missing)
-        self._missing = {process.id: all_missing}
+    async def _delete_missing(self, process: Process) -> d.Finished | d.TooManyMissing | Failure:
+        """Delete what is missing by its id too, unless it is too much; also what was deleted already."""
+        found = process.missing
+        assert found is not None, "what is missing is found before the end"
+        if found.kept:
+            return d.Finished(kept=found.kept)
+        sink = self._enumerable(process)
+        gone = self._earlier.confirmed_gone(process)
+        if len(gone) > process.options.missing_ratio_max * found.known:
+            return d.TooManyMissing(missing=len(gone), known=found.known)
         self._earlier.check_untouched(process)
-        deleted = await sink.delete(self._kind, missing) if missing else 0
-        return deleted if isinstance(deleted, Failure) else d.Finished(missing=len(all_missing))
+        deleted = await sink.delete(self._kind, gone) if gone else 0
+        return deleted if isinstance(deleted, Failure) else d.Finished(missing=len(gone))
 
 
 def _check_transformed(ready: Transformed[Any], count: int) -> None:

@@ -31,8 +31,10 @@ from syncfsm.engine.readahead import check_read_ahead
 from syncfsm.engine.requests import SyncMode, SyncRequest, Wanted, requested
 from syncfsm.engine.single_records import SingleRecords
 from syncfsm.engine.syncs import Syncs
+from syncfsm.engine.waits import Waits
 from syncfsm.errors import VersionConflict
 from syncfsm.history.earlier import Earlier
+from syncfsm.log.patience import patiently
 from syncfsm.log.protocol import EventLog
 from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.sinks.protocol import Sink
@@ -83,22 +85,19 @@ class Engine(Generic[T]):
         self.log = log
         self.source = source
         self.sink = sink
-        self.clock = clock or SystemClock()
+        self.transform = transform
+        self.clock = clock = clock or SystemClock()
         rng = rng or random.SystemRandom()
         self.processes = Processes(
             log, source, sink, clock=self.clock, rng=rng, hooks=hooks, meta=meta or {}, capture=capture
         )
+        self._waits = Waits(self.clock)
         self._syncs = Syncs(self.processes)
         self._single_records = SingleRecords(self.processes)
-        self._earlier = Earlier(log, source)
+        self._earlier = earlier = Earlier(log, source)
+        marks, ahead = self.processes.marks, 1 if capture else read_ahead
         self._performer = Performer(
-            source,
-            sink,
-            transform,
-            clock=self.clock,
-            rng=rng,
-            earlier=self._earlier,
-            read_ahead=1 if capture else read_ahead,
+            source, sink, transform, clock=clock, rng=rng, earlier=earlier, marks=marks, read_ahead=ahead
         )
 
     async def __aenter__(self) -> Self:
@@ -128,12 +127,12 @@ class Engine(Generic[T]):
         """
         process = self.processes.load(process_id)
         try:
-            while (action := d.next_action(process)) is not None:
-                if action.not_before is None or self._is_due(action.not_before):
+            while d.next_action(process) is not None:
+                if self._is_due(process):
                     process = await self._step(process, reads_ahead=True)
                 else:
                     await self._performer.pause()  # nothing is asked for before its time
-                    await self._until(action.not_before)
+                    await self._waits.sleep(process)
                     process = self.processes.load(process_id)  # somebody may have cancelled it meanwhile
         finally:
             await self._performer.drop()
@@ -148,26 +147,29 @@ class Engine(Generic[T]):
 
     async def sync(self, request: SyncRequest | None = None, **wanted: Unpack[Wanted]) -> Process:
         """Take up the unfinished sync or start a new one, and run it. See `take_up`, `run` and `sweep`."""
-        process = self.take_up(request, **wanted)
+        process = await patiently(self.log, self.clock, self.take_up, request, **wanted)
         return await self.sweep(await self.run(process.id))
 
     async def sweep(self, process: Process) -> Process:
         """Run ongoing syncs behind one that may have missed something, until one finds nothing new.
 
-        Only those by a key that changes may. The rest is for the next ongoing sync to bring. Return the last
-        state of the last one, or the process itself. See `start_sweep`.
+        Only those by a key that changes may. Return the last state of the last, or the process itself. See
+        `start_sweep`.
         """
-        while (following := self.start_sweep(process)) is not None:
+        while (following := await patiently(self.log, self.clock, self.start_sweep, process)) is not None:
             process = await self.run(following.id)
         return process
 
     async def _step(self, process: Process, *, reads_ahead: bool = False) -> Process:
         """Take turns until nothing is held in memory, so that a worker never fetches a page twice."""
         try:
-            while (action := d.next_action(process)) is not None and self._is_due(action.not_before):
+            while (action := d.next_action(process)) is not None and self._is_due(process):
                 self._earlier.check_untouched(process)
                 outcome = await self._performer.perform(process, action, reads_ahead=reads_ahead)
-                process = self.processes.commit(process, process.id, d.decide(process, outcome))
+                events = d.decide(process, outcome)
+                write = self.processes.commit
+                process = await patiently(self.log, self.clock, write, process, process.id, events)
+                self._waits.begin(process)
                 self._performer.hold(process, outcome)
                 if process.pending is None:
                     break
@@ -178,15 +180,13 @@ class Engine(Generic[T]):
             raise
         return process
 
-    def _is_due(self, not_before: datetime | None) -> bool:
-        return not_before is None or self.clock.now() >= not_before
+    @property
+    def raised(self) -> Exception | None:
+        """The last error that what is plugged in raised, for a debugger: the log has it without its words."""
+        return self._performer.raised
 
-    async def _until(self, not_before: datetime) -> None:
-        """Sleep until the moment has come."""
-        wait_s = (not_before - self.clock.now()).total_seconds()
-        await self.clock.sleep(max(0.0, wait_s))
-
-    # ── beginning, going on, ending: each appends at most one event and returns at once ──────
+    def _is_due(self, process: Process) -> bool:
+        return self._waits.left_s(process) <= 0
 
     def start(self, request: SyncRequest | None = None, **wanted: Unpack[Wanted]) -> Process:
         """Record the start of a new sync of all records; `run` or `step` then does it.
@@ -204,7 +204,8 @@ class Engine(Generic[T]):
     def take_up(self, request: SyncRequest | None = None, **wanted: Unpack[Wanted]) -> Process:
         """Return the process to go on with: the active one, the failed one resumed, or a new one.
 
-        An initial sync that is active is gone on with in either mode.
+        An initial sync that is active is gone on with in either mode; one that is not to ask for longer than
+        `wait_s_max` (`process.failure.retry_at`) stays failed.
 
         Args:
             request: What is wanted: see `SyncRequest`.
@@ -214,8 +215,7 @@ class Engine(Generic[T]):
             ActiveSync: The active one is for another sink, or of a mode that is not gone on with.
             ConfigurationError: The source cannot tell what is new (`Source.heeds_since`); the order is not
                 the one that the process began with, or is oldest first by a key that changes; the options
-                are not those of an active process, which keeps its own; or it began without
-                `deletes_missing`.
+                are not those of an active process; or it began without `deletes_missing`.
         """
         return self._syncs.take_up(requested(request, wanted))
 
@@ -228,8 +228,7 @@ class Engine(Generic[T]):
 
         It may have where it went by a key that changes, and found anything new: a record that changes
         meanwhile moves to where the sync has been already. `None` where it cannot have, where `sweeps_max` of
-        them have followed each other, whoever ran them, or where another sync of the source object is active,
-        which is as good or is followed by one.
+        them have followed each other, or where another sync is active, which is as good.
         """
         return self._syncs.start_sweep(process)
 
@@ -283,15 +282,21 @@ class Engine(Generic[T]):
         options: Options | None = None,
         by: str = "engine",
         why: str = "",
+        asks_now: bool = False,
     ) -> Process:
         """Record that a failed process goes on, with another page size or other limits if given.
+
+        If it failed since it was told to wait, `run` does that first, unless it `asks_now`.
 
         Raises:
             NotActive: It has not failed, or failed in a way that going on cannot mend.
             ActiveSync: Another one has become active meanwhile.
-            ConfigurationError: The page size or a limit cannot work, or the process is not this engine's.
+            ConfigurationError: The page size or a limit cannot work, or it is not this engine's.
         """
-        return self.processes.resume(process_id, page_size=page_size, options=options, by=by, why=why)
+        self._performer.forget()
+        return self.processes.resume(
+            process_id, page_size=page_size, options=options, by=by, why=why, asks_now=asks_now
+        )
 
     def cancel(self, process_id: str, *, by: str = "engine", why: str = "") -> Process:
         """Stop an active process for good. See `syncfsm.cancel`."""
@@ -305,8 +310,8 @@ class Engine(Generic[T]):
         """Return the process to go on with, active or failed and resumable.
 
         Args:
-            mode: `initial` or `ongoing` for a sync (see `take_up`), `rejects` for a retry (see
-                `retry_rejects`), `webhook` for what webhooks told of (see `take_up_webhooks`).
+            mode: That of a sync (see `take_up`), `rejects` (see `retry_rejects`) or `webhook` (see
+                `take_up_webhooks`).
         """
         return self.processes.unfinished(mode)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from syncfsm.core import events as e
+from syncfsm.core.blanking import Blanking
 from syncfsm.core.paging.pages import Row
 from syncfsm.core.paging.place import Reject
 from syncfsm.core.value import Value
@@ -17,6 +18,7 @@ class Upserted(Value, frozen=True):
 
     rejects: tuple[Reject, ...]
     result: UpsertResult
+    left_out: dict[str, int]
 
 
 class HeldPage:
@@ -28,6 +30,7 @@ class HeldPage:
 
     Attributes:
         records: The records to deliver, in order.
+        blanking: What of it the sink said that it would empty, before anything was written.
         upserted: What the sink has taken of it; where the deletion fails, the next try need only delete.
     """
 
@@ -36,4 +39,5 @@ class HeldPage:
         by_id = {record.id: record for record in reversed(sound)}
         self.page = page
         self.records = tuple(by_id[id_] for id_ in page.record_ids)
+        self.blanking: Blanking | None = None
         self.upserted: Upserted | None = None

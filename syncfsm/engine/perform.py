@@ -8,30 +8,49 @@ again; the state machine does not know the difference.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar, assert_never
 
 from msgspec.structs import replace
 
 from syncfsm.core import decide as d
 from syncfsm.core import events as e
-from syncfsm.core.endpoints import emptied, moved
-from syncfsm.core.failure import Failure
+from syncfsm.core.endpoints import emptied, moved, put_back
+from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.marks import SINK_ID
+from syncfsm.core.options import Options, heed
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
 from syncfsm.core.rule_of_process import foresee
-from syncfsm.engine.deliver import Delivery
+from syncfsm.engine.deliver import Delivery, LookUpFailed
 from syncfsm.engine.held_page import HeldPage
 from syncfsm.engine.readahead import ReadAhead
+from syncfsm.errors import BrokenContract, LogError
 from syncfsm.history.earlier import Earlier
+from syncfsm.history.sink_marks import SinkMarks
 from syncfsm.outside.clock import Clock
+from syncfsm.outside.safe_words import raised_words
 from syncfsm.sinks.protocol import Sink, capabilities
-from syncfsm.sources.protocol import Page, Source, Transform
+from syncfsm.sources.protocol import Page, Source, Transform, check_transform
 
 T = TypeVar("T")
+R = TypeVar("R")
+
+DATE_AHEAD_MAX = timedelta(days=366)
+"""How far ahead of ours the clock of a source may be; further, and the earlier of both counts."""
 
 
-def fetched(request: PageRequest, page: Page, elapsed_ms: int) -> d.Fetched:
+_WHOSE: dict[e.ActionName, str] = {
+    "check": "the source or the sink",
+    "fetch": "the source",
+    "deliver": "the transform or the sink",
+    "finish": "the source or the sink",
+}
+"""Whose code is called by an action."""
+
+
+def fetched(request: PageRequest, page: Page, elapsed_ms: int, *, is_followed: bool = False) -> d.Fetched:
     """Return the outcome of a request that was answered with a page, all of it."""
     return d.Fetched(
         request=request,
@@ -41,7 +60,18 @@ def fetched(request: PageRequest, page: Page, elapsed_ms: int) -> d.Fetched:
         is_total=page.is_total,
         total=page.total,
         next_token=page.next_token,
+        is_followed=is_followed,
+        not_found=page.not_found,
     )
+
+
+def _believed(page: Page, now: datetime) -> datetime:
+    """Return what instant a page is taken to be of; one ahead would leave out whoever comes until then.
+
+    By the source's own clock it is never ahead, unless that is off by more than our own can be.
+    """
+    is_sound = page.is_dated and page.as_of - now < DATE_AHEAD_MAX
+    return page.as_of if is_sound else min(page.as_of, now)
 
 
 class Performer(Generic[T]):
@@ -54,7 +84,11 @@ class Performer(Generic[T]):
         clock: Time.
         rng: Chance, for jitter.
         earlier: What the log says came before.
+        marks: What of that the sink bears out.
         read_ahead: How many requests may be under way at once, where pages are read ahead.
+
+    Attributes:
+        raised: The last error that what is plugged in raised.
     """
 
     def __init__(
@@ -66,21 +100,27 @@ class Performer(Generic[T]):
         clock: Clock,
         rng: random.Random,
         earlier: Earlier,
+        marks: SinkMarks,
         read_ahead: int = 1,
     ) -> None:
+        self.raised: Exception | None = None
         self._source = source
         self._sink = sink
         self._clock = clock
         self._rng = rng
         self._earlier = earlier
-        self._delivery = Delivery(source, sink, transform, clock=clock, earlier=earlier)
+        self._marks = marks
+        self._transform = transform
+        self._delivery = Delivery(source, sink, transform, clock=clock, earlier=earlier, marks=marks)
         self._pages = ReadAhead(source, read_ahead, clock)
         self._read_ahead = read_ahead
         self._checked: str | None = None
+        self._found: dict[str, str] = {}
+        self._heeded: Options | None = None
         self._held: HeldPage | None = None
 
     async def perform(self, process: Process, action: d.Action, *, reads_ahead: bool = False) -> d.Outcome:
-        """Perform an action; what the world does wrong is an outcome too.
+        """Perform an action; what the world does wrong is an outcome too, and so is what is raised.
 
         With `reads_ahead`, pages that will be needed soon may be asked for as well: call `pause` before
         waiting, and `drop` at the end.
@@ -88,33 +128,89 @@ class Performer(Generic[T]):
         Raises:
             VersionConflict: Somebody else moved the process on, so that nothing more is written for it.
         """
+        if process.options != self._heeded:
+            self._heeded = process.options
+            heed(self._source, process.options)
+            heed(self._sink, process.options)
+        name, held = d.ACTION_NAMES[type(action)], self._held_for(process)
+        if isinstance(action, d.DeliverPage) and held is None:
+            name = "fetch"  # a page that is to be delivered, and is not held, is fetched first
         if self._checked != process.id and not isinstance(action, d.CheckSetup):
-            failure = await self._check_same(process)
-            if isinstance(failure, Failure):
-                # Nothing is held yet, so that a page that is to be delivered would be fetched first.
-                return self._failed("finish" if isinstance(action, d.FinishSync) else "fetch", failure)
+            found = await self._attempted(name, self._check_same(process))
+            if isinstance(found, Failure):
+                return self._failed(name, found)
+        ahead = self._read_ahead - 1 if reads_ahead else 0
+        outcome = await self._attempted(name, self._performed(process, action, held, ahead))
+        if isinstance(outcome, LookUpFailed):
+            return self._failed(name, outcome.failure, "look-up")
+        return self._failed(name, outcome) if isinstance(outcome, Failure) else outcome
+
+    async def _attempted(self, name: e.ActionName, doing: Awaitable[R]) -> R | Failure:
+        """Return what comes of calling what is plugged in; whatever it raises is a failure, in our words.
+
+        Raises:
+            LogError: Nothing more can be recorded, nor is to be.
+        """
+        try:
+            return await doing
+        except LogError:
+            raise
+        except BrokenContract as error:
+            return Failure(kind=FailureKind.RAISED, message=f"{error}.")
+        except Exception as error:  # noqa: BLE001 - what somebody's source, transform or sink raises can be anything
+            self.raised = error
+            return Failure(kind=FailureKind.RAISED, message=raised_words(_WHOSE[name], error))
+
+    async def _performed(
+        self, process: Process, action: d.Action, held: HeldPage | None, ahead: int
+    ) -> d.Outcome | LookUpFailed | Failure:
         match action:
             case d.CheckSetup():
                 return await self._check(process)
             case d.FetchPage():
-                following = foresee(process, self._read_ahead - 1) if reads_ahead else ()
-                return await self._fetch(action.request, following)
+                return await self._fetch(action.request, foresee(process, ahead) if ahead else ())
             case d.DeliverPage():
-                held = self._held_for(process)
                 if held is None:
                     return await self._fetch(action.refetch)
-                return await self._deliver(process, held, action.gone)
-            case d.FinishSync():
+                return await self._delivery.deliver(process, held, action.gone)
+            case d.AskAgain():
+                return d.Unanswered(at=self._clock.now(), chance=self._rng.random())
+            case d.FindMissing() | d.FinishSync():
                 return await self._finish(process, action)
             case _:
                 assert_never(action)
 
-    async def _check(self, process: Process) -> d.Outcome:
-        found = await self._check_same(process)
+    async def _finish(
+        self, process: Process, action: d.FindMissing | d.FinishSync
+    ) -> d.FoundMissing | d.Finished | d.TooManyMissing | Failure:
+        if isinstance(action, d.FindMissing):
+            return await self._delivery.find_missing(process, action)
+        return await self._delivery.finish(process, action)
+
+    async def _check(self, process: Process) -> d.Checked | Failure:
+        # Where a later part of the check failed, it goes on from there: few requests a second must do.
+        found = self._found if self._checked == process.id else await self._check_same(process)
         if isinstance(found, Failure):
-            return self._failed("check", found)
+            return found
+        # Of single records, nothing is asked: what they do not tell stays as it is.
+        failure = None if process.record_ids else await check_transform(self._transform)
+        if failure is not None:
+            return failure
+        there = await self._check_sink()
+        return there if isinstance(there, Failure) else d.Checked(found=found | there)
+
+    async def _check_sink(self) -> dict[str, str] | Failure:
+        """Check the sink, see who it is, and bring its mark up to what is known of it now."""
+        state = self._marks.told()
         there = await self._sink.check()
-        return self._failed("check", there) if isinstance(there, Failure) else d.Checked(found=found | there)
+        if isinstance(there, Failure):
+            return there
+        mark, sink = self._marks.restated(), capabilities(self._sink).marked
+        failure = await sink.set_mark(mark) if mark is not None and sink is not None else None
+        if failure is not None:
+            return failure
+        facts = {SINK_ID: self._marks.sink_id() or "", "sink_state": state}
+        return there | {name: fact for name, fact in facts.items() if fact}
 
     async def _check_same(self, process: Process) -> dict[str, str] | Failure:
         """Check, once for each process that is begun or gone on with, that it is of the same two sides.
@@ -125,43 +221,47 @@ class Performer(Generic[T]):
         if isinstance(found, Failure):
             return found
         failure = moved(process.source, process.sink, found=found, before=self._earlier.setup_facts(process))
-        failure = failure or await self._check_not_emptied(process)
+        failure = failure or self._marks.mixed_up() or await self.find_lost(process)
         if failure is None:
-            self._checked = process.id
+            self._checked, self._found = process.id, found
         return failure or found
 
-    async def _check_not_emptied(self, process: Process) -> Failure | None:
+    async def find_lost(self, process: Process) -> Failure | None:
+        """Return why a process cannot go on from what the log says is in its sink, if it is not there."""
         sink = capabilities(self._sink).emptiable
-        if sink is None or not self._earlier.is_filled(process):
-            return None
-        return emptied(process.sink) if await sink.is_empty() else None
+        is_elsewhere = self._marks.is_elsewhere(process)
+        is_filled = self._earlier.is_filled(process)
+        if sink is not None and (is_filled or is_elsewhere) and await sink.is_empty():
+            return emptied(process.sink)
+        has_lost = is_elsewhere or self._marks.lacks(process) or (is_filled and self._marks.is_without_id)
+        return put_back(process.sink) if has_lost else None
+
+    def forget(self) -> None:
+        """Let both sides be told the limits anew, and what they were told of when to come again be over."""
+        self._heeded = None
 
     async def pause(self) -> None:
         """Let nothing be asked for until the next page is."""
         await self._pages.pause()
 
     async def drop(self) -> None:
-        """Give up what was asked for ahead."""
+        """Give up what was asked for ahead, at the end of a run."""
+        self.forget()
         await self._pages.drop()
 
-    async def _fetch(self, request: PageRequest, following: Sequence[PageRequest] = ()) -> d.Outcome:
+    async def _fetch(
+        self, request: PageRequest, following: Sequence[PageRequest] = ()
+    ) -> d.Fetched | Failure:
         answer = await self._pages.fetch(request, following)
         if isinstance(answer.page, Failure):
-            return self._failed("fetch", answer.page)
-        # Not later than it is: a watermark ahead of us would leave out whoever comes until then.
-        as_of = min(answer.page.as_of, self._clock.now())
-        return fetched(request, replace(answer.page, as_of=as_of), answer.elapsed_ms)
+            return answer.page
+        page = replace(answer.page, as_of=_believed(answer.page, self._clock.now()))
+        return fetched(request, page, answer.elapsed_ms, is_followed=answer.is_followed)
 
-    async def _deliver(self, process: Process, held: HeldPage, gone: tuple[str, ...]) -> d.Outcome:
-        outcome = await self._delivery.deliver(process, held, gone)
-        return self._failed("deliver", outcome) if isinstance(outcome, Failure) else outcome
-
-    async def _finish(self, process: Process, action: d.FinishSync) -> d.Outcome:
-        outcome = await self._delivery.finish(process, action)
-        return self._failed("finish", outcome) if isinstance(outcome, Failure) else outcome
-
-    def _failed(self, action: e.ActionName, failure: Failure) -> d.Failed:
-        return d.Failed(action=action, failure=failure, at=self._clock.now(), chance=self._rng.random())
+    def _failed(self, action: e.ActionName, failure: Failure, what: e.ActionPart = "") -> d.Failed:
+        return d.Failed(
+            action=action, failure=failure, at=self._clock.now(), chance=self._rng.random(), what=what
+        )
 
     def hold(self, process: Process, outcome: d.Outcome) -> None:
         """Keep the page that was fetched until it is delivered."""

@@ -13,9 +13,10 @@ from typing import Any, Unpack
 
 from syncfsm.core import decide as d
 from syncfsm.core import events as e
-from syncfsm.core.endpoints import emptied, moved
+from syncfsm.core.endpoints import emptied, moved, put_back
 from syncfsm.core.failure import Failure
 from syncfsm.core.process import Process, fold
+from syncfsm.core.shortfall import shortfall_words
 from syncfsm.core.starts import started
 from syncfsm.core.value import Value
 from syncfsm.engine.engine import Engine
@@ -23,9 +24,10 @@ from syncfsm.engine.perform import fetched
 from syncfsm.engine.requests import SyncRequest, Wanted, requested
 from syncfsm.errors import ActiveSync, ConfigurationError
 from syncfsm.history.earlier import Earlier
+from syncfsm.history.sink_marks import SinkMarks
 from syncfsm.outside.clock import Clock
 from syncfsm.sinks.protocol import Sink, capabilities
-from syncfsm.sources.protocol import Source
+from syncfsm.sources.protocol import Source, Transform, check_transform
 
 
 class Problem(Value, frozen=True):
@@ -72,6 +74,7 @@ class Preflight(Value, frozen=True):
         process: The process as the sync would begin it or go on with it; null if it would be refused.
         refusal: Why it would be refused.
         last_completed: The last sync that was completed into this sink, if any was.
+        shortfall: Where that brought far fewer records than were there before, that it did; else empty.
     """
 
     source: Looked
@@ -80,6 +83,7 @@ class Preflight(Value, frozen=True):
     process: Process | None
     refusal: str | None
     last_completed: Completed | None
+    shortfall: str = ""
 
     @property
     def could_start(self) -> bool:
@@ -108,7 +112,7 @@ async def preflight(
     plain = started(
         source=engine.source.name,
         object_=engine.source.object,
-        sink=engine.sink.name,
+        sink=engine.processes.sink_name,
         page_size=asked.page_size,
         order=engine.processes.order_or_preferred(asked.order),
         options=asked.options or engine.source.options,
@@ -118,10 +122,12 @@ async def preflight(
     except (ActiveSync, ConfigurationError) as error:
         process, refusal = None, str(error)
     rehearsed = _Rehearsed(engine.clock, process if process and process.version == 1 else plain)
-    before = engine.log.last_found(engine.source.name, engine.sink.name) or {}
-    source, first_page = await rehearsed.look_at_source(engine.source, before)
+    before = engine.log.last_found(engine.source.name, engine.processes.sink_name) or {}
+    source, first_page = await rehearsed.look_at_source(engine.source, before, engine.transform)
     is_to_be_filled = process is not None and earlier.is_filled(process)
     sink = await rehearsed.look_at_sink(engine.sink, is_to_be_filled=is_to_be_filled)
+    if sink.problem is None:
+        sink = rehearsed.look_at_marks(engine.processes.marks, process, sink, is_to_be_filled=is_to_be_filled)
     return Preflight(
         source=source,
         sink=sink,
@@ -129,6 +135,7 @@ async def preflight(
         process=process,
         refusal=refusal,
         last_completed=_last_completed(engine),
+        shortfall=_shortfall(engine),
     )
 
 
@@ -147,13 +154,16 @@ class _Rehearsed:
         return after
 
     async def look_at_source(
-        self, source: Source, before: Mapping[str, str]
+        self, source: Source, before: Mapping[str, str], transform: Transform[Any]
     ) -> tuple[Looked, FirstPage | None]:
-        """Check the source and ask it for the first page: one request more than its checks."""
+        """Check the source, try look-ups, and ask for the first page: two requests more than the checks."""
         found = await source.check()
         if isinstance(found, Failure):
             return Looked(found={}, problem=self._problem(self._process, "check", found)), None
         failure = moved(source.name, self._process.sink, found=found, before=before)
+        if failure is not None:
+            return Looked(found=found, problem=self._problem(self._process, "check", failure)), None
+        failure = await check_transform(transform, tries_look_ups=True)
         if failure is not None:
             return Looked(found=found, problem=self._problem(self._process, "check", failure)), None
         process = self._after(self._process, e.FetchingBegan(found=found))
@@ -180,6 +190,19 @@ class _Rehearsed:
             return Looked(found=found, problem=self._problem(self._process, "check", emptied(sink.name)))
         return Looked(found=found)
 
+    def look_at_marks(
+        self, marks: SinkMarks, process: Process | None, looked: Looked, *, is_to_be_filled: bool
+    ) -> Looked:
+        """Compare what a sink in order says of itself with the log."""
+        state = marks.told()
+        found = looked.found | ({"sink_state": state} if state else {})
+        has_lost = process is not None and marks.lacks(process)
+        has_lost = has_lost or (is_to_be_filled and marks.is_without_id)
+        failure = marks.mixed_up() or (put_back(marks.name) if has_lost else None)
+        return Looked(
+            found=found, problem=self._problem(self._process, "check", failure) if failure else None
+        )
+
     def _problem(self, process: Process, action: e.ActionName, failure: Failure) -> Problem:
         """Return what a sync would make of a failure."""
         outcome = d.Failed(action=action, failure=failure, at=self._clock.now(), chance=0.5)
@@ -189,5 +212,10 @@ class _Rehearsed:
 
 
 def _last_completed(engine: Engine[Any]) -> Completed | None:
-    last = engine.log.last_completed(engine.source.name, engine.source.object, engine.sink.name)
+    last = engine.log.last_completed(engine.source.name, engine.source.object, engine.processes.sink_name)
     return Completed(process=last.id, at=last.updated_at, watermark=last.watermark) if last else None
+
+
+def _shortfall(engine: Engine[Any]) -> str:
+    last = engine.log.last_completed(engine.source.name, engine.source.object, engine.processes.sink_name)
+    return shortfall_words(last) if last else ""

@@ -12,13 +12,15 @@ from datetime import datetime
 from typing import Any
 
 from syncfsm.core import events as e
+from syncfsm.core.backoff import later
 from syncfsm.core.capture import Recordable, Recorder
 from syncfsm.core.limits import check_rules
 from syncfsm.core.options import Options, Order
 from syncfsm.core.process import Process
-from syncfsm.core.starts import resumed, started
+from syncfsm.core.starts import put_off_s, resumed, started
 from syncfsm.engine import commit as c
 from syncfsm.errors import ConfigurationError
+from syncfsm.history.sink_marks import SinkMarks
 from syncfsm.log.protocol import EventLog
 from syncfsm.outside.clock import Clock
 from syncfsm.sinks.protocol import Sink
@@ -44,6 +46,7 @@ class Processes:
         self.log = log
         self.source = source
         self.sink = sink
+        self.marks = SinkMarks(log, source, sink)
         self.clock = clock
         self._rng = rng
         self._hooks = hooks
@@ -52,13 +55,18 @@ class Processes:
 
     # ── asking ───────────────────────────────────────────────────────────────────────────────
 
+    @property
+    def sink_name(self) -> str:
+        """What the log calls the sink. See `SinkMarks.name`."""
+        return self.marks.name
+
     def active(self) -> Process | None:
         """Return the active process of the source object, if there is one."""
         return self.log.active(self.source.name, self.source.object)
 
     def unfinished(self, mode: e.Mode = "initial") -> Process | None:
         """Return the process to go on with. See `Engine.unfinished`."""
-        process = self.log.latest(self.source.name, self.source.object, self.sink.name, mode=mode)
+        process = self.log.latest(self.source.name, self.source.object, self.sink_name, mode=mode)
         return process if process and (process.is_active or process.is_resumable) else None
 
     def unfinished_retry(self, parent: Process) -> Process | None:
@@ -68,12 +76,19 @@ class Processes:
 
     def last_sync_time(self) -> datetime | None:
         """Return the watermark at which an ongoing sync takes up: what was there by then, the sink has."""
-        ours = (self.source.name, self.source.object, self.sink.name)
-        return self.log.last_sync_time(*ours, changed_by=self.source.changed_by)
+        return self.marks.last_sync_time()
+
+    def told_to_wait(self) -> Process | None:
+        """Return the process that began last, if it failed and nobody may ask yet.
+
+        Another one would ask the same source, or write to the same sink.
+        """
+        last = self.log.latest(self.source.name, self.source.object, self.sink_name, mode=None)
+        return last if last and put_off_s(last, self.clock.now()) else None
 
     def is_ours(self, process: Process) -> bool:
         """Whether a process is one of this source object and sink."""
-        ours = (self.source.name, self.source.object, self.sink.name)
+        ours = (self.source.name, self.source.object, self.sink_name)
         return (process.source, process.object, process.sink) == ours
 
     def order_or_preferred(self, order: Order | None) -> Order:
@@ -96,6 +111,7 @@ class Processes:
             record_ids=started.record_ids,
             since=started.since,
             changed_by=started.changed_by,
+            may_be_gone=started.may_be_gone,
         )
 
     def begin(
@@ -115,7 +131,7 @@ class Processes:
         event = started(
             source=self.source.name,
             object_=self.source.object,
-            sink=self.sink.name,
+            sink=self.sink_name,
             order=order,
             options=options or self.source.options,
             **wanted,
@@ -130,15 +146,24 @@ class Processes:
         options: Options | None = None,
         by: str = "engine",
         why: str = "",
+        asks_now: bool = False,
     ) -> Process:
         """Record that a failed process goes on. See `Engine.resume`."""
         process = self.load(process_id)
-        event = resumed(process, page_size=page_size, options=options, by=by, why=why)
+        now = self.clock.now()
+        left_s = 0.0 if asks_now else put_off_s(process, now)
+        retry_at = later(now, left_s) if left_s else None
+        event = resumed(process, page_size=page_size, options=options, by=by, why=why, retry_at=retry_at)
         return self.commit(process, process.id, (event,))
 
     def go_on(self, process: Process, page_size: int, options: Options | None) -> Process:
-        """Return an unfinished process, resumed if it has failed, with what has changed."""
+        """Return an unfinished process, resumed if it has failed, with what has changed.
+
+        It stays as it is where nobody may ask for longer than one of its waits may be.
+        """
         changed = options if options != process.options else None
+        if put_off_s(process, self.clock.now()) > (options or process.options).wait_s_max:
+            return process
         if not process.is_active:
             size = page_size if page_size != process.page_size else None
             return self.resume(process.id, page_size=size, options=changed, why="run again")
@@ -159,7 +184,7 @@ class Processes:
         if not self.is_ours(process):
             raise ConfigurationError(
                 f"process {process_id} syncs {process.source} {process.object} into {process.sink}, "
-                f"but this engine {self.source.name} {self.source.object} into {self.sink.name}"
+                f"but this engine {self.source.name} {self.source.object} into {self.sink_name}"
             )
         return process
 

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.errors import ConfigurationError
-from syncfsm.outside.clock import Clock
+from syncfsm.outside.clock import Clock, SteadyClock
 from syncfsm.sources.protocol import Page, Source
 
 READ_AHEAD = 4
@@ -38,16 +38,18 @@ _OF_THE_SOURCE = frozenset(
         FailureKind.UNAVAILABLE,
         FailureKind.TIMEOUT,
         FailureKind.UNAUTHORIZED,
+        FailureKind.UNTRUSTED,
     }
 )
 """What would meet any request now, whichever page it is for."""
 
 
 class Answer(NamedTuple):
-    """What came for a request, and how long it took, whenever that was."""
+    """What came for a request, how long it took, whenever that was, and whether rows beyond it came ahead."""
 
     page: Page | Failure
     elapsed_ms: int
+    is_followed: bool = False
 
 
 def check_read_ahead(requests_max: int) -> None:
@@ -81,10 +83,11 @@ class ReadAhead:
         self.unused = 0
         self._source = source
         self._requests_max = requests_max
-        self._clock = clock
+        self._clock = SteadyClock(clock)
         self._width = 1.0
         self._careful_from = float(requests_max)  # a width from which it grows slowly
         self._slots: dict[PageRequest, asyncio.Task[Answer]] = {}
+        self._needed: asyncio.Task[Answer] | None = None
         self._given_up: set[asyncio.Task[Answer]] = set()  # until they have ended
 
     @property
@@ -103,14 +106,35 @@ class ReadAhead:
         task = self._slots.pop(request, None)
         failed = self._failed() if task is None else None
         if failed is None:
+            if task is None and (following or self._slots):
+                task = asyncio.create_task(self._ask(request))
             self._ask_ahead(following)
-        answer = failed or await (task or self._ask(request))
+        answer = failed or await (self._needed_of(task) if task else self._ask(request))
         if isinstance(answer.page, Failure):
             self._shrink()
             await self.pause()
         else:
             self._grow()
-        return answer
+        return answer._replace(is_followed=self._has_beyond(request, answer.page))
+
+    def _has_beyond(self, request: PageRequest, page: Page | Failure) -> bool:
+        """Whether rows have come ahead from beyond where a short page seems to be the end of all."""
+        if isinstance(page, Failure) or len(page.records) >= request.limit:
+            return False
+        end = request.offset + len(page.records)
+        return any(asked.offset >= end and _has_rows(task) for asked, task in self._slots.items())
+
+    async def _needed_of(self, task: asyncio.Task[Answer]) -> Answer:
+        """Return what comes for what is needed now, or a failure that would meet it too."""
+        self._needed = task
+        try:
+            await asyncio.wait({task})
+        finally:
+            self._needed = None
+            if not task.done():  # nobody waits for it any more
+                self._cancelled(task)
+        failed = self._failed() if task.cancelled() else None
+        return failed or task.result()
 
     async def pause(self) -> None:
         """Ask for nothing until the next `fetch`; pages that are here are kept."""
@@ -142,6 +166,8 @@ class ReadAhead:
         """Give up what is not answered yet, where a request has failed; the failure is handed over later."""
         if _is_failure(ended) and ended in self._slots.values():
             self._give_up([asked for asked, task in self._slots.items() if not task.done()])
+            if self._needed is not None and not self._needed.done() and _tells_of_the_source(ended):
+                self._needed.cancel()
 
     async def _forget_but(self, needed: Collection[PageRequest]) -> None:
         """Give up what is not needed, since rows have moved; how the source is, is still to be told."""
@@ -159,10 +185,13 @@ class ReadAhead:
     def _give_up(self, requests: Sequence[PageRequest]) -> None:
         tasks = [self._slots.pop(request) for request in requests]
         self.unused += len(tasks)
-        self._given_up.update(tasks)
         for task in tasks:
-            task.add_done_callback(self._given_up.discard)
-            task.cancel()
+            self._cancelled(task)
+
+    def _cancelled(self, task: asyncio.Task[Answer]) -> None:
+        self._given_up.add(task)
+        task.add_done_callback(self._given_up.discard)
+        task.cancel()
 
     def _failed(self) -> Answer | None:
         """Return the first failure among what has come that would meet any other request too."""
@@ -177,8 +206,8 @@ class ReadAhead:
 
 
 def elapsed_ms(began: datetime, ended: datetime) -> int:
-    """Return the time between two moments; 0 if the clock was set back."""
-    return max(0, round((ended - began).total_seconds() * 1000))
+    """Return the time between two moments of a steady clock."""
+    return round((ended - began).total_seconds() * 1000)
 
 
 def _has_answer(task: asyncio.Task[Answer]) -> bool:
@@ -187,6 +216,11 @@ def _has_answer(task: asyncio.Task[Answer]) -> bool:
 
 def _is_page(task: asyncio.Task[Answer]) -> bool:
     return _has_answer(task) and isinstance(task.result().page, Page)
+
+
+def _has_rows(task: asyncio.Task[Answer]) -> bool:
+    page = task.result().page if _has_answer(task) else None
+    return isinstance(page, Page) and bool(page.records)
 
 
 def _is_failure(task: asyncio.Task[Answer]) -> bool:

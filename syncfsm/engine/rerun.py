@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from syncfsm.core import events as e
 from syncfsm.core.capture import Captured
 from syncfsm.core.failure import Failure
+from syncfsm.core.marks import SINK_ID
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process
 from syncfsm.engine.commit import Hook
@@ -20,7 +21,7 @@ from syncfsm.engine.engine import Engine
 from syncfsm.errors import ConfigurationError
 from syncfsm.log.protocol import EventLog
 from syncfsm.outside.clock import Clock
-from syncfsm.sinks.protocol import Sink
+from syncfsm.sinks.protocol import Sink, capabilities
 from syncfsm.sources.attio.captured import CapturedApi, Turn, is_page, turns_of
 from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Record, Transform, Transformed
@@ -58,7 +59,9 @@ async def rerun(
         ConfigurationError: The process was not captured, or not all of it, or the sink is its own.
     """
     first = captured.load(process_id)
-    if sink.name == first.sink:
+    marked = capabilities(sink).marked
+    id_ = marked.sink_id() if marked else None
+    if sink.name == first.sink or (id_ is not None and id_ == (first.found or {}).get(SINK_ID)):
         raise ConfigurationError(
             f"{sink.name} is the sink of process {first.id} and may hold newer records: name another"
         )

@@ -38,12 +38,13 @@ class SingleRecords:
             return self._processes.go_on(failed, page_size, options)
         if not waiting.record_ids:
             return None
-        return self._processes.begin(
+        return self._processes.told_to_wait() or self._processes.begin(
             mode="webhook",
             page_size=page_size,
             order="id",
             options=options,
             record_ids=waiting.record_ids,
+            may_be_gone=waiting.gone,
             notices=waiting.notices,
         )
 
@@ -59,7 +60,7 @@ class SingleRecords:
         if self._has_webhooks:
             return
         sink = self._log.webhook_sink(self._source.name, self._source.object)
-        if sink is not None and not is_same(sink, self._sink.name):
+        if sink is not None and not is_same(sink, self._processes.sink_name):
             raise ConfigurationError(
                 f"the webhooks of {self._source.name} {self._source.object} in this log go to {sink}: give "
                 f"{self._sink.name} a log of its own, and webhooks of its own"
@@ -79,7 +80,7 @@ class SingleRecords:
         record_ids = open_ids(rejects_of(self._log, parent))
         if not record_ids:
             return None
-        return self._processes.begin(
+        return self._processes.told_to_wait() or self._processes.begin(
             mode="rejects",
             page_size=page_size,
             order="id",

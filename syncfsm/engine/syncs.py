@@ -45,7 +45,7 @@ class Syncs:
             raise ConfigurationError(
                 f"the sink {sink.name} cannot delete what is missing: it needs `delete` and `known`"
             )
-        other = other_route(self._processes.log, self._processes.source, sink.name)
+        other = other_route(self._processes.log, self._processes.source, self._processes.sink_name)
         if other is not None:
             raise ConfigurationError(f"{mixed(other)}, or delete nothing")
 
@@ -57,6 +57,9 @@ class Syncs:
         if process is not None:
             _check_like(process, request)
             return self._processes.go_on(process, request.page_size, request.options)
+        told = self._processes.told_to_wait()
+        if told is not None:
+            return told
         since = self._processes.last_sync_time() if request.mode == "ongoing" else None
         if since is not None:
             return self._start_ongoing(since, request)
@@ -84,23 +87,31 @@ class Syncs:
         """Return the unfinished process that `take_up` goes on with; `None` if it begins a new one.
 
         A failed ongoing sync is left where a new one brings all that it would: where it went by another key
-        than the source's now, or another sync was completed since it began.
+        than the source's now, or another sync was completed since it began. Any failed one is left where the
+        sink has not what it brought.
         """
         if mode == "initial":
-            return self._processes.unfinished()
+            return self._unfinished("initial")
         active = self._processes.active()
         if active is not None and active.mode == "initial" and self._processes.is_ours(active):
             return active
-        process = self._processes.unfinished("ongoing")
-        if process is not None and (process.is_active or self._is_needed(process)):
-            return process
-        return self._processes.unfinished() if self._processes.last_sync_time() is None else None
-
-    def _is_needed(self, failed: Process) -> bool:
-        """Whether no new ongoing sync would bring all that a failed one would."""
         watermark = self._processes.last_sync_time()
-        assert watermark is not None, "an ongoing sync began at a watermark"
-        assert failed.since is not None, "likewise"
+        process = self._unfinished("ongoing")
+        if process is not None and (process.is_active or self._is_needed(process, watermark)):
+            return process
+        return self._unfinished("initial") if watermark is None else None
+
+    def _unfinished(self, mode: SyncMode) -> Process | None:
+        """Return the unfinished process of a mode, unless it failed and the sink lacks what it builds on."""
+        process = self._processes.unfinished(mode)
+        is_left = process is not None and not process.is_active and self._processes.marks.lacks(process)
+        return None if is_left else process
+
+    def _is_needed(self, failed: Process, watermark: datetime | None) -> bool:
+        """Whether no new ongoing sync would bring all that a failed one would."""
+        if watermark is None:  # the sink has lost what it began with
+            return False
+        assert failed.since is not None, "an ongoing sync began at a watermark"
         is_last = watermark - timedelta(seconds=failed.options.overlap_s) <= failed.since
         return is_last and failed.changed_by == self._processes.source.changed_by
 

@@ -9,8 +9,9 @@ from syncfsm.core.options import Options, Order
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
 from syncfsm.engine.requests import SyncRequest
-from syncfsm.errors import ActiveSync, LogUnwritable, SyncfsmError, VersionConflict
-from syncfsm.outside.clock import Clock, SystemClock
+from syncfsm.errors import ActiveSync, BrokenContract, LogUnwritable, SyncfsmError, VersionConflict
+from syncfsm.outside.clock import Clock, SteadyClock, SystemClock
+from syncfsm.outside.safe_words import raised_words
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ class Watcher(Generic[T]):
         self._make_engine = make_engine
         self._every_s = every_s
         self._request = SyncRequest(mode="ongoing", page_size=page_size, order=order, options=options)
-        self._clock = clock or SystemClock()
+        self._clock = SteadyClock(clock or SystemClock())
         self._on_turn = on_turn
         self._on_trouble = on_trouble
 
@@ -62,7 +63,7 @@ class Watcher(Generic[T]):
             turns += 1
             began = self._clock.now()
             await self.turn()
-            took_s = max(0.0, (self._clock.now() - began).total_seconds())  # less where it was set back
+            took_s = (self._clock.now() - began).total_seconds()
             await self._clock.sleep(max(0.0, self._every_s - took_s))
 
     async def turn(self) -> Process | None:
@@ -71,6 +72,11 @@ class Watcher(Generic[T]):
             process = await self._sync()
         except (LogUnwritable, VersionConflict) as trouble:
             self._on_trouble(trouble)
+            return None
+        except SyncfsmError:
+            raise  # a setting, or a log, that no later turn finds mended
+        except Exception as error:  # noqa: BLE001 - a hook's, or that of whoever makes the engine
+            self._on_trouble(BrokenContract(raised_words("what a sync is made with", error)))
             return None
         self._on_turn(process)
         return process

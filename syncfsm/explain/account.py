@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from syncfsm.core.describe import action_words, event_words
+from syncfsm.core.describe import action_words, event_words, missing_words
 from syncfsm.core.machine import State
 from syncfsm.core.process import Process
 from syncfsm.core.value import Value
@@ -39,6 +39,7 @@ class Account(Value, frozen=True):
         ending: What ended it, if it has failed.
         rejects: The records that were rejected, by reason.
         steps: What to do next, in this order.
+        evidence: Of a sync that looked for what is missing, what it found; else empty.
     """
 
     process: Process
@@ -57,6 +58,7 @@ class Account(Value, frozen=True):
     ending: Ending | None
     rejects: tuple[RejectGroup, ...]
     steps: tuple[Advice, ...]
+    evidence: str = ""
 
 
 def explain(log: EventLog, process_id: str, log_path: str, *, now: datetime | None = None) -> Account:
@@ -120,4 +122,5 @@ def _account(
         ending=ending,
         rejects=troubles.rejects,
         steps=steps(process, log, silent_s, since_event_s),
+        evidence=missing_words(process.missing) if process.missing else "",
     )

@@ -8,6 +8,7 @@ from syncfsm.core import events as e
 from syncfsm.core.describe import duration
 from syncfsm.core.limits import LIMITS, advised
 from syncfsm.core.machine import State
+from syncfsm.core.marks import plain_name
 from syncfsm.core.process import Process
 from syncfsm.core.state import FailureReason
 from syncfsm.core.value import Value
@@ -51,12 +52,18 @@ _BY_REASON: dict[str, tuple[str, tuple[str, ...]]] = {
     "forbidden": (f"Give the key the scopes that it lacks, {_MENDED}.", ()),
     "not_found": ("Name an object that the source has: a new sync of it then begins.", ("--object", "NAME")),
     "elsewhere": (f"Set {{variable}} to a key of the workspace that it began with, {_MENDED}.", ()),
+    "untrusted": (f"Let SSL_CERT_FILE name the certificate of who signed the server's, {_MENDED}.", ()),
     "bad_request": (f"Mend what the source refuses in the request, {_MENDED}.", ()),
     "misdirected": (f"See where the base URL should lead, or tell the source's makers, {_MENDED}.", ()),
     "cursor_repeats": ("Start anew; if it happens again, tell whoever makes the source.", ()),
+    "unfit": (f"Bring back in the source what is missing, {_MENDED}; or go on without, as it says.", ()),
     "unwritable": (f"Let the sink be written again (free space, permissions), {_MENDED}.", ()),
     "emptied": (f"Put the sink back where it was, {_MENDED}; or bring everybody with --fresh.", ()),
+    "put_back": ("Sync once more: what is missing is brought again; or bring everybody with --fresh.", ()),
+    "replaced": (f"Put the sink's file back where it was, {_MENDED}; or bring everybody with --fresh.", ()),
+    "mixed": ("Name another sink: a new sync into it then begins.", ("--sink", "sqlite:FILE")),
     "foreign": ("Name another sink: a new sync into it then begins.", ("--sink", "sqlite:FILE")),
+    "raised": (f"Mend the code that raised it, {_MENDED}.", ()),
     "unordered": ("Start anew in the order in which the source keeps its rows.", ("--order", "id")),
     "ties": ("Start anew in an order in which no rows tie.", ("--order", "id")),
 }
@@ -64,8 +71,20 @@ _BY_REASON: dict[str, tuple[str, tuple[str, ...]]] = {
 _SINK_KEYS = (QUO_PARTNER_KEY_VARIABLE, QUO_KEY_VARIABLE)
 """Variables that a sink's refusal names."""
 
+_ALLOWED = {
+    "missing_ratio_max": (
+        "See in the source whether so many are gone: none was deleted.",
+        "If they are, allow it, and go on.",
+    ),
+    "blanked_ratio_max": (
+        "See in the source whether so many have none any more: nothing of this page was written.",
+        "If they have none, allow it, and go on.",
+    ),
+}
+
 _CALMER = {
     "attempts_max": "Once the source or sink answers again, go on where it stopped; nothing is lost.",
+    "wait_s_max": "Run again once it may be asked, and it goes on where it stopped; nothing is lost.",
     "waiting_s_max": "Once the source asks for less patience, go on where it stopped; nothing is lost.",
     "step_backs_max": "Go on at a time when fewer rows come and go; nothing is lost.",
     "stalled_pages_max": "If the source has many pages without records, go on with more; nothing is lost.",
@@ -135,13 +154,19 @@ def _after_failure(process: Process, failure: FailureReason, log: LogName) -> tu
         )
     if reason in _CALMER:
         words = f"If it fails the same way, raise the limit {reason}."
+        if reason == "wait_s_max":
+            words = f"To have it wait until then, raise the limit {reason}."
         raising = Advice(words=words, command=_again(process, log, *raised))
         return (Advice(words=_CALMER[reason], command=_again(process, log)), raising)
-    if reason == "missing_ratio_max":
+    if reason in _ALLOWED:
+        look, allow = _ALLOWED[reason]
         return (
-            Advice(words="See in the source whether so many are gone: none was deleted.", command=None),
-            Advice(words="If they are, allow it, and go on.", command=_again(process, log, *raised)),
+            Advice(words=look, command=None),
+            Advice(words=allow, command=_again(process, log, *raised)),
         )
+    if failure.what == "look-up" and process.source.partition(":")[0] == attio.KIND:
+        words = f"Let the key read companies, {_MENDED}; or go on without their names, as this command does."
+        return (Advice(words=words, command=f"{_again(process, log)} --no-companies"),)
     return (_single_step(process, log, reason, error),)
 
 
@@ -204,7 +229,7 @@ def _again(process: Process, log: LogName, *more: str, retry: bool = False, is_a
         "--source": kind,
         "--base-url": base_url,
         "--object": process.object,
-        "--sink": process.sink,
+        "--sink": plain_name(process.sink),
         "--log": log.path,
         "--page-size": str(process.page_size),
         "--order": process.order,

@@ -88,8 +88,8 @@ def _waited(before: e.Recorded) -> tuple[str, float]:
         case e.SyncFailed():
             return "stopped_s", float("inf")
         case (
-            e.SyncStarted() | e.FetchingBegan() | e.PageFetched() | e.PageDelivered() | e.RecordRejected()
-            | e.PagesShifted() | e.SyncCompleted() | e.SyncCancelled() | e.SyncResumed()
+            e.SyncStarted() | e.FetchingBegan() | e.PageFetched() | e.MissingFound() | e.PageDelivered()
+            | e.RecordRejected() | e.PagesShifted() | e.SyncCompleted() | e.SyncCancelled() | e.SyncResumed()
         ):  # fmt: skip
             return "idle_s", 0.0
         case _:
@@ -109,7 +109,9 @@ def _worked(moment: Moment) -> tuple[str, float]:
             return "checking_s", ATTEMPT_S_MAX
         case e.RetryScheduled() | e.SyncFailed():
             return "failing_s", ATTEMPT_S_MAX
-        case e.SyncStarted() | e.SyncCompleted() | e.SyncCancelled() | e.SyncResumed():
+        case (
+            e.SyncStarted() | e.MissingFound() | e.SyncCompleted() | e.SyncCancelled() | e.SyncResumed()
+        ):  # fmt: skip
             return "idle_s", 0.0
         case _:
             assert_never(moment.recorded.event)

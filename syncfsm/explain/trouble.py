@@ -28,6 +28,7 @@ class TroubleAt(Value, frozen=True):
         first_record: The first record of the page, if it had been fetched.
         error: What went wrong, in words.
         cause: The kind of failure, or the limit that was hit.
+        what: Which part of the action it was, if it was one.
     """
 
     version: int
@@ -38,6 +39,7 @@ class TroubleAt(Value, frozen=True):
     first_record: str | None
     error: str
     cause: str
+    what: str = ""
 
 
 class Ending(Value, frozen=True):
@@ -96,11 +98,11 @@ class Troubles:
     def add(self, moment: Moment) -> None:
         """Take note of what an event tells."""
         match moment.recorded.event:
-            case e.RetryScheduled(cause=cause, error=error, action=action):
+            case e.RetryScheduled(cause=cause, error=error, action=action, what=what):
                 self.causes[cause] += 1
-                self._failed(_place(moment, action, error, cause))
-            case e.SyncFailed(reason=reason, error=error, action=action) as event:
-                place = self._failed(_place(moment, action, error, reason))
+                self._failed(_place(moment, action, error, cause, what))
+            case e.SyncFailed(reason=reason, error=error, action=action, what=what) as event:
+                place = self._failed(_place(moment, action, error, reason, what))
                 self.ending = Ending(
                     place=place,
                     began=self._row[0],
@@ -116,7 +118,9 @@ class Troubles:
                 self._row = []
             case e.PageFetched():
                 self.refetched += isinstance(moment.action, DeliverPage)
-            case e.SyncStarted() | e.PagesShifted() | e.SyncCompleted() | e.SyncCancelled():
+            case (
+                e.SyncStarted() | e.MissingFound() | e.PagesShifted() | e.SyncCompleted() | e.SyncCancelled()
+            ):
                 pass
             case _:
                 assert_never(moment.recorded.event)
@@ -127,7 +131,7 @@ class Troubles:
         return place
 
 
-def _place(moment: Moment, action: str, error: str, cause: str) -> TroubleAt:
+def _place(moment: Moment, action: str, error: str, cause: str, what: str) -> TroubleAt:
     before = moment.before
     assert before is not None, "the first event is no failure"
     page, offset = _page(moment, before)
@@ -141,6 +145,7 @@ def _place(moment: Moment, action: str, error: str, cause: str) -> TroubleAt:
         first_record=ids[0] if ids else None,
         error=error,
         cause=cause,
+        what=what,
     )
 
 

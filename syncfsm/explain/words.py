@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from syncfsm.core.describe import counts_words, done_words, duration, plural, time_words
+from syncfsm.core.describe import counts_words, done_words, duration, left_out_words, plural, time_words
 from syncfsm.core.limits import LIMITS
 from syncfsm.core.machine import State
+from syncfsm.core.shortfall import shortfall_words
 from syncfsm.core.value import Value
 from syncfsm.explain.account import Account
 from syncfsm.explain.trouble import Ending, TroubleAt
 
 _DOING = {"check": "checking key, object and sink", "finish": "finishing"}
+
+_PARTS = {"look-up": "looking up what goes with"}
 
 _SPENT = {
     # part of the time: its words
@@ -68,8 +71,15 @@ def _state(account: Account) -> Iterator[str]:
         f"{done_words(progress)} fetched, {progress.delivered:,} delivered "
         f"({counts_words(progress)}), {progress.rejected:,} rejected."
     )
+    if progress.left_out:
+        yield f"Left out: {left_out_words(progress.left_out)}."
     if progress.missing:
         yield f"{plural(progress.missing, 'contact')} that no page had {_were(progress.missing)} deleted."
+    if account.evidence:
+        yield account.evidence
+    short = shortfall_words(process)
+    if short:
+        yield short
     if process.state is State.CANCELLED:
         yield f"{account.last}."
     if account.due is not None:
@@ -98,7 +108,8 @@ def _row(ending: Ending) -> str:
     last, began = ending.place, ending.began
     place = f"version {last.version:,}, {time_words(last.at)}"
     if ending.failures == 1:
-        return f"It gave up at once, since waiting cannot cure this: {last.cause}, at {place}."
+        why = "no wait may be so long" if last.cause == "wait_s_max" else "waiting cannot cure this"
+        return f"It gave up at once, since {why}: {last.cause}, at {place}."
     lasted = duration((last.at - began.at).total_seconds())
     return (
         f"It had failed {ending.failures} times in a row, over {lasted}: first {began.cause} at version "
@@ -109,7 +120,7 @@ def _row(ending: Ending) -> str:
 def _where(place: TroubleAt) -> str:
     if place.page is None:
         return _DOING.get(place.action, place.action)
-    doing = "delivering" if place.action == "deliver" else "fetching"
+    doing = _PARTS.get(place.what) or ("delivering" if place.action == "deliver" else "fetching")
     first = f", its first record {place.first_record}" if place.first_record else ""
     return f"{doing} page {place.page:,} (rows from offset {place.offset:,}{first})"
 

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
+from syncfsm.files.private import make_private
+
 if sys.platform != "win32":
     import fcntl
 
@@ -26,6 +28,7 @@ def open_held(path: Path) -> BinaryIO:
         OSError: It cannot be opened.
     """
     while True:
+        make_private(path)
         file = path.open("a+b", buffering=0)
         try:
             _hold(file)

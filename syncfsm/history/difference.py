@@ -17,7 +17,7 @@ from syncfsm.core.state import FailureReason, Progress, Retry
 from syncfsm.core.value import Value
 from syncfsm.history.replay import Moment
 
-_APART = frozenset({"id", "version", "updated_at", "budget_from"})
+_APART = frozenset({"id", "version", "updated_at", "waits_since", "budget_from"})
 """Fields of a state that a change is not about: its name, its place and its bookkeeping."""
 
 _NESTED = (Paging, Progress, Options)

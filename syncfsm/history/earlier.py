@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from syncfsm.core import events as e
 from syncfsm.core.process import Process
 from syncfsm.errors import VersionConflict
-from syncfsm.history.missing import Seen, ids_seen_since
+from syncfsm.history.missing import Seen, confirmed_gone, ids_seen_since
 from syncfsm.log.protocol import EventLog
 from syncfsm.sources.protocol import Source
 
@@ -34,12 +35,42 @@ class Earlier:
         same = 0 if process.record_ids else progress.unchanged
         if progress.created + progress.updated + same > progress.deleted:
             return True
-        left = self._log.items_left_by_syncs
-        return process.mode != "initial" and left(process.source, process.object, process.sink) > 0
+        return process.mode != "initial" and self.items_left(process) > 0
+
+    def items_left(self, process: Process) -> int:
+        """Return how many items completed syncs have left in the sink of a process."""
+        return self._log.items_left_by_syncs(process.source, process.object, process.sink)
 
     def ids_seen(self, process: Process) -> Seen:
         """Return the records that were seen in the source since a process began. See `ids_seen_since`."""
         return ids_seen_since(self._log, self._source, process)
+
+    def confirmed_gone(self, process: Process) -> tuple[str, ...]:
+        """Return the records of which a process has the proof that they are gone. See `confirmed_gone`."""
+        return confirmed_gone(self._log, process)
+
+    def gone_meanwhile(self, process: Process, record_ids: Sequence[str]) -> tuple[str, ...]:
+        """Return those records that others have found to be gone since a process was at this version.
+
+        Nobody can have while the process is where it was: then this costs no more than a look at that.
+        """
+        if self._log.version(process.id) == process.version:
+            return ()
+        here = next(self._log.read(process.id, after=process.version - 1, until=process.version))
+        position, gone = here.position or 0, set[str]()
+        while recorded := self._log.events_after(position):
+            for record in recorded:
+                if isinstance(record.event, e.PageFetched) and self._is_alike(record.stream, process):
+                    gone.difference_update(record.event.record_ids)
+                    gone.update(record.event.gone, record.event.confirmed or ())
+            position = recorded[-1].position or 0
+        return tuple(record_id for record_id in record_ids if record_id in gone)
+
+    def _is_alike(self, process_id: str, process: Process) -> bool:
+        """Whether a process is of the same source object and sink as another."""
+        other = self._log.load(process_id)
+        ours = (process.source, process.object, process.sink)
+        return (other.source, other.object, other.sink) == ours
 
     def check_untouched(self, process: Process) -> None:
         """Let nothing be asked for and nothing delivered where somebody cancelled the process, or is on it.

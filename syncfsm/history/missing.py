@@ -1,9 +1,10 @@
 """What the source no longer has, by the log: the other side of which records came.
 
 A sync of all records that is complete has seen everybody who was there from its start to its end. Whom the
-sink has and no page had is gone, if four things hold: every row that came had an id; no other process
-delivered them since this one began, or one of webhooks shortly before; nobody brought records of another
-object into the sink; and they are not too many to be believed (`missing_ratio_max`).
+sink has and no page had is missing, if three things hold: every row that came had an id; no other process
+delivered them since this one began, or one of webhooks shortly before; and nobody brought records of another
+object into the sink. Who is missing is gone if they do not come by their ids either, and they are not too
+many to be believed (`missing_ratio_max`).
 """
 
 from __future__ import annotations
@@ -55,15 +56,40 @@ def ids_seen_since(log: EventLog, source: Source, process: Process) -> Seen:
             case e.RecordRejected(record_id="") if recorded.stream == process.id:
                 nameless += 1
             case (
-                e.SyncStarted() | e.FetchingBegan() | e.PageDelivered() | e.RecordRejected()
-                | e.RetryScheduled() | e.PagesShifted() | e.SyncCompleted() | e.SyncFailed()
-                | e.SyncCancelled() | e.SyncResumed()
+                e.SyncStarted() | e.FetchingBegan() | e.MissingFound() | e.PageDelivered()
+                | e.RecordRejected() | e.RetryScheduled() | e.PagesShifted() | e.SyncCompleted()
+                | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
             ):  # fmt: skip
                 pass
             case _:
                 assert_never(recorded.event)
     other = other_route(log, source, process.sink)
     return Seen(record_ids=frozenset(record_ids), doubt=_doubt(nameless) or (mixed(other) if other else ""))
+
+
+def confirmed_gone(log: EventStore, process: Process) -> tuple[str, ...]:
+    """Return the records that a process found missing and asked for by their ids, and that did not come.
+
+    What it found before it failed and was gone on with does not count: it was found anew.
+    """
+    found: dict[str, None] = {}
+    for recorded in log.read(process.id):
+        match recorded.event:
+            case e.PageFetched(confirmed=confirmed, record_ids=record_ids):
+                found |= dict.fromkeys(confirmed or ())
+                for came in record_ids:
+                    found.pop(came, None)
+            case e.SyncResumed():
+                found.clear()
+            case (
+                e.SyncStarted() | e.FetchingBegan() | e.MissingFound() | e.PageDelivered()
+                | e.RecordRejected() | e.RetryScheduled() | e.PagesShifted() | e.SyncCompleted()
+                | e.SyncFailed() | e.SyncCancelled()
+            ):  # fmt: skip
+                pass
+            case _:
+                assert_never(recorded.event)
+    return tuple(found)
 
 
 def mixed(other: Route) -> str:

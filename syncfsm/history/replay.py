@@ -34,6 +34,7 @@ _IS_TROUBLE = e.by_event(
     e.SyncStarted,
     e.FetchingBegan,
     e.PageFetched,
+    e.MissingFound,
     e.PageDelivered,
     e.SyncCompleted,
     otherwise=False,

@@ -14,6 +14,8 @@ class Contact(Value, frozen=True):
         phone_numbers: E.164 where the source says so; active ones only, in the source's order.
         emails: Active ones only, in the source's order.
         source_url: The person's page in the source.
+        unknown: The names of fields of which the source did not say what is in them. They are empty here, and
+            a sink keeps what it has of them; an empty field that is not named here is empty in the source.
     """
 
     external_id: str
@@ -25,3 +27,11 @@ class Contact(Value, frozen=True):
     phone_numbers: tuple[str, ...] = ()
     emails: tuple[str, ...] = ()
     source_url: str | None = None
+    unknown: frozenset[str] = frozenset()
+
+
+KEYS = ("external_id", "source")
+"""The fields that name a contact."""
+
+FIELDS = tuple(name for name in Contact.__struct_fields__ if name not in {*KEYS, "unknown"})
+"""The fields that say something of the person, in the order in which they are stored."""

@@ -20,6 +20,7 @@ from syncfsm.log.protocol import (
     Routes,
     Scanned,
     StoredEvent,
+    Tally,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ __all__ = [
     "Routes",
     "Scanned",
     "StoredEvent",
+    "Tally",
     "open_dry_run",
     "open_log",
 ]

@@ -16,7 +16,7 @@ from syncfsm.core.times import format_time
 from syncfsm.errors import CorruptLog
 from syncfsm.log.protocol import StoredEvent
 
-SNAPSHOT_SCHEMA = 4
+SNAPSHOT_SCHEMA = 5
 """Raise it whenever the shape of `Process` or the meaning of `fold` changes: older snapshots are then
 ignored, and the stream is folded from its beginning."""
 

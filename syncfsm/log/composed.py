@@ -21,6 +21,7 @@ from syncfsm.log.protocol import (
     Routes,
     Scanned,
     StoredEvent,
+    Tally,
 )
 
 
@@ -126,7 +127,9 @@ class ComposedLog:
         """See `Routes.routes`."""
         return self._routes.routes()
 
-    def latest(self, source: str, object_: str, sink: str, *, mode: Mode = "initial") -> Process | None:
+    def latest(
+        self, source: str, object_: str, sink: str, *, mode: Mode | None = "initial"
+    ) -> Process | None:
         """See `Routes.latest`."""
         return self._routes.latest(source, object_, sink, mode=mode)
 
@@ -197,6 +200,14 @@ class ComposedLog:
     def position_given(self) -> int | None:
         """See `Auditable.position_given`."""
         return self._audit.position_given()
+
+    def tally(self) -> Tally | None:
+        """See `Auditable.tally`."""
+        return self._audit.tally()
+
+    def doubts(self) -> list[str]:
+        """See `Auditable.doubts`."""
+        return self._audit.doubts()
 
     def damages(self) -> list[str]:
         """See `Auditable.damages`."""

@@ -90,7 +90,9 @@ class DryRunLog(ComposedLog):
         """See `Routes.recent`."""
         return [self.load(process.id) for process in super().recent(over_max=over_max)]
 
-    def latest(self, source: str, object_: str, sink: str, *, mode: Mode = "initial") -> Process | None:
+    def latest(
+        self, source: str, object_: str, sink: str, *, mode: Mode | None = "initial"
+    ) -> Process | None:
         """See `Routes.latest`."""
         return self._as_tried(super().latest(source, object_, sink, mode=mode))
 

@@ -52,10 +52,13 @@ class ModelRoutes:
         """See `Routes.routes`."""
         return self._model.routes()
 
-    def latest(self, source: str, object_: str, sink: str, *, mode: Mode = "initial") -> Process | None:
+    def latest(
+        self, source: str, object_: str, sink: str, *, mode: Mode | None = "initial"
+    ) -> Process | None:
         """See `Routes.latest`."""
+        modes = (mode,) if mode else ()
         wanted = Query(
-            source=source, object=object_, sink=sink, modes=(mode,), sorting="last_begun", count_max=1
+            source=source, object=object_, sink=sink, modes=modes, sorting="last_begun", count_max=1
         )
         return self._loaded(wanted)
 

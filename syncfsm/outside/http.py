@@ -8,28 +8,35 @@ a person.
 
 from __future__ import annotations
 
-import ssl
+import asyncio
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import cache
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
 from syncfsm.core.backoff import parse_retry_after
 from syncfsm.core.failure import Failure, FailureKind
-from syncfsm.errors import ConfigurationError
-from syncfsm.outside.clock import Clock
+from syncfsm.core.options import Options
+from syncfsm.outside.access import checked_key, checked_url
+from syncfsm.outside.clock import Clock, SteadyClock
+from syncfsm.outside.decoding import Decoder
+from syncfsm.outside.environment import open_client, untrusted_words
+from syncfsm.outside.inflating import ACCEPTED, Unreadable, body_of
 from syncfsm.outside.limiter import WINDOW_S, RateLimiter
-from syncfsm.outside.safe_words import holds, without, word
+from syncfsm.outside.safe_words import without, word
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 """500 people of 6 KB are 3 MB; a body twenty times that is no page of records."""
 
 TIMEOUT_S = 30.0
+
+PARTIAL = 206
+"""Nobody asks for a part of anything: what follows it would be taken for not there."""
+
+REQUEST_S_MAX = Options().request_s_max
 
 _BY_STATUS = {
     401: FailureKind.UNAUTHORIZED,
@@ -59,6 +66,11 @@ class Reply(msgspec.Struct, frozen=True):
     body: bytes
     headers: httpx.Headers
 
+    @property
+    def sent_at(self) -> datetime | None:
+        """When it was sent, by the server's own clock; null if it does not say."""
+        return date_of(self.headers)
+
 
 class Api(Protocol):
     """What answers requests: `HttpClient`, or what was captured of one."""
@@ -72,16 +84,13 @@ class Api(Protocol):
         ...
 
 
-@cache
-def _trust() -> ssl.SSLContext:
-    """Return the authorities that are trusted, the same for all clients: to read them takes 40 ms."""
-    return httpx.create_ssl_context()
-
-
 class _ErrorBody(msgspec.Struct):
     """What is read of an error; optional, since edges answer with HTML."""
 
     code: str | int = ""
+
+
+_errors = Decoder(_ErrorBody)
 
 
 class HttpClient:
@@ -97,10 +106,12 @@ class HttpClient:
         window_s: How long that second is taken to be, so that requests may bunch up on the way.
         refusal_words: What to say of the body of a refusal, instead of what the server says.
         timeout_s: For connecting, and for each wait while reading.
-        body_bytes_max: A longer body is refused, not read.
+        request_s_max: For a whole request, from connecting to the last byte: an answer may trickle in.
+        body_bytes_max: A body that is longer, or inflates to more, is refused, not read.
 
     Raises:
-        ConfigurationError: The URL or the key cannot be used in a request.
+        ConfigurationError: The URL, the key, or what the environment says of proxies and certificates
+            cannot be used in a request.
     """
 
     def __init__(
@@ -115,20 +126,27 @@ class HttpClient:
         window_s: float = WINDOW_S,
         refusal_words: Callable[[bytes], str] | None = None,
         timeout_s: float = TIMEOUT_S,
+        request_s_max: float = REQUEST_S_MAX,
         body_bytes_max: int = BODY_BYTES_MAX,
     ) -> None:
         self._service = service
         self._clock = clock
+        self._steady = SteadyClock(clock)
+        self._told: tuple[Failure, datetime] | None = None
         self._limiter = RateLimiter(per_s, clock, window_s)
         self._refusal_words = refusal_words
         self._body_bytes_max = body_bytes_max
+        self._request_s_max = request_s_max
         self._secret = authorization.rpartition(" ")[2]
-        self._client = httpx.AsyncClient(
-            base_url=_checked_url(base_url, self._secret),
-            headers={"Authorization": _checked_key(service, authorization), "Accept": "application/json"},
-            transport=transport,
+        self._client = open_client(
+            transport,
+            base_url=checked_url(base_url, self._secret),
+            headers={
+                "Authorization": checked_key(service, authorization),
+                "Accept": "application/json",
+                "Accept-Encoding": ACCEPTED,
+            },
             timeout=timeout_s,
-            verify=_trust() if transport is None else True,
         )
 
     async def request(
@@ -136,24 +154,54 @@ class HttpClient:
     ) -> Reply | Failure:
         """Ask once, with further headers if given. Nothing is tried again here: the engine decides that."""
         call = await self._limiter.wait()
+        if (put_off := self._put_off()) is not None:
+            return put_off
 
         async def sent(event: str, _details: Any) -> None:
             if event.endswith("send_request_headers.started"):  # after connecting, which takes a while
-                call.at = self._clock.now()
+                self._limiter.count_from_now(call)
 
         content = None if json is None else msgspec.json.encode(json)
         all_headers = {**(headers or {}), **({} if json is None else {"Content-Type": "application/json"})}
         try:
-            async with self._client.stream(
-                method, path, content=content, headers=all_headers, extensions={"trace": sent}
-            ) as response:
+            async with (
+                asyncio.timeout(self._request_s_max),
+                self._client.stream(
+                    method, path, content=content, headers=all_headers, extensions={"trace": sent}
+                ) as response,
+            ):
                 return await self._read(response)
-        except httpx.TimeoutException as error:
+        except TimeoutError:
+            words = f"did not answer in full within {self._request_s_max:.12g} s (request_s_max)."
+            return self._failure(FailureKind.TIMEOUT, words)
+        except Unreadable as error:
+            return self._failure(FailureKind.MALFORMED, f"sent {error}")
+        except (httpx.DecodingError, httpx.TransportError) as error:
+            return self._broken_off(error)
+
+    def _broken_off(self, error: httpx.RequestError) -> Failure:
+        """Return what it means that a request did not end in an answer."""
+        if isinstance(error, httpx.TimeoutException):
             return self._failure(FailureKind.TIMEOUT, f"did not answer in time ({type(error).__name__}).")
-        except httpx.DecodingError:
-            return self._failure(FailureKind.MALFORMED, "sent a compressed body that cannot be read.")
-        except httpx.TransportError as error:
-            return self._failure(FailureKind.UNAVAILABLE, f"cannot be reached: {_reason(error)}.")
+        if isinstance(error, httpx.DecodingError):
+            return self._failure(FailureKind.MALFORMED, "sent a compressed body that cannot be read")
+        untrusted = untrusted_words(error)
+        if untrusted is not None:
+            return self._failure(FailureKind.UNTRUSTED, untrusted)
+        return self._failure(FailureKind.UNAVAILABLE, f"cannot be reached: {_reason(error)}.")
+
+    def heed(self, options: Options) -> None:
+        """See `Limited.heed`. Whoever goes on with a sync knows what it was told, and may ask."""
+        self._request_s_max = options.request_s_max
+        self._told = None
+
+    def _put_off(self) -> Failure | None:
+        """Return the refusal that said when to come again, as long as that is not yet: nobody asks before."""
+        if self._told is None:
+            return None
+        refusal, until = self._told
+        left_s = (until - self._steady.now()).total_seconds()
+        return msgspec.structs.replace(refusal, retry_after_s=left_s) if left_s > 0 else None
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -163,11 +211,15 @@ class HttpClient:
         body = bytearray()
         if _declared_bytes(response) > self._body_bytes_max:
             return self._too_large(response)
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > self._body_bytes_max:
+        async for piece in body_of(response):
+            body += piece
+            if max(len(body), response.num_bytes_downloaded) > self._body_bytes_max:
                 return self._too_large(response)
         told = without(bytes(body), self._secret)  # a careless server repeats the key that it was sent
+        if response.status_code == PARTIAL:
+            return self._failure(
+                FailureKind.MALFORMED, "answered 206, a part of what was asked for.", PARTIAL
+            )
         return Reply(told, response.headers) if response.is_success else self._refused(response, told)
 
     def _too_large(self, response: httpx.Response) -> Failure:
@@ -183,20 +235,13 @@ class HttpClient:
         words = f"answered {response.status_code} {code}".rstrip() + (f": {means}" if means else "")
         if self._refusal_words is not None and not response.is_redirect:
             words = f"answered {response.status_code}{self._refusal_words(body)}"
-        retry_after_s = parse_retry_after(response.headers.get("Retry-After"), self._date_of(response))
-        return self._failure(kind, words, response.status_code, retry_after_s)
-
-    def _date_of(self, response: httpx.Response) -> datetime:
-        """Return the server's own time; Retry-After is measured against it.
-
-        A proxy may have added a date of its own: the first one counts. One without a zone is UTC, as all are.
-        """
-        said = response.headers.get_list("Date")
-        try:
-            date = parsedate_to_datetime(said[0])
-        except (IndexError, ValueError, OverflowError):
-            return self._clock.now()
-        return date if date.tzinfo else date.replace(tzinfo=UTC)
+        now = date_of(response.headers) or self._clock.now()
+        retry_after_s = parse_retry_after(response.headers.get("Retry-After"), now)
+        failure = self._failure(kind, words, response.status_code, retry_after_s)
+        refusal = msgspec.structs.replace(failure, code=code)
+        if retry_after_s and kind is FailureKind.RATE_LIMITED:
+            self._told = (refusal, self._steady.now() + timedelta(seconds=retry_after_s))
+        return refusal
 
     def _failure(
         self, kind: FailureKind, words: str, status: int | None = None, retry_after_s: float | None = None
@@ -207,6 +252,19 @@ class HttpClient:
             status=status,
             retry_after_s=retry_after_s,
         )
+
+
+def date_of(headers: httpx.Headers) -> datetime | None:
+    """Return the server's own time, to the second, UTC; null if it does not say, or says no time.
+
+    A proxy may have added a date of its own: the first one counts. One without a zone is UTC, as all are.
+    """
+    said = headers.get_list("Date")
+    try:
+        date = parsedate_to_datetime(said[0])
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
+    except (IndexError, ValueError, OverflowError):
+        return None
 
 
 def _declared_bytes(response: httpx.Response) -> int:
@@ -222,45 +280,11 @@ def _kind(status: int) -> FailureKind:
 
 def _code(body: bytes) -> str:
     """Return the code of an error, if it has one that may be repeated."""
-    try:
-        return word(msgspec.json.decode(body, type=_ErrorBody).code)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ""
+    error = _errors.decoded(body)
+    return word(error.code) if error else ""
 
 
-def _reason(error: httpx.TransportError) -> str:
+def _reason(error: httpx.RequestError) -> str:
     """Say why there is no answer; where one has begun, the client's words may quote it."""
     said = str(error) if isinstance(error, httpx.ConnectError) else ""
     return said or type(error).__name__
-
-
-def _checked_url(base_url: str, secret: str) -> str:
-    """Return the URL if it can be asked; the messages do not repeat it, since it may hold a password."""
-    try:
-        is_usable = httpx.URL(base_url).scheme in {"http", "https"} and bool(urlsplit(base_url).hostname)
-    except (httpx.InvalidURL, ValueError):
-        is_usable = False
-    if not is_usable:
-        raise ConfigurationError(
-            "the base URL is not a URL of an API: it must start with https:// or http://"
-        )
-    _refuse_secrets(base_url, secret)
-    return base_url
-
-
-def _refuse_secrets(base_url: str, secret: str) -> None:
-    """Refuse a URL that could bring a secret into logs: it names the source in every one of them."""
-    url = urlsplit(base_url)
-    if "@" in url.netloc or "%" in url.netloc:
-        raise ConfigurationError(
-            "the base URL has a user, a password or a key before its host: leave that out; "
-            "the key is given by itself"
-        )
-    if url.query or url.fragment or holds(base_url, secret):
-        raise ConfigurationError("the base URL holds more than a host and a path, or the key: leave that out")
-
-
-def _checked_key(service: str, authorization: str) -> str:
-    if not authorization.isascii() or not authorization.isprintable():
-        raise ConfigurationError(f"the {service} key has characters that no key has: copy it again")
-    return authorization

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
+from traceback import extract_tb
 from urllib.parse import quote
 
 REDACTED = "[redacted]"
@@ -17,9 +19,17 @@ WORD_LENGTH_MAX = 40
 SECRET_LENGTH_MIN = 16
 """Shorter secrets, such as `any` for a fake, are parts of common words; taking them out would spoil data."""
 
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What moves a terminal's cursor, its colours or the direction of its lines, and what is no text at all."""
+
 _WORD = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")
 _NUMBER = re.compile(r"\d{5}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def printable(text: str) -> str:
+    r"""Return a text for one line of a terminal: control characters as Python writes them, such as `\x1b`."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def word(text: object) -> str:
@@ -30,6 +40,22 @@ def word(text: object) -> str:
     if not isinstance(text, str) or len(text) > WORD_LENGTH_MAX or _NUMBER.search(text):
         return ""
     return text if _WORD.fullmatch(text) else ""
+
+
+def raised_where(error: BaseException) -> str:
+    """Return what kind of error it is, and where it was raised: `KeyError in mapping.py, line 12`.
+
+    What it says is left out, since a key or a person may be in it.
+    """
+    place = extract_tb(error.__traceback__)[-1]
+    module = f" ({error.name})" if isinstance(error, ImportError) and error.name else ""
+    return f"{type(error).__name__}{module} in {Path(place.filename).name}, line {place.lineno}"
+
+
+def raised_words(whose: str, error: BaseException) -> str:
+    """Return a sentence that says so of code that was plugged in."""
+    said = "what the error says is left out, since it may quote a person"
+    return f"{whose} raised {raised_where(error)}; {said}."
 
 
 def plain_url(url: str) -> str:

@@ -128,8 +128,8 @@ class _Builder:
             case e.RetryScheduled():
                 self._waits.add(version, self._since_us(event.retry_at))
             case (
-                e.SyncStarted() | e.FetchingBegan() | e.RecordRejected() | e.PagesShifted()
-                | e.SyncCompleted() | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
+                e.SyncStarted() | e.FetchingBegan() | e.MissingFound() | e.RecordRejected()
+                | e.PagesShifted() | e.SyncCompleted() | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
             ):  # fmt: skip
                 pass
             case _:

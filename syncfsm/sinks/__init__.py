@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.marks import Mark
 from syncfsm.core.paging.place import Reject
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside.safe_words import word
@@ -20,6 +21,7 @@ from syncfsm.sinks.protocol import (
     Emptiable,
     Enumerable,
     Inspectable,
+    Marked,
     Sink,
     UpsertResult,
     capabilities,
@@ -40,6 +42,8 @@ __all__ = [
     "Failure",
     "FailureKind",
     "Inspectable",
+    "Mark",
+    "Marked",
     "QuoSink",
     "Reject",
     "Sink",

@@ -7,8 +7,9 @@ contract suite in tests/contracts/sink.py.
 
 What a sink may do besides has protocols of its own: `Deleting` for items whose records are gone,
 `Enumerable` for telling which items it has, `Emptiable`, so that no sync goes on from what is not there any
-more, `Inspectable` for a preflight. `capabilities` tells which of them a sink has; one without takes part in
-all the rest.
+more, `Inspectable` for a preflight, `Foretelling`, so that no sync empties a field of too many items, and
+`Marked` for knowing by itself who it is and how far it got. `capabilities` tells which of them a sink has;
+one without takes part in all the rest.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from msgspec import field
 
+from syncfsm.core.blanking import Blanking
 from syncfsm.core.failure import Failure
+from syncfsm.core.marks import Mark
+from syncfsm.core.options import Limited
 from syncfsm.core.paging.place import Reject
 from syncfsm.core.value import Value
 
@@ -114,6 +118,46 @@ class Enumerable(Deleting, Protocol):
         ...
 
 
+class Foretelling(Protocol[T_contra]):
+    """A sink that can tell what an upsert would empty, before anything is written."""
+
+    async def would_blank(self, items: Sequence[T_contra]) -> Blanking | Failure:
+        """Return how many of the items that it has lose a value by an upsert of these, field by field.
+
+        Of its items, those count that are among these and not deleted. An upsert of the same items follows,
+        unless that would be too much.
+        """
+        ...
+
+
+class Marked(Protocol[T_contra]):
+    """A sink that has a name of its own, and a mark for each source object that came into it.
+
+    So the same sink is known wherever its file is, and an older copy of it that was put back is not believed
+    to have what came since. Looking at either makes nothing and changes nothing, and where that cannot be
+    looked at, there is none.
+    """
+
+    def sink_id(self) -> str | None:
+        """Return its id: random, made when the sink is made, and as long-lived as it; `None` before."""
+        ...
+
+    def marks(self) -> tuple[Mark, ...]:
+        """Return its marks, one for each source object."""
+        ...
+
+    async def upsert_marked(self, items: Sequence[T_contra], mark: Mark) -> UpsertResult | Failure:
+        """Do what `upsert` does, and set the mark of its source object in the same transaction.
+
+        A mark of the same process and a later version stays: it is of another worker, who was faster.
+        """
+        ...
+
+    async def set_mark(self, mark: Mark) -> Failure | None:
+        """Set the mark of its source object. See `upsert_marked`."""
+        ...
+
+
 class Capabilities(NamedTuple):
     """What a sink can do besides what every sink does; `None` where it cannot."""
 
@@ -121,6 +165,9 @@ class Capabilities(NamedTuple):
     emptiable: Emptiable | None
     deleting: Deleting | None
     enumerable: Enumerable | None
+    foretelling: Foretelling[Any] | None
+    limited: Limited | None
+    marked: Marked[Any] | None
 
 
 def capabilities(sink: Sink[Any]) -> Capabilities:
@@ -134,4 +181,7 @@ def capabilities(sink: Sink[Any]) -> Capabilities:
         emptiable=able("is_empty"),
         deleting=able("delete"),
         enumerable=able("delete", "known"),
+        foretelling=able("would_blank"),
+        limited=able("heed"),
+        marked=able("sink_id", "marks", "upsert_marked", "set_mark"),
     )

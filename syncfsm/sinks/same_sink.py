@@ -1,7 +1,11 @@
-"""Whether two names are of one sink; of one that is a file, however its path is written (files/paths.py)."""
+"""Sinks that are files: whether two names are of one, however its path is written, and one that is not there.
+
+See files/paths.py for how a path becomes a name.
+"""
 
 from __future__ import annotations
 
+from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.files.paths import file_name, split_url
 
 FILE_SINKS = ("sqlite", "jsonl")
@@ -16,3 +20,12 @@ def is_same(sink: str, other: str) -> bool:
 def _place(sink: str) -> str:
     kind, path = split_url(sink)
     return f"{kind}:{file_name(path)}" if kind in FILE_SINKS and path else sink
+
+
+def replaced(sink: str) -> Failure:
+    """Return what has become of a sink whose file is not the one that was opened, or was cut short."""
+    return Failure(
+        kind=FailureKind.REPLACED,
+        message=f"the file of the sink {sink} was moved, removed, cut short or replaced while it was in use, "
+        "so that what was written into it is not there: put it back, then run again.",
+    )

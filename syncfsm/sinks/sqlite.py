@@ -1,34 +1,40 @@
 """The table `contacts` in a SQLite file: one row for each (source, external id).
 
 A contact whose record is gone is only marked, in `deleted_at`; if the record comes back, so does the contact.
+Columns that somebody added are left as they are. Two more tables say who the sink is and how far it got: see
+sqlite_marks.py.
 """
 
 from __future__ import annotations
 
+import random
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 from sqlite_utils import Database
 
+from syncfsm.core.blanking import Blanking, blanking_of
 from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.marks import Mark
 from syncfsm.core.times import format_time
 from syncfsm.files.paths import MEMORY, file_name
 from syncfsm.files.sqlite import (
-    LOG_APPLICATION_ID,
     error_name,
     is_corrupt,
     is_locked,
     lacks_shm,
-    traceless_uri,
     unwritable_advice,
     unwritable_reason,
 )
 from syncfsm.items.contact import Contact
 from syncfsm.outside.clock import Clock, SystemClock
+from syncfsm.sinks import sqlite_marks
 from syncfsm.sinks.protocol import NOT_THERE, UpsertResult
+from syncfsm.sinks.same_sink import replaced
+from syncfsm.sinks.sqlite_file import NotInPlace, OfALog, SinkFile
+from syncfsm.sinks.sqlite_rows import NAMES, Key, Stored, by_key, said, to_row
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS contacts (
@@ -51,7 +57,7 @@ _FOREIGN = "another program's: it has a table `contacts` of another shape; name 
 
 _LOG = "the log of a sync, which holds nothing but its own; name another file"
 
-_COLUMNS = "external_id, source, first_name, last_name, company, role, phone_numbers, emails, source_url"
+_COLUMNS = ", ".join(NAMES)
 
 _KNOWN = f"""
     SELECT {_COLUMNS} FROM contacts
@@ -60,19 +66,17 @@ _KNOWN = f"""
 """  # noqa: S608 - the columns are ours
 
 _WRITE = f"""
-    INSERT OR REPLACE INTO contacts ({_COLUMNS}, synced_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO contacts ({_COLUMNS}, synced_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (external_id, source) DO UPDATE SET
+        first_name = excluded.first_name, last_name = excluded.last_name, company = excluded.company,
+        role = excluded.role, phone_numbers = excluded.phone_numbers, emails = excluded.emails,
+        source_url = excluded.source_url, synced_at = excluded.synced_at, deleted_at = NULL
 """  # noqa: S608 - likewise
 
 _DELETE = """
     UPDATE contacts SET deleted_at = ?
     WHERE deleted_at IS NULL AND source = ? AND external_id IN (SELECT value FROM json_each(?))
 """
-
-_Stored = tuple[str | None, ...]
-
-
-class _OfALog(sqlite3.DatabaseError):
-    """The file is a log, this sync's or another's."""
 
 
 class SqliteSink:
@@ -82,23 +86,32 @@ class SqliteSink:
         path: The file, made if it is missing; `:memory:` for one that is gone when closed.
         clock: For `synced_at`, the time of the last change of a row, and `deleted_at`.
         busy_timeout_s: How long to wait for another writer before the page is tried again.
+        rng: Chance, for the sink's id; from the operating system if `None`.
     """
 
-    def __init__(self, path: str | Path, *, clock: Clock | None = None, busy_timeout_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        clock: Clock | None = None,
+        busy_timeout_s: float = 5.0,
+        rng: random.Random | None = None,
+    ) -> None:
         self.path = str(path)
         self.name = f"sqlite:{file_name(self.path)}"
         self._clock = clock or SystemClock()
-        self._busy_timeout_s = busy_timeout_s
-        self._opened: Database | None = None
+        self._rng = rng or random.SystemRandom()
+        self._mark: Mark | None = None
+        self._file = SinkFile(self.path, busy_timeout_s, _prepare)
 
     async def check(self) -> dict[str, str] | Failure:
         """Check that the table is there, or can be made, and can be written."""
         try:
-            db = self._db()
-            if not _is_ours(db):
+            if not _is_ours(self._file.db()):
                 return self._foreign(_FOREIGN)
-            with db.atomic():
+            with self._file.writing() as db:
                 db.execute("DELETE FROM contacts WHERE 0")
+                self._name(db)
         except sqlite3.DatabaseError as error:
             return self._failure(error)
         return {"sink": self.name}
@@ -113,43 +126,79 @@ class SqliteSink:
     async def is_empty(self) -> bool:
         """See `Emptiable.is_empty`; contacts that are marked as deleted count."""
         try:
-            found = {} if self.path == MEMORY else self._looked_at()
+            found = self._looked_at()
         except sqlite3.DatabaseError:
             return False
         return not isinstance(found, Failure) and bool({NOT_THERE, "0"} & set(found.values()))
 
     def _looked_at(self) -> dict[str, str] | Failure:
-        reason = None if self.path == MEMORY else unwritable_reason(Path(self.path))
+        if self.path == MEMORY:
+            opened = self._file.opened
+            return self._counted(opened) if opened else {"sink": self.name, "file": NOT_THERE}
+        reason = unwritable_reason(Path(self.path))
         if reason is not None:
             return self._unwritable(reason)
         if not Path(self.path).exists():
             return {"sink": self.name, "file": NOT_THERE}
         if lacks_shm(Path(self.path)):
             return {"sink": self.name, "file": "its writer was cut off; a sync puts it in order"}
-        connection = sqlite3.connect(traceless_uri(Path(self.path)), uri=True, isolation_level=None)
-        with closing(connection):
-            _check_no_log(connection)
-            db = Database(connection)
-            if "contacts" not in db.table_names():
-                return {"sink": self.name, "table": NOT_THERE}
-            if not _is_ours(db):
-                return self._foreign(_FOREIGN)
-            return {"sink": self.name, "contacts": str(db["contacts"].count)}
+        with self._file.glance() as db:
+            return self._counted(db)
+
+    def _counted(self, db: Database) -> dict[str, str] | Failure:
+        if "contacts" not in db.table_names():
+            return {"sink": self.name, "table": NOT_THERE}
+        if not _is_ours(db):
+            return self._foreign(_FOREIGN)
+        return {"sink": self.name, "contacts": str(db["contacts"].count)}
+
+    def sink_id(self) -> str | None:
+        """See `Marked.sink_id`."""
+        return self._file.seen(sqlite_marks.sink_id, None)
+
+    def marks(self) -> tuple[Mark, ...]:
+        """See `Marked.marks`."""
+        return self._file.seen(sqlite_marks.marks, ())
 
     async def upsert(self, items: Sequence[Contact]) -> UpsertResult | Failure:
         """Write the contacts that are new or changed, in one transaction."""
-        rows = {(row[0], row[1]): row for row in map(_to_row, items)}
         try:
-            return self._write(rows)
+            return self._write(by_key(items))
         except sqlite3.DatabaseError as error:
             return self._failure(error)
+
+    async def would_blank(self, items: Sequence[Contact]) -> Blanking | Failure:
+        """See `Foretelling`."""
+        contacts = by_key(items)
+        try:
+            known = self._known(contacts)
+        except sqlite3.DatabaseError as error:
+            return self._failure(error)
+        return blanking_of(
+            (said(before), said(to_row(contacts[key], before))) for key, before in known.items()
+        )
+
+    async def upsert_marked(self, items: Sequence[Contact], mark: Mark) -> UpsertResult | Failure:
+        """See `Marked.upsert_marked`."""
+        self._mark = mark
+        try:
+            return await self.upsert(items)  # which a class of somebody's own may do in another way
+        finally:
+            self._mark = None
+
+    async def set_mark(self, mark: Mark) -> Failure | None:
+        """See `Marked.set_mark`."""
+        try:
+            self._commit([], mark)
+        except sqlite3.DatabaseError as error:
+            return self._failure(error)
+        return None
 
     async def delete(self, source: str, record_ids: Sequence[str]) -> int | Failure:
         """Mark contacts as deleted, in one transaction. See `Deleting`."""
         wanted = msgspec.json.encode(list(record_ids)).decode()
         try:
-            db = self._db()
-            with db.atomic():
+            with self._file.writing() as db:
                 return db.execute(_DELETE, [format_time(self._clock.now()), source, wanted]).rowcount
         except sqlite3.DatabaseError as error:
             return self._failure(error)
@@ -158,61 +207,61 @@ class SqliteSink:
         """Return the external ids that are not marked. See `Enumerable`."""
         sql = "SELECT external_id FROM contacts WHERE source = ? AND deleted_at IS NULL"
         try:
-            return frozenset(external_id for (external_id,) in self._db().execute(sql, [source]))
+            return frozenset(external_id for (external_id,) in self._file.db().execute(sql, [source]))
         except sqlite3.DatabaseError as error:
             return self._failure(error)
 
     async def finish(self) -> Failure | None:
-        """Nothing is left to do: each page was committed."""
+        """See that all that was committed is where it is looked for; nothing else is left to do."""
+        try:
+            self._file.check_in_place()
+        except sqlite3.DatabaseError as error:
+            return self._failure(error)
         return None
 
     async def aclose(self) -> None:
         """Close the file."""
-        if self._opened is not None:
-            self._opened.conn.close()
-            self._opened = None
+        self._file.close()
 
     def connection(self) -> sqlite3.Connection:
         """Return the open connection, for reading what was written."""
-        return self._db().conn
+        return self._file.db().conn
 
-    def _db(self) -> Database:
-        """Return the database; opened when it is first needed."""
-        if self._opened is None:
-            connection = sqlite3.connect(self.path, isolation_level=None, timeout=self._busy_timeout_s)
-            try:
-                _check_no_log(connection)  # before anything is changed
-                connection.execute("PRAGMA journal_mode = WAL")
-                # A page that the log calls delivered must survive a power cut, even if the log does not.
-                connection.execute("PRAGMA synchronous = FULL")
-                connection.execute(_SCHEMA)
-                db = Database(connection)
-                _bring_up_to_date(db)
-            except BaseException:
-                connection.close()
-                raise
-            self._opened = db
-        return self._opened
+    def _known(self, keys: Iterable[Key]) -> dict[Key, Stored]:
+        """Return the rows of those contacts that are there."""
+        wanted = msgspec.json.encode(list(keys)).decode()
+        return {(row[0], row[1]): row for row in self._file.db().execute(_KNOWN, [wanted])}
 
-    def _write(self, rows: dict[tuple[str | None, str | None], _Stored]) -> UpsertResult:
-        db = self._db()
-        known = {
-            (row[0], row[1]): row for row in db.execute(_KNOWN, [msgspec.json.encode(list(rows)).decode()])
-        }
+    def _write(self, contacts: dict[Key, Contact]) -> UpsertResult:
+        known = self._known(contacts)
+        rows = {key: to_row(contact, known.get(key)) for key, contact in contacts.items()}
         changed = [row for key, row in rows.items() if known.get(key) != row]
-        if changed:
-            synced_at = format_time(self._clock.now())
-            with db.atomic():
-                db.conn.executemany(_WRITE, [(*row, synced_at) for row in changed])
+        if changed or self._mark:
+            self._commit(changed, self._mark)
         created = sum((row[0], row[1]) not in known for row in changed)
         return UpsertResult(
             created=created, updated=len(changed) - created, unchanged=len(rows) - len(changed)
         )
 
+    def _commit(self, changed: list[Stored], mark: Mark | None) -> None:
+        with self._file.writing() as db:
+            if changed:
+                synced_at = format_time(self._clock.now())
+                db.conn.executemany(_WRITE, [(*row, synced_at) for row in changed])
+            if mark is not None:
+                self._name(db)
+                sqlite_marks.set_mark(db.conn, mark)
+
+    def _name(self, db: Database) -> None:
+        """Give the sink an id, if it has none yet; within a transaction."""
+        sqlite_marks.prepare(db.conn, f"{self._rng.getrandbits(128):032x}")
+
     def _failure(self, error: sqlite3.DatabaseError) -> Failure:
         """Say what is wrong with the file; a file held by another program is worth another try."""
-        if isinstance(error, _OfALog):
+        if isinstance(error, OfALog):
             return self._foreign(_LOG)
+        if isinstance(error, NotInPlace) or not self._file.is_in_place():
+            return replaced(self.name)
         advice = unwritable_advice(error, self.path)
         if advice is None and is_corrupt(error):
             return self._foreign(f"no sound SQLite file ({error_name(error)}); name another file")
@@ -227,14 +276,10 @@ class SqliteSink:
         return Failure(kind=FailureKind.FOREIGN, message=f"the file of the sink {self.name} is {what}.")
 
 
-def _check_no_log(connection: sqlite3.Connection) -> None:
-    """Raise if a file says of itself that it is a log."""
-    if connection.execute("PRAGMA application_id").fetchone() == (LOG_APPLICATION_ID,):
-        raise _OfALog
-
-
-def _bring_up_to_date(db: Database) -> None:
-    """Let a table of an older version mark what is deleted."""
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Make the table, or let one of an older version mark what is deleted."""
+    connection.execute(_SCHEMA)
+    db = Database(connection)
     if _is_ours(db) and "deleted_at" not in _columns(db):
         try:
             db.execute("ALTER TABLE contacts ADD COLUMN deleted_at TEXT")
@@ -256,17 +301,3 @@ def _is_ours(db: Database) -> bool:
         "external_id",
         "source",
     }
-
-
-def _to_row(contact: Contact) -> _Stored:
-    return (
-        contact.external_id,
-        contact.source,
-        contact.first_name,
-        contact.last_name,
-        contact.company,
-        contact.role,
-        msgspec.json.encode(contact.phone_numbers).decode(),
-        msgspec.json.encode(contact.emails).decode(),
-        contact.source_url,
-    )

@@ -73,7 +73,9 @@ def open_source(name: str, *, key: str | None = None, **settings: Any) -> Opened
         wanted = SourceSettings(key=given, **settings)
         source = factory.open(wanted)
         _check(name, source, wanted.changed_by)
-        return OpenedSource(source, factory.transform(source, wanted))
+        transform = factory.transform(source, wanted)
+        _check_without(name, transform, wanted.without)
+        return OpenedSource(source, transform)
 
     return SOURCES.use(name, opened)
 
@@ -86,3 +88,9 @@ def _check(name: str, source: Source, changed_by: str | None) -> None:
         )
     if changed_by and source.changed_by != changed_by:
         raise ConfigurationError(f"the source {name} cannot ask for what changed: leave out --changed-by")
+
+
+def _check_without(name: str, transform: Transform[Contact], without: tuple[str, ...]) -> None:
+    """Refuse what would not be heeded: a field that is to be left alone must not be emptied in silence."""
+    if without and not set(without) <= set(getattr(transform, "without", ())):
+        raise ConfigurationError(f"the source {name} cannot leave fields alone: leave out --without")

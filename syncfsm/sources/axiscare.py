@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qs, urlencode
 
 import msgspec
@@ -27,6 +27,7 @@ from syncfsm.core.paging.place import Reject
 from syncfsm.errors import ConfigurationError
 from syncfsm.items.contact import Contact
 from syncfsm.outside.clock import Clock, SystemClock
+from syncfsm.outside.decoding import COUNT_MAX, Decoder, Undecodable
 from syncfsm.outside.safe_words import plain_url
 from syncfsm.sources.protocol import Page, Record, Transformed
 
@@ -68,7 +69,12 @@ class _One(msgspec.Struct):
 
 
 class _Numbered(msgspec.Struct):
-    id: int
+    id: Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)]
+
+
+_answers = Decoder(_Answer)
+_ones = Decoder(_One)
+_numbers = Decoder(_Numbered)
 
 
 class AxisCareSource:
@@ -117,6 +123,7 @@ class AxisCareSource:
         )
         self._clients_at = _place(f"{base_url.rstrip('/')}{PATH}")
         self.options = own_rules(options, Options(pagination="cursor", limit_max=LIMIT_MAX))
+        self.heed(self.options)
         self.name = f"{KIND}:{plain_url(base_url)}"
 
     async def check(self) -> dict[str, str] | Failure:
@@ -141,6 +148,10 @@ class AxisCareSource:
             return _refused_to_go_on(reply) if request.token else reply
         return self._page(reply, as_of)
 
+    def heed(self, options: Options) -> None:
+        """See `Limited.heed`."""
+        self._api.heed(options)
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._api.aclose()
@@ -149,21 +160,22 @@ class AxisCareSource:
         return await self._api.request("GET", url, headers={"X-AxisCare-Api-Version": API_VERSION})
 
     def _page(self, reply: Reply, as_of: datetime) -> Page | Failure:
-        try:
-            answer = msgspec.json.decode(reply.body, type=_Answer)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        answer = _answers.decoded(reply.body)
+        if answer is None:
             return _not_promised("answered something else than clients and the next page")
         if answer.errors:
             return _not_promised("answered with errors beside its clients, so that some may be missing")
         rows, url = tuple(map(_to_record, answer.results.clients)), answer.results.nextPage
+        sent_at = reply.sent_at
+        page = Page(records=rows, as_of=sent_at or as_of, is_dated=sent_at is not None)
         if url is None:
-            return Page(records=rows, as_of=as_of)
+            return page
         if _place(url) is None or _place(url) != self._clients_at:
             return _misdirected("that is not where it has its clients, so that the key must not go there")
         after = _named_after(url)
         if after is None:
             return _misdirected("by more, or something else, than the client after whom it begins")
-        return Page(records=rows, as_of=as_of, next_token=after)
+        return msgspec.structs.replace(page, next_token=after)
 
     async def _listed(self, record_ids: Sequence[str], as_of: datetime) -> Page | Failure:
         """Return clients by their ids, one request for each."""
@@ -177,18 +189,18 @@ class AxisCareSource:
                 if reply.kind is FailureKind.NOT_FOUND:
                     continue
                 return reply
-            try:
-                records.append(_to_record(msgspec.json.decode(reply.body, type=_One).results))
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            one = _ones.decoded(reply.body)
+            if one is None:
                 return _not_promised("answered something else than a client")
+            records.append(_to_record(one.results))
         return Page(records=tuple(records), as_of=as_of)
 
 
 def _to_record(row: msgspec.Raw) -> Record:
     raw = bytes(row)
     try:
-        number = str(msgspec.json.decode(raw, type=_Numbered).id)
-    except msgspec.DecodeError as error:
+        number = str(_numbers.decode(raw).id)
+    except Undecodable as error:
         return Record(id="", key="", raw=raw, problem=f"cannot be placed: {error}")
     return Record(id=f"{_PREFIX}{number}", key=number.zfill(_DIGITS), raw=raw)
 
@@ -253,7 +265,7 @@ class _Client(msgspec.Struct, rename="camel"):
     personal_email: str | None = None
 
 
-_clients = msgspec.json.Decoder(_Client)
+_clients = Decoder(_Client)
 
 
 class AxisCareClients:
@@ -269,7 +281,7 @@ class AxisCareClients:
         for record in records:
             try:
                 contacts.append(self._contact(record.id, _clients.decode(record.raw)))
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except Undecodable as error:
                 rejects.append(Reject(record_id=record.id, reason=f"not a client: {error}"))
         return Transformed(items=tuple(contacts), rejects=tuple(rejects))
 

@@ -28,6 +28,8 @@ class SourceSettings(Value, frozen=True):
         base_url: Where the API is; `None` for where it usually is.
         object: Which records; `None` for those that it is usually asked for.
         companies: Whether to look up the names of companies, where that takes requests of its own.
+        without: What of the records to leave alone, by the source's own names: a sink keeps what it has. A
+            transform that can, shows it as its `without`.
         changed_by: What says when a record last changed, for ongoing syncs; `None` if they are to bring new
             records only. A source that can, shows it as its `changed_by`.
         clock: For rate limits and moments; the machine's if `None`.
@@ -40,6 +42,7 @@ class SourceSettings(Value, frozen=True):
     base_url: str | None = None
     object: str | None = None
     companies: bool = True
+    without: tuple[str, ...] = ()
     changed_by: str | None = None
     clock: Clock | None = None
     transport: httpx.AsyncBaseTransport | None = None

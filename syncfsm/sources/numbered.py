@@ -12,7 +12,7 @@ after it, so that is a failure, not an end.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -24,6 +24,7 @@ from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.value import Value
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside.clock import Clock, SystemClock
+from syncfsm.outside.decoding import COUNT_MAX, Decoder, NoTimestamp
 from syncfsm.outside.safe_words import plain_url
 from syncfsm.sources.attio.wire import normal_timestamp
 from syncfsm.sources.protocol import Page, Record
@@ -33,12 +34,20 @@ if TYPE_CHECKING:
 
 _DIGITS = 20
 
+_Count = Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)]
+_fields = Decoder(dict[str, msgspec.Raw])
+_rows = Decoder(list[msgspec.Raw])
+_totals: Decoder[int] = Decoder(_Count)
+_texts = Decoder(str)
+_ids: Decoder[str | int] = Decoder(str | _Count)
+
 
 class _Answer(msgspec.Struct, frozen=True):
     """The rows that came, not looked at yet, and how many the API says there are in all."""
 
     rows: list[msgspec.Raw]
     total: int
+    sent_at: datetime | None
 
     @property
     def count(self) -> int:
@@ -125,6 +134,7 @@ class NumberedSource:
         self.kind = api.kind
         self.orders = tuple(api.orders)
         self.options = own_rules(options, Options(pagination="page", limit_max=api.limit_max))
+        self.heed(self.options)
         self.name = f"{api.kind}:{plain_url(base_url)}"
 
     async def check(self) -> dict[str, str] | Failure:
@@ -149,7 +159,12 @@ class NumberedSource:
         if answer.count not in {request.limit, min(request.limit, left)}:
             return _cut(self._names, answer.count, min(request.limit, left))
         records = tuple(self._record(row, request.order) for row in answer.rows)
-        return Page(records=records, as_of=as_of, total=answer.total)
+        is_dated = answer.sent_at is not None
+        return Page(records=records, as_of=answer.sent_at or as_of, total=answer.total, is_dated=is_dated)
+
+    def heed(self, options: Options) -> None:
+        """See `Limited.heed`."""
+        self._api.heed(options)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -162,13 +177,13 @@ class NumberedSource:
         reply = await self._api.request("GET", f"{names.path}?{urlencode(asked)}")
         if isinstance(reply, Failure):
             return reply
-        fields = _decoded(reply.body, dict[str, msgspec.Raw])
-        rows = _decoded(fields.get(names.rows, b""), list[msgspec.Raw]) if fields else None
-        total = _decoded(fields.get(names.total, b""), int) if fields else None
+        fields = _fields.decoded(reply.body)
+        rows = _rows.decoded(fields.get(names.rows, b"")) if fields else None
+        total = _totals.decoded(fields.get(names.total, b"")) if fields else None
         if rows is None or total is None:
             words = f"{names.service} answered without {names.rows!r} or {names.total!r}."
             return Failure(kind=FailureKind.MALFORMED, message=words)
-        return _Answer(rows, total)
+        return _Answer(rows, total, reply.sent_at)
 
     async def _listed(self, request: PageRequest, as_of: datetime) -> Page | Failure:
         """Return records by their ids, one request for each."""
@@ -184,31 +199,23 @@ class NumberedSource:
 
     def _record(self, row: Any, order: Order) -> Record:
         raw = bytes(row)
-        fields = _decoded(raw, dict[str, msgspec.Raw]) or {}
+        fields = _fields.decoded(raw) or {}
         record_id, place = _id(fields.get(self._names.id, b""))
-        created_at = _decoded(fields.get(self._names.created_at, b""), str) or ""
+        created_at = _texts.decoded(fields.get(self._names.created_at, b"")) or ""
         if not record_id:
             return Record(id="", key="", raw=raw, problem=f"has no {self._names.id!r}")
         if order == "id":
             return Record(id=record_id, key=place, raw=raw)
         try:
             return Record(id=record_id, key=normal_timestamp(created_at), raw=raw)
-        except ValueError:
+        except NoTimestamp:
             problem = f"{self._names.created_at!r} is not a timestamp"
             return Record(id=record_id, key="", raw=raw, problem=problem)
 
 
-def _decoded(body: Any, type_: Any) -> Any:
-    """Return a part of an answer, or `None` if it is anything else."""
-    try:
-        return msgspec.json.decode(body, type=type_)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
 def _id(body: Any) -> tuple[str, str]:
     """Return an id and its place in the order of ids; numbers are in order as numbers."""
-    value = _decoded(body, str | int)
+    value = _ids.decoded(body)
     if isinstance(value, int):
         return str(value), f"{value:0{_DIGITS}}"
     return value or "", value or ""

@@ -37,7 +37,7 @@ class _Attio:
 
     def transform(self, source: Any, settings: SourceSettings) -> Transform[Contact]:
         """Return the transform of people."""
-        return AttioPeople(source, companies=settings.companies)
+        return AttioPeople(source, companies=settings.companies, without=settings.without)
 
 
 class _AxisCare:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from msgspec import field
 
 from syncfsm.core.failure import Failure
 from syncfsm.core.options import Options, Order
@@ -42,11 +44,15 @@ class Page(Value, frozen=True):
     Attributes:
         records: The rows, in the order asked for.
         as_of: The instant they reflect, UTC.
+        is_dated: Whether that goes by the source's own clock. Where it does not, nothing later than our own
+            time is believed.
         is_total: Whether rows that share a sort key come in the same order at each request. Where they do
             not, paging asks for all of them again with every page.
         total: How many rows the source says there are in all; `None` if it does not say.
         next_token: Where pages have cursors, the one of the next page; `None` on the last. Text without any
             secret: it is written into the log.
+        not_found: Of records that were each asked for by itself, since they did not come with the page, those
+            of which the source says that there are none such; `None` if none was.
     """
 
     records: tuple[Record, ...]
@@ -54,10 +60,17 @@ class Page(Value, frozen=True):
     is_total: bool = True
     total: int | None = None
     next_token: str | None = None
+    not_found: tuple[str, ...] | None = None
+    is_dated: bool = False
 
 
 class Source(Protocol):
-    """Where records come from: what it says of itself, and three things that it does."""
+    """Where records come from: what it says of itself, and three things that it does.
+
+    One that has a method `heed` is told the limits of the sync at hand: see `core.options.Limited`. One whose
+    ids no other account of its kind has, such as UUIDs, may say so by `ids_are_unique = True`: two accounts
+    of it can then come into one sink. Those of any other would take each other's places there.
+    """
 
     @property
     def name(self) -> str:
@@ -116,7 +129,9 @@ class Source(Protocol):
         cancelled.
 
         With `request.record_ids`, return those records that are still there, in any order, and no others;
-        `offset` and `order` then say nothing, but that keys are those of the order.
+        `offset` and `order` then say nothing, but that keys are those of the order. Where up to
+        `request.singly_max` of them do not come, a source that can asks for each by itself, and says in
+        `Page.not_found` which are not there, by its own word for that.
 
         By numbered pages, it is the page `request.number` of `request.limit` rows. By cursors, it is the page
         of `request.token`, and the first one where that is `None`; a token that leads nowhere is a failure,
@@ -137,10 +152,15 @@ SAYS = ("name", "object", "kind", "options", "orders", "heeds_since", "changed_b
 
 
 class Transformed(Value, Generic[T], frozen=True):
-    """A page made ready for the sink: the items, and the records that could not be made into one."""
+    """A page made ready for the sink: the items, and the records that could not be made into one.
+
+    `left_out` says what of the records could not be told, in the transform's own fixed words, and how many
+    times.
+    """
 
     items: tuple[T, ...]
     rejects: tuple[Reject, ...] = ()
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 class Transform(Protocol[T]):
@@ -149,3 +169,22 @@ class Transform(Protocol[T]):
     async def __call__(self, records: Sequence[Record]) -> Transformed[T] | Failure:
         """Return the items for the records, or the failure of a look-up."""
         ...
+
+
+class CheckingTransform(Transform[T], Protocol[T]):
+    """A transform that can tell whether the source has what it needs."""
+
+    async def check_source(self, *, tries_look_ups: bool = False) -> Failure | None:
+        """Return why it could not make items, if it could not. Asks once when a sync begins.
+
+        With `tries_look_ups`, look up something as for a page, for who wants to know beforehand.
+        """
+        ...
+
+
+async def check_transform(transform: Transform[Any], *, tries_look_ups: bool = False) -> Failure | None:
+    """Let a transform check that the source has what it needs, if it can: by a method `check_source`."""
+    if not callable(getattr(type(transform), "check_source", None)):
+        return None
+    able = cast("CheckingTransform[Any]", transform)
+    return await able.check_source(tries_look_ups=tries_look_ups)

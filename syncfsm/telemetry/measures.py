@@ -204,6 +204,7 @@ _PARTS: dict[type[e.Event], Callable[[Any], list[Part]]] = e.by_event(
     },
     e.SyncStarted,
     e.FetchingBegan,
+    e.MissingFound,
     e.SyncCancelled,
     e.SyncResumed,
     e.RecordRejected,  # PageDelivered has the count

@@ -12,6 +12,7 @@ import structlog
 from syncfsm.core import events as e
 from syncfsm.core.events import Recorded
 from syncfsm.core.process import Process
+from syncfsm.outside.safe_words import printable
 from syncfsm.telemetry.observer import Observer
 
 REDACTED = "[redacted]"
@@ -27,6 +28,7 @@ _LEVELS = e.by_event(
     e.SyncStarted,
     e.FetchingBegan,
     e.PageFetched,
+    e.MissingFound,
     e.PageDelivered,
     e.SyncCompleted,
     e.SyncCancelled,
@@ -55,22 +57,31 @@ def redact(secrets: Collection[str]) -> Callable[[Any, str, Any], Any]:
     """Return a structlog processor that takes the secrets out of every text it finds."""
     known = [secret for secret in secrets if secret]
 
+    def cleaned(text: str) -> str:
+        for secret in known:
+            text = text.replace(secret, REDACTED)
+        return text
+
     def processor(_logger: Any, _method: str, event: Any) -> Any:
-        return _clean(event, known)
+        return _texts(event, cleaned)
 
     return processor
 
 
-def _clean(value: Any, secrets: list[str]) -> Any:
+def _texts(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a value with every text in it changed."""
     if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, REDACTED)
-        return value
+        return change(value)
     if isinstance(value, dict):
-        return {key: _clean(item, secrets) for key, item in value.items()}
+        return {key: _texts(item, change) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_clean(item, secrets) for item in value]
+        return [_texts(item, change) for item in value]
     return value
+
+
+def _printable(_logger: Any, _method: str, event: Any) -> Any:
+    """Let no control character get to a terminal."""
+    return _texts(event, printable)
 
 
 def stderr_logger(secrets: Collection[str] = (), *, level: str = "info", file: TextIO | None = None) -> Any:
@@ -81,6 +92,7 @@ def stderr_logger(secrets: Collection[str] = (), *, level: str = "info", file: T
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             redact(secrets),
+            _printable,
             structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),

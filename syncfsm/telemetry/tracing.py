@@ -227,6 +227,7 @@ class OpenTelemetryTraces(Observer):
         },
         e.SyncStarted,
         e.FetchingBegan,
+        e.MissingFound,
         e.RecordRejected,
         e.SyncResumed,
         otherwise=None,

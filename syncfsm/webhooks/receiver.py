@@ -16,6 +16,7 @@ import msgspec
 from syncfsm.core.failure import Failure
 from syncfsm.core.notices import Notice
 from syncfsm.errors import ConfigurationError, LogError
+from syncfsm.log.patience import patiently
 from syncfsm.log.protocol import Inbox
 from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.webhooks.messages import Malformed, is_signed, read
@@ -117,31 +118,33 @@ class WebhookReceiver:
             if len(body) > self._body_bytes_max:
                 return "too_large"
             if not message.get("more_body", False):
-                return self._judge(headers, bytes(body))
+                return await self._judge(headers, bytes(body))
         return ""
 
-    def _judge(self, headers: dict[bytes, bytes], body: bytes) -> str:
+    async def _judge(self, headers: dict[bytes, bytes], body: bytes) -> str:
         """Return what a whole request came to; `stored` only when it is."""
         signature = next((headers[name] for name in SIGNATURES if name in headers), b"")
         if not is_signed(body, signature.strip().lower(), self._secrets):
             return "unsigned"
         try:
-            record_ids = read(body, self._object_id)
+            message = read(body, self._object_id)
         except Malformed:
             return "malformed"
-        if not record_ids:
+        if not message.record_ids:
             return "ignored"
         notice = Notice(
             source=self._source,
             object=self._object,
             key=_key(headers),
-            record_ids=record_ids,
+            record_ids=message.record_ids,
             received_at=self._clock.now(),
+            gone=message.gone,
         )
         try:
-            return "stored" if self._log.receive(notice) else "replayed"
+            is_new = await patiently(self._log, self._clock, self._log.receive, notice)
         except LogError:
             return "unwritable"  # it is sent again
+        return "stored" if is_new else "replayed"
 
 
 def _headers(scope: Scope) -> dict[bytes, bytes]:

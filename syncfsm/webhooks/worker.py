@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Generic, TypeVar
 
 from syncfsm.core.machine import State
@@ -15,8 +16,10 @@ from syncfsm.core.notices import KEPT
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
-from syncfsm.errors import ActiveSync, LogUnwritable, SyncfsmError, VersionConflict
+from syncfsm.errors import ActiveSync, BrokenContract, LogUnwritable, SyncfsmError, VersionConflict
+from syncfsm.log.patience import patiently
 from syncfsm.outside.clock import Clock, SystemClock
+from syncfsm.outside.safe_words import raised_words
 
 T = TypeVar("T")
 
@@ -100,6 +103,11 @@ class WebhookWorker(Generic[T]):
         except (LogUnwritable, VersionConflict) as trouble:
             self._on_trouble(trouble)
             return self._pause_s
+        except SyncfsmError:
+            raise  # a setting, or a log, that no later turn finds mended
+        except Exception as error:  # noqa: BLE001 - a hook's, or that of whoever makes the engine
+            self._on_trouble(BrokenContract(raised_words("what a sync is made with", error)))
+            return self._pause_s
         self._said = None
         if process is None:
             self._in_a_row = 0
@@ -130,8 +138,11 @@ class WebhookWorker(Generic[T]):
         if self._engine is None:
             self._engine = self._make_engine()
         until = self._clock.now() - self._settle
-        self._clear_inbox(self._engine)
-        begun = self._engine.take_up_webhooks(page_size=self._page_size, options=self._options, until=until)
+        begin = partial(
+            self._engine.take_up_webhooks, page_size=self._page_size, options=self._options, until=until
+        )
+        await patiently(self._engine.log, self._clock, self._clear_inbox, self._engine)
+        begun = await patiently(self._engine.log, self._clock, begin)
         if begun is None:
             return None
         try:

@@ -147,7 +147,7 @@ def load() -> None:
                 with contextlib.suppress(ImportError):  # of an extra that is not installed
                     import_module(module.name)
     with Path(os.devnull).open("w") as out, contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
-        import_module("syncfsm.outside.http")._trust()
+        import_module("syncfsm.outside.environment").trusted()
         import_module("syncfsm.cli").main(["simulate", "calm", "--people", "3", "--log", ":memory:"])
 
 

@@ -77,7 +77,7 @@ def test_before_the_first_sync_all_is_said_and_no_file_is_made(
         "  pages   50 records each, newest first; at most 90 requests a second",
     ):
         assert line in out.splitlines()
-    assert server.queries == {"people": 1}, "one page, and no company"
+    assert server.queries == {"people": 1, "companies": 1}, "one page, and one look-up to try"
 
 
 @pytest.mark.parametrize(("people", "words"), [(0, "0 people"), (1, "1 record"), (50, "50 people")])

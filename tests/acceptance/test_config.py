@@ -171,7 +171,7 @@ def test_the_flag_that_names_a_file_wins_over_the_variable(monkeypatch: pytest.M
         ),
         ("[sync]\nordre = 'id'", "line 2: 'ordre' is no setting of `syncfsm sync`: the nearest is order"),
         ("[snyc]\npage-size = 3", "line 1: 'snyc' is no table: the nearest is sync"),
-        ("[log.follow]\nn = 3", 'a table has the whole name of a command: ["log check"]'),
+        ("[log.follow]\nn = 3", 'a table has the whole name of a command: ["log backup"]'),
         ("page-size = 0", "line 1: page-size: 0 is not in the range x>=1"),
         ("page-size = '50'", "line 1: page-size: this is a whole number, not '50'"),
         ("page-size = 50.5", "line 1: page-size: this is a whole number, not 50.5"),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
+import socket
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -142,6 +145,28 @@ def test_webhooks_end_by_sigterm_in_good_order(cli: Cli, serve: Callable[..., Se
     assert listener.send("record.updated", min(server.world.entities("people")), "1") == 200
     assert listener.over()["state"] == "COMPLETED"
     assert "1 stored" in listener.stop(signal.SIGTERM, 143)
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="this system limits no other process")
+def test_webhooks_live_on_when_files_run_out(cli: Cli, serve: Callable[..., Server]) -> None:
+    server = serve(2)
+    person = min(server.world.entities("people"))
+    listener = Listener(cli, server)
+    assert listener.send("record.updated", person, "1") == 200
+    assert listener.over()["state"] == "COMPLETED"
+    pid, port = listener.process.pid, httpx.URL(listener.url).port
+    whole = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    used = max(int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir())
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 4, whole[1]))
+    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(10)]
+    time.sleep(0.2)
+    for connection in idle:
+        connection.close()
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, whole)
+    assert listener.send("record.updated", person, "2") == 200
+    assert listener.over()["state"] == "COMPLETED"
+    err = listener.stop()
+    assert err.count("no more files can be opened") == 1
 
 
 def kill(process: Started) -> None:

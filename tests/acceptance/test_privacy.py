@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -193,3 +194,22 @@ def test_a_capture_with_a_gap_is_said_to_have_one(server: Server, cli: Cli) -> N
 def test_what_is_no_length_of_time_is_refused_with_some_that_are(cli: Cli, text: str) -> None:
     _, err = cli("log", "forget", "sync.db", f"--older-than={text}", status=2)
     assert "such as 30d, 12h or 90m" in err
+
+
+def test_what_is_made_can_be_read_by_its_owner_alone_and_what_was_there_stays_as_it_was(
+    server: Server, cli: Cli
+) -> None:
+    kept = cli.folder / "kept.html"
+    cli(*cli.sync_args(server.url), "--capture", *NO_WAIT)
+    cli("log", "export", "sync.db", "-o", "sync.jsonl")
+    cli("log", "export", "sync.db", "--redact", "-o", "redacted.jsonl")
+    cli("report", "sync.db", "-o", "sync.html")
+    made = [path for path in cli.folder.iterdir() if path.is_file()]
+    assert {"contacts.db", "sync.db", "sync.jsonl", "redacted.jsonl", "sync.html"} <= {
+        path.name for path in made
+    }
+    assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o600}
+    (cli.folder / "sync.html").rename(kept)
+    kept.chmod(0o644)
+    cli("report", "sync.db", "-o", "kept.html")
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o644

@@ -52,7 +52,7 @@ def test_people_without_a_phone_number_are_left_out_if_so_asked_and_the_end_says
     replay = cli.json("replay", "sync.db")
     (left_out,) = replay["left_out"].values()
     assert 0 < left_out < 40
-    assert f"  left out by the sink: {left_out} people without a phone number\n" in out
+    assert f"  left out: {left_out} people without a phone number\n" in out
     assert (replay["unchanged"], replay["rejected"], replay["fetched"]) == (left_out, 0, 40)
     assert len(server.quo.contacts.by_id) == 40 - left_out
 

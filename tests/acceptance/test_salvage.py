@@ -17,6 +17,7 @@ import pytest
 from tests.acceptance.command import contacts_in
 from tests.acceptance.conftest import Cli, Server
 from tests.acceptance.forks import ForkServer
+from tests.editing import edit
 
 Serve = Callable[..., Server]
 
@@ -51,12 +52,7 @@ def ids_of(cli: Cli, path: str) -> list[str]:
 
 
 def damage(path: Path) -> None:
-    connection = sqlite3.connect(path)
-    connection.execute("DROP TRIGGER events_refuse_update")
-    connection.execute("UPDATE events SET data = replace(data, '10', '11') WHERE position = 9")
-    connection.commit()
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
+    edit(path, "UPDATE events SET data = replace(data, '10', '11') WHERE position = 9")
 
 
 def test_a_log_goes_through_a_file_and_comes_back_the_same(log: Path, cli: Cli) -> None:

@@ -126,8 +126,7 @@ def test_a_report_that_cannot_be_written_says_so(folder: Path, monkeypatch: pyte
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(Path, "write_bytes", refuse)
-    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr("syncfsm.files.whole.mkstemp", refuse)
     assert "cannot be written: Read-only file system" in run("report", "sync.db", status=2).stderr
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.fakes.attio.filters import OPERATORS
 from syncfsm_simulator.fakes.attio.routes import ROUTES, Route
-from syncfsm_simulator.fakes.attio.webhooks import EVENT_TYPES
+from syncfsm_simulator.fakes.attio.webhooks import EVENT_TYPES, LATER_EVENT_TYPES
 from syncfsm_simulator.world.clock import EPOCH
 from syncfsm_simulator.world.schema import OBJECTS, PROPERTIES
 from syncfsm_simulator.world.world import World
@@ -198,7 +198,9 @@ WEBHOOKS = st.fixed_dictionaries(
                 "subscriptions": st.lists(
                     st.fixed_dictionaries(
                         {
-                            "event_type": st.sampled_from([*sorted(EVENT_TYPES), "record.moved"]),
+                            "event_type": st.sampled_from(
+                                [*sorted(EVENT_TYPES - LATER_EVENT_TYPES), "record.moved"]
+                            ),
                             "filter": st.none()
                             | st.fixed_dictionaries({"$or": st.lists(COMPARISONS, max_size=2)})
                             | st.fixed_dictionaries({"$and": st.lists(COMPARISONS, max_size=2)}),

@@ -27,7 +27,8 @@ EXCEPTIONS = {
     "it is meant, and nulls were recorded.",
     "timestamp": "A timestamp's value has `format: date`; every recorded one has its time as well.",
     "code": "A 400 has one code in the document; others were recorded, or are in its later versions.",
-    "status": "401, 403, 429, and some 400s and 404s are recorded or in the guides, but not declared.",
+    "status": "401, 403, 429, and some 400s, 404s and 409s are recorded, in the guides or in its later "
+    "versions, but not declared.",
     "merge": "Merging records is in later versions of the document only.",
 }
 
@@ -44,7 +45,7 @@ CODES = {
 }
 """The codes of 400s beside the document's, by the end of the route."""
 
-UNDECLARED = {400, 401, 403, 404, 429}
+UNDECLARED = {400, 401, 403, 404, 409, 429}
 
 _FORMATS = {
     "date-time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)",

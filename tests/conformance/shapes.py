@@ -36,7 +36,7 @@ def listed(schema: dict[str, Any]) -> dict[str, Any]:
 ERROR = {
     "type": "object",
     "properties": {
-        "status_code": {"enum": [400, 401, 403, 404, 413, 429]},
+        "status_code": {"enum": [400, 401, 403, 404, 409, 413, 429]},
         "type": {"enum": ["invalid_request_error", "auth_error", "rate_limit_error"]},
         "code": {"type": "string", "pattern": "^[a-z_]+$"},
         "message": {"type": "string", "minLength": 1},
@@ -135,7 +135,7 @@ def problems(answer: Answer) -> list[str]:
     response, route = answer.response, answer.ask.route
     if response.status_code == 200:
         validator = _VALIDATORS[route.method, route.name]
-    elif response.status_code in {400, 401, 403, 404, 413, 429}:
+    elif response.status_code in {400, 401, 403, 404, 409, 413, 429}:
         validator = _ERROR
         if response.json().get("status_code") != response.status_code:
             return ["the body tells of another status"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pytest
@@ -11,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from syncfsm.core.blanking import Blanking
 from syncfsm.core.failure import Failure
-from syncfsm.items.contact import Contact
-from syncfsm.sinks import Sink, UpsertResult
+from syncfsm.items.contact import FIELDS, Contact
+from syncfsm.sinks import Mark, Marked, Sink, UpsertResult
 from syncfsm.sinks.protocol import capabilities
 from tests.effort import tries
 
@@ -31,6 +33,9 @@ ADA = Contact(
     source_url="https://app.attio.example/a1",
 )
 NOBODY = Contact(external_id="n1", source="attio")
+MARK = Mark(
+    source="attio", object="people", process="p1", version=4, watermark=datetime(2026, 1, 1, tzinfo=UTC)
+)
 
 TEXT = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 CONTACTS = st.builds(
@@ -72,8 +77,18 @@ def known(sink: Sink[Contact], source: str) -> frozenset[str]:
     return found
 
 
+def marked(sink: Sink[Contact]) -> Marked[Contact]:
+    able = capabilities(sink).marked
+    if able is None:
+        pytest.skip("the sink does not know itself")
+    return able
+
+
 class SinkContract:
     """Subclass it with fixtures `sink` and `stored` (a function that reads all contacts back)."""
+
+    shows_at_once = True
+    """Whether it can tell of a contact what is in it as soon as it has it."""
 
     def test_new_contacts_are_created_and_read_back_as_they_were(self, sink, stored) -> None:
         assert upsert(sink, ADA, NOBODY) == UpsertResult(created=2)
@@ -111,6 +126,53 @@ class SinkContract:
         run(sink.aclose())
         assert upsert(sink, ADA, NOBODY) == UpsertResult(created=1, unchanged=1)
         assert stored() == {ADA, NOBODY}
+
+    @pytest.mark.parametrize("name", FIELDS)
+    def test_what_is_unknown_of_a_contact_stays_as_it_was(self, sink, stored, name: str) -> None:
+        upsert(sink, ADA, NOBODY)
+        empty = getattr(NOBODY, name)
+        unknown = replace(ADA, **{name: empty}, unknown=frozenset({name}))
+        assert upsert(sink, unknown, NOBODY) == UpsertResult(unchanged=2)
+        assert stored() == {ADA, NOBODY}
+        renamed = replace(unknown, **{"role" if name != "role" else "company": "Countess"})
+        assert upsert(sink, renamed) == UpsertResult(updated=1)
+        assert stored() == {
+            replace(renamed, **{name: getattr(ADA, name)}, unknown=frozenset()),
+            NOBODY,
+        }
+        assert upsert(sink, replace(renamed, unknown=frozenset())) == UpsertResult(updated=1)
+        assert getattr(next(each for each in stored() if each != NOBODY), name) == empty
+
+    def test_of_a_new_contact_what_is_unknown_is_empty(self, sink, stored) -> None:
+        unknown = replace(NOBODY, unknown=frozenset(FIELDS))
+        assert upsert(sink, unknown) == UpsertResult(created=1)
+        assert stored() == {NOBODY}
+        assert upsert(sink, ADA, unknown) == UpsertResult(created=1, unchanged=1)
+
+    def test_a_sink_tells_what_would_be_emptied_and_writes_nothing(self, sink, stored) -> None:
+        upsert(sink, ADA, NOBODY)
+        able = capabilities(sink).foretelling
+        if able is None or not self.shows_at_once:
+            pytest.skip("the sink cannot tell")
+        emptied = replace(ADA, role=None, emails=(), company=None, unknown=frozenset({"company"}))
+        found = run(able.would_blank([emptied, NOBODY, replace(NOBODY, external_id="new")]))
+        assert not isinstance(found, Failure)
+        assert found.blanked == {"role": 1, "emails": 1}
+        assert found.had == dict.fromkeys(FIELDS, 1)
+        assert stored() == {ADA, NOBODY}
+        assert upsert(sink, emptied, NOBODY) == UpsertResult(updated=1, unchanged=1)
+        assert stored() == {replace(emptied, company=ADA.company, unknown=frozenset()), NOBODY}
+
+    def test_nothing_is_emptied_of_what_is_unchanged_or_deleted(self, sink, stored) -> None:
+        able = capabilities(sink).foretelling
+        if able is None or not self.shows_at_once:
+            pytest.skip("the sink cannot tell")
+        upsert(sink, ADA)
+        found = run(able.would_blank([ADA]))
+        assert not isinstance(found, Failure)
+        assert (found.blanked, found.had) == ({}, dict.fromkeys(FIELDS, 1))
+        delete(sink, "attio", "a1")
+        assert run(able.would_blank([replace(NOBODY, external_id="a1")])) == Blanking()
 
     # ── what a sink may do besides; one that cannot is asked nothing of it ─────────────────────
 
@@ -152,6 +214,35 @@ class SinkContract:
         upsert(sink, ADA, NOBODY, replace(ADA, external_id="o1", source="hubspot"))
         delete(sink, "attio", "n1")
         assert (known(sink, "attio"), known(sink, "hubspot")) == ({"a1"}, {"o1"})
+
+    def test_a_sink_that_knows_itself_keeps_its_id_and_has_none_before_it_is_made(self, sink, stored) -> None:
+        able = marked(sink)
+        assert (able.sink_id(), able.marks()) == (None, ())
+        assert not isinstance(run(sink.check()), Failure)
+        sink_id = able.sink_id()
+        run(sink.aclose())
+        assert not isinstance(run(sink.check()), Failure)
+        assert (able.sink_id(), bool(sink_id)) == (sink_id, True)
+
+    def test_a_mark_comes_with_the_items_and_is_there_when_it_is_opened_again(self, sink, stored) -> None:
+        able = marked(sink)
+        assert run(able.upsert_marked([ADA], MARK)) == UpsertResult(created=1)
+        assert (stored(), able.marks()) == ({ADA}, (MARK,))
+        assert run(sink.finish()) is None
+        run(sink.aclose())
+        assert able.marks() == (MARK,)
+
+    def test_each_source_object_has_a_mark_and_an_earlier_one_of_a_process_is_left(
+        self, sink, stored
+    ) -> None:
+        able = marked(sink)
+        assert not isinstance(run(sink.check()), Failure)
+        other = replace(MARK, object="companies", watermark=None)
+        following = replace(MARK, process="p2", version=2)
+        for mark in (MARK, other, replace(MARK, version=3), following):
+            assert run(able.set_mark(mark)) is None
+            assert MARK in able.marks() or mark == following
+        assert set(able.marks()) == {following, other}
 
     @settings(max_examples=tries(20, 200), deadline=None, suppress_health_check=list(HealthCheck))
     @given(steps=st.lists(PAGES | st.sets(st.sampled_from("abcdef")), max_size=8))

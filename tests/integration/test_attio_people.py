@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from syncfsm.core.failure import Failure, FailureKind
-from syncfsm.items.contact import Contact
+from syncfsm.errors import ConfigurationError
+from syncfsm.items.contact import FIELDS, Contact
+from syncfsm.sources.attio.attributes import MAPPED
+from syncfsm.sources.attio.companies import SINGLY_MAX
 from syncfsm.sources.attio.people import AttioPeople
 from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Record, Transformed
@@ -60,13 +65,65 @@ def test_a_person_becomes_a_contact() -> None:
         phone_numbers=("+1", "+2"),
         emails=("a@x.example", "B@x.example"),
         source_url="https://x.example",
+        unknown=frozenset({"company"}),
     )
 
 
 def test_a_person_with_nothing_is_a_contact_all_the_same() -> None:
     empty: dict[str, list[Any]] = {"name": [], "email_addresses": [], "phone_numbers": [], "job_title": []}
     nobody = Contact(external_id="r1", source="attio", source_url="https://x.example")
-    assert contact(empty) == contact({}) == nobody
+    assert replace(contact(empty), unknown=frozenset()) == replace(contact({}), unknown=frozenset()) == nobody
+
+
+def test_a_key_that_is_missing_is_unknown_and_an_empty_list_is_empty() -> None:
+    empty: dict[str, list[Any]] = {"name": [], "email_addresses": [], "phone_numbers": [], "job_title": []}
+    assert contact(empty).unknown == {"company"}, "which was not asked for"
+    for slug in empty:
+        some = {name: values for name, values in empty.items() if name != slug}
+        assert contact(some).unknown == {"company", *MAPPED[slug].fields}
+    assert contact({}).unknown == {*FIELDS} - {"source_url"}
+
+
+def test_values_of_another_type_are_unknown() -> None:
+    option = value(option={"title": "Boss"}, attribute_type="select")
+    assert "role" in contact({"job_title": [option]}).unknown
+    assert "phone_numbers" in contact({"phone_numbers": [value(value="+1")]}).unknown
+    assert {"first_name", "last_name"} <= contact({"name": [value(value="Ada")]}).unknown
+
+
+def test_what_the_source_did_not_tell_is_counted_and_what_is_left_alone_is_not() -> None:
+    ready = asyncio.run(AttioPeople(AttioSource("key"), without={"name"}, companies=False)([record({})]))
+    assert isinstance(ready, Transformed)
+    told = ("email_addresses", "job_title", "phone_numbers")
+    assert ready.left_out == {f"values of {slug} that the source did not tell": 1 for slug in told}
+
+
+def test_what_is_to_be_left_alone_is_unknown_even_where_it_is_told() -> None:
+    people = AttioPeople(AttioSource("key"), without={"job_title"}, companies=False)
+    ready = asyncio.run(people([record({"job_title": [value(value="Countess")]})]))
+    assert isinstance(ready, Transformed)
+    assert (ready.items[0].role, "role" in ready.items[0].unknown) == (None, True)
+
+
+def test_contacts_cannot_be_made_without_what_they_are_not_made_of() -> None:
+    with pytest.raises(ConfigurationError, match=r"'phones'.*there are name, email_addresses"):
+        AttioPeople(AttioSource("key"), without={"phones"})
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ({"full_name": "Ada Byron King"}, "Ada Byron King", None),
+        ({"full_name": "Ada", "first_name": "", "last_name": None}, "Ada", None),
+        ({"full_name": "Ada Lovelace", "first_name": "Ada", "last_name": ""}, "Ada", None),
+        ({"full_name": "", "first_name": None, "last_name": None}, None, None),
+    ],
+)
+def test_a_name_that_comes_only_as_a_whole_is_kept_whole(
+    name: dict[str, Any], first: str | None, last: str | None
+) -> None:
+    found = contact({"name": [value(**name)]})
+    assert (found.first_name, found.last_name) == (first, last)
 
 
 def test_values_that_are_no_longer_active_do_not_count() -> None:
@@ -146,6 +203,144 @@ def test_a_company_that_is_gone_has_no_name_and_is_not_asked_for_again() -> None
         assert isinstance(ready, Transformed)
         assert ready.items[0].company is None
     assert bench.queries == 1
+
+
+class Editing(httpx.AsyncBaseTransport):
+    """A fake's answers, some of them changed: `edit` is given the request and the data."""
+
+    def __init__(self, fake: FakeAttio, edit: Callable[[httpx.Request, Any], Any]) -> None:
+        self._inner = httpx.ASGITransport(fake)
+        self._edit = edit
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._inner.handle_async_request(request)
+        told = msgspec.json.decode(await response.aread())
+        told = {"data": self._edit(request, told["data"])} if "data" in told else told
+        return httpx.Response(response.status_code, content=msgspec.json.encode(told))
+
+
+def looked_up(edit: Callable[[httpx.Request, Any], Any], companies: int) -> tuple[list[Contact], list[str]]:
+    """Return the contacts of people who work for one company each, and what was asked for."""
+    bench = Bench(people=0, companies=companies)
+    asked: list[str] = []
+
+    def noted(request: httpx.Request, data: Any) -> Any:
+        asked.append(f"{request.method} {request.url.path.rpartition('/')[2]}")
+        return edit(request, data)
+
+    source = AttioSource(
+        "key", base_url="http://attio.test", clock=TestClock(), transport=Editing(bench.fake, noted)
+    )
+    ids = sorted(bench.world.entities("companies"))
+    records = [record({"company": [value(target_record_id=id_)]}, f"r{id_}") for id_ in ids]
+    ready = asyncio.run(AttioPeople(source)(records))
+    assert isinstance(ready, Transformed)
+    return list(ready.items), asked
+
+
+def short(request: httpx.Request, data: Any) -> Any:
+    return data[:3] if request.url.path.endswith("/query") else data
+
+
+def test_a_look_up_that_comes_short_is_completed_one_by_one() -> None:
+    contacts, asked = looked_up(short, 3 + SINGLY_MAX)
+    assert all("company" not in contact.unknown for contact in contacts)
+    assert sum(contact.company is not None for contact in contacts) > 3
+    assert [words.partition(" ")[0] for words in asked] == ["POST", *["GET"] * SINGLY_MAX]
+
+
+def test_of_companies_that_did_not_come_only_a_few_are_asked_for_and_the_rest_is_unknown() -> None:
+    contacts, asked = looked_up(short, 40)
+    assert len(asked) == 1 + SINGLY_MAX
+    assert sum("company" in contact.unknown for contact in contacts) == 40 - 3 - SINGLY_MAX
+
+
+def test_a_company_that_does_not_say_its_name_has_an_unknown_one() -> None:
+    def nameless(_request: httpx.Request, data: Any) -> Any:
+        for company in data if isinstance(data, list) else [data]:
+            del company["values"]["name"]
+        return data
+
+    contacts, _ = looked_up(nameless, 2)
+    assert all("company" in contact.unknown for contact in contacts)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(403, "may not read companies"), (404, "no companies to look names up in")]
+)
+def test_a_refused_look_up_says_how_to_go_on_without(status: int, words: str) -> None:
+    refusing = httpx.MockTransport(lambda _request: httpx.Response(status, json={"code": "no"}))
+    people = AttioPeople(AttioSource("key", base_url="http://attio.test", transport=refusing))
+    failure = asyncio.run(people([record({"company": [value(target_record_id="c1")]})]))
+    assert isinstance(failure, Failure)
+    assert words in failure.message
+    assert "--no-companies" in failure.message
+
+
+# ── what there must be ───────────────────────────────────────────────────────────────────────
+
+
+def checked(edit: Callable[[httpx.Request, Any], Any], **settings: Any) -> Failure | None:
+    bench = Bench(people=1, companies=1)
+    source = AttioSource(
+        "key", base_url="http://attio.test", clock=TestClock(), transport=Editing(bench.fake, edit)
+    )
+    failure = asyncio.run(AttioPeople(source, **settings).check_source())
+    assert sum(bench.fake.requests.values()) == 1
+    return failure
+
+
+def amiss(slug: str, **changes: Any) -> Callable[[httpx.Request, Any], Any]:
+    def edit(_request: httpx.Request, data: Any) -> Any:
+        kept = [attribute for attribute in data if changes or attribute["api_slug"] != slug]
+        return [
+            {**attribute, **changes} if attribute["api_slug"] == slug else attribute for attribute in kept
+        ]
+
+    return edit
+
+
+def test_a_workspace_as_it_is_usually_is_fit() -> None:
+    assert checked(lambda _request, data: data) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "phone_numbers is missing"),
+        ({"is_archived": True}, "phone_numbers is archived"),
+        ({"type": "text"}, "phone_numbers is of the type text, not phone-number"),
+    ],
+)
+def test_an_attribute_that_is_not_as_it_must_be_is_named_with_the_way_on(
+    changes: dict[str, Any], words: str
+) -> None:
+    failure = checked(amiss("phone_numbers", **changes))
+    assert failure is not None
+    assert failure.kind is FailureKind.UNFIT
+    assert words in failure.message
+    assert "--without phone_numbers" in failure.message
+    assert checked(amiss("phone_numbers", **changes), without={"phone_numbers"}) is None
+
+
+def test_what_is_not_looked_up_need_not_be_there() -> None:
+    assert checked(amiss("company"), companies=False) is None
+
+
+@pytest.mark.parametrize("status", [403, 404, 405])
+def test_a_server_that_cannot_tell_its_attributes_is_believed(status: int) -> None:
+    refusing = httpx.MockTransport(lambda _request: httpx.Response(status, json={}))
+    people = AttioPeople(AttioSource("key", base_url="http://attio.test", transport=refusing))
+    assert asyncio.run(people.check_source()) is None
+
+
+@pytest.mark.parametrize(("content", "kind"), [(b"{}", "malformed"), (b"\xff", "malformed")])
+def test_an_answer_that_is_none_is_a_failure_and_no_error(content: bytes, kind: str) -> None:
+    odd = httpx.MockTransport(lambda _request: httpx.Response(200, content=content))
+    people = AttioPeople(AttioSource("key", base_url="http://attio.test", transport=odd))
+    failure = asyncio.run(people.check_source())
+    assert failure is not None
+    assert failure.kind == kind
 
 
 def test_a_look_up_that_fails_fails_the_page_and_not_the_people() -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import msgspec
 import pytest
 from msgspec.structs import replace
 
+from syncfsm.core.events import RetryScheduled
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.machine import State
 from syncfsm.core.paging.pages import PageRequest
@@ -23,7 +25,7 @@ from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.attio.wire import normal_timestamp
 from syncfsm.sources.protocol import Page
 from syncfsm_simulator.fakes.attio import FakeAttio
-from syncfsm_simulator.world.clock import EPOCH
+from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
 from syncfsm_simulator.world.world import World
 from tests.contracts.source import SourceContract
 from tests.fakes import DictSink, TestClock, to_items
@@ -494,3 +496,141 @@ def test_a_query_whose_score_is_too_high_ends_the_sync_after_so_many_attempts_an
     assert (process.state, process.is_resumable) == (State.FAILED, True)
     queries = fake.requests["POST", "/v2/objects/{object}/records/query", 429]
     assert 1 < queries <= source.options.attempts_max + 1
+
+
+DATE = "Sat, 16 May 2026 12:00:00 GMT"
+SENT_AT = datetime(2026, 5, 16, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("headers", "as_of"),
+    [
+        ({"Date": DATE}, SENT_AT),
+        ({"Date": DATE, "x-accurate-at": "2026-05-16T11:59:30Z"}, SENT_AT - timedelta(seconds=30)),
+        ({"Date": DATE, "x-accurate-at": "2026-05-16T12:00:00.9Z"}, SENT_AT + timedelta(milliseconds=900)),
+        ({"Date": DATE, "x-accurate-at": "2026-05-16T12:00:01Z"}, SENT_AT),
+        ({"Date": DATE, "x-accurate-at": "2027-05-16T12:00:00Z"}, SENT_AT),
+        ({"Date": DATE, "x-accurate-at": "0001-01-01T00:00:00+14:00"}, SENT_AT),  # before any calendar
+        ({"Date": DATE, "x-accurate-at": "soon"}, SENT_AT),
+        ([("Date", DATE), ("Date", "Sun, 17 May 2026 12:00:00 GMT")], SENT_AT),
+    ],
+)
+def test_the_moment_of_an_answer_goes_by_the_servers_clock_and_is_never_ahead_of_it(
+    headers: Any, as_of: datetime
+) -> None:
+    page = fetched(httpx.Response(200, json={"data": []}, headers=headers))
+    assert isinstance(page, Page)
+    assert (page.as_of, page.is_dated) == (as_of, True)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Date": "soon"}, {"Date": "Sat, 99 May 2026 12:00:00 GMT"}])
+def test_only_where_the_server_says_no_time_at_all_ours_counts(headers: dict[str, str]) -> None:
+    page = fetched(httpx.Response(200, json={"data": []}, headers=headers))
+    assert isinstance(page, Page)
+    assert not page.is_dated
+    assert timedelta(0) < page.as_of - TestClock().at < timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("off", "headers", "watermark"),
+    [
+        (timedelta(days=1), {"Date": DATE}, SENT_AT),
+        (timedelta(days=-1), {"Date": DATE}, SENT_AT),
+        (timedelta(days=-1), {"x-accurate-at": "2026-05-16T12:00:00Z"}, SENT_AT - timedelta(days=1)),
+        (timedelta(days=-400), {"Date": DATE}, SENT_AT - timedelta(days=400)),  # who knows which is wrong
+    ],
+)
+def test_a_watermark_goes_by_the_servers_date_and_not_by_a_clock_that_is_off(
+    off: timedelta, headers: dict[str, str], watermark: datetime
+) -> None:
+    def respond(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"active": True, "data": {"id": {"object_id": "o"}}})
+        return httpx.Response(200, json={"data": []}, headers=headers)
+
+    clock = TestClock()
+    clock.at = SENT_AT + off
+    source = answering(respond)
+    with open_log(":memory:") as log:
+        engine = Engine(log, source, DictSink(), to_items, clock=clock)
+        process = asyncio.run(engine.sync())
+    assert process.watermark is not None
+    assert abs(process.watermark - watermark) < timedelta(seconds=1)
+
+
+class _Trickling(httpx.AsyncByteStream):
+    """A body of which something always comes in time, and never all of it."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b'{"data": ['
+        while True:
+            await VirtualClock().sleep(20)
+            yield b" "
+
+
+def test_an_answer_that_trickles_in_is_a_timeout_after_as_long_as_a_request_may_take() -> None:
+    async def run() -> tuple[Page | Failure, float]:
+        source = answering(lambda _request: httpx.Response(200, stream=_Trickling()))
+        began_s = VirtualClock().monotonic()
+        return await source.fetch(REQUEST), VirtualClock().monotonic() - began_s
+
+    answer, took_s = run_virtual(run())
+    assert isinstance(answer, Failure)
+    assert (answer.kind, answer.is_retryable, took_s) == (FailureKind.TIMEOUT, True, 120.0)
+    assert answer.message == "Attio did not answer in full within 120 s (request_s_max)."
+
+
+def test_a_sync_that_is_given_another_deadline_tells_its_source_of_it_and_tries_again() -> None:
+    trickles = [True]
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"active": True, "data": {"id": {"object_id": "o"}}})
+        if trickles:
+            trickles.pop()
+            return httpx.Response(200, stream=_Trickling())
+        return httpx.Response(200, json={"data": []})
+
+    async def run() -> tuple[list[Any], float]:
+        source = answering(respond)
+        with open_log(":memory:") as log:
+            engine = Engine(log, source, DictSink(), to_items, clock=VirtualClock())
+            began_s = VirtualClock().monotonic()
+            process = await engine.sync(options=replace(source.options, request_s_max=7.0))
+            events = [recorded.event for recorded in log.read(process.id)]
+            assert process.state is State.COMPLETED
+            return events, VirtualClock().monotonic() - began_s
+
+    events, took_s = run_virtual(run())
+    (retry,) = (event for event in events if isinstance(event, RetryScheduled))
+    assert (retry.cause, retry.error) == (
+        "timeout",
+        "Attio did not answer in full within 7 s (request_s_max).",
+    )
+    assert 7.5 <= took_s < 8
+
+
+def test_a_client_that_was_told_to_wait_asks_nothing_before_and_says_how_long_it_still_is() -> None:
+    asked_at: list[float] = []
+
+    def respond(_request: httpx.Request) -> httpx.Response:
+        asked_at.append(asyncio.get_running_loop().time())
+        if len(asked_at) == 1:
+            return httpx.Response(429, headers={"Retry-After": "60"})
+        return httpx.Response(200, json={"data": []})
+
+    async def run() -> None:
+        source = AttioSource(
+            "key", base_url=BASE_URL, clock=VirtualClock(), transport=httpx.MockTransport(respond)
+        )
+        for after_s, left_s in ((0, 60.0), (20, 40.0), (30, 10.0)):
+            await asyncio.sleep(after_s)
+            names = await source.company_names(["c1"])
+            assert isinstance(names, Failure)
+            assert names.kind is FailureKind.RATE_LIMITED
+            assert names.retry_after_s == pytest.approx(left_s)
+        await asyncio.sleep(10)
+        assert isinstance(await source.fetch(REQUEST), Page)
+
+    run_virtual(run())
+    assert asked_at == [0, 60]

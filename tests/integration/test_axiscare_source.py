@@ -338,3 +338,17 @@ def test_clients_come_into_a_real_sink() -> None:
         process = asyncio.run(engine.sync())
     assert process.state is State.COMPLETED
     assert sink.connection().execute("SELECT count(*) FROM contacts").fetchone() == (60,)
+
+
+def test_a_byte_that_is_no_text_costs_one_client_and_not_the_page() -> None:
+    clients = b'[{"id":1,"firstName":"caf\xe9"},{"id":2},{"id":-3},{"id":1' + b"0" * 5000 + b"}]"
+    body = b'{"results":{"clients":' + clients + b',"nextPage":null},"errors":null}'
+    source = answering(lambda _: httpx.Response(200, content=body))
+    page = asyncio.run(source.fetch(FIRST))
+    assert isinstance(page, Page)
+    assert [bool(record.problem) for record in page.records] == [False, False, True, True]
+    made = asyncio.run(AxisCareClients(source)(page.records[:2]))
+    assert [contact.external_id for contact in made.items] == ["client-2"]
+    assert [(reject.record_id, reject.reason) for reject in made.rejects] == [
+        ("client-1", "not a client: a byte in it is no UTF-8")
+    ]

@@ -59,13 +59,25 @@ PLANTED: dict[str, tuple[list[Strike], dict[str, Any], tuple[str, ...]]] = {
         ),
     ),
     "more waiting than allowed": (
-        strikes("limited_far", CHECKS + 2, 3),
-        {"options": Options(waiting_s_max=700)},
+        strikes("limited_score", CHECKS + 2, 3),
+        {"options": Options(waiting_s_max=25)},
         (
             "fetching page 3",
-            "The limit that ended it: waiting_s_max = 700",
+            "The limit that ended it: waiting_s_max = 25",
             "2 retries after rate_limited",
-            f"{AGAIN} --set waiting_s_max=1400",
+            f"{AGAIN} --set waiting_s_max=50",
+        ),
+    ),
+    "a longer wait than one may be": (
+        strikes("limited_far", CHECKS + 2),
+        {},
+        (
+            "fetching page 3",
+            "until 2027-01-01 00:00:01 UTC, which looks like a mistake of its own",
+            "The limit that ended it: wait_s_max = 300",
+            "It gave up at once, since no wait may be so long",
+            "Run again once it may be asked",
+            f"{AGAIN} --set wait_s_max=31536000",
         ),
     ),
     "an API that is down": (

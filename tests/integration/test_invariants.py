@@ -15,10 +15,11 @@ from syncfsm_simulator.runs import run as run_module
 from syncfsm_simulator.runs.criteria import CRITERIA
 from syncfsm_simulator.runs.invariants import INVARIANTS, Check, Run, Violation, violations
 from syncfsm_simulator.runs.run import simulate
+from syncfsm_simulator.stage.effects.mistakes import QUOTED
 from syncfsm_simulator.stage.faults import ChangeRates, FaultRates
 from syncfsm_simulator.stage.network import Asked
 from syncfsm_simulator.stage.scenario import Scenario
-from syncfsm_simulator.stage.stage import KEY
+from syncfsm_simulator.stage.set_up import KEY
 
 SCENARIO = Scenario(
     people=300, page_size=20, criteria=True, faults=FaultRates(unavailable=0.2), changes=ChangeRates()
@@ -43,8 +44,22 @@ def somebody_is_missing(run: Run) -> None:
     run.contacts.execute("DELETE FROM contacts WHERE external_id = (SELECT min(external_id) FROM contacts)")
 
 
+def somebody_alive_is_deleted(run: Run) -> None:
+    run.contacts.execute("UPDATE contacts SET deleted_at = synced_at")
+
+
 def somebody_is_changed(run: Run) -> None:
     run.contacts.execute("UPDATE contacts SET role = 'somebody else'")
+
+
+def a_company_is_forgotten(run: Run) -> None:
+    run.contacts.execute("UPDATE contacts SET company = NULL")
+
+
+def a_field_was_lost(run: Run) -> None:
+    people = run.world.entities("people")
+    somebody = next(record_id for record_id in sorted(people) if people[record_id].active("email_addresses"))
+    run.blanked = frozenset({(somebody, "emails")})
 
 
 def somebody_is_doubled(run: Run) -> None:
@@ -52,6 +67,10 @@ def somebody_is_doubled(run: Run) -> None:
         "INSERT INTO contacts SELECT external_id, 'twin', first_name, last_name, company, role, "
         "phone_numbers, emails, source_url, synced_at, NULL FROM contacts LIMIT 1"
     )
+
+
+def the_mark_is_older(run: Run) -> None:
+    run.marks = tuple(replace(mark, process="another") for mark in run.marks)
 
 
 def a_page_came_again(run: Run) -> None:
@@ -96,6 +115,28 @@ def it_asked_too_early(run: Run) -> None:
     run.timeline[place + 1] = replace(asked, at=asked.at - timedelta(seconds=1))
 
 
+def a_server_was_asked_too_early(run: Run) -> None:
+    asked = next(entry for entry in run.timeline if isinstance(entry, Asked))
+    run.timeline.append(replace(asked, not_before=asked.true_at + timedelta(seconds=1)))
+
+
+def it_slept_too_long(run: Run) -> None:
+    asked = next(entry for entry in run.timeline if isinstance(entry, Asked))
+    run.timeline.append(replace(asked, slept=(7200.0,)))
+
+
+def a_request_took_too_long(run: Run) -> None:
+    edit(run, "UPDATE events SET data = json_set(data, '$.elapsed_ms', 300000) WHERE type = 'PageFetched'")
+
+
+def a_watermark_is_ahead(run: Run) -> None:
+    edit(
+        run,
+        "UPDATE events SET data = json_set(data, '$.as_of', '2026-01-02T00:00:00Z') "
+        "WHERE type = 'PageFetched'",
+    )
+
+
 def it_asked_too_often(run: Run) -> None:
     asked = next(entry for entry in run.timeline if isinstance(entry, Asked))
     run.timeline += [asked] * run.scenario.reads_per_s
@@ -128,6 +169,19 @@ def the_key_is_in_the_sink(run: Run) -> None:
     run.contacts.execute(f"UPDATE contacts SET role = 'has {KEY}'")
 
 
+def an_error_is_quoted(run: Run) -> None:
+    edit(run, f"""UPDATE events SET data = json_set(data, '$.object', '{QUOTED}') WHERE version = 1""")
+
+
+def our_code_raised(run: Run) -> None:
+    edit(
+        run,
+        """UPDATE events SET type = 'SyncFailed', data = '{"action": "fetch", "reason": "raised",
+        "error": "the source raised KeyError in source.py, line 7.", "resumable": true, "cursor": null}'
+        WHERE type = 'SyncCompleted'""",
+    )
+
+
 def a_page_is_uncounted(run: Run) -> None:
     progress = run.process.progress
     run.process = replace(run.process, progress=replace(progress, pages=progress.pages + 1))
@@ -148,10 +202,15 @@ def many_were_rejected(run: Run) -> None:
 
 SABOTAGE: list[tuple[str, Callable[[Run], None]]] = [
     ("no_surprise", an_engine_failed),
+    ("no_surprise", our_code_raised),
     ("nothing_lost", somebody_is_missing),
+    ("nobody_alive_is_deleted", somebody_alive_is_deleted),
     ("nothing_twice", a_page_came_again),
     ("nothing_twice", somebody_is_doubled),
     ("sink_is_world", somebody_is_changed),
+    ("companies_are_named", a_company_is_forgotten),
+    ("no_field_blanked", a_field_was_lost),
+    ("sink_knows_itself", the_mark_is_older),
     ("log_is_sound", a_digest_is_wrong),
     ("totals_add_up", a_count_is_off),
     ("pages_are_contiguous", a_page_was_skipped),
@@ -161,10 +220,15 @@ SABOTAGE: list[tuple[str, Callable[[Run], None]]] = [
     ("retries_wait", it_asked_too_early),
     ("waits_are_bounded", it_waited_too_long),
     ("waits_are_bounded", it_waited_too_long_in_all),
+    ("servers_are_heeded", a_server_was_asked_too_early),
+    ("sleeps_are_decided", it_slept_too_long),
+    ("requests_are_bounded", a_request_took_too_long),
+    ("watermarks_are_past", a_watermark_is_ahead),
     ("rate_is_kept", it_asked_too_often),
     ("failures_are_resumable", it_failed_for_good),
     ("no_secret_shows", the_key_is_in_the_log),
     ("no_secret_shows", the_key_is_in_the_sink),
+    ("nobody_is_quoted", an_error_is_quoted),
     ("progress_is_tracked", a_page_is_uncounted),
     ("everybody_arrives", somebody_is_missing),
     ("nobody_twice", somebody_is_doubled),

@@ -13,10 +13,10 @@ from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
 from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.attio.people import AttioPeople
+from syncfsm_simulator.runs.fields import contacts_of
 from syncfsm_simulator.runs.invariants import (
     INVARIANTS,
     Run,
-    contacts_of,
     it_ends,
     nothing_lost,
     nothing_twice,

@@ -254,3 +254,21 @@ def test_options_that_do_not_fit_the_api_are_refused_with_those_that_would(optio
 def test_without_a_key_it_says_so() -> None:
     with pytest.raises(ConfigurationError, match="there is no key for the numbered fake"):
         NumberedSource(API, "", base_url="http://numbered.test")
+
+
+@pytest.mark.parametrize("total", [b"-1", b"9223372036854775808", b"1" * 5000, b'"caf\xe9"'], ids=len)
+def test_a_total_that_nothing_can_hold_is_no_answer(total: bytes) -> None:
+    failure = fetched(httpx.Response(200, content=b'{"people":[],"total":' + total + b"}"))
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.MALFORMED
+
+
+def test_a_byte_that_is_no_text_costs_one_record_and_not_the_page() -> None:
+    rows = b'[{"id":"caf\xe9"},{"id":2,"created_at":"2026-01-01T00:00:00Z"},{"id":3,"created_at":"caf\xe9"}]'
+    page = fetched(httpx.Response(200, content=b'{"people":' + rows + b',"total":3}'))
+    assert isinstance(page, Page)
+    assert [(record.id, bool(record.problem)) for record in page.records] == [
+        ("", True),
+        ("2", False),
+        ("3", True),
+    ]

@@ -33,7 +33,8 @@ from syncfsm_simulator.runs.invariants import INVARIANTS, Run, nothing_lost, sin
 from syncfsm_simulator.runs.run import run_of
 from syncfsm_simulator.stage.faults import ChangeRates, FaultRates, Faults
 from syncfsm_simulator.stage.scenario import Scenario
-from syncfsm_simulator.stage.stage import KEY, Stage
+from syncfsm_simulator.stage.set_up import KEY
+from syncfsm_simulator.stage.stage import Stage
 from syncfsm_simulator.world.clock import VirtualClock, run_virtual
 from syncfsm_simulator.world.world import World
 

@@ -64,6 +64,7 @@ class TestQuoSinkInBulk(_QuoContract):
 
 
 class TestQuoSinkWhereNewContactsAreSeenLate(_QuoContract):
+    shows_at_once = False
     settings: ClassVar[dict[str, Any]] = {"seen_after_s": 5.0}
 
 

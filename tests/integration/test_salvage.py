@@ -27,6 +27,7 @@ from syncfsm.log.transfer.importing import import_lines
 from tests.busy import a_busy_log
 from tests.cells import places_of_events
 from tests.contracts.event_log import BEGAN, STARTED, add
+from tests.editing import edit
 from tests.effort import tries
 from tests.pure import EPOCH
 
@@ -70,7 +71,7 @@ def test_a_sound_log_comes_back_whole_with_its_digests_states_and_snapshots(soun
     with open_log(sound, read_only=True) as before, imported(lines) as after:
         assert streams_of(after) == streams_of(before)
         assert after.ids() == before.ids()
-        assert verify(after) == (95, [])
+        assert verify(after) == (108, [])
         for process_id in before.ids():
             assert shown(after, process_id) == shown(before, process_id)
             assert after.load(process_id) == before.load(process_id)
@@ -144,12 +145,7 @@ def test_what_the_digests_prove_is_exported_as_it_was(sound: Path, tmp_path: Pat
 def copy_of(sound: Path, folder: Path, *statements: str) -> Path:
     path = folder / "copy.db"
     path.write_bytes(sound.read_bytes())
-    connection = sqlite3.connect(path, isolation_level=None)
-    for verb in ("update", "delete"):
-        connection.execute(f"DROP TRIGGER events_refuse_{verb}")
-    for statement in statements:
-        connection.execute(statement)
-    connection.close()
+    edit(path, *statements)
     return path
 
 
@@ -218,8 +214,8 @@ def test_what_is_there_already_is_passed_over_and_what_follows_is_added(sound: P
     lines, _ = exported(sound)
     with imported(lines) as log:
         again = import_lines(log, lines)
-        assert (again.processes, again.events, again.known) == (5, 0, 95)
-        assert verify(log) == (95, [])
+        assert (again.processes, again.events, again.known) == (6, 0, 108)
+        assert verify(log) == (108, [])
 
 
 def test_a_longer_export_adds_what_a_shorter_one_lacked() -> None:
@@ -330,6 +326,19 @@ def test_an_export_that_was_cut_short_is_refused(sound: Path, kept: int) -> None
         assert list(log.stored_events()) == []
 
 
+@pytest.mark.parametrize(
+    "line", [b'{"kind":"event","data":"caf\xe9"}', b'{"kind":' + b"[" * 100_000], ids=["no text", "deep"]
+)
+def test_a_line_that_cannot_be_read_is_refused(sound: Path, line: bytes) -> None:
+    lines, _ = exported(sound)
+    with open_log(":memory:") as log:
+        with pytest.raises(CorruptLog, match="line 2 is no line of an export"):
+            import_lines(log, [lines[0], line, *lines[1:]])
+        with pytest.raises(LogError, match="this is no export"):
+            import_lines(log, [line])
+        assert list(log.stored_events()) == []
+
+
 def test_an_export_that_lost_or_doubled_lines_is_refused(sound: Path) -> None:
     lines, _ = exported(sound)
     with open_log(":memory:") as log:
@@ -341,7 +350,7 @@ def test_an_export_that_lost_or_doubled_lines_is_refused(sound: Path) -> None:
         ):
             with pytest.raises(CorruptLog):
                 import_lines(log, wrong)
-        with pytest.raises(CorruptLog, match="had 95 events, and 93 came"):
+        with pytest.raises(CorruptLog, match="had 108 events, and 106 came"):
             import_lines(log, [line for line in lines if b'"0b44"' not in line])
         assert list(log.stored_events()) == []
 
@@ -379,6 +388,74 @@ def test_an_illegal_event_with_a_right_digest_is_refused() -> None:
         with pytest.raises(CorruptLog, match="FetchingBegan is not legal"):
             import_lines(log, lines)
         assert log.ids() == []
+
+
+ODD: dict[str, tuple[int, dict[str, Any], str]] = {
+    "a page size below zero": (1, {"page_size": -5}, "page size -5 cannot work: choose 1 to "),
+    "a page size of none": (1, {"page_size": 0}, "page size 0 cannot work"),
+    "a limit out of its range": (1, {"options": {"attempts_max": 0}}, "attempts_max=0 cannot work"),
+    "a date without a time": (1, {"at": "2026-01-01"}, "it was at '2026-01-01': a log says times as"),
+    "a time without a zone": (1, {"at": "2026-01-01T00:00:00.000000"}, "a log says times as"),
+    "a time of another zone": (1, {"at": "2026-01-01T01:00:00.000000+01:00"}, "a log says times as"),
+    "no name": (1, {"stream": ""}, "its process has no name"),
+    "a start without its records": (1, {"mode": "webhook"}, "a sync of mode webhook asks for single records"),
+    "a start that would delete what it did not ask for": (
+        1,
+        {"record_ids": ["r1"], "deletes_missing": True},
+        "only who asks for all records can say who is missing",
+    ),
+    "a start that leads nowhere": (1, {"mode": "ongoing"}, "an ongoing sync begins somewhere"),
+    "a since without a zone": (
+        1,
+        {"mode": "ongoing", "since": "2026-01-01T00:00:00"},
+        "its since is 2026-01-01T00:00:00: no moment with a time zone",
+    ),
+    "a page of less than no rows": (3, {"count": -1}, "its count is -1: no number from 0 to"),
+    "a page beyond all numbers": (3, {"next_cursor": 10**30}, "its next_cursor is 1000000000000"),
+    "a page before all time": (3, {"as_of": "0001-01-01T00:00:00Z"}, "its as_of is 0001-01-01T00:00:00"),
+    "a delivery of less than none": (5, {"created": -7}, "its created is -7"),
+    "a part that is less than none": (5, {"left_out": {"x": -1}}, "its left_out of 'x' is -1"),
+}
+
+
+def crafted(lines: list[bytes], number: int, changes: dict[str, Any]) -> list[bytes]:
+    """Change an event and compute all the digests after it anew, as whoever means ill would."""
+    header, *events, end = map(json.loads, lines)
+    digest = ""
+    for version, event in enumerate(events, start=1):
+        if version == number:
+            data = json.loads(event["data"])
+            inner = {name: value for name, value in changes.items() if name in data}
+            event |= {name: value for name, value in changes.items() if name in event}
+            event["data"] = json.dumps(data | inner)
+        event["stream"] = changes.get("stream", event["stream"])
+        row = StoredEvent(position=0, **{name: value for name, value in event.items() if name != "line"})
+        digest = event["digest"] = codec.chain(digest, row)
+    return [json.dumps(line).encode() for line in (header, *events, end)]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_event_that_readers_would_stumble_over_is_refused_with_its_line(sound: Path, name: str) -> None:
+    number, changes, words = ODD[name]
+    lines, _ = exported(sound, "c3d9")
+    wrong = crafted(lines, number, changes)
+    assert imported(crafted(lines, 1, {})).version("c3d9") == 35
+    with open_log(":memory:") as log:
+        with pytest.raises(CorruptLog, match=rf"^line {number + 1} \(process .*\): .*Nothing was") as refused:
+            import_lines(log, wrong)
+        assert words in str(refused.value)
+        assert log.ids() == []
+
+
+def test_every_golden_log_can_be_exported_and_imported(tmp_path: Path) -> None:
+    for path in (Path(__file__).parents[1] / "golden").glob("*.sql"):
+        golden = tmp_path / f"{path.stem}.db"
+        with sqlite3.connect(golden) as connection:
+            connection.executescript(path.read_text(encoding="utf-8"))
+        connection.close()
+        lines, done = exported(golden)
+        with imported(lines) as log:
+            assert verify(log) == (done.events, [])
 
 
 def test_old_shapes_keep_their_schema_and_digest(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
+import stat
 from itertools import count
 from pathlib import Path
 
@@ -319,3 +321,102 @@ def test_a_text_that_is_no_text_is_not_quoted(tmp_path: Path) -> None:
     assert isinstance(failure, Failure)
     assert "a text that is no UTF-8" in failure.message
     assert "Marker" not in failure.message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b'{"external_id":"caf\xe9","source":"attio"}', b"[" * 100_000 + b"]" * 100_000],
+    ids=["no text", "deep"],
+)
+def test_a_line_that_cannot_be_read_is_another_programs_wherever_it_is_met(
+    tmp_path: Path, line: bytes
+) -> None:
+    path = tmp_path / "contacts.jsonl"
+    path.write_bytes(line + b"\n")
+    for ask in (JsonlSink.check, JsonlSink.inspect, JsonlSink.finish, lambda sink: sink.known("attio")):
+        sink = JsonlSink(path)
+        failure = run(ask(sink))
+        run(sink.aclose())
+        assert isinstance(failure, Failure)
+        assert failure.kind is FailureKind.FOREIGN
+    assert path.read_bytes() == line + b"\n"
+
+
+# ── what is somebody's ───────────────────────────────────────────────────────────────────────
+
+
+def test_a_column_that_somebody_added_keeps_what_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "contacts.db"
+    sink = SqliteSink(path)
+    upsert(sink, ADA, NOBODY)
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE contacts ADD COLUMN notes TEXT")
+        connection.execute("UPDATE contacts SET notes = 'called on monday'")
+    assert upsert(sink, replace(ADA, role="Countess"), NOBODY) == UpsertResult(updated=1, unchanged=1)
+    assert run(sink.delete("attio", ["n1"])) == 1
+    assert upsert(sink, NOBODY) == UpsertResult(created=1)
+    found = connection.execute("SELECT role, notes FROM contacts ORDER BY external_id").fetchall()
+    assert found == [("Countess", "called on monday"), (None, "called on monday")]
+    connection.close()
+    run(sink.aclose())
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "jsonl"])
+def test_a_new_file_is_its_owners_alone(tmp_path: Path, kind: str) -> None:
+    sink = open_sink(f"{kind}:{tmp_path / 'sink'}")
+    assert not isinstance(run(sink.check()), Failure)
+    upsert(sink, ADA)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert set(modes.values()) == {0o600}, modes
+    run(sink.aclose())
+
+
+def rewritten_with_stale_lines(path: Path) -> None:
+    sink = JsonlSink(path)
+    upsert(sink, ADA, NOBODY)
+    upsert(sink, replace(ADA, role="Countess"))
+    assert run(sink.finish()) is None
+    run(sink.aclose())
+    assert len(path.read_bytes().splitlines()) == 2
+
+
+def test_a_file_that_is_written_anew_keeps_its_mode_and_its_place_behind_a_link(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    place, link = tmp_path / "far" / "people.jsonl", tmp_path / "people.jsonl"
+    place.touch(mode=0o640)
+    place.chmod(0o640)
+    link.symlink_to(place)
+    rewritten_with_stale_lines(link)
+    assert link.is_symlink()
+    assert stat.S_IMODE(place.stat().st_mode) == 0o640
+    assert in_jsonl(place) == {replace(ADA, role="Countess"), NOBODY}
+
+
+def test_what_lies_beside_a_file_that_is_written_anew_is_not_touched(tmp_path: Path) -> None:
+    other = tmp_path / "people.jsonl.tmp"
+    other.write_text("somebody else's")
+    rewritten_with_stale_lines(tmp_path / "people.jsonl")
+    assert other.read_text() == "somebody else's"
+    assert {path.name for path in tmp_path.iterdir()} == {"people.jsonl", "people.jsonl.tmp"}
+
+
+def test_nothing_is_left_of_a_file_that_could_not_be_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = JsonlSink(tmp_path / "people.jsonl")
+    upsert(sink, ADA)
+    upsert(sink, NOBODY, replace(ADA, role="Countess"))
+    before = sink.path.read_bytes()
+
+    def full(_fd: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    with monkeypatch.context() as then:
+        then.setattr("os.fsync", full)
+        failure = run(sink.finish())
+    assert failure is not None
+    assert "the disk is full" in failure.message
+    assert [path.name for path in tmp_path.iterdir()] == ["people.jsonl"]
+    assert sink.path.read_bytes() == before
+    assert run(sink.finish()) is None
+    run(sink.aclose())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from syncfsm.core import events as e
 from syncfsm.core.capture import Exchange, Forgotten
+from syncfsm.core.notices import Notice
 from syncfsm.errors import CorruptLog, LogError, LogUnwritable, ProcessNotFound
 from syncfsm.log import EventLog, open_log
 from syncfsm.log.checks.verify import verify
@@ -22,6 +24,7 @@ from syncfsm.log.read_model import Query
 from syncfsm.log.sqlite.schema import SHADOWS, migrations
 from tests.busy import a_busy_log
 from tests.contracts.event_log import BEGAN, STARTED, EventLogContract, add, copy_of
+from tests.editing import edit, without_guards
 from tests.pure import EPOCH, PureSync, Row, people, slice_of
 
 
@@ -50,22 +53,70 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def edit(path: Path, *statements: str) -> None:
-    """Change a log as somebody with an editor would, past its triggers."""
-    with sqlite3.connect(path) as connection:
-        connection.execute("DROP TRIGGER events_refuse_update")
-        connection.execute("DROP TRIGGER events_refuse_delete")
-        for statement in statements:
-            connection.execute(statement)
-    connection.close()
-
-
 @pytest.mark.parametrize("statement", ["UPDATE events SET type = 'X'", "DELETE FROM events"])
 def test_the_events_table_refuses_every_change(path: Path, statement: str) -> None:
     connection = sqlite3.connect(path)
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         connection.execute(statement)
     connection.close()
+
+
+REPLACED = (
+    "SELECT position, stream, version, 'X', schema, at, data, meta, digest FROM events WHERE version = 3"
+)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"INSERT OR REPLACE INTO events {REPLACED}",
+        f"REPLACE INTO events {REPLACED.replace('position', 'NULL')}",
+        f"REPLACE INTO events {REPLACED.replace('version,', '99,')}",
+        f"INSERT OR IGNORE INTO events {REPLACED}",
+        "UPDATE OR REPLACE events SET version = 3 WHERE version = 4",
+    ],
+)
+def test_what_would_replace_an_event_is_refused_whoever_writes(path: Path, statement: str) -> None:
+    connection = sqlite3.connect(path)
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute(statement)
+    connection.close()
+    with open_log(path) as log:
+        assert verify(log) == (9, [])
+
+
+def test_even_where_a_guard_is_gone_our_own_connections_replace_nothing(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TRIGGER events_refuse_replace")
+    connection.close()
+    with open_log(path) as log, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        log._connection.execute(f"INSERT OR REPLACE INTO events {REPLACED}")  # type: ignore[attr-defined]
+
+
+CRAFTED = {
+    "view": ("ALTER TABLE processes RENAME TO p", "CREATE VIEW processes AS SELECT * FROM p"),
+    "virtual table": ("DROP TABLE inbox", "CREATE VIRTUAL TABLE inbox USING fts5 (source)"),
+    "trigger": ("CREATE TRIGGER mine AFTER INSERT ON events BEGIN DELETE FROM inbox; END",),
+    "trigger that took the name of ours": (
+        "DROP TRIGGER events_tally",
+        "CREATE TRIGGER events_tally AFTER INSERT ON events BEGIN SELECT load_extension('x'); END",
+    ),
+    "view for the migrations": (
+        "ALTER TABLE _sqlite_migrations RENAME TO m",
+        "CREATE VIEW _sqlite_migrations AS SELECT * FROM m",
+    ),
+}
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+@pytest.mark.parametrize("name", CRAFTED)
+def test_a_log_that_is_crafted_is_refused_when_it_is_opened(path: Path, name: str, read_only: bool) -> None:
+    with sqlite3.connect(path) as connection:
+        for statement in CRAFTED[name]:
+            connection.execute(statement)
+    connection.close()
+    with pytest.raises(CorruptLog, match=r"is not built as a log is: the (view|table|trigger) "):
+        open_log(path, read_only=read_only)
 
 
 def test_an_event_of_a_newer_version_is_named_and_not_guessed_at(path: Path) -> None:
@@ -152,6 +203,7 @@ def test_a_log_from_before_routes_had_columns_answers_the_same_and_is_only_chang
     path = a_busy_log(tmp_path / "log.db")
     with open_log(path) as log:
         answers = all_answers(log)
+    without_guards(path)
     edit(path, *WITHOUT_ROUTES)
     with open_log(path, read_only=read_only) as log:
         assert all_answers(log) == answers
@@ -191,6 +243,7 @@ def all_answers(log: EventLog) -> list[Any]:
 
 def test_a_log_from_before_routes_had_columns_is_opened_though_an_event_in_it_is_damaged(path: Path) -> None:
     damaged = "UPDATE events SET data = replace(data, ':', ';') WHERE version IN (1, 4)"
+    without_guards(path)
     edit(path, damaged, *WITHOUT_ROUTES)
     with open_log(path) as log:
         assert log.ids() == ["p1"]
@@ -199,6 +252,7 @@ def test_a_log_from_before_routes_had_columns_is_opened_though_an_event_in_it_is
 
 def test_a_log_from_before_there_were_retries_is_brought_up_to_date(path: Path) -> None:
     before = open_log(path, read_only=True).load("p1")
+    without_guards(path)
     edit(path, *WITHOUT_ROUTES, *WITHOUT_MODES)
     with open_log(path) as log:
         assert log.latest("model", "people", "list") == before
@@ -208,6 +262,7 @@ def test_a_log_from_before_there_were_retries_is_brought_up_to_date(path: Path) 
 
 def test_a_log_from_before_there_were_retries_can_be_read_without_being_changed(path: Path) -> None:
     before = open_log(path, read_only=True).load("p1")
+    without_guards(path)
     edit(path, *WITHOUT_ROUTES, *WITHOUT_MODES)
     with open_log(path, read_only=True) as log:
         assert log.latest("model", "people", "list") == before
@@ -340,6 +395,47 @@ def test_a_log_that_is_gone_while_it_is_open_takes_nothing_more(path: Path, is_r
             add(log, None, STARTED, process_id="p9")
 
 
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+def test_a_log_a_part_of_which_is_gone_while_it_is_open_takes_nothing_more_and_keeps_what_it_took(
+    path: Path, suffix: str
+) -> None:
+    told = Notice(source="crm", object="people", key=None, record_ids=("r1",), received_at=EPOCH)
+    with open_log(path) as log:
+        add(log, None, STARTED, process_id="p2")
+        Path(f"{path}{suffix}").unlink()
+        with pytest.raises(LogUnwritable, match=rf"part of it, log\.db{suffix}, was moved"):
+            add(log, log.load("p2"), BEGAN, process_id="p2")
+        with pytest.raises(LogUnwritable, match="run again"):
+            log.receive(told)
+    with open_log(path) as log:
+        assert log.version("p2") == 1
+        assert verify(log)[1] == []
+
+
+def test_when_the_last_writer_is_done_the_one_file_is_the_log_though_somebody_reads_it(path: Path) -> None:
+    with open_log(path, read_only=True) as reader:
+        with open_log(path) as log:
+            add(log, None, STARTED, process_id="p2")
+            assert Path(f"{path}-wal").stat().st_size > 0
+        assert Path(f"{path}-wal").stat().st_size == 0
+        assert reader.version("p2") == 1
+    alone = path.with_name("alone.db")
+    alone.write_bytes(path.read_bytes())
+    with open_log(alone, read_only=True) as log:
+        assert log.version("p2") == 1
+
+
+def test_a_writer_that_closes_beside_somebody_who_is_reading_does_not_wait(path: Path) -> None:
+    reader = sqlite3.connect(path, isolation_level=None)
+    with open_log(path) as log:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM events").fetchone()
+        add(log, None, STARTED, process_id="p2")
+        began_s = time.monotonic()
+    assert time.monotonic() - began_s < 1
+    reader.close()
+
+
 def test_two_connections_see_each_others_events_and_conflicts(tmp_path: Path) -> None:
     with open_log(tmp_path / "log.db") as one, open_log(tmp_path / "log.db") as two:
         process = add(one, None, STARTED)
@@ -424,6 +520,7 @@ def test_forgetting_beside_a_reader_says_that_the_bytes_are_still_there(tmp_path
 
 
 def test_a_log_from_before_captures_can_be_read_without_being_changed(path: Path) -> None:
+    without_guards(path)
     with sqlite3.connect(path) as connection:
         connection.execute("DROP TABLE captures")
         connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'm004_captures'")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -60,6 +60,7 @@ def test_a_process_parts_from_an_altered_one_where_it_was_altered(seed: int, dat
         simulate(load_scenario("hostile"), seed, log)
         history = list(moments(log, log.ids()[0]))
     assert compare(history, history).parting is None
+    assume(len(history) > 2)  # or it was cancelled before there was anything to leave out
     place = data.draw(st.integers(2, len(history) - 1))
     comparison = compare(history, history[:place])
     assert comparison.parting is not None

@@ -15,6 +15,7 @@ from syncfsm.core.failure import Failure
 from syncfsm.core.machine import State
 from syncfsm.core.notices import Notice
 from syncfsm.core.options import Options
+from syncfsm.core.paging.place import ToldGone
 from syncfsm.core.process import Process
 from syncfsm.engine.watcher import BUSY_S
 from syncfsm.errors import ActiveSync, ConfigurationError, SyncfsmError
@@ -42,20 +43,23 @@ def worker_of(desk: Desk, **settings: Any) -> WebhookWorker[Any]:
     return WebhookWorker(desk.engine, page_size=3, settle_s=2.0, clock=desk.clock, **settings)
 
 
-def tell(desk: Desk, key: str, *record_ids: str) -> bool:
+def tell(desk: Desk, key: str, *record_ids: str, gone: tuple[ToldGone, ...] = ()) -> bool:
     at = desk.clock.now()
     return desk.log.receive(
-        Notice(source="crm", object="people", key=key, record_ids=record_ids, received_at=at)
+        Notice(source="crm", object="people", key=key, record_ids=record_ids, received_at=at, gone=gone)
     )
 
 
-def happen(desk: Desk, changes: list[tuple[str, int, int]]) -> list[tuple[str, tuple[str, ...]]]:
+def happen(
+    desk: Desk, changes: list[tuple[str, int, int]]
+) -> list[tuple[str, tuple[str, ...], tuple[ToldGone, ...]]]:
     """Change the CRM, and return what is told of it: each message at least once, some again, in any order."""
-    told: list[tuple[str, tuple[str, ...]]] = []
+    told: list[tuple[str, tuple[str, ...], tuple[ToldGone, ...]]] = []
     for number, (verb, whom, again) in enumerate(changes):
         people = sorted(desk.crm.people)
         person = people[whom % len(people)] if people else ""
         ids: tuple[str, ...] = (person,)
+        gone: tuple[ToldGone, ...] = ()
         match verb if people else "create":
             case "create":
                 ids = (desk.crm.create(),)
@@ -63,10 +67,12 @@ def happen(desk: Desk, changes: list[tuple[str, int, int]]) -> list[tuple[str, t
                 desk.crm.change(person)
             case "delete":
                 desk.crm.delete(person)
+                gone = (ToldGone(record_id=person),)
             case "merge":
                 desk.crm.delete(person)
                 ids = (desk.crm.create(), person)
-        told += [(f"{number}", ids)] * (1 + again)
+                gone = (ToldGone(record_id=person, into=ids[0]),)
+        told += [(f"{number}", ids, gone)] * (1 + again)
     return told
 
 
@@ -105,8 +111,8 @@ def test_whatever_is_told_in_whatever_order_the_sink_is_as_the_crm(
         sink.around = killer = Deaths(deaths)
         desk.crm.before_answer = killer
         log.deaths = {(log.appends + count, when) for count, when in appends}
-        for key, ids in told:
-            tell(desk, key, *ids)
+        for key, ids, gone in told:
+            tell(desk, key, *ids, gone=gone)
         work_until_nothing_waits(desk)
         log.deaths = set()
         assert desk.texts == desk.world

@@ -15,6 +15,7 @@ import pytest
 
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.fakes.attio.deliveries import RETRIES_MAX
+from syncfsm_simulator.fakes.attio.webhooks import EVENT_TYPES, LATER_EVENT_TYPES
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
 from syncfsm_simulator.world.world import World
 
@@ -311,6 +312,64 @@ def test_the_secret_is_told_once_and_a_change_moves_the_target() -> None:
 
     virtually(desk, story)
     assert [request.url.host for _, request in desk.taken] == ["new.example"]
+
+
+def test_a_url_is_not_told_of_the_same_by_two_webhooks() -> None:
+    desk = Desk()
+    only = {"$and": [{"field": "id.object_id", "operator": "equals", "value": "x"}]}
+
+    async def refused(method: str, path: str, **data: Any) -> None:
+        answer = await desk.api.request(method, path, json={"data": data})
+        assert (answer.status_code, answer.json()["code"]) == (409, "uniqueness_conflict")
+
+    async def story() -> None:
+        await desk.subscribe("record.created", "record.updated")
+        other = await desk.subscribe("record.created", filter_=only)
+        await desk.subscribe("record.created", url="https://other.example/")
+        twice = [{"event_type": "record.updated", "filter": None}]
+        await refused("POST", "/v2/webhooks", target_url="https://hooks.example/", subscriptions=twice)
+        path = f"/v2/webhooks/{other['id']['webhook_id']}"
+        await refused("PATCH", path, subscriptions=twice)
+        again = {"data": {"subscriptions": [{"event_type": "record.created", "filter": only}]}}
+        assert (await desk.api.patch(path, json=again)).status_code == 200
+
+    virtually(desk, story)
+
+
+def test_activities_may_be_subscribed_to() -> None:
+    desk = Desk()
+    assert len(EVENT_TYPES) == 27 + len(LATER_EVENT_TYPES) == 34
+
+    async def story() -> None:
+        await desk.subscribe(*sorted(LATER_EVENT_TYPES))
+
+    virtually(desk, story)
+
+
+def test_a_users_token_has_no_webhooks() -> None:
+    desk = Desk(token_level="user")
+
+    async def story() -> None:
+        assert (await desk.api.get("/v2/self")).json()["token_level"] == "user"
+        assert (await desk.api.get("/v2/webhooks")).status_code == 403
+        assert (await desk.api.get("/v2/objects")).status_code == 200
+
+    virtually(desk, story)
+
+
+def test_a_write_of_a_whole_history_is_told_to_nobody_and_a_query_has_it() -> None:
+    desk = Desk()
+
+    async def story() -> None:
+        await desk.subscribe("record.updated")
+        record_id = next(iter(desk.world.entities("people")))
+        desk.world.write("people", record_id, {"job_title": []}, desk.clock.now(), is_told=False)
+        desk.world.write("people", record_id, {"phone_numbers": []}, desk.clock.now())
+        found = await desk.api.get(f"/v2/objects/people/records/{record_id}")
+        assert found.json()["data"]["values"]["job_title"] == []
+
+    virtually(desk, story)
+    assert len(desk.events) == 1
 
 
 @pytest.mark.parametrize(

@@ -370,3 +370,21 @@ def test_the_values_of_one_attribute_may_be_asked_for_with_those_of_the_past() -
     assert len(client("GET", path).json()["data"]) == 1
     assert len(client("GET", path, show_historic="true").json()["data"]) == 2
     assert client("GET", path.replace("/name/", "/nonsense/")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", PEOPLE), ("PUT", f"{PEOPLE}/{{}}"), ("PATCH", f"{PEOPLE}/{{}}")]
+)
+def test_a_write_that_meets_another_one_is_a_409_and_changes_nothing(method: str, path: str) -> None:
+    client = Client(write_conflicts=1.0)
+    somebody = next(iter(client.world.entities("people")))
+    body = client.refused(method, path.format(somebody), {"job_title": "Countess"}, 409)
+    assert body["code"] == "concurrent_write_conflict"
+
+
+def test_only_the_share_of_writes_asked_for_meets_another_one() -> None:
+    client = Client(write_conflicts=0.5)
+    answers = [
+        client("POST", PEOPLE, {"data": {"values": {"job_title": "Countess"}}}).status_code for _ in range(40)
+    ]
+    assert set(answers) == {200, 409}

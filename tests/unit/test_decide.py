@@ -13,9 +13,9 @@ from syncfsm.core import events as e
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options
 from syncfsm.core.paging.pages import PageRequest
-from syncfsm.core.paging.place import FrontierMark, Reject
+from syncfsm.core.paging.place import FrontierMark, Reject, ToldGone
 from syncfsm.core.process import Process
-from syncfsm.core.state import Progress, Retry
+from syncfsm.core.state import Missing, Progress, Retry
 from tests.pure import EPOCH, PureSync, Row, people, slice_of
 
 RETRY_AT = EPOCH + timedelta(hours=1)
@@ -292,7 +292,7 @@ def webhook() -> Process:
 
 
 def test_what_webhooks_told_of_and_is_gone_is_written_down_and_given_to_the_sink_to_delete() -> None:
-    process = webhook()
+    process = replace(webhook(), may_be_gone=(ToldGone(record_id="r1"),))
     action = d.next_action(process)
     assert isinstance(action, d.FetchPage)
     outcome = d.Fetched(request=action.request, rows=[Row("r2", "2")], as_of=EPOCH, elapsed_ms=1)
@@ -323,4 +323,7 @@ def test_an_end_says_how_many_were_missing_and_why_none_was_deleted() -> None:
 @pytest.mark.parametrize("deletes_missing", [True, False])
 def test_the_sink_deletes_the_missing_in_the_end_only_where_it_was_asked_to(*, deletes_missing: bool) -> None:
     process = replace(after(7), deletes_missing=deletes_missing)
+    if deletes_missing:
+        assert d.next_action(process) == d.FindMissing(after="", limit=3, not_before=None)
+        process = replace(process, missing=Missing(known=9, is_over=True))
     assert d.next_action(process) == d.FinishSync(not_before=None, deletes_missing=deletes_missing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
 import pytest
@@ -15,6 +15,7 @@ from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.machine import State
 from syncfsm.core.notices import Notice
 from syncfsm.core.options import Options
+from syncfsm.core.paging.place import ToldGone
 from syncfsm.core.process import Process
 from syncfsm.core.summary import summary
 from syncfsm.errors import ConfigurationError, VersionConflict
@@ -23,6 +24,7 @@ from syncfsm.history.missing import UNDELETABLE
 from syncfsm.log import open_log
 from syncfsm.log.checks.rules import check
 from syncfsm.log.checks.verify import verify
+from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sources.protocol import Record, Transformed
 from tests.crm import Book, Crm, Desk, Died
 from tests.fakes import DOWN, WRONG_KEY, DictSink, Item, to_items
@@ -43,9 +45,19 @@ def sink_of(desk: Desk) -> Book:
     return desk.sink
 
 
-def tell(desk: Desk, *record_ids: str) -> None:
-    at = desk.clock.now()
-    desk.log.receive(Notice(source="crm", object="people", key=None, record_ids=record_ids, received_at=at))
+def tell(desk: Desk, *record_ids: str, gone: Iterable[str] | None = None) -> None:
+    """Let a webhook tell of records: who is not there, it says was deleted, unless it says otherwise."""
+    said = (id_ for id_ in record_ids if id_ not in desk.crm.people) if gone is None else gone
+    desk.log.receive(
+        Notice(
+            source="crm",
+            object="people",
+            key=None,
+            record_ids=record_ids,
+            received_at=desk.clock.now(),
+            gone=tuple(ToldGone(record_id=record_id) for record_id in said),
+        )
+    )
 
 
 def told(desk: Desk, *record_ids: str) -> Process:
@@ -68,6 +80,32 @@ def events(desk: Desk, process: Process, type_: type[Event]) -> list[Event]:
 
 
 # ── what webhooks told of ────────────────────────────────────────────────────────────────────
+
+
+def test_whom_a_webhook_deletes_while_their_page_is_being_written_does_not_come_back(desk: Desk) -> None:
+    """The sync of the page is cancelled in the middle, so that the webhook need not wait for it."""
+    process = desk.engine().start(page_size=20)
+    left = min(desk.crm.people)
+
+    class Slow(Book):
+        is_first = True
+
+        async def upsert(self, items: Sequence[Item]) -> UpsertResult | Failure:
+            if self.is_first:
+                self.is_first = False
+                desk.engine().cancel(process.id)
+                desk.crm.delete(left)
+                tell(desk, left)
+                beside = desk.engine()
+                following = beside.take_up_webhooks()
+                assert following is not None
+                assert (await beside.run(following.id)).state is State.COMPLETED
+            return await super().upsert(items)
+
+    desk.sink = Slow()
+    assert desk.run(process).state is State.CANCELLED
+    assert desk.texts == desk.world
+    assert len(desk.texts) == 19
 
 
 def test_records_that_come_are_upserted_and_those_that_do_not_are_deleted(desk: Desk) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
 
-from syncfsm.core.events import Event, PageFetched, RetryScheduled
+from syncfsm.core.events import Event, PageFetched, RetryScheduled, SyncResumed
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.machine import State
+from syncfsm.core.notices import Notice
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process
 from syncfsm.engine.commit import cancel
@@ -351,3 +352,149 @@ def test_closing_the_engine_closes_source_and_sink_and_not_the_log(bench: Bench)
     assert bench.source.closed
     assert bench.sink.closed
     assert bench.log.ids() == []
+
+
+@pytest.mark.parametrize("off", [timedelta(hours=-2), timedelta(days=-365), timedelta(days=2)])
+def test_a_clock_that_is_set_changes_no_wait_of_an_engine_that_is_there(bench: Bench, off: timedelta) -> None:
+    limited = Failure(kind=FailureKind.RATE_LIMITED, message="slow down.", status=429, retry_after_s=30.0)
+    clock = _SetInItsSleep(bench.clock, off)
+    bench.clock = clock  # type: ignore[assignment]
+    bench.engine = bench.another_engine()
+    bench.source.failures = [limited]
+    assert bench.sync().state is State.COMPLETED
+    assert 30.0 <= clock.slept_s < 30.5
+
+
+class _SetInItsSleep:
+    """A clock that is set while somebody sleeps, and has a time that goes on."""
+
+    def __init__(self, inner: TestClock, off: timedelta) -> None:
+        self._inner = inner
+        self._off = off
+        self.is_set = False
+
+    @property
+    def slept_s(self) -> float:
+        return self._inner.slept_s
+
+    def now(self) -> datetime:
+        return self._inner.now() + (self._off if self.is_set else timedelta(0))
+
+    def monotonic(self) -> float:
+        return self._inner.at.timestamp()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._inner.sleep(seconds / 2)
+        self.is_set = True
+        await self._inner.sleep(seconds / 2)
+
+
+def test_a_retry_recorded_by_a_wrong_clock_is_waited_for_no_longer_than_was_decided(bench: Bench) -> None:
+    bench.clock.at += timedelta(days=365)
+    bench.source.failures = [DOWN]
+    process = bench.step(bench.step(bench.engine.start()))
+    (retry,) = bench.events(process, RetryScheduled)
+    assert isinstance(retry, RetryScheduled)
+    bench.clock.at -= timedelta(days=365)  # and put right, when another engine goes on
+    process = asyncio.run(bench.another_engine().run(process.id))
+    assert process.state is State.COMPLETED
+    assert bench.clock.slept_s <= retry.wait_s + 1e-3
+
+
+def told_to_wait(bench: Bench, seconds: float, **limits: float) -> Process:
+    """A sync that failed since its source asked for such a wait."""
+    limited = Failure(kind=FailureKind.RATE_LIMITED, message="slow down.", status=429, retry_after_s=seconds)
+    bench.source.options = replace(Options(), **limits)
+    bench.source.failures = [limited]
+    process = bench.sync()
+    assert process.state is State.FAILED
+    assert len(bench.source.requests) == 1
+    return process
+
+
+def test_a_run_before_the_source_may_be_asked_says_so_and_asks_and_records_nothing(bench: Bench) -> None:
+    failed = told_to_wait(bench, 3600.0)
+    assert bench.sync() == bench.sync() == failed
+    assert len(bench.source.requests) == 1
+
+
+def test_a_run_when_the_source_may_be_asked_again_goes_on_at_once(bench: Bench) -> None:
+    failed = told_to_wait(bench, 3600.0)
+    assert failed.failure is not None
+    assert failed.failure.retry_at is not None
+    bench.clock.at = failed.failure.retry_at
+    slept_s = bench.clock.slept_s
+    process = bench.sync()
+    assert (process.id, process.state, bench.clock.slept_s) == (failed.id, State.COMPLETED, slept_s)
+
+
+def test_a_run_shortly_before_waits_for_the_rest_and_the_log_says_until_when(bench: Bench) -> None:
+    failed = told_to_wait(bench, 3600.0)
+    assert failed.failure is not None
+    assert failed.failure.retry_at is not None
+    bench.clock.at = failed.failure.retry_at - timedelta(seconds=100)
+    process = bench.sync()
+    assert process.state is State.COMPLETED
+    (resumed,) = bench.events(process, SyncResumed)
+    assert isinstance(resumed, SyncResumed)
+    assert resumed.retry_at == failed.failure.retry_at
+    assert bench.clock.slept_s == pytest.approx(100, abs=0.01)
+
+
+def test_a_raised_limit_lets_a_run_wait_as_long_as_the_source_asks(bench: Bench) -> None:
+    failed = told_to_wait(bench, 3600.0)
+    raised = replace(failed.options, wait_s_max=3600.0)
+    process = asyncio.run(bench.engine.sync(options=raised))
+    assert process.state is State.COMPLETED
+    assert bench.clock.slept_s == pytest.approx(3600, abs=0.01)
+
+
+def test_a_wait_is_kept_where_another_limit_ended_the_sync(bench: Bench) -> None:
+    failed = told_to_wait(bench, 20.0, attempts_max=1)
+    assert failed.failure is not None
+    assert failed.failure.reason == "attempts_max"
+    assert bench.sync().state is State.COMPLETED
+    assert bench.clock.slept_s == pytest.approx(20, abs=0.01)
+
+
+def test_a_resumed_process_waits_too_unless_somebody_knows_better(bench: Bench) -> None:
+    failed = told_to_wait(bench, 3600.0)
+    process = bench.engine.resume(failed.id)
+    assert process.retry is not None
+    assert bench.step(process) == process
+    assert len(bench.source.requests) == 1
+
+
+def test_whoever_knows_better_asks_at_once(bench: Bench) -> None:
+    failed = told_to_wait(bench, 365 * 24 * 3600.0)
+    bench.engine.resume(failed.id, asks_now=True)
+    assert bench.sync().state is State.COMPLETED
+    assert bench.clock.slept_s == 0
+
+
+def test_a_sync_that_starts_anew_asks_at_once_and_others_after_it(bench: Bench) -> None:
+    failed = told_to_wait(bench, 3600.0)
+    anew = bench.run(bench.engine.start())
+    assert (anew.state, anew.id != failed.id) == (State.COMPLETED, True)
+    assert bench.sync().state is State.COMPLETED
+
+
+def test_a_wait_recorded_by_a_wrong_clock_is_no_longer_than_was_asked_for(bench: Bench) -> None:
+    bench.clock.at += timedelta(days=365)
+    told_to_wait(bench, 20.0, attempts_max=1)
+    bench.clock.at -= timedelta(days=365)
+    assert bench.sync().state is State.COMPLETED
+    assert bench.clock.slept_s == pytest.approx(20, abs=0.01)
+
+
+def test_what_webhooks_told_of_is_not_asked_for_before_the_source_may_be_asked(bench: Bench) -> None:
+    failed = told_to_wait(bench, 3600.0)
+    notice = Notice(
+        source="list", object="people", key="1", record_ids=("r00001",), received_at=bench.clock.at
+    )
+    bench.log.receive(notice)
+    assert bench.engine.take_up_webhooks() == failed
+    bench.clock.at += timedelta(hours=1)
+    taken = bench.engine.take_up_webhooks()
+    assert taken is not None
+    assert (taken.mode, bench.run(taken).state) == ("webhook", State.COMPLETED)

@@ -93,6 +93,7 @@ def test_waits_count_from_the_last_resume_and_end_the_sync_past_their_limit() ->
         "waiting_s_max is 60: to raise waiting_s_max, run again with --set waiting_s_max=120.",
         resumable=True,
         cursor=50,
+        retry_at=EPOCH + timedelta(seconds=7),
     )
 
 
@@ -111,3 +112,33 @@ def test_a_limit_is_raised_to_what_would_have_been_enough_where_twice_is_not() -
     event = failed(fetching(waited_s=59.0), replace(LIMITED, retry_after_s=250.0))
     assert isinstance(event, e.SyncFailed)
     assert "--set waiting_s_max=309" in event.error
+
+
+def test_a_wait_longer_than_one_may_be_ends_the_sync_and_says_until_when() -> None:
+    event = failed(fetching(), replace(LIMITED, retry_after_s=1200.5))
+    assert event == e.SyncFailed(
+        action="fetch",
+        reason="wait_s_max",
+        error="slow down. It asks to be left alone for 1,201 s, until 2026-01-01 00:20:00 UTC; nothing is "
+        "asked before. Run again then, and it goes on. The limit wait_s_max is 300: to raise wait_s_max, run "
+        "again with --set wait_s_max=1201. That run waits; one that starts anew asks at once.",
+        resumable=True,
+        cursor=50,
+        retry_at=EPOCH + timedelta(seconds=1200.5),
+    )
+
+
+def test_a_wait_as_long_as_one_may_be_is_waited_for() -> None:
+    assert isinstance(failed(fetching(), replace(LIMITED, retry_after_s=53.0)), e.RetryScheduled)
+    options = replace(OPTIONS, wait_s_max=300.0, waiting_s_max=1000.0)
+    event = failed(replace(fetching(), options=options), replace(LIMITED, retry_after_s=300.0))
+    assert isinstance(event, e.RetryScheduled)
+
+
+def test_a_wait_of_a_year_is_told_as_a_likely_mistake() -> None:
+    event = failed(fetching(), replace(LIMITED, retry_after_s=365 * 24 * 3600.0))
+    assert isinstance(event, e.SyncFailed)
+    assert "until 2027-01-01 00:00:00 UTC, which looks like a mistake of its own" in event.error
+    usual = failed(fetching(), replace(LIMITED, retry_after_s=24 * 3600.0))
+    assert isinstance(usual, e.SyncFailed)
+    assert "mistake" not in usual.error

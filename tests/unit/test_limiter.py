@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from syncfsm.outside.clock import SystemClock
+from syncfsm.outside.clock import SteadyClock, SystemClock
 from syncfsm.outside.http import HttpClient, Reply
 from syncfsm.outside.limiter import Call, RateLimiter
 from syncfsm_simulator.fakes.quo.app import FakeQuo
@@ -83,3 +83,85 @@ def test_the_real_client_tells_when_a_request_was_sent(monkeypatch: pytest.Monke
         assert isinstance(asyncio.run(main(url)), Reply)
     ((call, at),) = granted
     assert call.at > at
+
+
+class _Jumping(SystemClock):
+    """A clock of an embedder's, with its own time of day, as far off as it is told; it sleeps in no time."""
+
+    def __init__(self) -> None:
+        self.off = timedelta(0)
+        self.asked_s: list[float] = []
+
+    def now(self) -> datetime:
+        return super().now() + self.off
+
+    async def sleep(self, seconds: float) -> None:
+        self.asked_s.append(seconds)
+
+
+class _Plain:
+    """A clock that can do no more than it must."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 1, 1, tzinfo=UTC)
+        self.asked_s: list[float] = []
+
+    def now(self) -> datetime:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.asked_s.append(seconds)
+        self.at += timedelta(seconds=seconds)
+
+
+def test_a_clock_that_is_set_back_does_not_make_the_limiter_sleep_longer() -> None:
+    async def main() -> list[float]:
+        clock = _Jumping()
+        limiter = RateLimiter(5, clock)
+        for number in range(20):
+            clock.off = -timedelta(hours=number)
+            await limiter.wait()
+        return clock.asked_s
+
+    asked_s = asyncio.run(main())
+    assert asked_s
+    assert max(asked_s) <= 1.0
+
+
+def test_a_clock_without_a_monotonic_time_that_is_set_back_costs_one_window_at_most() -> None:
+    async def main() -> list[float]:
+        clock = _Plain()
+        limiter = RateLimiter(5, clock)
+        for number in range(20):
+            clock.at -= timedelta(hours=number % 3)
+            await limiter.wait()
+        return clock.asked_s
+
+    asked_s = asyncio.run(main())
+    assert max(asked_s) <= 1.0
+    assert sum(asked_s) == pytest.approx(3.0)
+
+
+def test_a_clock_that_is_set_ahead_does_not_let_more_calls_through() -> None:
+    async def main() -> list[float]:
+        clock = _Jumping()
+        limiter = RateLimiter(5, clock)
+        for number in range(20):
+            clock.off = timedelta(hours=number)
+            await limiter.wait()
+        return clock.asked_s
+
+    assert sum(asyncio.run(main())) == pytest.approx(3.0, abs=0.1)
+
+
+def test_a_steady_clock_begins_at_the_time_of_day_and_counts_a_sleep_as_slept() -> None:
+    async def main() -> None:
+        plain = _Plain()
+        steady = SteadyClock(plain)
+        began = steady.now()
+        assert began == plain.at
+        plain.at -= timedelta(days=365)
+        await steady.sleep(7)
+        assert steady.now() - began == timedelta(seconds=7)
+
+    asyncio.run(main())

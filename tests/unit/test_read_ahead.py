@@ -395,3 +395,37 @@ def test_what_goes_wrong_in_a_source_ahead_of_time_comes_up_with_its_page() -> N
         assert isinstance((await ahead.fetch(request(20))).page, Page)
 
     run_virtual(run())
+
+
+def test_what_is_needed_now_is_not_asked_for_once_another_request_was_refused() -> None:
+    limited = Failure(kind=FailureKind.RATE_LIMITED, message="slow down.", status=429, retry_after_s=60.0)
+
+    class Refusing(SlowSource):
+        async def fetch(self, asked: PageRequest) -> Page | Failure:
+            if asked.offset == 10:
+                await asyncio.sleep(0.01)
+                return limited
+            return await super().fetch(asked)
+
+    async def run() -> None:
+        ahead = await warmed_up(Refusing(1000), 3)
+        began_s = asyncio.get_running_loop().time()
+        assert (await ahead.fetch(request(0), following(10, 20))).page == limited
+        assert asyncio.get_running_loop().time() - began_s < 0.05
+
+    run_virtual(run())
+
+
+def test_who_is_given_up_while_a_page_is_needed_gives_that_up_too() -> None:
+    async def run() -> None:
+        source = SlowSource(1000)
+        ahead = await warmed_up(source, 3)
+        waiting = asyncio.create_task(ahead.fetch(request(0), following(10, 20)))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await ahead.drop()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run_virtual(run())

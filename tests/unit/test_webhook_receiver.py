@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from syncfsm.core.paging.place import ToldGone
 from syncfsm.errors import ConfigurationError
 from syncfsm.log import EventLog, open_log
 from syncfsm.webhooks import WebhookReceiver
-from syncfsm.webhooks.messages import Malformed, is_signed, read
+from syncfsm.webhooks.messages import Malformed, Message, is_signed, read
 from tests.fakes import WRONG_KEY, TestClock
 from tests.webhooks import ADA, EDITH, GRACE, OBJECT, SECRET, body_of, event, send, signature, signed
 
@@ -196,8 +197,18 @@ def test_all_records_that_a_message_tells_of_are_taken_each_once() -> None:
         event("record.merged", GRACE, duplicate_record_id=EDITH, duplicate_object_id=OBJECT),
         event("record.deleted", EDITH),
     )
-    assert read(body, OBJECT) == (ADA, GRACE, EDITH)
-    assert read(body, ADA) == ()
+    assert read(body, OBJECT).record_ids == (ADA, GRACE, EDITH)
+    assert read(body, ADA) == Message()
+
+
+def test_only_who_was_deleted_or_merged_into_another_may_be_gone() -> None:
+    body = body_of(
+        event("record.updated", ADA),
+        event("record.merged", GRACE, duplicate_record_id=ADA, duplicate_object_id=OBJECT),
+        event("record.created", GRACE),
+        event("record.deleted", EDITH),
+    )
+    assert read(body, OBJECT).gone == (ToldGone(record_id=ADA, into=GRACE), ToldGone(record_id=EDITH))
 
 
 @given(
@@ -205,7 +216,7 @@ def test_all_records_that_a_message_tells_of_are_taken_each_once() -> None:
 )
 def test_no_body_whatever_makes_it_fail_otherwise(body: bytes) -> None:
     try:
-        assert read(body, OBJECT) == ()
+        assert read(body, OBJECT) == Message()
     except Malformed as error:
         assert str(error) == "the body is not a message of a webhook"  # noqa: PT017 - of all errors, this one
 

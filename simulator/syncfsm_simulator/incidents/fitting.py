@@ -98,8 +98,8 @@ def _guesses(process: Process, rows: Rows, moment: Moment, index: int, ahead: Ah
             )
             yield from _unanchored(plain, rows, page, None, None)
         case (
-            e.SyncStarted() | e.FetchingBegan() | e.PageDelivered() | e.RecordRejected() | e.RetryScheduled()
-            | e.SyncCompleted() | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
+            e.SyncStarted() | e.FetchingBegan() | e.MissingFound() | e.PageDelivered() | e.RecordRejected()
+            | e.RetryScheduled() | e.SyncCompleted() | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
         ):  # fmt: skip
             return
         case _:

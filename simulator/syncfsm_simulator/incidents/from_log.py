@@ -15,12 +15,13 @@ from msgspec.structs import replace
 
 from syncfsm.core import decide as d
 from syncfsm.core import events as e
+from syncfsm.core.backoff import RETRY_AFTER_JITTER_S
 from syncfsm.core.describe import plural
 from syncfsm.core.failure import FailureKind
 from syncfsm.core.legality import refusal
 from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process, apply
-from syncfsm.core.state import Retry
+from syncfsm.core.state import PATIENCE, Retry
 from syncfsm.errors import NotReproducible
 from syncfsm.history.replay import Moment
 from syncfsm_simulator.incidents.event_fingerprint import is_same, parting
@@ -111,6 +112,8 @@ class _Leader:
         if self._overrun and not isinstance(event, e.SyncFailed):
             raise self._cannot(moment, "by the rules of today there were too many rejects")
         match event:
+            case e.MissingFound():
+                raise AssertionError("a process that deletes what is missing is refused before")
             case e.RetryScheduled():
                 self._fail(moment, event.action, event.cause, event.wait_s)
             case e.PageFetched() | e.PagesShifted():
@@ -230,8 +233,11 @@ class _Leader:
                     raise self._cannot(moment, f"no rows are known of which {reason} comes")
                 self._take(moment, found)
             case "attempts_max" | "waiting_s_max":
-                wait_s = self.process.options.wait_s_max + 1 if event.reason == "waiting_s_max" else None
+                longest_s = self.process.options.wait_s_max + RETRY_AFTER_JITTER_S
+                wait_s = longest_s if event.reason == "waiting_s_max" else None
                 self._fail(moment, event.action, _cause(self.process.retry), wait_s)
+            case "wait_s_max":
+                self._fail(moment, event.action, PATIENCE, self.process.options.wait_s_max + 1)
             case reason:
                 self._fail(moment, event.action, reason, None)
         self._is_held = False

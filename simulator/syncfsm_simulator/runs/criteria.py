@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from syncfsm.core.machine import State
-from syncfsm_simulator.runs.invariants import Check, Run, contacts_of
+from syncfsm_simulator.runs.fields import contacts_of
+from syncfsm_simulator.runs.invariants import Check, Run
 
 MINUTES_MAX = 20
 ERROR_RATE_MAX = 0.01

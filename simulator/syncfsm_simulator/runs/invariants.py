@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import random
 import sqlite3
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from itertools import chain, pairwise
-from typing import Any
 
 import msgspec
 
 from syncfsm.core import events as e
-from syncfsm.core.backoff import RETRY_AFTER_JITTER_S
 from syncfsm.core.legality import refusal
 from syncfsm.core.machine import State
+from syncfsm.core.marks import Mark
 from syncfsm.core.process import Process
 from syncfsm.history.replay import Moment, moments
 from syncfsm.log import EventLog
 from syncfsm.log.checks.verify import verify
+from syncfsm_simulator.runs.alive import nobody_alive_is_deleted
+from syncfsm_simulator.runs.fields import FIELDS, contacts_of, fits
 from syncfsm_simulator.runs.oracle import expected
+from syncfsm_simulator.runs.silence import no_secret_shows, nobody_is_quoted
 from syncfsm_simulator.runs.tampering import unnoticed
+from syncfsm_simulator.runs.times import (
+    rate_is_kept,
+    requests_are_bounded,
+    retries_wait,
+    servers_are_heeded,
+    sleeps_are_decided,
+    waits_are_bounded,
+    watermarks_are_past,
+)
 from syncfsm_simulator.stage.changes_before_requests import Changes
+from syncfsm_simulator.stage.foreseen import surprise_words, unforeseen_words
 from syncfsm_simulator.stage.network import Asked
 from syncfsm_simulator.stage.scenario import Scenario
 from syncfsm_simulator.world.world import World
@@ -53,8 +64,9 @@ class Run(msgspec.Struct, dict=True):
         timeline: Every request made and every event recorded, in true order.
         unnamed: The ids of people whose row came without its id.
         refused: The ids of people whom the sink refused and did not take later.
+        untold: The ids of people whose row came without an attribute, each with that.
+        blanked: The ids of people who had a value in a field of the sink and lost it, each with the field.
         calmed_at: When faults ended, if the run lasted so long.
-        clock_lost_s: How far the engine's clock was set back, in all.
         surprise: The error that nobody foresaw, if there was one.
     """
 
@@ -62,15 +74,17 @@ class Run(msgspec.Struct, dict=True):
     process: Process
     log: EventLog
     contacts: sqlite3.Connection
+    marks: tuple[Mark, ...]
     world: World
     changes: Changes
     timeline: list[Asked | e.Recorded]
     unnamed: set[str]
     refused: set[str]
+    untold: set[tuple[str, str]]
+    blanked: frozenset[tuple[str, str]]
     key: str
     calmed_at: datetime | None
     ended_at: datetime
-    clock_lost_s: float
     chance: random.Random
     surprise: Exception | None
 
@@ -94,13 +108,7 @@ Check = Callable[[Run], str | None]
 
 def no_surprise(run: Run) -> str | None:
     """Nothing that the world does makes the engine fail in a way that nobody foresaw."""
-    return surprise_words(run.surprise) if run.surprise else None
-
-
-def surprise_words(error: Exception) -> str:
-    """Return what an error was and where it came from."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({place.name}, line {place.lineno})"
+    return surprise_words(run.surprise) if run.surprise else unforeseen_words(run.recorded())
 
 
 def it_ends(run: Run) -> str | None:
@@ -110,7 +118,7 @@ def it_ends(run: Run) -> str | None:
         return f"process {run.process.id} is {run.process.state}"
     if run.calmed_at is None:
         return None
-    took_s = (run.ended_at - run.calmed_at).total_seconds() - run.clock_lost_s
+    took_s = (run.ended_at - run.calmed_at).total_seconds()
     return f"it took {took_s:.0f} s after the last fault" if took_s > run.scenario.finish_s_max else None
 
 
@@ -124,7 +132,8 @@ def nothing_lost(run: Run) -> str | None:
     """Every person who was there from the start to the end is in the sink, or named among the rejects."""
     if run.process.state is not State.COMPLETED:
         return None
-    events = (record.event for record in run.log.read(run.process.id))
+    complete = (history for history in run.histories if history[-1].after.state is State.COMPLETED)
+    events = [moment.recorded.event for history in complete for moment in history]
     rejected = [event.record_id for event in events if isinstance(event, e.RecordRejected)]
     lost = run.changes.survivors - set(contacts_of(run)) - (run.refused & set(rejected))
     if len(lost & run.unnamed) <= rejected.count(""):  # as many as were rejected without a name
@@ -158,9 +167,17 @@ def sink_is_world(run: Run) -> str | None:
     contacts, people = contacts_of(run), run.world.entities("people")
     for record_id in sorted(run.changes.untouched & contacts.keys()):
         wanted = expected(people[record_id].values)
-        if contacts[record_id] != wanted:
-            return f"{record_id} is {contacts[record_id]}, not {wanted}"
+        if not fits(run, record_id, found := contacts[record_id], wanted):
+            return f"{record_id} is {found}, not {wanted}"
     return None
+
+
+def sink_knows_itself(run: Run) -> str | None:
+    """The sink says by itself what the log says: which sync it had last, and up to what time it has all."""
+    process, said = run.process, [(mark.process, mark.watermark) for mark in run.marks]
+    time = run.log.last_sync_time(process.source, process.object, process.sink, changed_by=process.changed_by)
+    is_so = process.state is not State.COMPLETED or said == [(process.id, time)]
+    return None if is_so else f"it says {said}, after process {process.id}"
 
 
 def log_is_sound(run: Run) -> str | None:
@@ -198,58 +215,21 @@ def pages_are_contiguous(run: Run) -> str | None:
     for history in run.histories:
         events = [moment.recorded.event for moment in history]
         for page, following in pairwise(_settled(events)):
-            if following.cursor != (page.next_cursor or None):
+            if page and following and following.cursor != (page.next_cursor or None):
                 return f"the page at {following.cursor} follows one that ended at {page.next_cursor}"
     return None
 
 
-def _settled(events: Iterable[object]) -> Iterable[e.PageFetched]:
-    """Yield the pages that were delivered: of several fetches of a page, the last."""
+def _settled(events: Iterable[object]) -> Iterable[e.PageFetched | None]:
+    """Yield the pages that were delivered: of several fetches of a page, the last; null where lists begin."""
     page: e.PageFetched | None = None
     for event in events:
         if isinstance(event, e.PageFetched):
             page = event
+        elif isinstance(event, e.MissingFound):
+            yield None
         elif isinstance(event, e.PageDelivered) and page is not None:
             yield page
-
-
-def retries_wait(run: Run) -> str | None:
-    """Nothing is asked before the moment that a retry was scheduled for, by the engine's clock."""
-    retry_at: datetime | None = None
-    for entry in run.timeline:
-        if isinstance(entry, e.Recorded):
-            retry_at = entry.event.retry_at if isinstance(entry.event, e.RetryScheduled) else None
-        elif retry_at is not None and entry.at < retry_at:
-            return f"asked at {entry.at}, though {retry_at} was scheduled"
-        else:
-            retry_at = None  # the action has begun; its further requests may follow a clock set back
-    return None
-
-
-def waits_are_bounded(run: Run) -> str | None:
-    """No wait is longer than `wait_s_max`, and their sum stays within `waiting_s_max`."""
-    for history in run.histories:
-        for moment in history:
-            event, after, options = moment.recorded.event, moment.after, moment.after.options
-            waited_s = after.progress.waited_s - after.budget_from.waited_s
-            if (
-                isinstance(event, e.RetryScheduled)
-                and event.wait_s > options.wait_s_max + RETRY_AFTER_JITTER_S
-            ):
-                return f"version {moment.recorded.version} waits {event.wait_s} s"
-            if waited_s > options.waiting_s_max:
-                return f"version {moment.recorded.version} has waited {waited_s} s in all"
-    return None
-
-
-def rate_is_kept(run: Run) -> str | None:
-    """The API's rate limit is kept, whatever a second begins with."""
-    asked = [entry.true_at for entry in run.timeline if isinstance(entry, Asked)]
-    window = timedelta(seconds=1)
-    for first, last in zip(asked, asked[run.scenario.reads_per_s :], strict=False):
-        if last - first < window:
-            return f"more than {run.scenario.reads_per_s} requests in the second from {first}"
-    return None
 
 
 def failures_are_resumable(run: Run) -> str | None:
@@ -263,38 +243,37 @@ def failures_are_resumable(run: Run) -> str | None:
     return None
 
 
-def no_secret_shows(run: Run) -> str | None:
-    """The key is nowhere in the log or in the sink, whatever a careless server repeats."""
-    for row in run.log.stored_events():
-        if run.key in row.data or run.key in row.meta:
-            return f"position {row.position} of the log holds the key"
-    contacts = run.contacts.execute("SELECT * FROM contacts")
-    return "the sink holds the key" if any(run.key in str(row) for row in contacts) else None
-
-
 INVARIANTS: tuple[Check, ...] = (
     no_surprise,
     it_ends,
     nothing_lost,
     nothing_twice,
+    nobody_alive_is_deleted,
     sink_is_world,
+    *FIELDS,
+    sink_knows_itself,
     log_is_sound,
     tampering_shows,
     events_answer_actions,
     totals_add_up,
     pages_are_contiguous,
     retries_wait,
+    servers_are_heeded,
+    sleeps_are_decided,
     waits_are_bounded,
+    requests_are_bounded,
+    watermarks_are_past,
     rate_is_kept,
     failures_are_resumable,
     no_secret_shows,
+    nobody_is_quoted,
 )
 """What must hold of every run, whatever went wrong in it."""
 
-PLAYED: tuple[Check, ...] = tuple(
-    check for check in INVARIANTS if check not in {it_ends, sink_is_world, failures_are_resumable}
-)
-"""What must hold where an incident is played: it ends as it ended, and of people only ids are known."""
+_UNPLAYED = {it_ends, sink_is_world, sink_knows_itself, failures_are_resumable, *FIELDS}
+
+PLAYED: tuple[Check, ...] = tuple(check for check in INVARIANTS if check not in _UNPLAYED)
+"""What must hold where an incident is played: it ends as it ended; of people only ids are known, no marks."""
 
 
 def violations(run: Run, checks: Sequence[Check] = INVARIANTS) -> list[Violation]:
@@ -306,10 +285,3 @@ def violations(run: Run, checks: Sequence[Check] = INVARIANTS) -> list[Violation
             means = (check.__doc__ or "").strip()
             found.append(Violation(invariant=check.__name__, means=means, seen=seen))
     return found
-
-
-def contacts_of(run: Run) -> dict[str, tuple[Any, ...]]:
-    """Return what the sink has, by external id."""
-    sql = "SELECT external_id, first_name, last_name, role, phone_numbers, emails FROM contacts"
-    sql += " WHERE deleted_at IS NULL"
-    return {row[0]: tuple(row[1:]) for row in run.contacts.execute(sql)}

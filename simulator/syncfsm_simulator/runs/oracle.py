@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from syncfsm_simulator.world.entity import Values
+from syncfsm_simulator.world.entity import Entity, Values
 
 
 def expected(values: Values) -> tuple[Any, ...]:
@@ -23,6 +23,14 @@ def expected(values: Values) -> tuple[Any, ...]:
         msgspec.json.encode(phones).decode(),
         msgspec.json.encode(emails).decode(),
     )
+
+
+def company_of(values: Values, companies: Mapping[str, Entity]) -> str | None:
+    """Return the name of the company that somebody works for, if it has one."""
+    reference = next(iter(_active(values["company"])), None)
+    company = companies.get(reference["target_record_id"]) if reference else None
+    name = next(iter(_active(company.values["name"])), None) if company else None
+    return name["value"] if name else None
 
 
 def _active(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -23,12 +23,14 @@ from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.attio.people import AttioPeople
 from syncfsm_simulator.runs.criteria import CRITERIA
 from syncfsm_simulator.runs.invariants import INVARIANTS, PLAYED, Check, Run, Violation, violations
+from syncfsm_simulator.runs.watched_sink import WatchedSink
 from syncfsm_simulator.stage.engines import Engines
 from syncfsm_simulator.stage.faults import Strike
 from syncfsm_simulator.stage.network import Asked
 from syncfsm_simulator.stage.playback import Playback
 from syncfsm_simulator.stage.scenario import Scenario, concrete
-from syncfsm_simulator.stage.stage import KEY, Stage
+from syncfsm_simulator.stage.set_up import KEY
+from syncfsm_simulator.stage.stage import Stage
 from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
 
 LARGE_WORLD = 1_000
@@ -72,7 +74,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 def simulate(scenario: Scenario, seed: int, log: EventLog, *, hooks: list[Hook] | None = None) -> Verdict:
     """Run a scenario with a seed, writing the events to `log`, and check every invariant after it."""
     began_at = time.perf_counter()
-    contacts = SqliteSink(":memory:", clock=VirtualClock())
+    contacts = WatchedSink(":memory:", clock=VirtualClock(), rng=random.Random(f"{seed}:sink"))
     with _never_collected() if scenario.people >= LARGE_WORLD else nullcontext():
         stage = _stage(concrete(scenario, seed), log, contacts, hooks or [])
     try:
@@ -103,7 +105,7 @@ def _stage(scenario: Scenario, log: EventLog, contacts: SqliteSink, hooks: list[
 
 
 async def _run(stage: Engines, log: EventLog, contacts: SqliteSink, began_at: float) -> Verdict:
-    run = run_of(stage, await stage.until_over(), log, contacts)
+    run = run_of(stage, await stage.afterwards(await stage.until_over()), log, contacts)
     found = violations(run, _checks(stage.scenario))
     await contacts.aclose()
     return _verdict(stage, run, found, began_at)
@@ -123,15 +125,17 @@ def run_of(stage: Engines, process: Process, log: EventLog, contacts: SqliteSink
         process=process,
         log=log,
         contacts=contacts.connection(),
+        marks=contacts.marks(),
         world=stage.world,
         changes=stage.touched(),
         timeline=stage.timeline,
         unnamed=stage.unnamed,
         refused=stage.refused,
+        untold=stage.untold,
+        blanked=getattr(contacts, "blanked", frozenset()),
         key=KEY,
         calmed_at=stage.calm_since,
         ended_at=stage.clock.now(),
-        clock_lost_s=stage.clock_lost_s,
         chance=random.Random(f"{stage.scenario.seed}:tampering"),
         surprise=stage.surprise,
     )

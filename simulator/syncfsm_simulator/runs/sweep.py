@@ -18,22 +18,25 @@ import msgspec
 from syncfsm.core.events import EVENT_TYPES
 from syncfsm.core.machine import TRANSITIONS
 from syncfsm.log import open_log
-from syncfsm_simulator.runs.invariants import Violation, no_surprise, surprise_words
+from syncfsm_simulator.runs.invariants import Violation, no_surprise
 from syncfsm_simulator.runs.run import Verdict, simulate
 from syncfsm_simulator.stage.effects.logs import APPEND
 from syncfsm_simulator.stage.effects.moves import WORLD
-from syncfsm_simulator.stage.effects.pages import PAGE
-from syncfsm_simulator.stage.effects.requests import REQUEST
-from syncfsm_simulator.stage.effects.sinks import UPSERT
+from syncfsm_simulator.stage.effects.pages import LOOK_UP, PAGE
+from syncfsm_simulator.stage.effects.requests import REQUEST, SCHEMA
+from syncfsm_simulator.stage.effects.sinks import DELETE, LISTING, UPSERT
 from syncfsm_simulator.stage.effects.sleeps import SLEEP
 from syncfsm_simulator.stage.fault_table import FAULTS
+from syncfsm_simulator.stage.foreseen import surprise_words
 from syncfsm_simulator.stage.scenario import Scenario
 
 TWICE_EVERY = 25
 """Every so many seeds, one runs twice, to see that the same seed leaves the same log."""
 
-PORTS = frozenset(port.name for port in (REQUEST, PAGE, UPSERT, APPEND, SLEEP, WORLD))
-"""The ports that a run passes: it is one sync, which deletes nothing, and it has no inbox."""
+PORTS = frozenset(
+    port.name for port in (REQUEST, SCHEMA, PAGE, LOOK_UP, UPSERT, DELETE, LISTING, APPEND, SLEEP, WORLD)
+)
+"""The ports that a run passes: what webhooks tell of is put into its inbox with nothing going wrong."""
 
 KINDS = tuple(fault.kind for fault in FAULTS if fault.port.name in PORTS)
 

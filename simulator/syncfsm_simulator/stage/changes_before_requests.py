@@ -28,6 +28,7 @@ class Changes:
         updated: The ids of people who were changed.
         deleted: The ids of people who are gone.
         counts: How many times somebody was created, updated, deleted.
+        is_told: Whether webhooks tell of what happens.
     """
 
     def __init__(self, world: World, clock: Clock, *, peek: Callable[[], str | None], page_size: int) -> None:
@@ -35,6 +36,7 @@ class Changes:
         self.updated: set[str] = set()
         self.deleted: set[str] = set()
         self.counts: Counter[str] = Counter(created=0, updated=0, deleted=0)
+        self.is_told = False
         self._world = world
         self._clock = clock
         self.page_size = page_size
@@ -88,6 +90,14 @@ class Changes:
             self._world.delete_person(record_id)
         self.deleted.update(there)
         self.counts["deleted"] += len(there)
+
+    def merge(self, record_ids: Sequence[str]) -> None:
+        """Make one of these two people, under a new id; nothing if they are not two."""
+        if len(record_ids) == 2:
+            one, other = record_ids
+            self._world.merge("people", one, other, self._clock.now(), {"type": "system", "id": None})
+            self.deleted.update(record_ids)
+            self.counts.update(created=1, deleted=2)
 
     def anybody(self, count: int, rng: random.Random) -> list[str]:
         """Return the ids of so many people, or of all."""

@@ -61,14 +61,14 @@ class Engines(ABC):
         """The ids of people whose row came without its id."""
 
     @property
+    def untold(self) -> set[tuple[str, str]]:
+        """The ids of people whose row came without an attribute, each with that."""
+        return set()
+
+    @property
     @abstractmethod
     def refused(self) -> set[str]:
         """The ids of people whom the sink refused and did not take later."""
-
-    @property
-    def clock_lost_s(self) -> float:
-        """How far the engine's clock was set back, in all."""
-        return 0.0
 
     @abstractmethod
     def touched(self) -> Changes:
@@ -81,6 +81,10 @@ class Engines(ABC):
     @abstractmethod
     def strikes(self) -> tuple[Strike, ...]:
         """Return everything that went wrong or moved, in order, as far as it can be played again so."""
+
+    async def afterwards(self, process: Process) -> Process:
+        """Let what is to follow a sync follow it; return the last process."""
+        return process
 
     async def until_over(self) -> Process:
         """Start engines, one after the other, until a sync is complete or can't go on."""

@@ -13,9 +13,20 @@ from syncfsm_simulator.stage.effects import answers as a
 from syncfsm_simulator.stage.effects import logs, moves, requests, sinks
 from syncfsm_simulator.stage.effects.answers import limited
 from syncfsm_simulator.stage.effects.logs import APPEND, CLEAR, RECEIVE
+from syncfsm_simulator.stage.effects.mistakes import TRANSFORM, mistaken, mistaken_upsert
 from syncfsm_simulator.stage.effects.moves import WORLD
-from syncfsm_simulator.stage.effects.pages import PAGE, row_twice, row_without_id
-from syncfsm_simulator.stage.effects.requests import REQUEST, TIMEOUT_S, broken, refused, unanswered
+from syncfsm_simulator.stage.effects.pages import (
+    LOOK_UP,
+    PAGE,
+    attribute_gone,
+    behind,
+    look_up_short,
+    row_twice,
+    row_without_id,
+    short,
+    undecodable_row,
+)
+from syncfsm_simulator.stage.effects.requests import REQUEST, SCHEMA, TIMEOUT_S, broken, refused, unanswered
 from syncfsm_simulator.stage.effects.sinks import DELETE, LISTING, UPSERT
 from syncfsm_simulator.stage.effects.sleeps import SLEEP, crash_asleep
 from syncfsm_simulator.stage.port import FaultTable, crash, fault
@@ -87,6 +98,26 @@ FAULTS = FaultTable(
         fault("disk_full_at_receive", "disk", RECEIVE, 2, logs.unwritable("disk_full")),
         fault("crash_after_receive", "crash", RECEIVE, 2, logs.crash_after),
         fault("log_locked_at_clear", "disk", CLEAR, 2, logs.unwritable("log_locked")),
+        fault("attribute_gone", "absent", PAGE, 6, attribute_gone),
+        fault("look_up_short", "absent", LOOK_UP, 1, look_up_short),
+        fault("attributes_unavailable", "unavailable", SCHEMA, 5, refused(a.error_503)),
+        fault("undecodable_row", "undecodable", PAGE, 1, undecodable_row),
+        fault("undecodable_body", "undecodable", REQUEST, 1, requests.undecodable),
+        fault("transform_raises", "mistakes", TRANSFORM, 1, mistaken),
+        fault("sink_raises", "mistakes", UPSERT, 2, mistaken),
+        fault("sink_raises_after_write", "mistakes", UPSERT, 2, mistaken_upsert),
+        fault("page_short", "evidence", PAGE, 1, short),
+        fault("index_behind_webhook", "evidence", PAGE, 1, behind),
+        fault("merge_not_readable", "merge_not_readable", WORLD, 1, moves.merged),
+        fault("limited_long", "rate_limited", REQUEST, 7, refused(limited(a.many_seconds))),
+        fault("trickling", "slow", REQUEST, 4, requests.trickling),
+        fault("clock_ahead_far", "clock", REQUEST, 4, requests.clock_ahead_far),
+        fault("clock_back_far", "clock", REQUEST, 4, requests.clock_back_far),
+        fault("undated", "clock", REQUEST, 2, requests.undated),
+        fault("dated_ahead", "clock", REQUEST, 4, requests.dated_ahead),
+        fault("sink_backed_up", "backup", UPSERT, 1, sinks.backed_up),
+        fault("sink_put_back", "backup", UPSERT, 4, sinks.put_back),
+        fault("sink_truncated", "backup", UPSERT, 4, sinks.lost),
     ),
 )
 """Every kind of fault. The moves of the world are faults too: each is a group of its own."""

@@ -37,20 +37,28 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """How often something of each group strikes at a visit to its port, from 0 to 1.
 
     Attributes:
-        rate_limited: 429: `Retry-After` as a date, as seconds, past, far ahead, nonsense or missing; score.
+        rate_limited: 429: `Retry-After` as a date, as seconds, many seconds, past, far ahead, nonsense or
+            missing; score.
         unavailable: 500 and 504 with JSON, 502 with HTML, 503 with plain text, a 404 for a merge under way.
         network: No connection, no answer in time, a reset before or within the body.
         body: A body that is cut short, malformed, empty, of another shape, or far too large.
         rows: A row without an id, or the same row twice.
-        slow: An answer that takes many times as long.
+        slow: An answer that takes many times as long, or trickles in.
         denied: The key is refused for once.
         sink: The sink refuses one record or all of a page, is locked, or times out after it has written or
             deleted.
         disk: The log's disk is full, or its file locked, at a write.
-        clock: The clock jumps, ahead or back.
+        clock: The clock jumps, ahead or back, by minutes, hours or days; an answer does not say of what
+            moment it is, or says one to come.
         crash: The engine dies: around a request, an upsert, a deletion, a write to the log, or asleep.
         rival: Another worker takes the same step meanwhile.
         cancel: Somebody cancels the sync.
+        absent: An attribute is missing from all rows for a while, or rows from the answer to a look-up.
+        undecodable: A byte that is no UTF-8, in one row of a page or in a whole body.
+        mistakes: The transform or the sink raises an error, as code with a mistake in it does.
+        evidence: What is well-formed and not so: a page that is short for a moment where what is missing is
+            deleted; an index that is behind what webhooks have told.
+        backup: A copy of the sink is made, or put back; or the sink is lost. For the SQLite sink in memory.
     """
 
     rate_limited: Share = 0.0
@@ -66,6 +74,11 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     crash: Share = 0.0
     rival: Share = 0.0
     cancel: Share = 0.0
+    absent: Share = 0.0
+    undecodable: Share = 0.0
+    mistakes: Share = 0.0
+    evidence: Share = 0.0
+    backup: Share = 0.0
 
 
 class ChangeRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -80,6 +93,7 @@ class ChangeRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         page_deleted: A page of people around the place the sync has reached goes.
         all_updated: Everybody's title changes.
         all_deleted: Everybody goes.
+        merge_not_readable: Two become one, whom nobody can read for a while. Only where webhooks tell of it.
     """
 
     created: Average = 0.0
@@ -90,6 +104,7 @@ class ChangeRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     page_deleted: Average = 0.0
     all_updated: Average = 0.0
     all_deleted: Average = 0.0
+    merge_not_readable: Average = 0.0
 
 
 class Strike(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -157,6 +172,11 @@ class Faults:
     def calm(self) -> None:
         """Let nothing go wrong from now on."""
         self._is_calm = True
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing goes wrong any more."""
+        return self._is_calm
 
     def counts(self) -> Counter[str]:
         """Return how often each kind has struck."""

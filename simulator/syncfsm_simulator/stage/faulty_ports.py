@@ -12,12 +12,13 @@ from syncfsm.core.events import Recorded
 from syncfsm.core.notices import Notice
 from syncfsm.core.process import Process
 from syncfsm.log import EventLog
-from syncfsm.outside.clock import Clock
 from syncfsm_simulator.stage.changes_before_requests import Changes
 from syncfsm_simulator.stage.effects.logs import APPEND, CLEAR, RECEIVE
 from syncfsm_simulator.stage.effects.moves import WORLD, Move
 from syncfsm_simulator.stage.effects.sleeps import SLEEP, Sleeping
 from syncfsm_simulator.stage.faults import Faults
+from syncfsm_simulator.stage.network import Asked
+from syncfsm_simulator.world.clock import VirtualClock
 
 
 def move_world(changes: Changes, faults: Faults) -> None:
@@ -81,12 +82,14 @@ class FaultyClock:
 
     Attributes:
         ahead: How far it is ahead of true time.
-        jumped_back_s: All its jumps back together, seconds.
+        jumps: How often it was set.
+        slept: How long it was asked to sleep since the last request, each time, seconds.
     """
 
-    def __init__(self, true: Clock, faults: Faults) -> None:
+    def __init__(self, true: VirtualClock, faults: Faults) -> None:
         self.ahead = timedelta(0)
-        self.jumped_back_s = 0.0
+        self.jumps = 0
+        self.slept: list[float] = []
         self._true = true
         self._faults = faults
 
@@ -94,12 +97,29 @@ class FaultyClock:
         """Return what the clock shows."""
         return self._true.now() + self.ahead
 
+    def monotonic(self) -> float:
+        """Return the seconds of the machine's timers, which do not jump with its clock."""
+        return self._true.monotonic()
+
+    def asked(self, engine: int, not_before: datetime | None) -> Asked:
+        """Return what is to be known of a request that an engine makes now; what was slept is told once."""
+        slept, self.slept = tuple(self.slept), []
+        return Asked(
+            at=self.now(),
+            true_at=self._true.now(),
+            engine=engine,
+            jumps=self.jumps,
+            slept=slept,
+            not_before=not_before,
+        )
+
     async def sleep(self, seconds: float) -> None:
         """Sleep; the machine's timers do not jump with its clock."""
+        self.slept.append(seconds)
         visit = self._faults.visit(SLEEP)
         await visit.perform(Sleeping(seconds=seconds, rng=visit.rng, sleep=self._true.sleep))
 
     def jump(self, by_s: float) -> None:
         """Set the clock ahead, or back."""
-        self.jumped_back_s += max(0.0, -by_s)
+        self.jumps += 1
         self.ahead += timedelta(seconds=by_s)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from syncfsm.core.blanking import Blanking
 from syncfsm.core.failure import Failure
+from syncfsm.core.marks import Mark
+from syncfsm.core.options import Options
 from syncfsm.sinks.protocol import Sink, UpsertResult, capabilities
 from syncfsm_simulator.stage.effects.sinks import DELETE, LISTING, UPSERT, Upserting, with_refused
 from syncfsm_simulator.stage.faults import Faults
 from syncfsm_simulator.stage.port import Beside
 
 T = TypeVar("T")
+
+Upsert = Callable[[Sequence[T]], Awaitable[UpsertResult | Failure]]
 
 
 class FaultySink(Generic[T]):
@@ -36,13 +41,19 @@ class FaultySink(Generic[T]):
 
     async def upsert(self, items: Sequence[T]) -> UpsertResult | Failure:
         """Take the items, unless something goes wrong."""
-        visit = self._faults.visit(UPSERT)
-        take = partial(self._take, items)
-        return await visit.perform(Upserting(items=items, rng=visit.rng, beside=self._beside, take=take))
+        return await self._give(items, self._inner.upsert)
 
-    async def _take(self, items: Sequence[T], refused: Sequence[T]) -> UpsertResult | Failure:
+    async def _give(self, items: Sequence[T], upsert: Upsert[T]) -> UpsertResult | Failure:
+        visit = self._faults.visit(UPSERT)
+        take = partial(self._take, items, upsert)
+        call = Upserting(items=items, rng=visit.rng, beside=self._beside, take=take)
+        return await visit.perform(call)
+
+    async def _take(
+        self, items: Sequence[T], upsert: Upsert[T], refused: Sequence[T]
+    ) -> UpsertResult | Failure:
         """Let the real sink take the items but for those that are refused."""
-        result = await self._inner.upsert([item for item in items if item not in refused])
+        result = await upsert([item for item in items if item not in refused])
         self.refused -= {_id_of(item) for item in items}
         self.refused |= {_id_of(item) for item in refused}
         return with_refused(result, [_id_of(item) for item in refused])
@@ -80,11 +91,48 @@ class _Enumerable(FaultySink[T]):
         return await self._faults.visit(LISTING).perform(partial(self._able.known, source))
 
 
+class _Foretelling(FaultySink[T]):
+    async def would_blank(self, items: Sequence[T]) -> Blanking | Failure:
+        """Ask the real sink."""
+        found: Blanking | Failure = await self._able.would_blank(items)
+        return found
+
+
+class _Limited(FaultySink[T]):
+    def heed(self, options: Options) -> None:
+        """Tell the real sink."""
+        self._able.heed(options)
+
+
+class _Marked(FaultySink[T]):
+    def sink_id(self) -> str | None:
+        """Ask the real sink."""
+        sink_id: str | None = self._able.sink_id()
+        return sink_id
+
+    def marks(self) -> tuple[Mark, ...]:
+        """Ask the real sink."""
+        marks: tuple[Mark, ...] = self._able.marks()
+        return marks
+
+    async def upsert_marked(self, items: Sequence[T], mark: Mark) -> UpsertResult | Failure:
+        """Take the items and the mark, unless something goes wrong."""
+        return await self._give(items, lambda taken: self._able.upsert_marked(taken, mark))
+
+    async def set_mark(self, mark: Mark) -> Failure | None:
+        """Set the mark of the real sink."""
+        failure: Failure | None = await self._able.set_mark(mark)
+        return failure
+
+
 _ABILITIES: dict[str, type[FaultySink[Any]]] = {
     "inspectable": _Inspectable,
     "emptiable": _Emptiable,
     "deleting": _Deleting,
     "enumerable": _Enumerable,
+    "foretelling": _Foretelling,
+    "limited": _Limited,
+    "marked": _Marked,
 }
 """What only some sinks can do, as `Capabilities` call it."""
 

@@ -31,12 +31,13 @@ from syncfsm_simulator.stage.effects.sinks import with_refused
 from syncfsm_simulator.stage.engines import Engines
 from syncfsm_simulator.stage.faults import Strike, no_faults
 from syncfsm_simulator.stage.faulty_ports import FaultyLog
+from syncfsm_simulator.stage.foreseen import SCRIPTED
 from syncfsm_simulator.stage.incident import ActionPoint, Incident, Script, Step
 from syncfsm_simulator.stage.network import Asked
 from syncfsm_simulator.stage.port import Crash
 from syncfsm_simulator.stage.rows import Rows, person
 from syncfsm_simulator.stage.scenario import Scenario
-from syncfsm_simulator.stage.stage import SOURCE
+from syncfsm_simulator.stage.set_up import SOURCE
 from syncfsm_simulator.world.clock import EPOCH
 from syncfsm_simulator.world.world import World
 
@@ -66,12 +67,13 @@ class Chance(random.Random):
 def failure_of(step: Step, options: Options) -> tuple[Failure, float | None]:
     """Return the failure of a step, and the chance with which its wait comes out as `wait_s`."""
     kind = cast("FailureKind", step.fails)
-    words = f"the script says so ({kind.value})."
-    failure = Failure(kind=kind, message=words, status=STATUS.get(kind), retry_after_s=step.wait_s)
-    if not step.wait_s:
-        return failure, None
-    over_s = max(0.0, step.wait_s - options.wait_s_max)
-    return failure, min(over_s / RETRY_AFTER_JITTER_S, 1 - 1e-9)
+    words = f"{SCRIPTED} ({kind.value})."
+    over_s = max(0.0, (step.wait_s or 0.0) - options.wait_s_max)
+    is_jitter = over_s <= RETRY_AFTER_JITTER_S  # and no more than a wait may be: see `asks_too_much`
+    asked_s = step.wait_s if step.wait_s is None or not is_jitter else min(step.wait_s, options.wait_s_max)
+    failure = Failure(kind=kind, message=words, status=STATUS.get(kind), retry_after_s=asked_s)
+    chance = min(over_s / RETRY_AFTER_JITTER_S, 1 - 1e-9) if is_jitter else 0.0
+    return failure, chance if step.wait_s else None
 
 
 class Playback(Engines):

@@ -12,6 +12,8 @@ from typing import Any, Generic, Never, Protocol, TypeVar
 
 import msgspec
 
+from syncfsm_simulator.stage.backup import Backup
+
 C = TypeVar("C")
 R = TypeVar("R")
 
@@ -40,6 +42,11 @@ class Beside(Protocol):
         """Set the engine's clock ahead, or back."""
         ...
 
+    @property
+    def backup(self) -> Backup:
+        """Copies of the sink, which somebody may put back."""
+        ...
+
 
 class Alone:
     """Nobody else on the stage: a fault that needs somebody is a mistake of whoever lets it strike there."""
@@ -55,6 +62,11 @@ class Alone:
     def jump(self, by_s: float) -> None:
         """Refuse."""
         raise AssertionError(f"no clock on this stage jumps, nor by {by_s} s")
+
+    @property
+    def backup(self) -> Backup:
+        """Refuse."""
+        raise AssertionError("nobody on this stage makes copies of a sink")
 
 
 class Port(msgspec.Struct, Generic[C, R], frozen=True):

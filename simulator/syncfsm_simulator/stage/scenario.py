@@ -25,6 +25,9 @@ BAD_DAY = FaultRates(
 )
 """What goes wrong where a scenario does not say: more than in most weeks, all of it survivable."""
 
+AFTERWARDS = 0.3
+"""The share of the seeds whose evidence is thin in which something follows the sync."""
+
 UNSORTED_PAGE_SIZE_MIN = 8
 """Shorter pages may come in order by chance, and no rule can tell."""
 
@@ -33,6 +36,7 @@ AtLeastTwo = Annotated[int, msgspec.Meta(ge=2)]  # fewer rows than a page and it
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=600_000)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=10_000_000)]  # virtual time holds for half a year
 Sorts = Literal["honoured", "ignored"]
+Afterwards = Literal["missing", "webhooks"]
 Rates = TypeVar("Rates", FaultRates, ChangeRates)
 
 
@@ -60,6 +64,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         swarm: Whether each seed draws its own bad day: up to so many people, up to such a page size, any
             order, some of the faults at rates of its own, and a world anywhere from calm to absurd.
         criteria: Whether to judge the run by the success criteria of the plan, one by one.
+        afterwards: What follows the sync: another one that deletes what is `missing`, then changes that
+            `webhooks` tell of.
         faulty_s: How long faults and changes last; then everything must finish, without faults.
         finish_s_max: Within how long. Both in virtual seconds.
         faults: How often what goes wrong.
@@ -87,6 +93,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     updated_at: bool = False
     swarm: bool = False
     criteria: bool = False
+    afterwards: tuple[Afterwards, ...] = ()
     faulty_s: Seconds = 1800.0
     finish_s_max: Seconds = 3600.0
     faults: FaultRates = BAD_DAY
@@ -166,7 +173,7 @@ def concrete(scenario: Scenario, seed: int) -> Scenario:
     is_capped, is_shuffled = quirk == "capped", quirk == "shuffled"
     is_unsorted = quirk == "unsorted" and scenario.page_size >= UNSORTED_PAGE_SIZE_MIN
     order: Order = "newest" if is_unsorted else rng.choice(("newest", "newest", "oldest", "id"))
-    return replace(
+    drawn = replace(
         scenario,
         seed=seed,
         swarm=False,
@@ -183,6 +190,16 @@ def concrete(scenario: Scenario, seed: int) -> Scenario:
         changes=_some_of(scenario.changes, rng, seed),
         read_ahead=rng.choice((1, 1, 4, 16)),
     )
+    return _with_afterwards(drawn, seed)
+
+
+def _with_afterwards(drawn: Scenario, seed: int) -> Scenario:
+    """Return what a seed has drawn with what follows its sync, if its evidence is to be thin."""
+    rng = random.Random(f"{seed}:swarm:afterwards")
+    if not drawn.faults.evidence or rng.random() > AFTERWARDS:
+        return replace(drawn, faults=replace(drawn.faults, evidence=0.0))
+    choices: tuple[tuple[Afterwards, ...], ...] = (("missing",), ("webhooks",), ("missing", "webhooks"))
+    return replace(drawn, afterwards=rng.choice(choices))
 
 
 def _some_of(rates: Rates, rng: random.Random, seed: int) -> Rates:

@@ -25,6 +25,10 @@ class VirtualClock:
         """Return the virtual moment, UTC."""
         return EPOCH + timedelta(seconds=asyncio.get_running_loop().time())
 
+    def monotonic(self) -> float:
+        """Return the seconds since the loop began."""
+        return asyncio.get_running_loop().time()
+
     async def sleep(self, seconds: float) -> None:
         """Let virtual time pass; it costs none of ours."""
         await asyncio.sleep(seconds)

@@ -143,15 +143,21 @@ class World:
         values: Mapping[str, Sequence[Value]],
         at: datetime,
         actor: Actor | None = None,
+        *,
+        is_told: bool = True,
     ) -> None:
-        """Set attributes of a record; by the workspace's one member where no `actor` is named."""
+        """Set attributes of a record; by the workspace's one member where no `actor` is named.
+
+        Not all writes are told: those that replace an attribute's whole history fire no webhook.
+        """
         entity = self._entities[slug][record_id]
         for attribute, held in values.items():
             entity.set(attribute, held)
         if self._has_updated_at:
             entity.set("updated_at", [self._value(at, "timestamp", time_text(at))])
         self._touched[slug].append(record_id)
-        self._tell(Change("updated", slug, record_id, actor or self._actor, tuple(values)))
+        if is_told:
+            self._tell(Change("updated", slug, record_id, actor or self._actor, tuple(values)))
 
     def delete(self, slug: str, record_id: str, actor: Actor) -> None:
         """Take a record away, and every reference to it."""

@@ -7,7 +7,7 @@ import sys
 import click
 from msgspec import to_builtins
 
-from syncfsm.cli.shared.output import BROKEN, Command, json_option, print_findings, print_json
+from syncfsm.cli.shared.output import BROKEN, Command, json_option, print_findings, print_json, say
 from syncfsm.core.describe import plural
 from syncfsm.history.replay import find
 from syncfsm.log import open_log
@@ -31,5 +31,5 @@ def check(*, log_path: str, process: str | None, as_json: bool) -> None:
     else:
         print_findings(findings)
         verdict = "each follows from what was due" if not findings else plural(len(findings), "finding")
-        click.echo(f"{log_path}: {plural(count, 'event')}, {verdict}")
+        say(f"{log_path}: {plural(count, 'event')}, {verdict}")
     sys.exit(BROKEN if findings else 0)

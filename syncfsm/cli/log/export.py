@@ -12,10 +12,11 @@ from typing import Any
 import click
 from msgspec import to_builtins
 
-from syncfsm.cli.shared.output import BROKEN, Command, json_option, print_findings, print_json
+from syncfsm.cli.shared.output import BROKEN, Command, json_option, print_findings, print_json, say
 from syncfsm.cli.shared.progress import counted
 from syncfsm.core.describe import plural
 from syncfsm.errors import ConfigurationError
+from syncfsm.files.private import private
 from syncfsm.history.replay import choose
 from syncfsm.log.checks.findings import Extent, versions
 from syncfsm.log.protocol import Auditable
@@ -82,7 +83,7 @@ def _opened(output: str) -> Iterator[Callable[[bytes], Any]]:
         return
     path = Path(output)
     try:
-        file = path.open("xb")
+        file = open(path, "xb", opener=private)  # noqa: SIM115 - `Path.open` takes no opener; closed below
     except FileExistsError as error:
         raise ConfigurationError(f"{output} is there already: name another file, or remove it") from error
     except OSError as error:
@@ -113,18 +114,18 @@ def _left_out(extent: Extent) -> dict[str, Any]:
 
 def _print(done: Export, log_path: str) -> None:
     findings = done.findings()
-    click.echo(
+    say(
         f"{plural(done.events, 'event')} of {plural(done.processes, 'process', 'processes')} exported",
         err=True,
     )
     for extent in done.left_out():
         lost = versions(extent.sound + 1, extent.stored)
-        click.echo(f"left out: {lost} of process {extent.process}", err=True)
+        say(f"left out: {lost} of process {extent.process}", err=True)
     if done.notices_left_out:
-        click.echo(f"left out: {_notices_words(done.notices_left_out, log_path)}", err=True)
+        say(f"left out: {_notices_words(done.notices_left_out, log_path)}", err=True)
     print_findings([finding for finding in findings if finding.loses_events], err=True)
     if any(not finding.loses_events for finding in findings):
-        click.echo(f"more is wrong that costs no events: see `syncfsm log verify {log_path}`", err=True)
+        say(f"more is wrong that costs no events: see `syncfsm log verify {log_path}`", err=True)
 
 
 def _notices_words(count: int, log_path: str) -> str:

@@ -10,10 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
-import msgspec
 
 from syncfsm.cli.shared.events import event_line, event_object
-from syncfsm.cli.shared.output import FAILED, INTERRUPTED, Command, FiniteRange
+from syncfsm.cli.shared.output import FAILED, INTERRUPTED, Command, FiniteRange, print_json_line, say
 from syncfsm.core.events import Recorded
 from syncfsm.core.machine import State
 from syncfsm.errors import LogNotFound
@@ -163,18 +162,16 @@ class _Following:
 
     def _show(self, events: list[Recorded]) -> None:
         for recorded in events:
-            click.echo(self._words(recorded))
-
-    def _words(self, recorded: Recorded) -> str:
-        if self._as_json:
-            return msgspec.json.encode(event_object(recorded)).decode()
-        return event_line(recorded, with_process=self._follower.process_id is None)
+            if self._as_json:
+                print_json_line(event_object(recorded))
+            else:
+                say(event_line(recorded, with_process=self._follower.process_id is None))
 
     def _say_what_is_wrong(self) -> None:
         """Say once what keeps the log from being read, and that another log has taken its place."""
         trouble = f"waiting: {self._watch.trouble}" if self._watch.trouble else ""
         if trouble and trouble != self._said[0]:
-            click.echo(trouble, err=True)
+            say(trouble, err=True)
         if self._follower.anew > self._said[1]:
-            click.echo("this is another log than before: showing it from its beginning", err=True)
+            say("this is another log than before: showing it from its beginning", err=True)
         self._said = (trouble, self._follower.anew)

@@ -6,7 +6,7 @@ import click
 from msgspec import to_builtins
 
 from syncfsm.cli.shared.durations import duration
-from syncfsm.cli.shared.output import Command, json_option, print_json
+from syncfsm.cli.shared.output import Command, json_option, print_json, say
 from syncfsm.core.describe import plural
 from syncfsm.errors import ConfigurationError
 from syncfsm.history.replay import find
@@ -35,7 +35,7 @@ def forget(*, log_path: str, older_than: str, prefix: str | None, as_json: bool)
     if as_json:
         print_json({"log": log_path, **to_builtins(forgotten), "left": left, "before": to_builtins(before)})
         return
-    click.echo(
+    say(
         f"{log_path}: {plural(forgotten.exchanges, 'captured answer')} deleted, "
         f"{forgotten.freed_bytes:,} bytes freed, {left:,} left"
     )

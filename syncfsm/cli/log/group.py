@@ -7,6 +7,7 @@ import sys
 import click
 from msgspec import to_builtins
 
+from syncfsm.cli.log.backup import backup
 from syncfsm.cli.log.check import check
 from syncfsm.cli.log.export import export
 from syncfsm.cli.log.follow import follow
@@ -15,7 +16,7 @@ from syncfsm.cli.log.import_ import import_
 from syncfsm.cli.log.rejects import rejects
 from syncfsm.cli.log.scenario import scenario
 from syncfsm.cli.shared.events import event_line, event_object
-from syncfsm.cli.shared.output import BROKEN, Command, json_option, print_findings, print_json
+from syncfsm.cli.shared.output import BROKEN, Command, json_option, print_findings, print_json, say
 from syncfsm.core.describe import plural
 from syncfsm.core.summary import summary
 from syncfsm.history.replay import find
@@ -24,9 +25,10 @@ from syncfsm.log import open_log
 
 @click.group()
 def log() -> None:
-    """List, show, follow, verify, export and import event logs."""
+    """List, show, follow, verify, back up, export and import event logs."""
 
 
+log.add_command(backup)
 log.add_command(check)
 log.add_command(follow)
 log.add_command(forget)
@@ -51,14 +53,14 @@ def ls(*, log_path: str, as_json: bool) -> None:
     for process in processes:
         progress = process.progress
         kept = f", {plural(captured[process.id], 'answer')} captured" if process.id in captured else ""
-        click.echo(
+        say(
             f"{process.id}  {process.state:<12}  v{process.version:<6} "
             f"{process.started_at:%Y-%m-%d %H:%M:%S}  "
             f"{process.object} of {process.source} → {process.sink}: "
             f"{plural(progress.fetched, 'record')} in {plural(progress.pages, 'page')}{kept}"
         )
     if not processes:
-        click.echo("no processes yet", err=True)
+        say("no processes yet", err=True)
 
 
 @log.command(cls=Command)
@@ -77,7 +79,7 @@ def show(*, log_path: str, process: str | None, as_json: bool) -> None:
             print_json({"process": process_id, "events": list(map(event_object, events.read(process_id)))})
             return
         for recorded in events.read(process_id):
-            click.echo(event_line(recorded))
+            say(event_line(recorded))
 
 
 @log.command(cls=Command, short_help="Check that a log is what was written to it.")
@@ -100,5 +102,5 @@ def verify(*, log_path: str, as_json: bool) -> None:
     else:
         print_findings(findings)
         verdict = "sound" if not findings else plural(len(findings), "finding")
-        click.echo(f"{log_path}: {plural(count, 'event')}, {verdict}")
+        say(f"{log_path}: {plural(count, 'event')}, {verdict}")
     sys.exit(BROKEN if findings else 0)

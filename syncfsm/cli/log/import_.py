@@ -13,7 +13,7 @@ from typing import BinaryIO
 import click
 from msgspec import to_builtins
 
-from syncfsm.cli.shared.output import Command, json_option, print_json
+from syncfsm.cli.shared.output import Command, json_option, print_json, say
 from syncfsm.cli.shared.progress import counted
 from syncfsm.core.describe import plural
 from syncfsm.errors import ConfigurationError
@@ -89,10 +89,10 @@ def _lines(file: BinaryIO, advance: Callable[[object], None]) -> Iterator[bytes]
 
 def _print(imported: Imported, log_path: str) -> None:
     known = f", {imported.known:,} were there already" if imported.known else ""
-    click.echo(
+    say(
         f"{plural(imported.events, 'event')} of {plural(imported.processes, 'process', 'processes')} "
         f"written to {log_path}{known}"
     )
     if imported.redacted:
-        click.echo("the export is redacted: its ids are pseudonyms, and no sync can go on with it", err=True)
-    click.echo(f"next: syncfsm log verify {quote(log_path)}")
+        say("the export is redacted: its ids are pseudonyms, and no sync can go on with it", err=True)
+    say(f"next: syncfsm log verify {quote(log_path)}")

@@ -9,8 +9,9 @@ from typing import Any
 import click
 from msgspec import to_builtins
 
-from syncfsm.cli.shared.output import Command, json_option, print_json
+from syncfsm.cli.shared.output import Command, json_option, print_json, say
 from syncfsm.core.describe import plural
+from syncfsm.core.marks import plain_name
 from syncfsm.core.process import Process
 from syncfsm.history.rejects import Rejected, count_without_id, last_with_rejects, open_ids, rejects_of
 from syncfsm.history.replay import find
@@ -56,13 +57,13 @@ def _print(process: Process, found: Sequence[Rejected], log_path: str) -> None:
     for reject in found:
         since = f"; delivered later by {reject.delivered_by}" if reject.delivered_by else ""
         since = since or ("; gone from the source since" if reject.is_gone else "")
-        click.echo(
+        say(
             f"{reject.record_id or '(no record id)':<36}  {reject.at:%Y-%m-%d %H:%M:%S}  "
             f"page at {reject.cursor or 0}  {reject.reason}{since}"
         )
     if not found:
-        click.echo(f"process {process.id} has no rejects", err=True)
-    click.echo(f"next: {_next(process, found, log_path)}")
+        say(f"process {process.id} has no rejects", err=True)
+    say(f"next: {_next(process, found, log_path)}")
 
 
 def _next(process: Process, found: Sequence[Rejected], log_path: str) -> str:
@@ -77,7 +78,7 @@ def _next(process: Process, found: Sequence[Rejected], log_path: str) -> str:
         "--source": kind,
         "--base-url": base_url,
         "--object": process.object if process.object != "people" else "",
-        "--sink": process.sink,
+        "--sink": plain_name(process.sink),
         "--log": log_path,
     }
     words = [f"{name} {quote(value)}" for name, value in options.items() if value]

@@ -45,7 +45,7 @@ def scenario(*, log_path: str, process: str | None, no_check: bool, as_json: boo
     if as_json:
         print_json({"process": history[0].after.id, "checked": not no_check, "scenario": text})
     else:
-        click.echo(text, nl=False)
+        click.echo(text.encode(), nl=False)
 
 
 def _text(history: list[Moment], *, is_checked: bool) -> str:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 import click
 
 from syncfsm.cli.shared.options import changed_by_option, order_option
+from syncfsm.cli.shared.output import say
 from syncfsm.cli.shared.running import limits, order_asked
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
@@ -46,7 +47,7 @@ def beginning_options(command: F) -> F:
 
 
 def _say(words: str) -> None:
-    click.echo(words, err=True)
+    say(words, err=True)
 
 
 _WANTED = ("settings", "mode", "page_size", "deletes_missing")
@@ -77,13 +78,15 @@ def _take_up(
         how = " with --fresh" if str(error).endswith("start anew") else ""
         raise ConfigurationError(f"{error}{how}") from error
     if mode != process.mode:
-        say(_other_mode(process))
+        say(_other_mode(engine, process))
     return process
 
 
-def _other_mode(process: Process) -> str:
+def _other_mode(engine: Engine[Contact], process: Process) -> str:
     if process.version == 1:
-        return "no sync was completed yet, so this one is of all records"
+        state = engine.processes.marks.told()
+        why = f"the sink {engine.sink.name} is not as the log says: {state}" if state else ""
+        return f"{why or 'no sync was completed yet'}, so this one is of all records"
     return f"process {process.id}, a sync of all records, is not finished yet and goes on first"
 
 

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import click
-
+from syncfsm.cli.shared.output import say
 from syncfsm.errors import ConfigurationError
 
 HOST = "127.0.0.1"
@@ -40,14 +39,27 @@ async def served(app: Any, listener: socket.socket, *, until: asyncio.Task[None]
     """Say where, and serve an app there until Ctrl-C, SIGTERM or the end of a task, whose error is raised."""
     try:
         import uvicorn  # noqa: PLC0415 - an extra
+
+        from syncfsm.cli.shared.bounded import BACKLOG, HEADERS_BYTES_MAX, Bounded, say_once  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise ConfigurationError("receiving webhooks is an extra: pip install 'syncfsm[webhooks]'") from error
-    listener.listen()
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
+    listener.listen(BACKLOG)
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(say_once(loop.time))
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        http=Bounded,
+        ws="none",
+        backlog=BACKLOG,
+        h11_max_incomplete_event_size=HEADERS_BYTES_MAX,
+    )
     server = uvicorn.Server(config)
     until.add_done_callback(lambda _task: setattr(server, "should_exit", True))
     host, port = listener.getsockname()[:2]
-    click.echo(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    say(f"http://{f'[{host}]' if ':' in host else host}:{port}")
     await server.serve(sockets=[listener])
     if until.done():
         until.result()

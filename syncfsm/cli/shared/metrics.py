@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
-
+from syncfsm.cli.shared.output import say
 from syncfsm.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def metrics_served(address: str | None) -> Iterator[list[Hook]]:
             f"metrics cannot be served at {address}: {error.strerror}; choose another --metrics"
         ) from error
     shown = f"[{host}]" if ":" in host else host
-    click.echo(f"metrics at http://{shown}:{server.server_port}/metrics", err=True)
+    say(f"metrics at http://{shown}:{server.server_port}/metrics", err=True)
     try:
         yield [PrometheusMetrics(registry)]
     finally:

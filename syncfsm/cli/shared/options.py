@@ -19,6 +19,13 @@ LIMITS_HELP = f"Set a limit; may be given more than once. The limits: {', '.join
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+without_option = click.option(
+    "--without",
+    multiple=True,
+    metavar="ATTRIBUTE",
+    help="Leave an attribute alone, such as job_title: the sink keeps what it has. May be given again.",
+)
+
 _OPTIONS = (
     click.option(
         "--source",
@@ -62,6 +69,7 @@ _OPTIONS = (
     click.option(
         "--companies/--no-companies", default=True, show_default=True, help="Look up the names of companies."
     ),
+    without_option,
     click.option("--set", "settings", multiple=True, metavar=LIMIT, help=LIMITS_HELP),
     click.option(
         "--metrics", metavar="[HOST:]PORT", help="Serve metrics for Prometheus there while it runs: 9464."

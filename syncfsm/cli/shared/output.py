@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
+from json import dumps
 from math import isfinite
 from shlex import quote
 from textwrap import wrap
@@ -28,6 +31,7 @@ from syncfsm.errors import (
     SyncfsmError,
     VersionConflict,
 )
+from syncfsm.outside.safe_words import printable
 
 if TYPE_CHECKING:
     from syncfsm.log.checks.findings import Finding
@@ -45,6 +49,8 @@ TERMINATED = 143
 _TERMINATED = "syncfsm.terminated"
 
 FINDINGS_SHOWN_MAX = 50
+
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7e]")
 
 _STATUS: dict[type[SyncfsmError], int] = {
     LogUnwritable: FAILED,
@@ -76,7 +82,7 @@ class Command(click.Command):
             with printing():
                 return super().invoke(ctx)
         except SyncfsmError as error:
-            _stop(ctx, str(error) + _hint(error, ctx), type(error).__name__, _status(error))
+            _stop(ctx, str(error), type(error).__name__, _status(error), *_hints(error, ctx))
         except KeyboardInterrupt:
             if ctx.meta.get(_TERMINATED):
                 _stop(ctx, self.interrupted.replace("interrupted", "terminated"), "Terminated", TERMINATED)
@@ -130,6 +136,8 @@ class FiniteRange(click.FloatRange):
 def printing() -> Iterator[None]:
     """End quietly where nobody reads the output any more, and in words where it cannot be written."""
     try:
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # as stderr is: not every encoding has an arrow
         try:
             yield
         finally:
@@ -142,7 +150,7 @@ def printing() -> Iterator[None]:
         if error.errno not in _NO_ROOM or error.filename is not None:
             raise
         _abandon_stdout()
-        click.echo(f"error: the output cannot be written: {os.strerror(error.errno or 0)}", err=True)
+        say(f"error: the output cannot be written: {os.strerror(error.errno or 0)}", err=True)
         sys.exit(FAILED)
 
 
@@ -152,26 +160,31 @@ def _abandon_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _hint(error: SyncfsmError, ctx: click.Context) -> str:
+def _hints(error: SyncfsmError, ctx: click.Context) -> tuple[str, ...]:
     """Return what to do about a log that does not hold; commands that are about that say it themselves."""
     if not isinstance(error, CorruptLog) or "syncfsm" in str(error):
-        return ""
+        return ()
     path = quote(str(ctx.params.get("log_path", "LOG")))
-    return (
-        f"\n  `syncfsm log verify {path}` says what is wrong, "
-        f"and `syncfsm log export {path}` saves what is sound"
+    words = (
+        f"`syncfsm log verify {path}` says what is wrong, and `syncfsm log export {path}` saves what is sound"
     )
+    return (f"  {words}",)
 
 
 def _status(error: SyncfsmError) -> int:
     return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), WRONG_USE)
 
 
-def _stop(ctx: click.Context, words: str, kind: str, status: int) -> NoReturn:
+def _stop(ctx: click.Context, words: str, kind: str, status: int, *hints: str) -> NoReturn:
     if ctx.params.get("as_json"):
-        print_json({"error": words, "type": kind})
-    click.echo(f"error: {words}", err=True)
+        print_json({"error": "\n".join((words, *hints)), "type": kind})
+    say(f"error: {words}", *hints, err=True)
     sys.exit(status)
+
+
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines. What comes from outside may stand in them: no control character gets to the terminal."""
+    click.echo("\n".join(map(printable, lines)), err=err)
 
 
 def fitted(lines: Iterable[str], indent: int) -> list[str]:
@@ -192,7 +205,26 @@ def _wrapped(line: str, width: int, indent: int) -> list[str]:
 
 def print_json(value: Any) -> None:
     """Print one JSON object."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    click.echo(_escaped(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()))
+
+
+def print_json_line(value: Any) -> None:
+    """Print one JSON object in one line."""
+    click.echo(_escaped(msgspec.json.encode(value).decode()))
+
+
+def _escaped(json: str) -> str:
+    """Return JSON with escapes for what is not to reach a terminal, or has no place in its encoding."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    is_unicode = encoding.lower().startswith("utf")
+
+    def shown(found: re.Match[str]) -> str:
+        character = found[0]
+        if is_unicode and printable(character) == character:
+            return character
+        return "\\u007f" if character == "\x7f" else dumps(character)[1:-1]
+
+    return _BEYOND_ASCII.sub(shown, json)
 
 
 def print_findings(findings: Sequence[Finding], *, err: bool = False) -> None:
@@ -202,6 +234,6 @@ def print_findings(findings: Sequence[Finding], *, err: bool = False) -> None:
         process = f"process {finding.process}" if finding.process else ""
         version = f"version {finding.version}" if finding.version else ""
         where = ", ".join(filter(None, (place, process, version, finding.type)))
-        click.echo(f"{where or 'the log'}: {finding.problem}", err=err)
+        say(f"{where or 'the log'}: {finding.problem}", err=err)
     if len(findings) > FINDINGS_SHOWN_MAX:
-        click.echo(f"… and {len(findings) - FINDINGS_SHOWN_MAX} more", err=err)
+        say(f"… and {len(findings) - FINDINGS_SHOWN_MAX} more", err=err)

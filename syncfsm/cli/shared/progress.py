@@ -6,33 +6,47 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 
 from syncfsm.core.describe import done_words, plural
 from syncfsm.core.events import Recorded, RetryScheduled
 from syncfsm.core.process import Process
+from syncfsm.outside.safe_words import printable
 
 SHOWN_EVERY = 1000
 """Events read between two looks of the count."""
 
 
 @contextmanager
-def counted(doing: str) -> Iterator[Callable[[object], None]]:
-    """Count the events of a long log on a terminal, show nothing elsewhere; yields what to call with each."""
+def shown(doing: str) -> Iterator[Callable[[str], None]]:
+    """Show what is being done on a terminal, nothing elsewhere; yields what to call with news of it."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda _event: None
+        yield lambda _words: None
         return
-    count = 0
     with Status(doing, console=console) as status:
+        yield status.update
 
-        def advance(_event: object) -> None:
-            nonlocal count
-            count += 1
-            if count % SHOWN_EVERY == 0:
-                status.update(f"{doing}: {plural(count, 'event')}")
 
-        yield advance
+@contextmanager
+def counted(doing: str) -> Iterator[Callable[[object], None]]:
+    """Count the events of a long log on a terminal; yields what to call with each."""
+    with shown(doing) as show:
+        yield counter(doing, show)
+
+
+def counter(doing: str, show: Callable[[str], None]) -> Callable[[object], None]:
+    """Return what to call with each event of a long log, to show now and then how many there were."""
+    count = 0
+
+    def advance(_event: object) -> None:
+        nonlocal count
+        count += 1
+        if count % SHOWN_EVERY == 0:
+            show(f"{doing}: {plural(count, 'event')}")
+
+    return advance
 
 
 class ProgressLine:
@@ -60,4 +74,4 @@ class ProgressLine:
         )
         if isinstance(recorded.event, RetryScheduled):
             words += f"  waiting {recorded.event.wait_s:.1f} s: {recorded.event.cause}"
-        return words
+        return escape(printable(words))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from shlex import quote
 from typing import Any
@@ -14,15 +14,16 @@ import click
 from click.core import ParameterSource
 
 from syncfsm.cli.shared.metrics import metrics_served
-from syncfsm.cli.shared.output import FAILED, print_json
+from syncfsm.cli.shared.output import FAILED, print_json, say
 from syncfsm.cli.shared.quo import KEY_VARIABLES, open_asked
 from syncfsm.cli.shared.settings import switched_off
-from syncfsm.core.describe import counts_words, done_words, left_out_words, plural
-from syncfsm.core.events import Recorded
+from syncfsm.core.describe import counts_words, done_words, left_out_words, plural, short_words
+from syncfsm.core.events import FetchingBegan, Recorded
 from syncfsm.core.limits import with_limits
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options, Order
 from syncfsm.core.process import Process
+from syncfsm.core.shortfall import shortfall_words
 from syncfsm.core.summary import summary
 from syncfsm.engine.commit import Hook
 from syncfsm.engine.engine import Engine
@@ -41,7 +42,7 @@ def leave_if_off(source: str, *, as_json: bool) -> None:
     words = off_words(source, by)
     if as_json:
         print_json({"process": None, "state": None, "off": words})
-    click.echo(f"nothing done: {words}", err=True)
+    say(f"nothing done: {words}", err=True)
     sys.exit(0)
 
 
@@ -90,6 +91,7 @@ def make_source(
     object_: str | None,
     base_url: str | None,
     companies: bool,
+    without: tuple[str, ...] = (),
     changed_by: str | None = None,
     **_: Any,
 ) -> OpenedSource:
@@ -98,7 +100,14 @@ def make_source(
     Raises:
         ConfigurationError: There is no such source, it cannot be opened so, or has no such option.
     """
-    return open_source(source, base_url=base_url, object=object_, companies=companies, changed_by=changed_by)
+    return open_source(
+        source,
+        base_url=base_url,
+        object=object_,
+        companies=companies,
+        without=without,
+        changed_by=changed_by,
+    )
 
 
 def order_asked(*, source: str, order: Order | None, **_: Any) -> Order:
@@ -122,6 +131,22 @@ def secrets_given(*, source: str, sink_url: str, **_: Any) -> tuple[str, ...]:
     return tuple(os.environ.get(variable, "") for variable in variables)
 
 
+def sight_words(process: Process | None, found: Mapping[str, str]) -> str | None:
+    """Say that a user's key may not see everybody, where who is not seen is deleted."""
+    if process is None or not process.deletes_missing or found.get("token_level") != "user":
+        return None
+    return (
+        "warning: the key is a user's: whom that user may not see is not brought, and --delete-missing takes "
+        "them for gone; use a token of the workspace"
+    )
+
+
+def warn_of_sight(process: Process, recorded: Recorded) -> None:
+    """Warn as soon as it is known whose the key is."""
+    if isinstance(recorded.event, FetchingBegan) and (words := sight_words(process, recorded.event.found)):
+        say(words, err=True)
+
+
 Begin = Callable[[Engine[Contact]], Process | None]
 
 
@@ -132,7 +157,7 @@ def run(
     with metrics_served(metrics) as hooks:
         is_live = not as_json and not verbose and sys.stderr.isatty()
         show = Show(secrets_given(**asked), verbose=verbose, is_live=is_live)
-        engine = make_engine(log, [show, *hooks], **asked)
+        engine = make_engine(log, [show, warn_of_sight, *hooks], **asked)
         try:
             return asyncio.run(_run(engine, partial(_begun, begin=begin, is_captured=asked["capture"])))
         finally:
@@ -150,11 +175,11 @@ def _begun(engine: Engine[Contact], begin: Begin, *, is_captured: bool) -> Proce
     process = begin(engine)
     if process is None:
         return None
-    if process.version > 1:
+    if process.version > 1 and process.is_active:
         place = f"at version {process.version}, {process.page_size} records a page"
-        click.echo(f"going on with process {process.id} {place}{_page_size_kept(process)}", err=True)
+        say(f"going on with process {process.id} {place}{_page_size_kept(process)}", err=True)
     for words in _capture_words(engine.log, process, is_captured=is_captured):
-        click.echo(words, err=True)
+        say(words, err=True)
     return process
 
 
@@ -190,25 +215,29 @@ def report(process: Process, log_path: str, *, as_json: bool, **more: Any) -> in
 
 def _print(process: Process, log_path: str) -> None:
     progress = process.progress
-    click.echo(f"{process.state}: {process.object} of {process.source} → {process.sink}")
-    click.echo(
+    say(f"{process.state}: {process.object} of {process.source} → {process.sink}")
+    say(
         f"  {plural(progress.pages, 'page')}, {done_words(progress)}: "
         f"{counts_words(progress)}, {progress.rejected:,} rejected"
     )
     if progress.left_out:
-        click.echo(f"  left out by the sink: {left_out_words(progress.left_out)}")
+        say(f"  left out: {left_out_words(progress.left_out)}")
     if progress.missing:
-        click.echo(f"  {plural(progress.missing, 'contact')} that no page had: deleted")
-    click.echo(
+        say(f"  {plural(progress.missing, 'contact')} that no page had: deleted")
+    if process.missing is not None and process.missing.came:
+        say(f"  {short_words(process.missing.came)}")
+    if short := shortfall_words(process):
+        say(f"  {short}")
+    say(
         f"  {plural(progress.retries, 'retry', 'retries')}, {progress.rate_limited:,} of them rate-limited; "
         f"{process.records_per_s:,.0f} records/s"
     )
     if process.failure is not None:
-        click.echo(f"error: {process.failure.error}", err=True)
+        say(f"error: {process.failure.error}", err=True)
         for words in _what_next(process, log_path):
-            click.echo(f"  {words}", err=True)
+            say(f"  {words}", err=True)
     look = "log rejects" if progress.rejected and process.failure is None else "explain"
-    click.echo(f"  next: syncfsm {look} {quote(log_path)} {process.id}")
+    say(f"  next: syncfsm {look} {quote(log_path)} {process.id}")
 
 
 def _what_next(process: Process, log_path: str) -> Iterator[str]:

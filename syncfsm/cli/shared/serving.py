@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import click
-import msgspec
-
 from syncfsm.cli.shared.file_conflicts import check_sink_file
 from syncfsm.cli.shared.metrics import metrics_served
+from syncfsm.cli.shared.output import print_json_line, say
 from syncfsm.cli.shared.running import Show, make_engine, make_source, secrets_given
 from syncfsm.core.describe import counts_words, plural
 from syncfsm.core.limits import with_limits
@@ -54,17 +52,17 @@ def limits_asked(settings: tuple[str, ...], **asked: Any) -> Options | None:
 def say_over(process: Process, *, as_json: bool) -> None:
     """Print what a sync came to: one line."""
     if as_json:
-        click.echo(msgspec.json.encode(summary(process)))
+        print_json_line(summary(process))
     else:
-        click.echo(_line(process))
+        say(_line(process))
     sys.stdout.flush()
     if process.failure is not None:
-        click.echo(f"error: {process.failure.error}", err=True)
+        say(f"error: {process.failure.error}", err=True)
 
 
 def say_trouble(error: SyncfsmError) -> None:
     """Say on stderr why a sync could not begin or go on now."""
-    click.echo(f"waiting: {error}", err=True)
+    say(f"waiting: {error}", err=True)
 
 
 def _line(process: Process) -> str:

@@ -13,6 +13,7 @@ from syncfsm.cli.shared.keys import typed_keys
 from syncfsm.cli.shared.moments import moment_lines
 from syncfsm.cli.shared.output import fitted
 from syncfsm.history.replay import Timeline
+from syncfsm.outside.safe_words import printable
 
 FAR = 25
 """Versions that the page keys go."""
@@ -78,4 +79,4 @@ def _show(timeline: Timeline, version: int) -> None:
     width, height = shutil.get_terminal_size()
     shown = fitted(moment_lines(timeline.at(version), timeline.last), 13)[: height - 2]
     click.clear()
-    click.echo("\n".join([*shown, "", click.style(_HELP[: width - 1], dim=True)]), nl=False)
+    click.echo("\n".join([*map(printable, shown), "", click.style(_HELP[: width - 1], dim=True)]), nl=False)

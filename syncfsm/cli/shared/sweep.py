@@ -12,12 +12,11 @@ from pathlib import Path
 from shlex import quote
 from typing import NoReturn
 
-import click
 from msgspec import to_builtins
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from syncfsm.cli.shared.output import BROKEN, INTERRUPTED, print_json
+from syncfsm.cli.shared.output import BROKEN, INTERRUPTED, print_json, say
 from syncfsm.core.describe import plural
 from syncfsm_simulator.runs.shrink import shrink
 from syncfsm_simulator.runs.sweep import Result, Summary, sweep
@@ -101,7 +100,7 @@ def _shrunk(scenario: Scenario, summary: Summary, name: str | None) -> str:
     """Shrink the first failing seed; return the name of the TOML file it is written to."""
     seed = min(result.seed for result in summary.failures)
     path = Path(f"{Path(name or 'simulation').stem}-{seed}.toml")
-    click.echo(f"shrinking seed {seed} …", err=True)
+    say(f"shrinking seed {seed} …", err=True)
     path.write_text(to_toml(shrink(scenario, seed)), encoding="utf-8")
     return quote(str(path))
 
@@ -117,28 +116,29 @@ def _as_json(summary: Summary, again: str, shrunk: str | None) -> dict[str, obje
 
 def _print(summary: Summary, again: str, shrunk: str | None) -> None:
     failed = len(summary.failures)
-    click.echo("interrupted: not all seeds have run\n" * summary.is_interrupted, nl=False)
-    click.echo(f"{plural(summary.seeds, 'seed')}, {failed or 'none'} failed, in {summary.wall_s:.0f} s")
+    if summary.is_interrupted:
+        say("interrupted: not all seeds have run")
+    say(f"{plural(summary.seeds, 'seed')}, {failed or 'none'} failed, in {summary.wall_s:.0f} s")
     if summary.slowest_seed is not None:
-        click.echo(f"  slowest      seed {summary.slowest_seed}, {summary.slowest_s:.2f} s")
+        say(f"  slowest      seed {summary.slowest_seed}, {summary.slowest_s:.2f} s")
     faults = {name: count for name, count in summary.faults.items() if name not in MOVES}
     _print_counts("faults", Counter(faults))
     _print_counts("moves", Counter({name: summary.faults[name] for name in MOVES}))
     _print_counts("events", summary.events)
     _print_counts("transitions", summary.transitions)
     unreached = summary.unreached()
-    click.echo(f"  not reached  {', '.join(unreached) or 'nothing: every fault, event and transition was'}")
+    say(f"  not reached  {', '.join(unreached) or 'nothing: every fault, event and transition was'}")
     for result in sorted(summary.failures, key=lambda result: result.seed)[:FAILURES_SHOWN_MAX]:
         for violation in result.violations:
             what = f"{violation.invariant} ({violation.phase})"
-            click.echo(f"VIOLATED  seed {result.seed}: {what}: {violation.means} But {violation.seen}.")
-        click.echo(f"  again   {again} --seed {result.seed}")
+            say(f"VIOLATED  seed {result.seed}: {what}: {violation.means} But {violation.seen}.")
+        say(f"  again   {again} --seed {result.seed}")
     if failed > FAILURES_SHOWN_MAX:
-        click.echo(f"… and {failed - FAILURES_SHOWN_MAX} more")
+        say(f"… and {failed - FAILURES_SHOWN_MAX} more")
     if shrunk is not None:
-        click.echo(f"  shrunk  syncfsm simulate {shrunk}")
+        say(f"  shrunk  syncfsm simulate {shrunk}")
 
 
 def _print_counts(title: str, counts: Counter[str]) -> None:
     reached = [f"{count:,} {name}" for name, count in counts.items() if count]
-    click.echo(f"  {title:<12} {'; '.join(reached) or 'none'}")
+    say(f"  {title:<12} {'; '.join(reached) or 'none'}")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from syncfsm.core.backoff import left_s
 from syncfsm.core.process import Process
 from syncfsm.core.value import Value
 
 PACE_S = 10.0
 """How far back a pace looks."""
+
+
+_CLOCKS_DISAGREE = timedelta(minutes=1)
+"""By how much the clocks of two machines may be apart; by more than that, one of them was set back."""
 
 
 class Sight(Value, frozen=True):
@@ -68,7 +73,9 @@ def sight(process: Process, now: datetime, *, pace: Pace, last_sync_at: datetime
         last_sync_at: The watermark of the last complete sync into the same sink, if there was one.
     """
     retry = process.retry if process.is_active else None
-    waiting_s = (retry.retry_at - now).total_seconds() if retry else 0.0
+    is_set_back = process.updated_at - now > _CLOCKS_DISAGREE
+    decided_at = process.updated_at if is_set_back else now
+    waiting_s = left_s(retry.retry_at, decided_at, now) if retry else 0.0
     is_waiting = retry is not None and waiting_s > 0
     return Sight(
         process=process,

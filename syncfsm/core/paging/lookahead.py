@@ -24,7 +24,8 @@ def following(
     """Return up to `count` requests that follow the one that is due, in order.
 
     There are none while the sync steps back or ties come in no fixed order, which makes the next request
-    depend on what comes; none by cursors, and none for records asked for by their ids.
+    depend on what comes; none where it looks behind the end for a row that has come; none by cursors, and
+    none for records asked for by their ids.
 
     Args:
         paging: Where the sync stands.
@@ -32,7 +33,8 @@ def following(
         total: The rows that there are, if the source says so.
         count: The most requests.
     """
-    is_open = paging.is_total and not paging.step_back
+    is_at_end = paging.offset > 0 and paging.peek is None and rule.page_size < rule.limit_max
+    is_open = paging.is_total and not paging.step_back and not is_at_end
     if not is_open or rule.record_ids or rule.pagination == "cursor":
         return ()
     return tuple(islice(_following(paging, rule, total), count))

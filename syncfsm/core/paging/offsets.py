@@ -29,7 +29,7 @@ records asked for by their ids (`by_id.py`), and for sources whose pages name th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec.structs import replace
 
@@ -95,14 +95,17 @@ def accept(
     *,
     is_total: bool = True,
     next_token: str | None = None,
+    is_followed: bool = False,
+    not_found: Collection[str] | None = None,
 ) -> Verdict:
     """Return what to do with the rows that answered `request`.
 
     `is_total` says whether these rows, where they tie, came in a fixed order; all rows before must have, too.
-    `next_token` is the cursor that came with them.
+    `next_token` is the cursor that came with them. `is_followed` says whether rows beyond them have come
+    ahead. `not_found` are the records asked for of which the source says that there are none such.
     """
     if request.record_ids:
-        return accept_listed(request, rows, rule)
+        return accept_listed(request, rows, rule, not_found)
     if rule.pagination == "cursor":
         return accept_by_cursor(paging, request, rows, rule, next_token)
     paging = replace(paging, is_total=paging.is_total and is_total)
@@ -117,7 +120,7 @@ def accept(
             found=first.id if first else None,
             step_back=max(rule.page_size, 2 * back),
         )
-    taken = _take(paging, request, rows, rule)
+    taken = _take(paging, request, rows, rule, is_followed=is_followed)
     return _doubt(paging, taken, rule) or taken
 
 
@@ -155,13 +158,19 @@ def _is_anchored(paging: Paging, request: PageRequest, first: Row | None, rule: 
     return first.id == paging.peek or is_seen(first, paging.frontier, rule)
 
 
-def _take(paging: Paging, request: PageRequest, rows: Sequence[Row], rule: PageRule) -> Taken:
+def _take(
+    paging: Paging, request: PageRequest, rows: Sequence[Row], rule: PageRule, *, is_followed: bool
+) -> Taken:
     fresh = fresh_rows(paging.frontier, rows, rule)
+    if rule.proves_end and _came_before(paging, request, rows, fresh):
+        fresh = []
     is_full = len(rows) >= request.limit
     count = min(rule.page_size, len(fresh))
     taken = [rows[index] for index in fresh[:count]]
     has_peek = count < len(fresh)
     has_more = has_peek or is_full or (rule.confirm_end and _may_go_on(rows, fresh))
+    has_more = has_more or (is_followed and bool(fresh))
+    has_more = has_more or (rule.proves_end and not _is_end(paging, request, rows, fresh))
     shift = _shift(paging, request, fresh, rows)
     return Taken(
         record_ids=tuple(row.id for row in taken if not row.problem),
@@ -178,6 +187,24 @@ def _take(paging: Paging, request: PageRequest, rows: Sequence[Row], rule: PageR
 def _may_go_on(rows: Sequence[Row], fresh: Sequence[int]) -> bool:
     """Whether a short page may have been cut by a cap: only a lone seen row proves that nothing follows."""
     return bool(fresh) or len(rows) > 1
+
+
+def _came_before(paging: Paging, request: PageRequest, rows: Sequence[Row], fresh: Sequence[int]) -> bool:
+    """Whether the only rows that seem new have no place in the order, and came with the page before.
+
+    Where the end is asked for again, and there are no more rows than there were, they are the same.
+    """
+    has_place = any(rows[index].id and rows[index].key for index in fresh)
+    return not has_place and len(rows) <= paging.offset - request.offset
+
+
+def _is_end(paging: Paging, request: PageRequest, rows: Sequence[Row], fresh: Sequence[int]) -> bool:
+    """Whether a short page proves that nothing follows: it has all rows up to the place, and none is new.
+
+    Then the row after the last one taken was asked for, and there is none. A page that may have been short
+    for a moment only proves nothing.
+    """
+    return not fresh and len(rows) >= paging.offset - request.offset
 
 
 def _place(paging: Paging, fresh: Sequence[int], count: int, rows: Sequence[Row]) -> int:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from syncfsm.core.options import Order, Pagination
-from syncfsm.core.paging.place import FrontierMark, Reject
+from syncfsm.core.paging.place import FrontierMark, Reject, ToldGone
 from syncfsm.core.value import Value
 
 
@@ -39,6 +39,9 @@ class PageRequest(Value, frozen=True):
 
     With `since`, only records created since then; with `changed_by`, an attribute that says when a record
     last changed, only those changed since then, and in the order of that attribute.
+
+    Where up to `singly_max` of `record_ids` do not come, each of them is asked for by itself: what a source
+    says of one record is worth more than that a list leaves it out.
     """
 
     cursor: int | None
@@ -49,6 +52,7 @@ class PageRequest(Value, frozen=True):
     since: datetime | None = None
     changed_by: str | None = None
     token: str | None = None
+    singly_max: int = 0
 
     @property
     def number(self) -> int:
@@ -70,6 +74,7 @@ class Taken(Value, frozen=True):
     shift: int
     gone: tuple[str, ...] = ()
     next_token: str | None = None
+    absent: tuple[str, ...] = ()
 
 
 class Shifted(Value, frozen=True):
@@ -96,6 +101,20 @@ class Unasked(Value, frozen=True):
 Verdict = Taken | Shifted | Unsafe | Unasked
 
 
+class Told(Value, frozen=True):
+    """What webhooks said of the records of a list, and how far it has been asked for.
+
+    Attributes:
+        may_be_gone: Those that were said to be gone; null where it was not kept what was said.
+        unsettled: Those of the list that did not come yet, or are still to be asked for.
+        is_last: Whether this is the last time that they are asked for.
+    """
+
+    may_be_gone: tuple[ToldGone, ...] | None
+    unsettled: frozenset[str] = frozenset()
+    is_last: bool = False
+
+
 class PageRule(Value, frozen=True):
     """What stays the same for all pages of a sync."""
 
@@ -105,6 +124,9 @@ class PageRule(Value, frozen=True):
     confirm_end: bool
     record_ids: tuple[str, ...] = ()  # the only records to ask for; empty where it is not known which
     deletes_gone: bool = False  # whether the sink deletes those that do not come; else they are rejected
+    told: Told | None = None  # what webhooks said of them, where it decides what becomes of those
+    singly_max: int = 0
+    proves_end: bool = False  # whether the end is believed only once nothing comes from the last row on
     since: datetime | None = None
     changed_by: str | None = None
     pagination: Pagination = "offset"

@@ -19,6 +19,13 @@ class Reject(Value, frozen=True):
     reason: str
 
 
+class ToldGone(Value, frozen=True):
+    """A record that is gone, as a webhook said: deleted, or merged `into` another; empty if deleted."""
+
+    record_id: str
+    into: str = ""
+
+
 class Frontier(Value, frozen=True):
     """How far the rows are taken: the sort key of the last one, and the ids taken that share it."""
 

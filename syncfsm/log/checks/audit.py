@@ -79,12 +79,14 @@ class Audit:
         streams: What was found of each process.
         position: The last position seen.
         count: The rows that could be read.
+        digest: That of the last of them.
     """
 
     def __init__(self) -> None:
         self.streams: dict[str, Stream] = {}
         self.position = 0
         self.count = 0
+        self.digest = ""
         self.holes = Holes()
         self._notes: list[Draft] = []
         self._orphans: list[tuple[StoredEvent, Draft]] = []
@@ -98,6 +100,7 @@ class Audit:
             self.holes.misread(place.position, place.problem)
             return []
         self.count += 1
+        self.digest = place.row.digest
         return self._link(place.row, place)
 
     def miss(self, last: int) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from syncfsm.core.describe import plural
 from syncfsm.core.process import Process
 from syncfsm.errors import LogError, SyncfsmError
 from syncfsm.log.checks.audit import Audit, Stream
 from syncfsm.log.checks.findings import Draft, Finding, versions
-from syncfsm.log.protocol import Auditable, Scanned
+from syncfsm.log.protocol import Auditable, Scanned, Tally
 
 __all__ = ["Finding", "conclude", "verify"]
 
@@ -51,15 +52,21 @@ def conclude(log: Auditable, audit: Audit) -> None:
         for stream in audit.streams.values():
             if stream.is_sound:
                 _compare(log, audit, stream, projection.get(stream.name))
+    _compare_tally(audit, _asked(audit, log.tally, "its own count of events"))
+    if last is not None and last < audit.position:
+        given = plural(last, "position")
+        _note(audit, f"it says that {given} were given out, and the last event is at {audit.position}")
+    for doubt in _asked(audit, log.doubts, "how it is built") or ():
+        _note(audit, doubt)
     _tell_damages(audit, log.damages())
 
 
-def _asked(audit: Audit, question: Callable[[], T]) -> T | None:
+def _asked(audit: Audit, question: Callable[[], T], what: str = "the read model") -> T | None:
     """Return the answer, or note that there is none."""
     try:
         return question()
     except LogError as error:
-        _note(audit, f"the read model cannot be read: {error}")
+        _note(audit, f"{what} cannot be read: {error}")
         return None
 
 
@@ -74,6 +81,18 @@ def _find_lost_ends(audit: Audit, projection: dict[str, int]) -> None:
         if not audit.holes.give(process_id, first, version, after=stream.position, before=beyond):
             problem = f"the read model knows {versions(first, version)}, of which there is no event"
             _note(audit, problem, process_id, first, loses_events=True)
+
+
+def _compare_tally(audit: Audit, tally: Tally | None) -> None:
+    """Note that there were other events than there are, where nothing else has told so."""
+    if tally is None or audit.findings():
+        return
+    if (tally.events, tally.position, tally.digest) != (audit.count, audit.position, audit.digest):
+        problem = (
+            f"it has counted {plural(tally.events, 'event')}, the last at position {tally.position}, and has "
+            f"{audit.count}, the last at {audit.position}: others were taken away, or put there"
+        )
+        _note(audit, problem, loses_events=tally.events > audit.count)
 
 
 def _compare(log: Auditable, audit: Audit, stream: Stream, projected: int | None) -> None:

@@ -16,7 +16,7 @@ from syncfsm.log.protocol.event_store import EventStore
 from syncfsm.log.protocol.inbox import Inbox
 from syncfsm.log.protocol.restorable import Restorable
 from syncfsm.log.protocol.routes import Routes
-from syncfsm.log.protocol.stored import Scanned, StoredEvent
+from syncfsm.log.protocol.stored import Scanned, StoredEvent, Tally
 
 __all__ = [
     "Auditable",
@@ -28,6 +28,7 @@ __all__ = [
     "Routes",
     "Scanned",
     "StoredEvent",
+    "Tally",
 ]
 
 

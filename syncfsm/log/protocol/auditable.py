@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from syncfsm.core.process import Process
-from syncfsm.log.protocol.stored import Scanned
+from syncfsm.log.protocol.stored import Scanned, Tally
 
 
 class Auditable(Protocol):
@@ -23,6 +23,22 @@ class Auditable(Protocol):
 
     def position_given(self) -> int | None:
         """Return the last position that was given out, null if that is not known.
+
+        Raises:
+            LogError: It cannot be read.
+        """
+        ...
+
+    def tally(self) -> Tally | None:
+        """Return what the log says of its events beside them, null if it says nothing.
+
+        Raises:
+            LogError: It cannot be read.
+        """
+        ...
+
+    def doubts(self) -> list[str]:
+        """Return what is wrong beside the events: how it is built, the inbox, the captures.
 
         Raises:
             LogError: It cannot be read.

@@ -29,8 +29,17 @@ class Routes(Protocol):
         """Return what was ever brought where, each once."""
         ...
 
-    def latest(self, source: str, object_: str, sink: str, *, mode: Mode = "initial") -> Process | None:
-        """Return the process of this mode that began last for this source object and sink, if any."""
+    def latest(
+        self, source: str, object_: str, sink: str, *, mode: Mode | None = "initial"
+    ) -> Process | None:
+        """Return the process that began last for this source object and sink, if any.
+
+        Args:
+            source: The name of the source.
+            object_: The kind of its records.
+            sink: The name of the sink.
+            mode: Of this mode; of any if `None`.
+        """
         ...
 
     def last_completed(self, source: str, object_: str, sink: str) -> Process | None:

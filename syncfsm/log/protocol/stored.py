@@ -19,6 +19,14 @@ class StoredEvent(Value, frozen=True):
     digest: str
 
 
+class Tally(Value, frozen=True):
+    """What a log says of its events beside them: how many there are, and which is the last."""
+
+    events: int
+    position: int
+    digest: str
+
+
 class Scanned(Value, frozen=True):
     """One place of a log, as it was found there.
 

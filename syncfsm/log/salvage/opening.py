@@ -67,6 +67,13 @@ class Remains:
         with file_image(self._path, self._page_bytes) as image:
             return remains.position_given(image)
 
+    def tally(self) -> None:
+        """See `Auditable.tally`: too much is wrong already for it to matter."""
+
+    def doubts(self) -> list[str]:
+        """See `Auditable.doubts`: likewise."""
+        return []
+
     def damages(self) -> list[str]:
         """See `Auditable.damages`."""
         with file_image(self._path, self._page_bytes) as image:

@@ -7,11 +7,14 @@ from contextlib import AbstractContextManager
 
 from syncfsm.core.process import Process
 from syncfsm.log.codec import SNAPSHOT_SCHEMA, from_snapshot
-from syncfsm.log.protocol import Scanned
+from syncfsm.log.protocol import Scanned, Tally
 from syncfsm.log.salvage.images import damages, image_of, one_moment
 from syncfsm.log.salvage.remains import scan
+from syncfsm.log.sqlite.checksums import SEALED, row_doubts
+from syncfsm.log.sqlite.connect import applied
 from syncfsm.log.sqlite.file import LogFile
 from syncfsm.log.sqlite.inbox import WAITING_COUNT
+from syncfsm.log.sqlite.shapes import differences
 from syncfsm.log.sqlite.tables import MODEL, model_values
 
 _STORED = f"{MODEL}, position, fetching_position"
@@ -51,6 +54,30 @@ class SqliteAudit:
     def position_given(self) -> int | None:
         """See `Auditable.position_given`."""
         return (self._file.one("SELECT seq FROM sqlite_sequence WHERE name = 'events'") or (0,))[0]
+
+    def tally(self) -> Tally | None:
+        """See `Auditable.tally`."""
+        found = self._file.one("SELECT events, position, digest FROM tally")
+        if found is None:
+            return None if "m007_guards" not in self._applied() else Tally(events=0, position=0, digest="")
+        events, position, digest = found
+        return Tally(events=events, position=position, digest=digest)
+
+    def doubts(self) -> list[str]:
+        """See `Auditable.doubts`: rows, too, by the bytes of the file."""
+        with self._file.translated():
+            found = differences(self._file.connection, self._applied())
+            columns = {table: self._columns(table) for table in SEALED}
+            sealed = {table: names for table, names in columns.items() if "digest" in names}
+            with image_of(self._file.connection, self._file.path) as image:
+                return [*found, *row_doubts(image, sealed)]
+
+    def _applied(self) -> set[str]:
+        return applied(self._file.connection)
+
+    def _columns(self, table: str) -> list[str]:
+        sql = "SELECT name FROM pragma_table_info(?, 'main')"
+        return [name for (name,) in self._file.all(sql, (table,))]
 
     def damages(self) -> list[str]:
         """See `Auditable.damages`."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from syncfsm.core.capture import Captured, Exchange, Forgotten
 from syncfsm.core.times import format_time
 from syncfsm.errors import LogUnwritable, ProcessNotFound
+from syncfsm.log.sqlite.checksums import seal
 from syncfsm.log.sqlite.file import LogFile
 
 LEVEL = 6
@@ -23,13 +24,10 @@ def insert(
     connection: sqlite3.Connection, stream: str, version: int, at: str, exchanges: Sequence[Exchange]
 ) -> None:
     """Write exchanges within the transaction of the events that they led to."""
-    connection.executemany(
-        _INSERT,
-        (
-            (stream, version, at, exchange.request, exchange.as_of, zlib.compress(exchange.body, LEVEL))
-            for exchange in exchanges
-        ),
-    )
+    for exchange in exchanges:
+        values = (stream, version, at, exchange.request, exchange.as_of, zlib.compress(exchange.body, LEVEL))
+        inserted = connection.execute(_INSERT, values)
+        seal(connection, "captures", inserted.lastrowid)
 
 
 class SqliteCaptures:

@@ -12,6 +12,7 @@ from sqlite_utils import Database
 
 from syncfsm.errors import CorruptLog, LogError, LogNotFound
 from syncfsm.files.paths import MEMORY
+from syncfsm.files.private import make_private
 from syncfsm.files.sqlite import (
     LOG_APPLICATION_ID,
     error_name,
@@ -23,6 +24,7 @@ from syncfsm.files.sqlite import (
 )
 from syncfsm.log.refusals import unwritable
 from syncfsm.log.sqlite.schema import migrations, shadows
+from syncfsm.log.sqlite.shapes import disguise, intruder
 
 
 class NewerLog(CorruptLog):
@@ -76,6 +78,8 @@ def connect(
             return _shadowed(_readable(_open(traceless_uri(Path(path)), busy_timeout_s), path))
         if read_only:
             return _shadowed(_readable(_open_read_only(path, busy_timeout_s), path))
+        if create and path != MEMORY:
+            make_private(path)  # with --capture it has all that came
         connection = _open(_uri(path, "rwc" if create else "rw"), busy_timeout_s)
         try:
             _prepare(connection, path, synchronous)
@@ -92,7 +96,10 @@ def _uri(path: str, mode: str) -> str:
 
 
 def _open(uri: str, busy_timeout_s: float) -> sqlite3.Connection:
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=busy_timeout_s)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=busy_timeout_s)
+    connection.execute("PRAGMA trusted_schema = OFF")  # the file may be anybody's
+    connection.execute("PRAGMA recursive_triggers = ON")  # what replaces a row deletes one: it is refused too
+    return connection
 
 
 def _open_read_only(path: str, busy_timeout_s: float) -> sqlite3.Connection:
@@ -150,22 +157,31 @@ def _checked(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
     if application_id != LOG_APPLICATION_ID:
         connection.close()
         raise LogError(f"{path} is not a syncfsm log: name another file")
-    newer = _applied(connection) - {migration.name for migration in migrations._migrations}  # noqa: SLF001
+    _refuse(connection, path, disguise(connection))  # before anything is read
+    newer = applied(connection) - {migration.name for migration in migrations._migrations}  # noqa: SLF001
     if newer:
         connection.close()
         raise NewerLog(
             f"{path} was written by a newer syncfsm ({', '.join(sorted(newer))}): upgrade to read it"
         )
+    _refuse(connection, path, intruder(connection))
     return connection
 
 
-def _applied(connection: sqlite3.Connection) -> set[str]:
+def _refuse(connection: sqlite3.Connection, path: str, why: str | None) -> None:
+    if why is not None:
+        connection.close()
+        raise CorruptLog(f"{path} is not built as a log is: {why}, so it is not used")
+
+
+def applied(connection: sqlite3.Connection) -> set[str]:
+    """Return the names of the migrations that a log has had."""
     return {migration.name for migration in migrations.applied(Database(connection))}
 
 
 def _shadowed(connection: sqlite3.Connection) -> sqlite3.Connection:
     """Let a connection that may not migrate an older log read it all the same."""
     connection.execute("PRAGMA temp_store = MEMORY")
-    for statement in shadows(_applied(connection)):
+    for statement in shadows(applied(connection)):
         connection.execute(statement)
     return connection

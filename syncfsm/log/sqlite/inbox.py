@@ -10,17 +10,19 @@ from typing import Any
 
 import msgspec
 
-from syncfsm.core.notices import Notice, Waiting, first_batch
+from syncfsm.core.notices import Notice, Put, Waiting, first_batch
+from syncfsm.core.paging.place import ToldGone
 from syncfsm.core.times import format_time
+from syncfsm.log.sqlite.checksums import given, seal
 from syncfsm.log.sqlite.file import LogFile
 
 _INSERT = """
-    INSERT INTO inbox (source, object, key, record_ids, received_at) VALUES (?, ?, ?, ?, ?)
+    INSERT INTO inbox (source, object, key, record_ids, received_at, gone) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (source, object, key) DO NOTHING
 """
 
 _WAITING = """
-    SELECT inbox.id, record_ids, failed.id FROM inbox
+    SELECT inbox.id, record_ids, failed.id, coalesce(gone, 'null') FROM inbox
     LEFT JOIN processes AS failed ON failed.id = process AND failed.state = 'FAILED'
     WHERE inbox.source = ? AND inbox.object = ? AND (received_at <= ? OR received_at > ?)
         AND (process IS NULL OR process IN (SELECT id FROM processes WHERE state IN ('CANCELLED', 'FAILED')))
@@ -42,6 +44,7 @@ _EVER = "9999"
 """After every time that a log writes, as text."""
 
 _ids = msgspec.json.Decoder(tuple[str, ...])
+_gone = msgspec.json.Decoder(tuple[ToldGone, ...] | None)
 
 
 class SqliteInbox:
@@ -57,8 +60,11 @@ class SqliteInbox:
         even where events need not: they can be fetched again, a notice cannot.
         """
         connection = self._file.connection
-        with self._file.translated(), _durable(connection):
-            is_new = connection.execute(_INSERT, _values(notice)).rowcount == 1
+        with self._file.translated(), _durable(connection), self._file.atomic():
+            inserted = connection.execute(_INSERT, _values(notice))
+            is_new = inserted.rowcount == 1
+            if is_new:
+                seal(connection, "inbox", inserted.lastrowid)
         self._file.check_in_place()  # last, for the same reason
         return is_new
 
@@ -69,7 +75,10 @@ class SqliteInbox:
         latest, future = (format_time(at) if at else _EVER for at in (until, now))
         with self._file.translated():
             rows = self._file.connection.execute(_WAITING, (source, object_, latest, future))
-            return first_batch((number, _ids.decode(encoded), failed) for number, encoded, failed in rows)
+            return first_batch(
+                Put(number, _ids.decode(encoded), failed, _gone.decode(gone))
+                for number, encoded, failed, gone in rows
+            )
 
     def clear_inbox(self, before: datetime) -> int:
         """See `Inbox.clear_inbox`."""
@@ -79,12 +88,16 @@ class SqliteInbox:
 
 def _values(notice: Notice) -> tuple[Any, ...]:
     ids = msgspec.json.encode(notice.record_ids).decode()
-    return notice.source, notice.object, notice.key, ids, format_time(notice.received_at)
+    gone = msgspec.json.encode(notice.gone).decode()
+    return notice.source, notice.object, notice.key, ids, format_time(notice.received_at), gone
 
 
 def take(connection: sqlite3.Connection, stream: str, notices: Sequence[int]) -> None:
     """Give notices to a process, within the transaction of the event that begins it."""
-    connection.executemany("UPDATE inbox SET process = ? WHERE id = ?", ((stream, id_) for id_ in notices))
+    for id_ in notices:
+        for (digest,) in connection.execute("SELECT digest FROM inbox WHERE id = ?", (id_,)).fetchall():
+            values = (stream, given(digest, stream) if digest else None, id_)
+            connection.execute("UPDATE inbox SET process = ?, digest = ? WHERE id = ?", values)
 
 
 @contextmanager

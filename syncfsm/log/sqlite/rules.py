@@ -8,6 +8,9 @@ from contextlib import contextmanager
 
 from syncfsm.errors import SyncfsmError
 
+_THERE_ALREADY = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_TRIGGER}
+"""What a unique index says, and the trigger that comes before it."""
+
 
 class _Refused(Exception):
     """A row broke a rule; what the rule is called in words is asked when the transaction is over."""
@@ -23,7 +26,7 @@ def unique(words: Callable[[], SyncfsmError]) -> Iterator[None]:
     try:
         yield
     except sqlite3.IntegrityError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
+        if error.sqlite_errorcode not in _THERE_ALREADY:
             raise
         raise _Refused(words) from error
 

@@ -1,10 +1,11 @@
 """The tables of a SQLite log, made by sqlite-utils migrations.
 
-`events` is the truth: append-only by triggers, unique in (stream, version). `processes` is a read model,
-changed in the same transaction, with a snapshot of the state; its partial unique index is what refuses a
-second active sync of the same source object, even between two workers. `captures` is empty unless a sync was
-asked to keep what came; it is personal data, and may be deleted. `inbox` has what webhooks told of until a
-process has seen to it; it is emptied by and by.
+`events` is the truth: append-only by triggers, unique in (stream, version). `tally` counts them, whoever
+writes. `processes` is a read model, changed in the same transaction, with a snapshot of the state; its
+partial unique index is what refuses a second active sync of the same source object, even between two workers.
+`captures` is empty unless a sync was asked to keep what came; it is personal data, and may be deleted.
+`inbox` has what webhooks told of until a process has seen to it; it is emptied by and by. The rows of both
+have checksums (`checksums.py`): a migration that gives those that are there a new value seals them anew.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Set as AbstractSet
 
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
+
+from syncfsm.log.sqlite.checksums import SEALED, seal
 
 migrations = Migrations("syncfsm.log")
 
@@ -51,9 +54,26 @@ _ROUTES = {
 }
 """The columns of `m006_routes`, as the events of an older log have them."""
 
+_REFUSED = "BEGIN SELECT RAISE(ABORT, 'events are append-only'); END"
+
+TRIGGERS = {
+    "events_refuse_update": f"BEFORE UPDATE ON events {_REFUSED}",
+    "events_refuse_delete": f"BEFORE DELETE ON events {_REFUSED}",
+    "events_refuse_replace": f"""BEFORE INSERT ON events
+        WHEN EXISTS (SELECT 1 FROM events WHERE position = NEW.position)
+            OR EXISTS (SELECT 1 FROM events WHERE stream = NEW.stream AND version = NEW.version)
+        {_REFUSED}""",  # noqa: S608 - ours
+    "events_tally": """AFTER INSERT ON events
+        BEGIN UPDATE tally SET events = events + 1, position = NEW.position, digest = NEW.digest; END""",
+}
+"""All that there are, by name. `INSERT OR REPLACE` deletes what is in its way without a word to the second,
+unless `recursive_triggers` is on; the third does not depend on who writes."""
+
 _SHADOW_TABLES = {
     "m004_captures": "CREATE TEMP TABLE captures (id, stream, version, at, request, as_of, body)",
-    "m005_inbox": "CREATE TEMP TABLE inbox (id, source, object, key, record_ids, received_at, process)",
+    "m005_inbox": "CREATE TEMP TABLE inbox (id, source, object, key, record_ids, received_at, process, gone)",
+    "m007_guards": "CREATE TEMP TABLE tally (id, events, position, digest)",
+    "m008_told": "CREATE TEMP VIEW inbox AS SELECT *, NULL AS gone FROM main.inbox",
 }
 
 _SHADOW_COLUMNS = {
@@ -70,7 +90,10 @@ that writes nothing. Each migration after the second has to be one."""
 def shadows(applied: AbstractSet[str]) -> list[str]:
     """Return what a connection makes for itself, in memory, of the migrations that a log has not had."""
     columns = [column for name, more in _SHADOW_COLUMNS.items() if name not in applied for column in more]
-    made = [table for name, table in _SHADOW_TABLES.items() if name not in applied]
+    lacking = [name for name in _SHADOW_TABLES if name not in applied]
+    if "m005_inbox" in lacking:
+        lacking.remove("m008_told")  # the table that stands for the first has the column of the other
+    made = [_SHADOW_TABLES[name] for name in lacking]
     if columns:
         more = ", ".join(columns)
         made.append(f"CREATE TEMP VIEW processes AS SELECT *, {more} FROM main.processes")  # noqa: S608 - ours
@@ -94,11 +117,12 @@ def m001_events(db: Database) -> None:
             UNIQUE (stream, version)
         ) STRICT
     """)
-    for verb in ("UPDATE", "DELETE"):
-        db.execute(f"""
-            CREATE TRIGGER events_refuse_{verb.lower()} BEFORE {verb} ON events
-            BEGIN SELECT RAISE(ABORT, 'events are append-only'); END
-        """)
+    _create_triggers(db, "events_refuse_update", "events_refuse_delete")
+
+
+def _create_triggers(db: Database, *names: str) -> None:
+    for name in names:
+        db.execute(f"CREATE TRIGGER {name} {TRIGGERS[name]}")
 
 
 @migrations()
@@ -180,3 +204,31 @@ def m006_routes(db: Database) -> None:
     db.execute("DROP INDEX processes_by_source")
     db.execute("CREATE INDEX processes_by_route ON processes (source, object, sink, mode, position)")
     db.execute("CREATE INDEX processes_by_fetching ON processes (source, sink, fetching_position)")
+
+
+@migrations()
+def m007_guards(db: Database) -> None:
+    """Refuse what would replace an event, count the events, and give the rows that may go a checksum."""
+    db.execute("""
+        CREATE TABLE tally (
+            id       INTEGER PRIMARY KEY CHECK (id = 1),
+            events   INTEGER NOT NULL,
+            position INTEGER NOT NULL,
+            digest   TEXT NOT NULL
+        ) STRICT
+    """)
+    db.execute("""
+        INSERT INTO tally SELECT 1, count(*), coalesce(max(position), 0),
+            coalesce((SELECT digest FROM events ORDER BY position DESC LIMIT 1), '') FROM events
+    """)
+    _create_triggers(db, "events_refuse_replace", "events_tally")
+    for table in SEALED:
+        db.execute(f"ALTER TABLE {table} ADD COLUMN digest TEXT")
+        for (id_,) in db.execute(f"SELECT id FROM {table}").fetchall():  # noqa: S608 - ours
+            seal(db.conn, table, id_)
+
+
+@migrations()
+def m008_told(db: Database) -> None:
+    """Keep who a notice says is gone; null for those that wait already, of which it was not kept."""
+    db.execute("ALTER TABLE inbox ADD COLUMN gone TEXT")

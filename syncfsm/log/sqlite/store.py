@@ -36,6 +36,7 @@ class SqliteLog(ComposedLog):
             close=file.close,
         )
         self.path = file.path
+        self.at_once = file.at_once
         self._connection = file.connection
 
     def __repr__(self) -> str:

@@ -1,22 +1,25 @@
 """Import: the events of an export, with the digests they had, into a log; all of them or none.
 
-Nothing is believed: each event has to chain, to decode and to be legal where it stands, as if it had just
-been decided. What the log has already must be the same, event by event; then only what follows is written.
+Nothing is believed: each event has to chain, to decode, to hold what one can hold and to be legal where it
+stands, as if it had just been decided. What the log has already must be the same, event by event; then only
+what follows is written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-import msgspec
-
+from syncfsm.core.bounds import is_moment, misfit
 from syncfsm.core.describe import plural
+from syncfsm.core.events import Recorded
 from syncfsm.core.process import Process, apply
+from syncfsm.core.times import format_time
 from syncfsm.core.value import Value
 from syncfsm.errors import ActiveSync, CorruptLog, LogError, SyncfsmError
 from syncfsm.log.codec import chain, from_row
 from syncfsm.log.protocol import EventLog, StoredEvent
 from syncfsm.log.transfer.lines import FORMAT, FORMAT_VERSION, AnyLine, EndLine, EventLine, HeaderLine, stored
+from syncfsm.outside.decoding import Decoder, Undecodable
 
 
 class Imported(Value, frozen=True):
@@ -47,8 +50,21 @@ class _Stream:
         """Go on behind an event, or refuse it with words that end a sentence."""
         if chain(self.digest, row) != row.digest:
             raise CorruptLog("its digest does not match: it was changed, or the one before it is missing")
-        self.process = apply(self.process, from_row(row))
+        recorded = from_row(row)
+        problem = _misfit(row, recorded) or misfit(self.process, recorded.event)
+        if problem is not None:
+            raise CorruptLog(problem)
+        self.process = apply(self.process, recorded)
         self.digest = row.digest
+
+
+def _misfit(row: StoredEvent, recorded: Recorded) -> str | None:
+    """Return what is wrong with the envelope of an event, which is text and numbers in every log."""
+    if not row.stream:
+        return "its process has no name"
+    if not is_moment(recorded.at) or format_time(recorded.at) != row.at:
+        return f"it was at {row.at!r}: a log says times as 2026-01-31T09:30:00.000000Z"
+    return None
 
 
 class Import:
@@ -90,11 +106,10 @@ class Import:
         if self._is_whole:
             raise CorruptLog(f"line {number}: something follows the end. Nothing was written.")
         try:
-            line: AnyLine = _decoder.decode(text)
-        except msgspec.DecodeError as error:
+            return _lines.decode(text)
+        except Undecodable as error:
             words = f"line {number} is no line of an export: {error}"
             raise CorruptLog(f"{words}. Nothing was written.") from error
-        return line
 
     def _end(self, number: int, end: EndLine) -> None:
         came = self._written + self._known
@@ -142,10 +157,7 @@ def header_of(line: bytes) -> HeaderLine:
     Raises:
         LogError: It is none, or one of a newer syncfsm.
     """
-    try:
-        header = _header_decoder.decode(line)
-    except msgspec.DecodeError:
-        header = None
+    header = _headers.decoded(line)
     if header is None or header.format != FORMAT:
         raise LogError("this is no export of a syncfsm log: `syncfsm log export LOG` makes one")
     if header.version > FORMAT_VERSION:
@@ -173,8 +185,8 @@ def _check_active(log: EventLog, states: Mapping[str, Process]) -> None:
         active[key] = process.id
 
 
-_decoder = msgspec.json.Decoder(HeaderLine | EventLine | EndLine)
-_header_decoder = msgspec.json.Decoder(HeaderLine)
+_lines: Decoder[AnyLine] = Decoder(HeaderLine | EventLine | EndLine)
+_headers = Decoder(HeaderLine)
 
 
 def import_lines(log: EventLog, lines: Iterable[bytes]) -> Imported:

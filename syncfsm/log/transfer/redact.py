@@ -16,10 +16,11 @@ import msgspec
 from msgspec.structs import replace
 
 from syncfsm.core import events as e
-from syncfsm.core.decide import add_to_digest
+from syncfsm.core.blanking import Blanking
 from syncfsm.core.failure import FailureKind
 from syncfsm.core.options import Options
-from syncfsm.core.paging.place import FrontierMark, Reject
+from syncfsm.core.outcomes import add_to_digest
+from syncfsm.core.paging.place import FrontierMark, Reject, ToldGone
 from syncfsm.core.process import Process, apply
 from syncfsm.core.value import Value
 from syncfsm.log.codec import from_row, to_rows
@@ -32,7 +33,7 @@ _OBJECTS = frozenset({"companies", "deals", "people", "users", "workspaces"})  #
 _CAUSES = frozenset(kind.value for kind in FailureKind)
 _REASONS = _CAUSES | {"cursor_repeats", "ties", "unasked", "unordered"} | set(Options.__struct_fields__)
 _ACTORS = frozenset({"cli", "engine"})
-_FOUND = frozenset({"object", "sink", "workspace", "workspace_id"})
+_FOUND = frozenset({"object", "sink", "sink_id", "sink_state", "token_level", "workspace", "workspace_id"})
 
 
 class Pseudonyms:
@@ -95,6 +96,7 @@ TABLE: dict[type[Value], dict[str, Redactor]] = {
     Options: {"pagination": keep, "termination": keep},
     FrontierMark: {"key": _sort_key, "ids": _record},
     Reject: {"record_id": _record, "reason": _text},
+    ToldGone: {"record_id": _record, "into": _record},
     e.Totals: {},
     e.SyncStarted: {
         "source": _name,
@@ -112,14 +114,18 @@ TABLE: dict[type[Value], dict[str, Redactor]] = {
         "peek": _record,
         "ids_digest": _computed,
         "gone": _record,
+        "absent": _record,
+        "confirmed": _record,
         **_tokens,
     },
+    Blanking: {"had": _number, "blanked": _number},
+    e.MissingFound: {"record_ids": _record, "kept": _text},
     e.PageDelivered: {"left_out": _number},
     e.RecordRejected: {"record_id": _record, "reason": _text},
-    e.RetryScheduled: {"action": keep, "cause": _cause, "error": _text},
+    e.RetryScheduled: {"action": keep, "cause": _cause, "error": _text, "what": keep},
     e.PagesShifted: {"expected": _record, "found": _record},
     e.SyncCompleted: {"digest": _computed, "kept": _text},
-    e.SyncFailed: {"action": keep, "reason": _reason, "error": _text},
+    e.SyncFailed: {"action": keep, "reason": _reason, "error": _text, "what": keep},
     e.SyncCancelled: {"by": _actor, "why": _text},
     e.SyncResumed: {"by": _actor, "why": _text, "to": keep},
 }
@@ -177,8 +183,8 @@ def _with_digests(event: e.Event, process: Process | None) -> e.Event:
         case e.SyncCompleted():
             return replace(event, digest=before)
         case (
-            e.SyncStarted() | e.FetchingBegan() | e.PageDelivered() | e.RecordRejected() | e.RetryScheduled()
-            | e.PagesShifted() | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
+            e.SyncStarted() | e.FetchingBegan() | e.MissingFound() | e.PageDelivered() | e.RecordRejected()
+            | e.RetryScheduled() | e.PagesShifted() | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
         ):  # fmt: skip
             return event
         case _:

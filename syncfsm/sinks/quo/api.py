@@ -17,9 +17,11 @@ import msgspec
 from msgspec.structs import replace
 
 from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.options import Options
 from syncfsm.errors import ConfigurationError
 from syncfsm.items.contact import Contact
 from syncfsm.outside.clock import Clock
+from syncfsm.outside.decoding import Decoder
 from syncfsm.sinks.quo.wire import Listing, Stored, to_create
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ ALL_PAGES_MAX = 10_000
 
 CONTACTS = "/v1/contacts"
 
-_listing = msgspec.json.Decoder(Listing)
+_listing = Decoder(Listing)
 
 
 class QuoApi:
@@ -125,6 +127,10 @@ class QuoApi:
         reply = await self._request("POST", f"{CONTACTS}/bulk", body, headers=self._partner)
         return _bulk_advised(reply) if isinstance(reply, Failure) else reply
 
+    def heed(self, options: Options) -> None:
+        """See `Limited.heed`."""
+        self._http.heed(options)
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
@@ -152,12 +158,8 @@ class QuoApi:
         reply = await self._request("GET", f"{CONTACTS}?{urlencode(query)}")
         if isinstance(reply, Failure):
             return reply
-        try:
-            return _listing.decode(reply.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return Failure(
-                kind=FailureKind.MALFORMED, message="Quo answered with something that is no list of contacts."
-            )
+        words = "Quo answered with something that is no list of contacts."
+        return _listing.decoded(reply.body) or Failure(kind=FailureKind.MALFORMED, message=words)
 
     async def _request(
         self, method: str, path: str, json: Any = None, headers: Mapping[str, str] | None = None
@@ -209,6 +211,8 @@ class _Refusal(msgspec.Struct):
     errors: list[_Refused] = []
 
 
+_refusals = Decoder(_Refusal)
+
 _FIELDS = frozenset(
     (
         *("defaultFields", "firstName", "lastName", "company", "role", "emails", "phoneNumbers"),
@@ -223,9 +227,8 @@ def refusal_words(body: bytes) -> str:
 
     Its sentences are left out, since they may quote a person.
     """
-    try:
-        said = msgspec.json.decode(body, type=_Refusal)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    said = _refusals.decoded(body)
+    if said is None:
         return ""
     code = f" {said.code}" if re.fullmatch(r"\d{1,10}", said.code) else ""
     fields = dict.fromkeys(filter(None, (_field(refused.path) for refused in said.errors)))

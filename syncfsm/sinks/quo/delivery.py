@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
+from syncfsm.core.blanking import Blanking, blanking_of
 from syncfsm.core.failure import Failure, FailureKind
-from syncfsm.items.contact import Contact
+from syncfsm.items.contact import FIELDS, Contact
 from syncfsm.outside.clock import Clock
 from syncfsm.sinks.quo.api import BULK_MAX, EXTERNAL_IDS_MAX, QuoApi
 from syncfsm.sinks.quo.in_flight import PASSING, each
 from syncfsm.sinks.quo.mapping import Key
-from syncfsm.sinks.quo.wire import Stored, to_patch
+from syncfsm.sinks.quo.wire import Stored, kept, said, to_patch
 
 if TYPE_CHECKING:
     from syncfsm.outside.http import Reply
@@ -108,12 +109,27 @@ class Delivery:
         self._absent: dict[Key, None] = {}
         self._changes: dict[Key, Change] = {}
         self._unseen: dict[Key, None] = {}
+        self._differences: dict[Key, tuple[dict[str, Any], dict[str, Any]]] = {}
+        self._has_looked = False
+
+    async def look(self) -> Failure | None:
+        """Look which contacts Quo has, once, and write nothing."""
+        if self._has_looked:
+            return None
+        self._absent = {key: None for key in self._wanted if key[0] in self._empty_sources}
+        failure = await self._compare([key for key in self._wanted if key not in self._absent])
+        self._has_looked = failure is None
+        return failure
+
+    @property
+    def blanking(self) -> Blanking:
+        """What will be emptied, by what was seen."""
+        return blanking_of(self._differences.values())
 
     async def run(self) -> Failure | None:
         """Deliver what can be delivered; return why the rest could not be, if anything passes by waiting."""
-        self._absent = {key: None for key in self._wanted if key[0] in self._empty_sources}
         return (
-            await self._compare([key for key in self._wanted if key not in self._absent])
+            await self.look()
             or (await self._create_in_bulk() if self._is_bulk else None)
             or await each([*self._changes, *self._absent], self._write)
             or await self._see_and_patch()
@@ -146,7 +162,9 @@ class Delivery:
         if stored is None:
             self._absent[key] = None
             return
-        body = to_patch(self._wanted[key], stored)
+        wanted = kept(self._wanted[key], stored)
+        self._differences[key] = said(stored), {name: getattr(wanted, name) for name in FIELDS}
+        body = to_patch(wanted, stored)
         if body is not None:
             self._changes[key] = Change(stored.id, body)
         elif key in self._ledger.sent:

@@ -6,8 +6,13 @@ in that form; the rest is read by the package `phonenumbers`, an extra that only
 
 from __future__ import annotations
 
+from typing import Any
+
 from syncfsm.core.value import Value
 from syncfsm.errors import ConfigurationError
+
+_MEXICO = 52
+_OLD_MOBILE_DIGITS = 11
 
 
 class PhoneNumber(Value, frozen=True):
@@ -44,14 +49,27 @@ class PhoneReader:
     def read(self, text: str) -> PhoneNumber | None:
         """Return the number, or `None` if it is none.
 
-        Its length must be one that its country has; whether it was given to anybody is not asked, since
-        the library may not know yet of the newest ranges.
+        Its length must be one that its country has, for a number in full: what can only be dialled within
+        a town is none. Whether it was given to anybody is not asked, since the library may not know yet of
+        the newest ranges. A Mexican mobile number as it was written until 2019, `+52 1`, is the one without
+        the 1, by which it is reached now.
         """
         try:
             number = self._library.parse(text, self._region)
         except self._library.NumberParseException:
             return None
-        if not self._library.is_possible_number(number):
+        number = self._without_old_mobile_mark(number)
+        if self._library.is_possible_number_with_reason(number) != self._library.ValidationResult.IS_POSSIBLE:
             return None
         e164 = self._library.format_number(number, self._library.PhoneNumberFormat.E164)
         return PhoneNumber(e164=e164, has_extension=bool(number.extension))
+
+    def _without_old_mobile_mark(self, number: Any) -> Any:
+        """Return a Mexican number of eleven digits that begin with 1 as the ten that follow."""
+        national = str(number.national_number)
+        if number.country_code != _MEXICO or len(national) != _OLD_MOBILE_DIGITS or national[0] != "1":
+            return number
+        mended = self._library.PhoneNumber()
+        mended.merge_from(number)
+        mended.national_number = int(national[1:])
+        return mended

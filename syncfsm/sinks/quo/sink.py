@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from syncfsm.core.blanking import Blanking
 from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.options import Options
 from syncfsm.core.paging.place import Reject
 from syncfsm.items.contact import Contact
-from syncfsm.outside.clock import Clock, SystemClock
+from syncfsm.outside.clock import Clock, SteadyClock, SystemClock
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.quo.api import (
     BASE_URL,
@@ -32,6 +34,14 @@ if TYPE_CHECKING:
     import httpx
 
 KIND = "quo"
+
+
+class _Looked(NamedTuple):
+    """A page that was looked up and not written yet."""
+
+    items: Sequence[Contact]
+    page: QuoPage
+    delivery: Delivery
 
 
 class QuoSink:
@@ -69,11 +79,11 @@ class QuoSink:
         self._source = source
         self._require_phone = require_phone
         self._phones = PhoneReader(default_region)
-        self._clock = clock or SystemClock()
+        self._clock = SteadyClock(clock or SystemClock())  # it waits, and writes no time down
         self._is_bulk = partner_key is not None
 
         def connect() -> QuoApi:
-            return QuoApi(
+            api = QuoApi(
                 api_key.strip(),
                 partner_key=(partner_key or "").strip(),
                 base_url=base_url,
@@ -81,13 +91,17 @@ class QuoSink:
                 transport=transport,
                 per_s=requests_per_s,
             )
+            api.heed(self._limits)
+            return api
 
+        self._limits = Options()
         self._connect = connect
         self._api: QuoApi | None = connect()
         self._ledger = Ledger()
         self._removed = Removed()
         self._expect_late()
         self._empty_sources: frozenset[str] = frozenset()
+        self._looked: _Looked | None = None
 
     async def check(self) -> dict[str, str] | Failure:
         """Check the key and the name of the source, and learn whether Quo has any of its contacts."""
@@ -112,23 +126,37 @@ class QuoSink:
         A failure says that some of the page may be written and some not: the same page again finds what
         was written, and counts it as what became of it, not as unchanged.
         """
-        page = to_page(items, self._phones, require_phone=self._require_phone)
+        looked = self._looked if self._looked and self._looked.items == items else self._begun(items)
+        page, delivery, self._looked = looked.page, looked.delivery, None
         empty, self._empty_sources = self._empty_sources, frozenset()
         self._removed.forget(page.wanted)
-        delivery = Delivery(
-            self._opened(),
-            self._clock,
-            page.wanted,
-            self._ledger,
-            empty_sources=empty,
-            is_bulk=self._is_bulk,
-        )
         failure = await delivery.run()
         self._expect_late()
         if failure is not None:
             return failure  # from here on everything is looked up, since some of it may be there
         self._empty_sources = empty
         return self._result(items, page, delivery)
+
+    async def would_blank(self, items: Sequence[Contact]) -> Blanking | Failure:
+        """See `Foretelling`. What is looked up for that, the upsert does not look up again."""
+        looked = self._begun(items)
+        failure = await looked.delivery.look()
+        if failure is not None:
+            return failure
+        self._looked = looked
+        return looked.delivery.blanking
+
+    def _begun(self, items: Sequence[Contact]) -> _Looked:
+        page = to_page(items, self._phones, require_phone=self._require_phone)
+        delivery = Delivery(
+            self._opened(),
+            self._clock,
+            page.wanted,
+            self._ledger,
+            empty_sources=self._empty_sources,
+            is_bulk=self._is_bulk,
+        )
+        return _Looked(items, page, delivery)
 
     async def delete(self, source: str, record_ids: Sequence[str]) -> int | Failure:
         """Delete contacts for good, every one that has the source and one of the ids.
@@ -151,6 +179,12 @@ class QuoSink:
             return contacts
         shown = {stored.external_id for stored in contacts if stored.source == source}
         return frozenset(id_ for id_ in shown if id_) | self._removed.uncounted(source)
+
+    def heed(self, options: Options) -> None:
+        """See `Limited.heed`."""
+        self._limits = options
+        if self._api is not None:
+            self._api.heed(options)
 
     async def finish(self) -> Failure | None:
         """Nothing is left to do: each page is in Quo when its upsert returns."""

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from syncfsm.items.contact import Contact
 
@@ -57,6 +58,32 @@ class Listing(msgspec.Struct, frozen=True, rename="camel"):
 
     data: tuple[Stored, ...]
     next_page_token: str | None = None
+
+
+def said(stored: Stored) -> dict[str, Any]:
+    """Return what Quo has of a person, by the fields of a contact; of emails and phone numbers, ours."""
+    there = stored.default_fields
+    return {
+        "first_name": there.first_name,
+        "last_name": there.last_name,
+        "company": there.company,
+        "role": there.role,
+        "phone_numbers": _ours(PHONE_LABEL, there.phone_numbers or ()),
+        "emails": _ours(EMAIL_LABEL, there.emails or ()),
+        "source_url": stored.source_url,
+    }
+
+
+def kept(contact: Contact, stored: Stored) -> Contact:
+    """Return the contact with what is unknown of it as Quo has it."""
+    if not contact.unknown:
+        return contact
+    there = said(stored)
+    return replace(contact, **{name: there[name] for name in contact.unknown})
+
+
+def _ours(label: str, there: Sequence[Item]) -> tuple[str, ...]:
+    return tuple(item.value for item in there if item.name == label and item.id and item.value is not None)
 
 
 def to_create(contact: Contact) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from syncfsm.core.capture import Captured, Exchange
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.value import Value
 from syncfsm.outside.http import Reply
+from syncfsm.sources.attio.singly import NOT_FOUND
 from syncfsm.sources.attio.source import request_text
 from syncfsm.sources.attio.wire import decode_rows, id_of
 
@@ -67,8 +68,8 @@ def turns_of(stream: Iterable[e.Recorded], has_page: Callable[[int], bool]) -> l
                 settled += [Turn(version=version, page_size=page_size)] if page_size else []
                 begun = []
             case (
-                e.SyncStarted() | e.FetchingBegan() | e.RecordRejected() | e.RetryScheduled()
-                | e.SyncCompleted() | e.SyncFailed() | e.SyncCancelled()
+                e.SyncStarted() | e.FetchingBegan() | e.MissingFound() | e.RecordRejected()
+                | e.RetryScheduled() | e.SyncCompleted() | e.SyncFailed() | e.SyncCancelled()
             ):  # fmt: skip
                 pass
             case _:
@@ -116,6 +117,8 @@ class CapturedApi:
         text = request_text(method, path, json)
         if method == "GET":
             captured = self._latest.get(text)
+            if captured is None and "/records/" in path:  # what was not there left nothing to be captured
+                return msgspec.structs.replace(_missing("it was not there"), code=NOT_FOUND)
             return self._reply(captured) if captured else _missing(f"the answer to {text} was not captured")
         return self._page(text) if PAGE_MARK in text else self._companies(json["filter"]["record_id"]["$in"])
 

@@ -1,25 +1,38 @@
 """Attio person → Contact, a whole page at a time.
 
 Of each attribute the first active value counts (`active_until` is null); of emails and phones, all active
-ones. The companies of a page are looked up once, in one query, and remembered as long as the transform
-lives: use a new one for each sync.
+ones. An attribute that a record does not have at all, or has with values of another type, is unknown, which
+is not empty: a sink keeps what it has. A name that comes only as a whole is kept whole, as the first name.
+The companies of a page are looked up once, in one query, and remembered as long as the transform lives: use a
+new one for each sync.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from syncfsm.core.failure import Failure
 from syncfsm.core.paging.place import Reject
 from syncfsm.items.contact import Contact
+from syncfsm.outside.decoding import Decoder, Undecodable
+from syncfsm.sources.attio.attributes import MAPPED, left_alone, misfit
+from syncfsm.sources.attio.companies import try_out
 from syncfsm.sources.attio.source import KIND, AttioSource
 from syncfsm.sources.protocol import Record, Transformed
 
 COMPANIES_CACHED_MAX = 10_000
+
+UNTOLD = "that the source did not tell"
+"""What is counted of an attribute whose key is missing, or of a company whose name did not come."""
+
+
+_Told: TypeAlias = str | UnsetType | None
+"""A text, none, or nothing said at all."""
 
 
 class _Value(msgspec.Struct):
@@ -27,44 +40,48 @@ class _Value(msgspec.Struct):
 
 
 class _Name(_Value):
-    first_name: str | None = None
-    last_name: str | None = None
+    first_name: _Told = UNSET
+    last_name: _Told = UNSET
+    full_name: _Told = UNSET
 
 
 class _Text(_Value):
-    value: str | None = None
+    value: _Told = UNSET
 
 
 class _Email(_Value):
-    email_address: str | None = None
-    original_email_address: str | None = None
+    email_address: _Told = UNSET
+    original_email_address: _Told = UNSET
 
 
 class _Phone(_Value):
-    phone_number: str | None = None
-    original_phone_number: str | None = None
+    phone_number: _Told = UNSET
+    original_phone_number: _Told = UNSET
 
 
 class _Reference(_Value):
-    target_record_id: str | None = None
+    target_record_id: _Told = UNSET
 
 
 class _Values(msgspec.Struct):
-    name: list[_Name] = []
-    email_addresses: list[_Email] = []
-    phone_numbers: list[_Phone] = []
-    company: list[_Reference] = []
-    job_title: list[_Text] = []
+    name: list[_Name] | UnsetType = UNSET
+    email_addresses: list[_Email] | UnsetType = UNSET
+    phone_numbers: list[_Phone] | UnsetType = UNSET
+    company: list[_Reference] | UnsetType = UNSET
+    job_title: list[_Text] | UnsetType = UNSET
 
 
 class _Person(msgspec.Struct):
     values: _Values
-    web_url: str | None = None
+    web_url: _Told = UNSET
 
 
 V = TypeVar("V", bound=_Value)
 
-_people = msgspec.json.Decoder(_Person)
+Fields = dict[str, Any]
+"""What is told of a person: fields of a contact, those left out of which nothing is known."""
+
+_people = Decoder(_Person)
 
 
 class AttioPeople:
@@ -72,27 +89,39 @@ class AttioPeople:
 
     Args:
         source: Whose people; it also looks up the companies.
-        companies: Whether to look up the names of companies. Needs a key that may read companies.
+        companies: Whether to look up the names of companies. Needs a key that may read companies. Without
+            them, a sink keeps those that it has.
+        without: Attributes to leave alone, such as `job_title`: a sink keeps what it has of them.
+
+    Raises:
+        ConfigurationError: Contacts are not made of one of these attributes.
     """
 
-    def __init__(self, source: AttioSource, *, companies: bool = True) -> None:
+    def __init__(self, source: AttioSource, *, companies: bool = True, without: Collection[str] = ()) -> None:
         self._source = source
-        self._companies = companies
+        self.without = left_alone(without)
+        self._wanted = MAPPED.keys() - self.without - (set() if companies else {"company"})
         self._names: OrderedDict[str, str | None] = OrderedDict()
+
+    async def check_source(self, *, tries_look_ups: bool = False) -> Failure | None:
+        """Check that the object has the attributes that contacts are made of. See `CheckingTransform`."""
+        failure = await misfit(self._source.ask, self._source.object, sorted(self._wanted))
+        if failure is None and tries_look_ups and "company" in self._wanted:
+            return await try_out(self._source.ask)
+        return failure
 
     async def __call__(self, records: Sequence[Record]) -> Transformed[Contact] | Failure:
         """Return the contacts of a page, or the failure of the look-up."""
         people, rejects = _decode(records)
-        failure = await self._look_up({_company_id(person) for _, person in people})
-        if failure is not None:
-            return failure
+        if "company" in self._wanted:
+            failure = await self._look_up({_company_id(person) for _, person in people})
+            if failure is not None:
+                return failure
         contacts = tuple(self._contact(record_id, person) for record_id, person in people)
-        return Transformed(items=contacts, rejects=rejects)
+        return Transformed(items=contacts, rejects=rejects, left_out=self._untold(contacts))
 
     async def _look_up(self, wanted: set[str | None]) -> Failure | None:
         """Learn the names of the companies not known yet, in one request."""
-        if not self._companies:
-            return None
         unknown = {company_id for company_id in wanted if company_id and company_id not in self._names}
         if not unknown:
             return None
@@ -105,21 +134,30 @@ class AttioPeople:
         return None
 
     def _contact(self, record_id: str, person: _Person) -> Contact:
-        values = person.values
-        name = _active(values.name)
-        title = _active(values.job_title)
-        company_id = _company_id(person)
-        return Contact(
-            external_id=record_id,
-            source=KIND,
-            first_name=(name.first_name or None) if name else None,
-            last_name=(name.last_name or None) if name else None,
-            company=self._names.get(company_id) if company_id else None,
-            role=(title.value or None) if title else None,
-            phone_numbers=_phones(values),
-            emails=_emails(values),
-            source_url=person.web_url,
-        )
+        told: Fields = {} if person.web_url is UNSET else {"source_url": person.web_url}
+        for slug in self._wanted:
+            values = getattr(person.values, slug)
+            if values is not UNSET:
+                told |= self._company(values) if slug == "company" else _READERS[slug](values)
+        return Contact(external_id=record_id, source=KIND, **told, unknown=_ALL.difference(told))
+
+    def _company(self, values: Sequence[_Reference]) -> Fields:
+        reference = _active(values)
+        if reference is None:
+            return {"company": None}
+        name = self._names.get(reference.target_record_id or "", UNSET)
+        return {} if name is UNSET else {"company": name}
+
+    def _untold(self, contacts: Sequence[Contact]) -> dict[str, int]:
+        """Return how often the source did not say what it was asked for, by attribute."""
+        fields = {slug: frozenset(MAPPED[slug].fields) for slug in sorted(self._wanted)}
+        counts = {
+            f"values of {slug} {UNTOLD}": sum(
+                not fields[slug].isdisjoint(contact.unknown) for contact in contacts
+            )
+            for slug in fields
+        }
+        return {words: count for words, count in counts.items() if count}
 
 
 def _decode(records: Sequence[Record]) -> tuple[list[tuple[str, _Person]], tuple[Reject, ...]]:
@@ -128,7 +166,7 @@ def _decode(records: Sequence[Record]) -> tuple[list[tuple[str, _Person]], tuple
     for record in records:
         try:
             people.append((record.id, _people.decode(record.raw)))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except Undecodable as error:
             rejects.append(Reject(record_id=record.id, reason=f"not a person: {error}"))
     return people, tuple(rejects)
 
@@ -138,17 +176,52 @@ def _active(values: Sequence[V]) -> V | None:
 
 
 def _company_id(person: _Person) -> str | None:
-    reference = _active(person.values.company)
-    return reference.target_record_id if reference else None
+    values = person.values.company
+    reference = None if values is UNSET else _active(values)
+    return (reference.target_record_id or None) if reference else None
 
 
-def _emails(values: _Values) -> tuple[str, ...]:
-    active = (email for email in values.email_addresses if email.active_until is None)
-    found = (email.email_address or email.original_email_address for email in active)
-    return tuple(text for text in found if text)
+def _name(values: Sequence[_Name]) -> Fields:
+    name = _active(values)
+    if name is None:
+        return {"first_name": None, "last_name": None}
+    if name.first_name is UNSET and name.last_name is UNSET and name.full_name is UNSET:
+        return {}
+    if not name.first_name and not name.last_name:  # which word of it is which would be a guess
+        return {"first_name": name.full_name or None, "last_name": None}
+    return {"first_name": name.first_name or None, "last_name": name.last_name or None}
 
 
-def _phones(values: _Values) -> tuple[str, ...]:
-    active = (phone for phone in values.phone_numbers if phone.active_until is None)
-    found = (phone.phone_number or phone.original_phone_number for phone in active)
-    return tuple(text for text in found if text)
+def _role(values: Sequence[_Text]) -> Fields:
+    title = _active(values)
+    if title is None:
+        return {"role": None}
+    return {} if title.value is UNSET else {"role": title.value or None}
+
+
+def _emails(values: Sequence[_Email]) -> Fields:
+    active = [email for email in values if email.active_until is None]
+    return _texts("emails", [(email.email_address, email.original_email_address) for email in active])
+
+
+def _phones(values: Sequence[_Phone]) -> Fields:
+    active = [phone for phone in values if phone.active_until is None]
+    return _texts("phone_numbers", [(phone.phone_number, phone.original_phone_number) for phone in active])
+
+
+def _texts(field: str, pairs: Sequence[tuple[_Told, _Told]]) -> Fields:
+    """Return the texts, each the first of a pair or else the second; nothing if one is of another type."""
+    if (UNSET, UNSET) in pairs:
+        return {}
+    return {field: tuple(text for first, second in pairs if (text := first or second))}
+
+
+_READERS: dict[str, Callable[[Any], Fields]] = {
+    "name": _name,
+    "email_addresses": _emails,
+    "phone_numbers": _phones,
+    "job_title": _role,
+}
+"""What makes fields of the values of an attribute."""
+
+_ALL = frozenset({"source_url", *(field for mapped in MAPPED.values() for field in mapped.fields)})

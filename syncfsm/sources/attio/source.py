@@ -10,9 +10,8 @@ limits).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
@@ -21,12 +20,24 @@ import msgspec
 from syncfsm.core.capture import Exchange, Recorder
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.limits import own_rules
-from syncfsm.core.options import Options, Order
+from syncfsm.core.options import Options, Order, heed
 from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.times import format_time
 from syncfsm.errors import ConfigurationError
 from syncfsm.outside.clock import Clock, SystemClock
+from syncfsm.outside.decoding import Decoder
 from syncfsm.outside.safe_words import plain_url, uuid, word
-from syncfsm.sources.attio.wire import Found, Objects, Token, decode_rows, to_company_name, to_record
+from syncfsm.sources.attio.companies import look_up
+from syncfsm.sources.attio.singly import with_single_records
+from syncfsm.sources.attio.wire import (
+    Found,
+    Objects,
+    Token,
+    accurate_at,
+    decode_rows,
+    filter_moment,
+    to_record,
+)
 from syncfsm.sources.protocol import Page
 
 if TYPE_CHECKING:
@@ -50,7 +61,6 @@ KEY_VARIABLE = "ATTIO_API_KEY"
 SCOPES = ("record_permission", "object_configuration")
 
 _UNKNOWN_ATTRIBUTE = "unknown_filter_attribute_slug"
-_BEYOND_MICROSECONDS = re.compile(r"(\.\d{6})\d+")
 
 _DIRECTIONS: Mapping[Order, str] = {"newest": "desc", "oldest": "asc"}
 """Those of the sort key. In the order of ids there are no sorts: Attio then answers in ascending record_id,
@@ -112,8 +122,10 @@ class AttioSource:
         self.object = object
         self.reads_per_s = reads_per_s
         self.options = own_rules(options, Options(limit_max=LIMIT_MAX))
+        self.heed(self.options)
         self.changed_by = changed_by
         self.kind = KIND
+        self.ids_are_unique = True  # UUIDs
         url = plain_url(base_url)
         self.name = KIND if url == BASE_URL else f"{KIND}:{url}"
 
@@ -127,19 +139,21 @@ class AttioSource:
         missing = [scope for scope in SCOPES if token.scope and f"{scope}:read" not in token.scope]
         if missing:
             return _scopes_missing(missing)
-        reply = await self._request("GET", f"/v2/objects/{quote(self.object, safe='')}")
+        reply = await self.ask("GET", f"/v2/objects/{quote(self.object, safe='')}")
         if isinstance(reply, Failure):
             return await self._which_objects(reply) if reply.kind is FailureKind.NOT_FOUND else reply
         return {
-            "workspace": word(token.workspace_slug) or uuid(token.workspace_id),
+            "workspace": word(token.slug) or uuid(token.workspace_id),
             "workspace_id": uuid(token.workspace_id),
             "object": self.object,
+            **({"token_level": "user"} if token.is_of_user else {}),
         }
 
     async def fetch(self, request: PageRequest) -> Page | Failure:
         """Return the rows for one request. See `Source.fetch`."""
         if request.record_ids:
-            return self._page(request, await self._query(self.object, _listed_body(request)))
+            page = self._page(request, await self._query(self.object, _listed_body(request)))
+            return await with_single_records(page, request, self.ask, self.object)
         sorts = _sorts(request)
         if request.order in self._has_lone_sort:
             return self._page(request, await self._query(self.object, _page_body(request, sorts[:1])))
@@ -159,18 +173,16 @@ class AttioSource:
             return _not_promised(self.object)
         records = tuple(to_record(row, request.order, request.changed_by) for row in rows)
         is_total = request.order not in self._has_lone_sort
-        return Page(records=records, as_of=self._as_of(reply), is_total=is_total)
+        is_dated = reply.sent_at is not None
+        return Page(records=records, as_of=self._as_of(reply), is_total=is_total, is_dated=is_dated)
 
     async def company_names(self, record_ids: Collection[str]) -> dict[str, str | None] | Failure:
-        """Return the names of companies, looked up in one request; unknown ids have none."""
-        reply = await self._query("companies", _by_ids(sorted(record_ids)))
-        if isinstance(reply, Failure):
-            return reply
-        rows = decode_rows(reply.body)
-        if rows is None:
-            return _not_promised("companies")
-        # A company that cannot be read, or is gone, has no name; its people still go through.
-        return dict.fromkeys(record_ids) | dict(filter(None, map(to_company_name, rows)))
+        """Return the names of companies; what is gone has none, what did not come is left out."""
+        return await look_up(self.ask, record_ids)
+
+    def heed(self, options: Options) -> None:
+        """See `Limited.heed`."""
+        heed(self._api, options)
 
     def record(self) -> Recorder:
         """Keep every answer from now on, those of look-ups too. See `capture`."""
@@ -182,9 +194,10 @@ class AttioSource:
         await self._api.aclose()
 
     async def _query(self, object_: str, body: dict[str, Any]) -> Reply | Failure:
-        return await self._request("POST", f"/v2/objects/{quote(object_, safe='')}/records/query", body)
+        return await self.ask("POST", f"/v2/objects/{quote(object_, safe='')}/records/query", body)
 
-    async def _request(self, method: str, path: str, body: Any = None) -> Reply | Failure:
+    async def ask(self, method: str, path: str, body: Any = None) -> Reply | Failure:
+        """Ask once, for anything: what a transform looks up comes this way too."""
         reply = await self._api.request(method, path, body)
         if isinstance(reply, Failure):
             return _key_refused(reply.status) if reply.kind is FailureKind.UNAUTHORIZED else reply
@@ -195,13 +208,11 @@ class AttioSource:
         return reply
 
     async def _get(self, path: str, type_: type[T]) -> T | Failure:
-        reply = await self._request("GET", path)
+        reply = await self.ask("GET", path)
         if isinstance(reply, Failure):
             return reply
-        try:
-            return msgspec.json.decode(reply.body, type=type_)
-        except msgspec.DecodeError:
-            return _not_promised(path)
+        found = Decoder(type_).decoded(reply.body)
+        return _not_promised(path) if found is None else found
 
     async def object_id(self) -> str | Failure:
         """Return the id of the object, by which webhooks name it."""
@@ -213,14 +224,13 @@ class AttioSource:
 
     async def _which_objects(self, refused: Failure) -> Failure:
         """Say which objects there are, where the one asked for is none of them."""
-        reply = await self._request("GET", "/v2/objects")
+        reply = await self.ask("GET", "/v2/objects")
         if isinstance(reply, Failure):
             return refused
-        try:
-            objects = msgspec.json.decode(reply.body, type=Objects).data
-        except msgspec.DecodeError:
+        objects = Decoder(Objects).decoded(reply.body)
+        if objects is None:
             return refused
-        slugs = sorted(filter(None, (word(entry.api_slug) for entry in objects)))
+        slugs = sorted(filter(None, (word(entry.api_slug) for entry in objects.data)))
         return Failure(
             kind=FailureKind.NOT_FOUND,
             message=f"Attio has no object {self.object!r}; there are: {', '.join(slugs)}.",
@@ -234,17 +244,9 @@ class AttioSource:
 
 
 def _said_as_of(reply: Reply) -> str:
-    """Return the instant that an answer says it reflects, in UTC, or nothing.
-
-    One that does not say where its clock is, is UTC. Digits of a second beyond the sixth are cut off.
-    """
-    said = _BEYOND_MICROSECONDS.sub(r"\1", reply.headers.get("x-accurate-at", "").strip())
-    try:
-        at = datetime.fromisoformat(said)
-    except ValueError:
-        return ""
-    at = at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
-    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    """Return the instant that an answer reflects by the server's own clock, UTC, as text, or nothing."""
+    at = accurate_at(reply.headers.get("x-accurate-at", ""), reply.sent_at)
+    return format_time(at) if at else ""
 
 
 def request_text(method: str, path: str, body: Any = None) -> str:
@@ -265,13 +267,8 @@ def _sorts(request: PageRequest) -> list[dict[str, str]]:
 def _page_body(request: PageRequest, sorts: list[dict[str, str]]) -> dict[str, Any]:
     body: dict[str, Any] = {"limit": request.limit, "offset": request.offset}
     if request.since is not None:
-        body["filter"] = {request.changed_by or "created_at": {"$gte": _moment(request.since)}}
+        body["filter"] = {request.changed_by or "created_at": {"$gte": filter_moment(request.since)}}
     return {**body, "sorts": sorts} if sorts else body
-
-
-def _moment(at: datetime) -> str:
-    """Return a moment as Attio's filters read it, date and time: never later than it is."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _listed_body(request: PageRequest) -> dict[str, Any]:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from syncfsm.core.options import Order
+from syncfsm.outside.decoding import Decoder, NoTimestamp, Undecodable, to_utc
 from syncfsm.sources.protocol import Record
+
+_DATE_RESOLUTION = timedelta(seconds=1)
+_YEAR_MIN = 2000
+_BEYOND_MICROSECONDS = re.compile(r"(\.\d{6})\d+")
 
 
 class _Envelope(msgspec.Struct):
     data: list[msgspec.Raw]
+
+
+class _Single(msgspec.Struct):
+    data: msgspec.Raw
 
 
 class _Id(msgspec.Struct):
@@ -50,7 +59,18 @@ class Token(msgspec.Struct):
     active: bool
     scope: str = ""
     workspace_id: str = ""
-    workspace_slug: str = ""
+    workspace_slug: msgspec.Raw = msgspec.Raw(b"null")
+    token_level: str = ""
+
+    @property
+    def slug(self) -> str:
+        """The slug of the workspace; nothing if that cannot be read, which no sync depends on."""
+        return _texts.decoded(self.workspace_slug) or ""
+
+    @property
+    def is_of_user(self) -> bool:
+        """Whether it sees what one user sees, and not all of the workspace."""
+        return self.token_level == "user"  # noqa: S105 - no secret
 
 
 class _Object(msgspec.Struct):
@@ -85,21 +105,24 @@ class _CompanyName(msgspec.Struct):
 
 
 class _CompanyValues(msgspec.Struct):
-    name: list[_CompanyName] = []
+    name: list[_CompanyName]
 
 
 class _Company(_Identified):
     values: _CompanyValues
 
 
-_envelopes = msgspec.json.Decoder(_Envelope)
+_envelopes = Decoder(_Envelope)
+_singles = Decoder(_Single)
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u....|.)")
+_NORMAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{9}Z")
 _LONE = re.compile(rb"\\u[dD][89a-fA-F]..")
-_placed = msgspec.json.Decoder(_Placed)
-_identified = msgspec.json.Decoder(_Identified)
-_valued = msgspec.json.Decoder(_Valued)
-_changes = msgspec.json.Decoder(list[_Changed])
-_companies = msgspec.json.Decoder(_Company)
+_placed = Decoder(_Placed)
+_identified = Decoder(_Identified)
+_valued = Decoder(_Valued)
+_changes = Decoder(list[_Changed])
+_companies = Decoder(_Company)
+_texts = Decoder(str)
 
 
 def decode_rows(body: bytes) -> list[msgspec.Raw] | None:
@@ -108,11 +131,21 @@ def decode_rows(body: bytes) -> list[msgspec.Raw] | None:
     return rows if rows is not None else _decode_envelope(_without_lone_surrogates(body))
 
 
+def decode_row(body: bytes) -> msgspec.Raw | None:
+    """Return the row of `{"data": {...}}`, or `None` if the body is anything else."""
+    single = _singles.decoded(_without_lone_surrogates(body))
+    return None if single is None else single.data
+
+
+def is_of(row: msgspec.Raw, record_id: str) -> bool:
+    """Whether a row says that it is of a record; one that cannot be read says nothing."""
+    found = _identified.decoded(row)
+    return found is not None and found.id.record_id == record_id
+
+
 def _decode_envelope(body: bytes) -> list[msgspec.Raw] | None:
-    try:
-        return _envelopes.decode(body).data
-    except msgspec.DecodeError:
-        return None
+    envelope = _envelopes.decoded(body)
+    return None if envelope is None else envelope.data
 
 
 def _without_lone_surrogates(body: bytes) -> bytes:
@@ -135,7 +168,7 @@ def to_record(row: msgspec.Raw, order: Order, changed_by: str | None = None) -> 
     raw = bytes(row)
     try:
         record_id, key = _place_by(raw, changed_by) if changed_by and order != "id" else _place(raw, order)
-    except (msgspec.DecodeError, IndexError, KeyError, ValueError) as error:
+    except (Undecodable, IndexError, KeyError) as error:
         problem = f"cannot be placed: {_reason(error, changed_by or 'created_at')}"
         return Record(id=id_of(raw), key="", raw=raw, problem=problem)
     return Record(id=record_id, key=key, raw=raw, problem="" if record_id else "has no record id")
@@ -159,42 +192,54 @@ def _place_by(raw: bytes, changed_by: str) -> tuple[str, str]:
 
 def id_of(raw: bytes) -> str:
     """Return the id of a row, or nothing."""
-    try:
-        return _identified.decode(raw).id.record_id
-    except msgspec.DecodeError:
-        return ""
+    identified = _identified.decoded(raw)
+    return identified.id.record_id if identified else ""
 
 
 def _reason(error: Exception, slug: str) -> str:
     """Return why a row cannot be placed; decoders name the place and the type, never the value."""
     if isinstance(error, IndexError | KeyError):
         return f"values.{slug} is empty"
-    if isinstance(error, msgspec.DecodeError):
-        return str(error)
-    return f"values.{slug} is not a timestamp"
+    return f"values.{slug} is {error}" if isinstance(error, NoTimestamp) else str(error)
 
 
 def normal_timestamp(text: str) -> str:
     """Return a timestamp with nine fractional digits and `Z`, so that text order is time order.
 
     Raises:
-        ValueError: It is no timestamp.
+        NoTimestamp: It is none.
     """
-    if len(text) == 30 and text[19] == "." and text[29] == "Z":
+    if _NORMAL.fullmatch(text):
         return text
-    at = datetime.fromisoformat(text)
-    utc = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    return utc.strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z"
+    return to_utc(text).isoformat(timespec="microseconds").replace("+00:00", "000Z")
 
 
 def to_company_name(row: msgspec.Raw) -> tuple[str, str | None] | None:
-    """Return a company's id and its first active name, or `None` if it is no company."""
-    try:
-        company = _companies.decode(row)
-    except msgspec.DecodeError:
-        return None
-    return company.id.record_id, _active_name(company)
+    """Return a company's id and its first active name, or `None` where it does not say what its name is."""
+    company = _companies.decoded(row)
+    return None if company is None else (company.id.record_id, _active_name(company))
 
 
 def _active_name(company: _Company) -> str | None:
     return next((name.value for name in company.values.name if name.active_until is None), None)
+
+
+def accurate_at(said: str, sent_at: datetime | None) -> datetime | None:
+    """Return the instant that an answer reflects by the server's own clock, UTC; null if it says none.
+
+    That is what it says, but not later than when it was sent; or that, where it says no more. One that does
+    not say where its clock is, is UTC. Digits of a second beyond the sixth are cut off. A year in which there
+    was no Attio is no statement.
+    """
+    try:
+        at = to_utc(_BEYOND_MICROSECONDS.sub(r"\1", said.strip()))
+    except NoTimestamp:
+        return sent_at
+    if at.year < _YEAR_MIN:
+        return sent_at
+    return sent_at if sent_at is not None and at >= sent_at + _DATE_RESOLUTION else at
+
+
+def filter_moment(at: datetime) -> str:
+    """Return a moment as Attio's filters read it, date and time: never later than it is."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

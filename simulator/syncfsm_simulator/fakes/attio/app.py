@@ -128,6 +128,8 @@ class FakeAttio:
         request = Request(body=body, params=params, query=query, token=_token(scope))
         if route.name != SELF:  # which has its own way of saying that a token is no good
             self._authorize(request.token, route.scopes)
+            if route.name.startswith("/v2/webhooks") and self.knobs.token_level == "user":  # noqa: S105
+                raise errors.for_workspaces_only()
         return route.handler(self._service, request)
 
     def _headers(self, now: datetime) -> dict[str, str]:

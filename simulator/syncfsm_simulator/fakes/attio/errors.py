@@ -44,6 +44,27 @@ def forbidden(scopes: list[str]) -> ApiError:
     return ApiError(403, "unauthorized", message, type_="auth_error")
 
 
+def for_workspaces_only() -> ApiError:
+    """Return the answer to a user's token where only the workspace's will do; Attio's words are not known."""
+    return ApiError(
+        403, "unauthorized", "This request requires a token of the workspace.", type_="auth_error"
+    )
+
+
+def doubled_webhook() -> ApiError:
+    """Return the answer to a webhook that is told to a URL of what another one tells it already."""
+    return ApiError(
+        409, "uniqueness_conflict", "A webhook with this target URL, event type and filter exists already."
+    )
+
+
+def write_conflict() -> ApiError:
+    """Return the answer to a write that meets another one of the same record."""
+    return ApiError(
+        409, "concurrent_write_conflict", "The record is being written by another request: try again."
+    )
+
+
 def not_found(message: str) -> ApiError:
     """Return a 404."""
     return ApiError(404, "not_found", message)

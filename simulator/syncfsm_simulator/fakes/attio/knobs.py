@@ -42,6 +42,7 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     Attributes:
         api_key: The one token accepted; any that is not empty if none.
         scopes: What a token may do.
+        token_level: Whose the token is: the `workspace`'s, or a `user`'s, who cannot have webhooks.
         reads_per_s: Reads allowed in one second of the clock; a query is a read.
         writes_per_s: Writes allowed in one second of the clock.
         latency_s: How long an answer takes.
@@ -54,7 +55,11 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         score_query_max: The highest score of one query; beyond it, it is a 429 that no waiting cures.
         score_window_max: The highest sum of scores within ten seconds.
         score_others_per_s: What the other apps of the workspace use up of that, each second.
-        merge_s: How long a merge takes; until then the new record is a 404 `merge_in_progress`.
+        write_conflicts: The share of writes to records that meet another one: a 409, worth another try.
+        merge_s: How long a merge takes; until then the new record is a 404 `merge_in_progress`, and in no
+            query.
+        index_lag_s: How far queries are behind: who was created or changed is in none until then, though
+            webhooks have told of them, and a GET has them.
         http_targets: Whether webhooks may be sent to `http://` on this machine; Attio wants `https://`.
         webhook_delay_s: The longest delay of a webhook's first attempt; above 0, they overtake each other.
         webhook_duplicates: The share of webhooks that are sent once more after they arrived.
@@ -63,6 +68,7 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     api_key: str | None = None
     scopes: frozenset[str] = SCOPES
+    token_level: Literal["workspace", "user"] = "workspace"  # noqa: S105 - no secret
     reads_per_s: Count = 100
     writes_per_s: Count = 25
     latency_s: Number = 0.0
@@ -73,7 +79,9 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     score_query_max: Count | None = None
     score_window_max: Count | None = None
     score_others_per_s: Number = 0.0
+    write_conflicts: Share = 0.0
     merge_s: Number = 0.0
+    index_lag_s: Number = 0.0
     http_targets: bool = False
     webhook_delay_s: Number = 0.0
     webhook_duplicates: Share = 0.0

@@ -27,7 +27,7 @@ def self_(service: Service, request: Request) -> Reply:
             "scope": " ".join(sorted(service.knobs.scopes)),
             "client_id": world.workspace_id,
             "token_type": "Bearer",
-            "token_level": "workspace",  # in later versions of the published document only
+            "token_level": service.knobs.token_level,  # in later versions of the published document only
             "exp": None,
             "iat": 1_700_000_000,
             "sub": world.workspace_id,

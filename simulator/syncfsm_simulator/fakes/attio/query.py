@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_left
+from collections.abc import Collection
 from itertools import groupby
 from typing import Any
 
@@ -41,8 +42,8 @@ class Query:
         self._queries = 0
         self._orders: dict[bytes, _Ordered] = {}
 
-    def rows(self, slug: str, body: Any) -> list[Entity]:
-        """Return the rows that a query's body asks for.
+    def rows(self, slug: str, body: Any, unindexed: Collection[str] = ()) -> list[Entity]:
+        """Return the rows that a query's body asks for, but for those that the index does not have yet.
 
         Raises:
             ApiError: A 400, as Attio would answer.
@@ -55,6 +56,8 @@ class Query:
         rows = self._ordered(slug, body.get("filter", {}), sorts)
         if self._knobs.ties == "shuffled" and sorts:
             rows = self._shuffled(slug, sorts, rows)
+        if unindexed:
+            rows = [row for row in rows if row.record_id not in unindexed]
         return rows[offset : offset + limit]
 
     def _shuffled(self, slug: str, sorts: Any, rows: list[Entity]) -> list[Entity]:

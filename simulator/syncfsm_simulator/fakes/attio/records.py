@@ -18,7 +18,7 @@ def query(service: Service, request: Request) -> Reply:
     slug = service.object_type(request.params["object"]).slug
     body = request.json(default=b"{}")
     try:
-        rows = service.query.rows(slug, body)
+        rows = service.query.rows(slug, body, service.lag.unindexed())
         score = score_of(body, len(service.world.entities(slug)))
     except RecursionError as error:
         raise errors.bad_json() from error
@@ -114,8 +114,7 @@ def merge(service: Service, request: Request) -> Reply:
     assert isinstance(primary, str)
     assert isinstance(secondary, str)
     new_id = service.world.merge(slug, primary, secondary, service.now(), service.actor)
-    is_slow = service.merging.begin(new_id, service.now())
-    return json_reply({"data": {"new_record_id": new_id}}, 202 if is_slow else 200)
+    return json_reply({"data": {"new_record_id": new_id}}, 202 if service.lag.is_merging_slow else 200)
 
 
 def _found(service: Service, request: Request) -> tuple[str, Entity]:
@@ -128,7 +127,7 @@ def _found(service: Service, request: Request) -> tuple[str, Entity]:
     entity = service.world.entities(slug).get(record_id)
     if entity is None:
         raise errors.not_found(f'Record with ID "{record_id}" not found.')
-    if service.merging.is_under_way(record_id, service.now()):
+    if service.lag.is_merging(record_id):
         raise errors.ApiError(404, "merge_in_progress", "This record is being merged.")
     return slug, entity
 
@@ -143,6 +142,7 @@ def _data(request: Request, *, strict: bool = False) -> dict[str, Any]:
 
 
 def _create(service: Service, slug: str, payload: Any) -> Entity:
+    service.meet_no_other_write()
     now = service.now()
     held = new_values(service.world, slug, None, payload, adds_to=frozenset(), at=now, actor=service.actor)
     return service.world.create(slug, held, now, service.actor)
@@ -151,6 +151,7 @@ def _create(service: Service, slug: str, payload: Any) -> Entity:
 def _write(service: Service, request: Request, slug: str, entity: Entity, adds_to: frozenset[str]) -> Entity:
     payload = read_values(service.world, slug, _data(request, strict=True).get("values"))
     service.unique.check(slug, payload, entity.record_id)
+    service.meet_no_other_write()
     now = service.now()
     held = new_values(service.world, slug, entity, payload, adds_to=adds_to, at=now, actor=service.actor)
     if held:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from syncfsm.outside.clock import Clock
 from syncfsm_simulator.fakes.attio import errors
 from syncfsm_simulator.fakes.attio.knobs import Knobs
+from syncfsm_simulator.fakes.attio.lag import Lag
 from syncfsm_simulator.fakes.attio.query import Query
 from syncfsm_simulator.fakes.attio.rates import ScoreLimit
 from syncfsm_simulator.fakes.attio.webhooks import Webhooks
@@ -30,7 +31,7 @@ class Service:
         actor: Who writes through the API, as records and webhooks tell it.
         query: What finds records.
         unique: Who has which value that only one may have.
-        merging: Which merges are under way.
+        lag: What is not to be read yet.
         webhooks: Who wants to be told of what.
     """
 
@@ -40,9 +41,10 @@ class Service:
         self.actor: Actor = {"type": "api-token", "id": uuid(random.Random(f"{world.workspace_id}:token"))}
         self.query = Query(world, knobs)
         self.unique = UniqueIndex(world)
-        self.merging = Merging(knobs.merge_s)
+        self.lag = Lag(world, clock, merge_s=knobs.merge_s, index_lag_s=knobs.index_lag_s)
         self.webhooks = Webhooks(world.workspace_id)
         self._clock = clock
+        self._rng = random.Random(f"{world.workspace_id}:write conflicts")
         self._scores = ScoreLimit(knobs.score_query_max, knobs.score_window_max, knobs.score_others_per_s)
 
     def now(self) -> datetime:
@@ -58,6 +60,15 @@ class Service:
         if (retry_at := self._scores.refuse(score, self._clock.now())) is not None:
             raise errors.RateLimited(retry_at)
 
+    def meet_no_other_write(self) -> None:
+        """Let a write of a record go on, unless it meets another one.
+
+        Raises:
+            ApiError: A 409: it does.
+        """
+        if self.knobs.write_conflicts and self._rng.random() < self.knobs.write_conflicts:
+            raise errors.write_conflict()
+
     def knows(self, token: str) -> bool:
         """Whether a token is one that this workspace gave out."""
         return self.knobs.api_key in {None, token}
@@ -72,21 +83,3 @@ class Service:
             if name in {slug, object_id}:
                 return self.world.objects[slug]
         raise errors.not_found(f'Object with slug/ID "{name}" not found.')
-
-
-class Merging:
-    """Which merges are not over yet."""
-
-    def __init__(self, merge_s: float) -> None:
-        self._merge_s = merge_s
-        self._until: dict[str, datetime] = {}
-
-    def begin(self, record_id: str, now: datetime) -> bool:
-        """Note a merge, and return whether it takes any time."""
-        if self._merge_s:
-            self._until[record_id] = now + timedelta(seconds=self._merge_s)
-        return bool(self._merge_s)
-
-    def is_under_way(self, record_id: str, now: datetime) -> bool:
-        """Whether a record is not readable yet."""
-        return now < self._until.get(record_id, now)

@@ -33,6 +33,7 @@ def create(service: Service, request: Request) -> Reply:
     subscriptions = _subscriptions(data.get("subscriptions"))
     if len(service.webhooks.by_id) >= WEBHOOKS_MAX:
         raise errors.invalid(["data"], f"A workspace may have {WEBHOOKS_MAX} webhooks", "too_big")
+    _check_new(service, target_url, subscriptions)
     webhook = service.webhooks.add(target_url, subscriptions, time_text(service.now()))
     return json_reply({"data": {**webhook.body(service.world.workspace_id), "secret": webhook.secret}})
 
@@ -49,6 +50,7 @@ def update(service: Service, request: Request) -> Reply:
         webhook = replace(webhook, target_url=_target_url(service, data["target_url"]))
     if "subscriptions" in data:
         webhook = replace(webhook, subscriptions=_subscriptions(data["subscriptions"]))
+    _check_new(service, webhook.target_url, webhook.subscriptions, webhook.webhook_id)
     service.webhooks.by_id[webhook.webhook_id] = webhook
     return json_reply({"data": webhook.body(service.world.workspace_id)})
 
@@ -57,6 +59,11 @@ def delete(service: Service, request: Request) -> Reply:
     """Take a webhook away; what was not sent yet is not sent any more."""
     del service.webhooks.by_id[_found(service, request).webhook_id]
     return json_reply({})
+
+
+def _check_new(service: Service, target_url: str, subscriptions: list[Subscription], but: str = "") -> None:
+    if service.webhooks.has(target_url, subscriptions, but):
+        raise errors.doubled_webhook()
 
 
 def _found(service: Service, request: Request) -> Webhook:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -10,9 +11,22 @@ from msgspec.structs import replace
 
 from syncfsm_simulator.world.population import uuid
 
-EVENT_TYPES = frozenset(
-    f"{subject}.{verb}"
-    for subject, verbs in {
+
+def _types(verbs_of: dict[str, str]) -> frozenset[str]:
+    return frozenset(f"{subject}.{verb}" for subject, verbs in verbs_of.items() for verb in verbs.split())
+
+
+LATER_EVENT_TYPES = _types(
+    {
+        "activity": "created updated deleted",
+        "activity-attribute": "created updated",
+        "activity-record": "created deleted",
+    }
+)
+"""Those that only later versions of the published document have."""
+
+EVENT_TYPES = LATER_EVENT_TYPES | _types(
+    {
         "call-recording": "created",
         "comment": "created resolved unresolved deleted",
         "list": "created updated deleted",
@@ -24,8 +38,7 @@ EVENT_TYPES = frozenset(
         "record": "created updated deleted merged",
         "task": "created updated deleted",
         "workspace-member": "created",
-    }.items()
-    for verb in verbs.split()
+    }
 )
 """What a webhook may be told of. The fake's workspace has records only, so only their events come."""
 
@@ -81,6 +94,14 @@ class Webhooks:
         webhook = Webhook(webhook_id, target_url, subscriptions, created_at, secret)
         self.by_id[webhook_id] = webhook
         return webhook
+
+    def has(self, target_url: str, subscriptions: Sequence[Subscription], but: str = "") -> bool:
+        """Whether another webhook than `but` tells the same URL of any of these already."""
+        others = (webhook for webhook in self.by_id.values() if webhook.webhook_id != but)
+        return any(
+            webhook.target_url == target_url and any(each in webhook.subscriptions for each in subscriptions)
+            for webhook in others
+        )
 
     def mark(self, webhook_id: str, status: str) -> None:
         """Change a webhook's status, if it is still there."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 
 import httpx
@@ -23,6 +23,10 @@ Breakage = Callable[[bytes, random.Random], httpx.Response]
 
 RetryAfter = Callable[[datetime, int, random.Random], str | None]
 """Says what `Retry-After` says, of the time, of how many seconds it is to be, and of chance."""
+
+_TRICKLES = 60
+_TRICKLE_S = 20.0
+"""So a trickling body takes twenty minutes."""
 
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
 
@@ -57,6 +61,11 @@ def a_date(now: datetime, ahead_s: int, _: random.Random) -> str:
 def seconds(_now: datetime, ahead_s: int, _rng: random.Random) -> str:
     """A few seconds."""
     return str(ahead_s)
+
+
+def many_seconds(_now: datetime, _: int, rng: random.Random) -> str:
+    """More seconds than one wait may be, and fewer than make somebody impatient."""
+    return str(rng.randint(301, 1500))
 
 
 def a_past_date(now: datetime, _: int, _rng: random.Random) -> str:
@@ -153,6 +162,20 @@ class _Reset(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self._start
         raise httpx.ReadError("connection reset")
+
+
+class Trickle(httpx.AsyncByteStream):
+    """A body that comes a little at a time, each in time for a client that waits for the next."""
+
+    def __init__(self, body: bytes, sleep: Callable[[float], Awaitable[None]]) -> None:
+        self._body = body
+        self._sleep = sleep
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = max(1, len(self._body) // _TRICKLES)
+        for start in range(0, len(self._body), size):
+            await self._sleep(_TRICKLE_S)
+            yield self._body[start : start + size]
 
 
 def reset_in_body(body: bytes, rng: random.Random) -> httpx.Response:

@@ -48,6 +48,12 @@ def imported(move: Move) -> None:
     move.changes.bring(move.rng.randrange(1, 2 * move.changes.page_size + 2), age_s)
 
 
+def merged(move: Move) -> None:
+    """Make one person of two, whom nobody can read for a while though webhooks have told of them."""
+    if move.changes.is_told:
+        move.changes.merge(move.changes.anybody(2, move.rng))
+
+
 def peek_deleted(move: Move) -> None:
     """Let the person go with whom the next page must begin."""
     move.changes.delete([move.changes.peek])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import httpx
 import msgspec
 
 from syncfsm.outside.clock import Clock
-from syncfsm_simulator.stage.effects.answers import Breakage, Refusal
+from syncfsm_simulator.stage.effects.answers import Breakage, Refusal, Trickle
+from syncfsm_simulator.stage.effects.pages import NO_TEXT
 from syncfsm_simulator.stage.port import Beside, Crash, Port
 
 TIMEOUT_S = 30.0
@@ -19,7 +21,12 @@ SLOW_TIMES = 50
 """How many times as long a slow answer takes."""
 
 JUMP_S_MAX = 600.0
-"""The furthest that a clock jumps."""
+"""The furthest that a clock jumps by itself."""
+
+FAR_S = (3600.0, 3 * 24 * 3600.0)
+"""How far a clock jumps at the least and at the most where a machine wakes up, or is put right."""
+
+_AS_OF = "x-accurate-at"
 
 Answering = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
@@ -60,6 +67,9 @@ async def _usual(asking: Asking) -> httpx.Response:
 
 REQUEST: Port[Asking, Awaitable[httpx.Response]] = Port("request", _usual)
 
+SCHEMA: Port[Asking, Awaitable[httpx.Response]] = Port("schema", _usual)
+"""The request for the attributes of an object, which has a count of its own: it came later than the seeds."""
+
 
 def refused(refusal: Refusal) -> Effect:
     """Let the server refuse, without having done anything."""
@@ -98,6 +108,16 @@ async def reset_before_body(asking: Asking) -> httpx.Response:
     await asking.wait()
     await asking.served(asking.request)
     raise httpx.ReadError("connection reset", request=asking.request)
+
+
+async def undecodable(asking: Asking) -> httpx.Response:
+    """Let all texts of an answer that is no page begin with a byte that is no UTF-8, and a page with one."""
+    await asking.wait()
+    response = await asking.served(asking.request)
+    body = await response.aread()
+    is_page = asking.request.url.path.endswith("/people/records/query")
+    content = NO_TEXT + body if is_page else body.replace(b'":"', b'":"' + NO_TEXT)
+    return httpx.Response(response.status_code, headers={"Content-Type": "application/json"}, content=content)
 
 
 async def slow(asking: Asking) -> httpx.Response:
@@ -140,7 +160,51 @@ async def clock_back(asking: Asking) -> httpx.Response:
     return await _jumped(asking, -1)
 
 
-async def _jumped(asking: Asking, sign: int) -> httpx.Response:
+async def clock_ahead_far(asking: Asking) -> httpx.Response:
+    """Set the engine's clock ahead by hours or days."""
+    return await _jumped(asking, 1, FAR_S)
+
+
+async def clock_back_far(asking: Asking) -> httpx.Response:
+    """Set the engine's clock back by hours or days."""
+    return await _jumped(asking, -1, FAR_S)
+
+
+async def _jumped(
+    asking: Asking, sign: int, between_s: tuple[float, float] = (1, JUMP_S_MAX)
+) -> httpx.Response:
     await asking.wait()
-    asking.beside.jump(sign * asking.rng.uniform(1, JUMP_S_MAX))
+    asking.beside.jump(sign * asking.rng.uniform(*between_s))
     return await asking.answered(asking.request)
+
+
+# ── what is wrong with an answer that is right ───────────────────────────────────────────────
+
+
+async def trickling(asking: Asking) -> httpx.Response:
+    """Let the body come so slowly that it takes longer than anybody waits."""
+    response = await _usual(asking)
+    body = Trickle(await response.aread(), asking.clock.sleep)
+    return httpx.Response(response.status_code, headers=_headers(response), stream=body)
+
+
+async def undated(asking: Asking) -> httpx.Response:
+    """Let the answer not say of what moment it is."""
+    response = await _usual(asking)
+    return httpx.Response(
+        response.status_code, headers=_headers(response, but=_AS_OF), content=await response.aread()
+    )
+
+
+async def dated_ahead(asking: Asking) -> httpx.Response:
+    """Let the answer say that it is of a moment that is still to come."""
+    response = await _usual(asking)
+    as_of = asking.clock.now() + timedelta(days=asking.rng.uniform(0.1, 3))
+    headers = _headers(response, but=_AS_OF) | {_AS_OF: as_of.isoformat()}
+    return httpx.Response(response.status_code, headers=headers, content=await response.aread())
+
+
+def _headers(response: httpx.Response, but: str = "") -> dict[str, str]:
+    """Return the headers of an answer, but for one and for its length."""
+    left_out = {"content-length", but}
+    return {name: value for name, value in response.headers.items() if name not in left_out}

@@ -94,6 +94,28 @@ async def duplicated_step(page: Upserting) -> UpsertResult | Failure:
     return await page.take(())
 
 
+async def backed_up(page: Upserting) -> UpsertResult | Failure:
+    """Let somebody make a copy of the sink before it takes the page."""
+    page.beside.backup.make()
+    return await page.take(())
+
+
+async def put_back(page: Upserting) -> UpsertResult | Failure:
+    """Let the engine die when the sink has taken the page, and an older copy of the sink be put back."""
+    result = await page.take(())
+    if page.beside.backup.put_back():
+        raise Crash
+    return result
+
+
+async def lost(page: Upserting) -> UpsertResult | Failure:
+    """Let the engine die when the sink has taken the page, and the sink with it."""
+    result = await page.take(())
+    if await page.beside.backup.lose():
+        raise Crash
+    return result
+
+
 def with_refused(result: UpsertResult | Failure, record_ids: Sequence[str]) -> UpsertResult | Failure:
     """Return what became of a page of which these records were refused besides; all else stays."""
     if isinstance(result, Failure):

@@ -1,0 +1,27 @@
+"""What must never be written down: keys, and what the errors of somebody's code say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from syncfsm_simulator.stage.effects.mistakes import QUOTED
+
+if TYPE_CHECKING:
+    from syncfsm_simulator.runs.invariants import Run
+
+
+def no_secret_shows(run: Run) -> str | None:
+    """The key is nowhere in the log or in the sink, whatever a careless server repeats."""
+    for row in run.log.stored_events():
+        if run.key in row.data or run.key in row.meta:
+            return f"position {row.position} of the log holds the key"
+    contacts = run.contacts.execute("SELECT * FROM contacts")
+    return "the sink holds the key" if any(run.key in str(row) for row in contacts) else None
+
+
+def nobody_is_quoted(run: Run) -> str | None:
+    """What an error says that somebody's transform or sink raises is nowhere in the log."""
+    for row in run.log.stored_events():
+        if QUOTED in row.data:
+            return f"position {row.position} of the log repeats it"
+    return None

@@ -1,0 +1,241 @@
+"""What of a log a sink bears out: by its id and its marks, and not by its name alone.
+
+A sink without marks, and a log from before there were any, are believed as they are. Else the two are
+compared: pages that were delivered, by the log, after what the sink's mark speaks of, are lost to the sink,
+as if an older copy of it had been put back. Where the log does not know the process of the mark, it is the
+log that is older. Of their watermarks, the older counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, assert_never
+
+from msgspec.structs import replace
+
+from syncfsm.core import events as e
+from syncfsm.core.endpoints import mixed_up
+from syncfsm.core.failure import Failure
+from syncfsm.core.marks import SINK_ID, Mark, known_as, takes_up_at
+from syncfsm.core.process import Process
+from syncfsm.log.protocol import EventLog
+from syncfsm.sinks.protocol import Marked, Sink, capabilities
+from syncfsm.sources.protocol import Source
+
+
+class SinkMarks:
+    """The marks of a sink beside a log.
+
+    Args:
+        log: The log.
+        source: What comes into the sink.
+        sink: The sink.
+    """
+
+    def __init__(self, log: EventLog, source: Source, sink: Sink[Any]) -> None:
+        self._log = log
+        self._source = source
+        self._sink = sink
+        self._marked: Marked[Any] | None = capabilities(sink).marked
+
+    @property
+    def name(self) -> str:
+        """What the log calls the sink: by its id, the same wherever its file is."""
+        return self._sink.name if self._marked is None else self._known_as
+
+    @cached_property
+    def _known_as(self) -> str:
+        kind = self._sink.name.partition(":")[0]
+        routes = [route for route in self._log.routes() if route.sink.partition(":")[0] == kind]
+        found = [(route.sink, self._log.last_found(route.source, route.sink) or {}) for route in routes]
+        ids = [(known, facts.get(SINK_ID)) for known, facts in found]
+        active = self._log.active(self._source.name, self._source.object)
+        if active is not None and active.found is None and active.sink == self._sink.name:
+            return active.sink  # cut off before it could say whether this is its sink
+        return known_as(self._sink.name, self.sink_id(), ids)
+
+    # ── what is believed ─────────────────────────────────────────────────────────────────────
+
+    def last_sync_time(self) -> datetime | None:
+        """Return the watermark at which an ongoing sync takes up: the log's or the sink's, the older one."""
+        time = self._log.last_sync_time(*self._route, changed_by=self._source.changed_by)
+        if time is None or not self._has_id:
+            return time
+        mark = self._mark()
+        if mark is None:
+            return None if self._is_blank else time
+        moments = [time, mark.watermark]
+        lost = self.lost(mark)
+        if lost:
+            moments.append(takes_up_at(lost, self._source.changed_by))
+        known = [moment for moment in moments if moment is not None]
+        return min(known) if len(known) == len(moments) else None
+
+    def lacks(self, process: Process) -> bool:
+        """Whether a process would build on what the sink has not, though the log says that it was delivered.
+
+        Of those that begin, a sync of all records builds on nothing, and an ongoing one may begin so early
+        that it brings all of that again.
+        """
+        if not self._has_id:
+            return False
+        mark = self._mark()
+        is_new = not process.progress.pages
+        if is_new and process.mode == "initial":
+            return False
+        if mark is None:
+            return self._is_blank or (self._is_known and not is_new)
+        lost = self.lost(mark)
+        if is_new and process.since is not None:
+            begins = process.since + timedelta(seconds=process.options.overlap_s)
+            earliest = takes_up_at(lost, process.changed_by)
+            return bool(lost) and (earliest is None or begins > earliest)
+        return bool(lost)
+
+    def lost(self, mark: Mark) -> tuple[Process, ...]:
+        """Return the processes of which the sink has not all that was written into it, by the log."""
+        position = self._position(mark)
+        if position is None:
+            return ()
+        lost: dict[str, Process] = {}
+        is_its_page = True  # the first page of the process of the mark is what the mark speaks of
+        for process, recorded in self._of_route_after(position):
+            is_of_mark = process.id == mark.process
+            match recorded.event:
+                case e.PageDelivered() as page if page.created or page.updated or page.deleted:
+                    if not (is_of_mark and is_its_page):
+                        lost[process.id] = process
+                    is_its_page &= not is_of_mark
+                case e.PageDelivered() | e.PageFetched():
+                    is_its_page &= not is_of_mark
+                case (
+                    e.SyncStarted() | e.FetchingBegan() | e.MissingFound() | e.RecordRejected()
+                    | e.RetryScheduled() | e.PagesShifted() | e.SyncCompleted() | e.SyncFailed()
+                    | e.SyncCancelled() | e.SyncResumed()
+                ):  # fmt: skip
+                    pass
+                case _:
+                    assert_never(recorded.event)
+        return tuple(lost.values())
+
+    def is_elsewhere(self, process: Process) -> bool:
+        """Whether it was another sink into which a process began to deliver.
+
+        That is no matter to single records once a sync has brought all into this one.
+        """
+        began_in = (process.found or {}).get(SINK_ID)
+        is_other = self._marked is not None and began_in is not None and began_in != self.sink_id()
+        return is_other and not (process.record_ids and self._mark())
+
+    @property
+    def is_without_id(self) -> bool:
+        """Whether the sink has no id where the log says that it had one: it is gone, or from before that."""
+        return self._marked is not None and not self._has_id and self._is_known
+
+    def told(self) -> str:
+        """Say in words where the sink is not what the log says; empty where it is."""
+        mark = self._mark() if self._has_id else None
+        if mark is None:
+            return "it has lost what the log says that it had" if self._has_id and self._is_blank else ""
+        if self._position(mark) is None:
+            return "it was written by a process that this log does not know; the older of the two counts"
+        if not self.lost(mark):
+            return ""
+        return "an older copy of it was put back; what came since is brought again"
+
+    def mixed_up(self) -> Failure | None:
+        """Return why this source may not come into the sink, if another one has whose ids may be the same."""
+        if getattr(self._source, "ids_are_unique", False):
+            return None
+        here = [mark.source for mark in self._marked.marks()] if self._marked else []
+        here += [route.source for route in self._log.routes() if route.sink == self.name]
+        ours, kind = self._source.name, self._source.kind
+        other = next((name for name in here if name != ours and name.partition(":")[0] == kind), None)
+        return mixed_up(self._sink.name, ours, other) if other else None
+
+    # ── what is written ──────────────────────────────────────────────────────────────────────
+
+    def sink_id(self) -> str | None:
+        """Return the id of the sink, if it has one."""
+        return self._marked.sink_id() if self._marked else None
+
+    def restated(self) -> Mark | None:
+        """Return the mark that is to be set when a process begins, if another is: nothing lost is forgotten.
+
+        What the log says of a sink from before there were marks becomes its first one.
+        """
+        mark = self._mark()
+        if mark is None:
+            return self._adopted()
+        lost = self.lost(mark)
+        moment = takes_up_at(lost, self._source.changed_by) if lost else mark.watermark
+        if moment and mark.watermark:
+            moment = min(moment, mark.watermark)
+        elif lost:
+            moment = None
+        return replace(mark, watermark=moment) if moment != mark.watermark else None
+
+    def mark_of(self, process: Process, *, is_done: bool = False) -> Mark:
+        """Return the mark for what a process hands over now, or for its end."""
+        before = self._mark() or self._adopted()
+        watermark = before.watermark if before else None
+        if is_done and process.mode == "initial":
+            watermark = process.watermark
+        elif is_done and process.mode == "ongoing" and watermark and process.watermark:
+            watermark = max(watermark, process.watermark)
+        source, object_, _ = self._route
+        return Mark(
+            source=source, object=object_, process=process.id, version=process.version, watermark=watermark
+        )
+
+    # ── looking ──────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _route(self) -> tuple[str, str, str]:
+        return self._source.name, self._source.object, self.name
+
+    @property
+    def _has_id(self) -> bool:
+        return self.sink_id() is not None
+
+    @property
+    def _is_known(self) -> bool:
+        """Whether the log has seen an id of the sink: by then, each page was marked."""
+        return SINK_ID in (self._log.last_found(self._source.name, self.name) or {})
+
+    @property
+    def _is_blank(self) -> bool:
+        """Whether the sink says nothing of what the log says that it has."""
+        return self._is_known and self._log.items_left_by_syncs(*self._route) > 0
+
+    def _mark(self) -> Mark | None:
+        marks = self._marked.marks() if self._marked else ()
+        ours = (self._source.name, self._source.object)
+        return next((mark for mark in marks if (mark.source, mark.object) == ours), None)
+
+    def _adopted(self) -> Mark | None:
+        """Return what the log says of a sink that has no mark of it, and none that the log has seen."""
+        last = None if self._is_known else self._log.last_completed(*self._route)
+        if last is None:
+            return None
+        source, object_, _ = self._route
+        time = self._log.last_sync_time(*self._route, changed_by=self._source.changed_by)
+        return Mark(source=source, object=object_, process=last.id, version=last.version, watermark=time)
+
+    def _position(self, mark: Mark) -> int | None:
+        """Return the place in the log of what a mark speaks of; `None` where the log does not know it."""
+        version = min(mark.version, self._log.version(mark.process))
+        event = next(self._log.read(mark.process, after=version - 1, until=version), None)
+        return event.position if event else None
+
+    def _of_route_after(self, position: int) -> Iterator[tuple[Process, e.Recorded]]:
+        processes: dict[str, Process] = {}
+        while recorded := self._log.events_after(position):
+            for record in recorded:
+                process = processes.get(record.stream) or self._log.load(record.stream)
+                processes[record.stream] = process
+                if (process.source, process.object, process.sink) == self._route:
+                    yield process, record
+            position = recorded[-1].position or 0
