@@ -70,11 +70,15 @@ class DeadlyServer(Server):
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         death = self._death
-        if death and death.delay_ms is None and self._answers == death.answers:
+        if death is not None and death.delay_ms is None and self._answers == death.answers:
+            self._death = None  # it dies once, though another request may have come with this one
             self._victim.get().kill()
         await super()._app(scope, receive, send)
+        if death is None or death is not self._death:
+            return  # an answer to a process that is dead by now
         self._answers += 1
-        if death and death.delay_ms is not None and self._answers == death.answers:
+        if death.delay_ms is not None and self._answers == death.answers:
+            self._death = None
             self._kill_after(death.delay_ms)
 
     def _kill_after(self, delay_ms: float) -> None:
