@@ -14,7 +14,7 @@ from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.giving_up import gave_up
 from syncfsm.core.machine import State
 from syncfsm.core.process import Process, fold
-from syncfsm.errors import LogError, NotActive, VersionConflict
+from syncfsm.errors import LogError, LogUnwritable, NotActive, VersionConflict
 from syncfsm.log.protocol import EventLog
 from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.outside.safe_words import raised_words
@@ -74,6 +74,8 @@ def commit(
             for hook in hooks:
                 hook(after, record)
     except Exception as error:
+        if isinstance(error, LogUnwritable):
+            error.is_locked = False  # a log of the hook's: what was written here is not to be tried again
         _record_raised(log, after, error, at)
         raise
     return after

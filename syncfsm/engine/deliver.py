@@ -6,7 +6,7 @@ What is deleted as missing was asked for by its id before, and did not come: the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Generic, TypeVar
 
 from msgspec.structs import replace
@@ -92,7 +92,7 @@ class Delivery(Generic[T]):
         if not isinstance(done, Upserted):
             return done
         held.upserted = done
-        too_many = await self._too_many(process, len(gone))
+        too_many = await self._too_many(process, gone)
         if too_many is not None:
             return too_many
         deletion = await self._delete(process, gone)
@@ -206,15 +206,15 @@ class Delivery(Generic[T]):
             )
         return Deletion(deleted=deleted, unchanged=len(record_ids) - deleted)
 
-    async def _too_many(self, process: Process, count: int) -> d.TooManyMissing | Failure | None:
+    async def _too_many(self, process: Process, gone: Collection[str]) -> d.TooManyMissing | Failure | None:
         """Say so where webhooks tell that more of the sink's contacts are gone than can be believed."""
         sink = capabilities(self._sink).enumerable
-        deleted = process.progress.deleted + count
-        if sink is None or not count or deleted <= process.options.deletions_min:
+        if sink is None or process.progress.deleted + len(gone) <= process.options.deletions_min or not gone:
             return None
         known = await sink.known(self._kind)
         if isinstance(known, Failure):
             return known
+        deleted = process.progress.deleted + len(known.intersection(gone))  # not those that are gone already
         before = len(known) + process.progress.deleted
         is_believed = deleted <= process.options.missing_ratio_max * before
         return None if is_believed or not before else d.TooManyMissing(missing=deleted, known=before)

@@ -196,16 +196,16 @@ class Performer(Generic[T]):
         failure = None if process.record_ids else await check_transform(self._transform)
         if failure is not None:
             return failure
-        there = await self._check_sink()
+        there = await self._check_sink(process)
         return there if isinstance(there, Failure) else d.Checked(found=found | there)
 
-    async def _check_sink(self) -> dict[str, str] | Failure:
+    async def _check_sink(self, process: Process) -> dict[str, str] | Failure:
         """Check the sink, see who it is, and bring its mark up to what is known of it now."""
         state = self._marks.told()
         there = await self._sink.check()
         if isinstance(there, Failure):
             return there
-        mark, sink = self._marks.restated(), capabilities(self._sink).marked
+        mark, sink = self._marks.restated(process), capabilities(self._sink).marked
         failure = await sink.set_mark(mark) if mark is not None and sink is not None else None
         if failure is not None:
             return failure
@@ -264,7 +264,9 @@ class Performer(Generic[T]):
         )
 
     def hold(self, process: Process, outcome: d.Outcome) -> None:
-        """Keep the page that was fetched until it is delivered."""
+        """Keep the page that was fetched until it is delivered, and what was checked until the end."""
+        if not process.is_active:
+            self._checked = None  # whoever goes on with it checks again: the sink may be gone
         if process.pending is None or not process.is_active:
             # What a refetch found may have ended the sync; `pending` is then an older page.
             self._held = None

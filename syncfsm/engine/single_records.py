@@ -63,7 +63,7 @@ class SingleRecords:
         if sink is not None and not is_same(sink, self._processes.sink_name):
             raise ConfigurationError(
                 f"the webhooks of {self._source.name} {self._source.object} in this log go to {sink}: give "
-                f"{self._sink.name} a log of its own, and webhooks of its own"
+                f"{self._processes.sink_name} a log of its own, and webhooks of its own"
             )
         self._has_webhooks = sink is not None
 

@@ -86,6 +86,11 @@ def traceless_uri(path: Path) -> str:
     return f"file:{quote(str(path.absolute()))}?mode=ro&{how}"
 
 
+def read_only_uri(path: Path) -> str:
+    """Return the URI by which SQLite reads a file, and makes a `-shm` file anew that a crash took away."""
+    return f"file:{quote(str(path.absolute()))}?mode=ro"
+
+
 def lacks_shm(path: Path) -> bool:
     """Whether a file cannot be read without a trace: its `-wal` counts, and the `-shm` would be made anew."""
     return _has_wal(path) and not Path(f"{path}-shm").exists()

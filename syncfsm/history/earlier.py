@@ -58,11 +58,19 @@ class Earlier:
             return ()
         here = next(self._log.read(process.id, after=process.version - 1, until=process.version))
         position, gone = here.position or 0, set[str]()
+        told: dict[str, tuple[str, ...]] = {}  # by process, until it has deleted them
+        proven: dict[str, set[str]] = {}
         while recorded := self._log.events_after(position):
             for record in recorded:
-                if isinstance(record.event, e.PageFetched) and self._is_alike(record.stream, process):
-                    gone.difference_update(record.event.record_ids)
-                    gone.update(record.event.gone, record.event.confirmed or ())
+                match record.event:
+                    case e.PageFetched() as page if self._is_alike(record.stream, process):
+                        gone.difference_update(page.record_ids)
+                        told[record.stream] = page.gone
+                        proven.setdefault(record.stream, set()).update(page.confirmed or ())
+                    case e.PageDelivered():
+                        gone.update(told.pop(record.stream, ()))
+                    case e.SyncCompleted(missing=missing) if missing:
+                        gone |= proven.pop(record.stream, set())
             position = recorded[-1].position or 0
         return tuple(record_id for record_id in record_ids if record_id in gone)
 

@@ -39,6 +39,7 @@ class SinkMarks:
         self._source = source
         self._sink = sink
         self._marked: Marked[Any] | None = capabilities(sink).marked
+        self._lost: tuple[tuple[Mark, int], tuple[Process, ...]] | None = None
 
     @property
     def name(self) -> str:
@@ -96,24 +97,39 @@ class SinkMarks:
 
     def lost(self, mark: Mark) -> tuple[Process, ...]:
         """Return the processes of which the sink has not all that was written into it, by the log."""
+        key = (mark, self._log.last_position())
+        if self._lost is None or self._lost[0] != key:
+            self._lost = (key, self._lost_since(mark))
+        return self._lost[1]
+
+    def _lost_since(self, mark: Mark) -> tuple[Process, ...]:
         position = self._position(mark)
         if position is None:
             return ()
         lost: dict[str, Process] = {}
+        again: set[str] = (
+            set()
+        )  # whose page is under way for a second time: its counts say nothing of the first
         is_its_page = True  # the first page of the process of the mark is what the mark speaks of
         for process, recorded in self._of_route_after(position):
             is_of_mark = process.id == mark.process
             match recorded.event:
-                case e.PageDelivered() as page if page.created or page.updated or page.deleted:
-                    if not (is_of_mark and is_its_page):
+                case e.PageDelivered() as page:
+                    is_written = page.created or page.updated or page.deleted or process.id in again
+                    if (is_written or process.record_ids) and not (is_of_mark and is_its_page):
                         lost[process.id] = process
                     is_its_page &= not is_of_mark
-                case e.PageDelivered() | e.PageFetched():
+                    again.discard(process.id)
+                case e.PageFetched():
                     is_its_page &= not is_of_mark
+                case e.RetryScheduled(action="deliver") | e.SyncResumed():
+                    again.add(process.id)
+                case e.SyncCompleted(missing=missing):
+                    if missing and not (is_of_mark and recorded.version == mark.version + 1):
+                        lost[process.id] = process
                 case (
                     e.SyncStarted() | e.FetchingBegan() | e.MissingFound() | e.RecordRejected()
-                    | e.RetryScheduled() | e.PagesShifted() | e.SyncCompleted() | e.SyncFailed()
-                    | e.SyncCancelled() | e.SyncResumed()
+                    | e.RetryScheduled() | e.PagesShifted() | e.SyncFailed() | e.SyncCancelled()
                 ):  # fmt: skip
                     pass
                 case _:
@@ -161,14 +177,15 @@ class SinkMarks:
         """Return the id of the sink, if it has one."""
         return self._marked.sink_id() if self._marked else None
 
-    def restated(self) -> Mark | None:
+    def restated(self, process: Process) -> Mark | None:
         """Return the mark that is to be set when a process begins, if another is: nothing lost is forgotten.
 
-        What the log says of a sink from before there were marks becomes its first one.
+        What the log says of a sink from before there were marks becomes its first one, as it is by then.
         """
         mark = self._mark()
         if mark is None:
-            return self._adopted()
+            adopted = self._adopted()
+            return replace(adopted, process=process.id, version=process.version) if adopted else None
         lost = self.lost(mark)
         moment = takes_up_at(lost, self._source.changed_by) if lost else mark.watermark
         if moment and mark.watermark:

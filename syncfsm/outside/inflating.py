@@ -43,11 +43,12 @@ async def body_of(response: httpx.Response) -> AsyncIterator[bytes]:
         return
     if codings[0] not in _NAMES:
         raise Unreadable("a body in a content coding that was not asked for")
-    inflater = zlib.decompressobj(_GZIP)
+    inflater, is_empty = zlib.decompressobj(_GZIP), True
     async for piece in response.aiter_raw():
+        is_empty &= not piece
         for inflated in _inflated(inflater, piece):
             yield inflated
-    if not inflater.eof:
+    if not inflater.eof and not is_empty:  # of no body, such as a 204's, a proxy may name a coding too
         raise Unreadable("a compressed body that is cut short")
 
 

@@ -13,7 +13,7 @@ from sqlite_utils import Database
 from syncfsm.files.in_place import InPlace
 from syncfsm.files.paths import MEMORY
 from syncfsm.files.private import make_private
-from syncfsm.files.sqlite import LOG_APPLICATION_ID, lacks_shm, traceless_uri
+from syncfsm.files.sqlite import LOG_APPLICATION_ID, lacks_shm, read_only_uri, traceless_uri
 
 T = TypeVar("T")
 
@@ -87,9 +87,10 @@ class SinkFile:
         return all(part.is_kept() for part in self._parts)
 
     @contextmanager
-    def glance(self) -> Iterator[Database]:
-        """Open the file so that no trace is left of it."""
-        uri = traceless_uri(Path(self._path))
+    def glance(self, *, may_mend: bool = False) -> Iterator[Database]:
+        """Open the file so that no trace is left of it; or one that a crash left, if that may be mended."""
+        path = Path(self._path)
+        uri = read_only_uri(path) if may_mend and lacks_shm(path) else traceless_uri(path)
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
             _check_no_log(connection)
             yield Database(connection)
@@ -99,9 +100,9 @@ class SinkFile:
         try:
             if self._opened is not None and self.is_in_place():
                 return look(self._opened.conn)
-            if self._path == MEMORY or not Path(self._path).exists() or lacks_shm(Path(self._path)):
+            if self._path == MEMORY or not Path(self._path).exists():
                 return otherwise
-            with self.glance() as db:
+            with self.glance(may_mend=True) as db:
                 return look(db.conn)
         except (sqlite3.DatabaseError, ValueError):
             return otherwise

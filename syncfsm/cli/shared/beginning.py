@@ -87,6 +87,8 @@ def _other_mode(engine: Engine[Contact], process: Process) -> str:
         state = engine.processes.marks.told()
         why = f"the sink {engine.sink.name} is not as the log says: {state}" if state else ""
         return f"{why or 'no sync was completed yet'}, so this one is of all records"
+    if not process.is_active:
+        return f"process {process.id} was told to wait, and nobody may ask before that is over"
     return f"process {process.id}, a sync of all records, is not finished yet and goes on first"
 
 

@@ -14,15 +14,13 @@ from msgspec.structs import replace
 
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.sources.attio.attributes import Ask
+from syncfsm.sources.attio.singly import NOT_FOUND
 from syncfsm.sources.attio.wire import decode_row, decode_rows, is_of, to_company_name
 
 SINGLY_MAX = 5
 """The most companies that are asked for one by one, for each page."""
 
 _PATH = "/v2/objects/companies/records"
-_GONE = " 404 not_found"
-"""What a refusal says of a record that is gone; another 404, a proxy's, says nothing of it."""
-
 _REFUSED = {
     403: "The key may not read companies, whose names are looked up: let it, or go on without them",
     404: "There are no companies to look names up in: go on without them",
@@ -70,9 +68,11 @@ async def _single(ask: Ask, record_id: str) -> Names | Failure:
     """Return the name of one company, or none for one that is said to be gone; nothing if that is unclear."""
     reply = await ask("GET", f"{_PATH}/{quote(record_id, safe='')}")
     if isinstance(reply, Failure):
+        if reply.code == NOT_FOUND:
+            return {record_id: None}
         if reply.is_retryable or reply.status != 404:
             return _told(reply)
-        return {record_id: None} if _GONE in reply.message else {}
+        return {}
     row = decode_row(reply.body)
     return _names([row]) if row is not None and is_of(row, record_id) else _MALFORMED
 

@@ -1,0 +1,202 @@
+"""What becomes of a sink between two syncs, or in the midst of one, and what is believed of it then."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import syncfsm.engine.processes
+from syncfsm.core.failure import FailureKind
+from syncfsm.core.notices import Notice
+from syncfsm.core.paging.place import ToldGone
+from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
+from syncfsm.errors import LogUnwritable
+from syncfsm.items.contact import Contact
+from syncfsm.log import open_log
+from syncfsm.outside.clock import SystemClock
+from syncfsm.outside.http import HttpClient, Reply
+from syncfsm.sources.protocol import Record, Transformed
+from tests.crm import Died
+from tests.fakes import DictSink, ListSource, TestClock
+from tests.integration.test_sink_marks import Desk
+
+BROUGHT_AGAIN = "an older copy of it was put back; what came since is brought again"
+
+
+@pytest.fixture(params=["sqlite", "jsonl"])
+def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
+    with open_log(":memory:") as log:
+        yield Desk(log, request.param, tmp_path / "sink")
+
+
+@pytest.fixture
+def in_sqlite(tmp_path: Path) -> Iterator[Desk]:
+    with open_log(":memory:") as log:
+        yield Desk(log, "sqlite", tmp_path / "sink")
+
+
+def tell(desk: Desk, record_ids: list[str], *, are_gone: bool = False) -> None:
+    """Let webhooks tell of records, a while ago."""
+    notice = Notice(
+        source="crm",
+        object="people",
+        key=None,
+        record_ids=tuple(record_ids),
+        received_at=desk.clock.now() - timedelta(seconds=10),
+        gone=tuple(ToldGone(record_id=record_id) for record_id in record_ids if are_gone),
+    )
+    desk.log.receive(notice)
+
+
+def see_to_webhooks(desk: Desk) -> Process:
+    async def seen_to(engine: Engine[Contact]) -> Process:
+        process = engine.take_up_webhooks()
+        assert process is not None
+        return await engine.run(process.id)
+
+    process = desk.use(seen_to)
+    assert isinstance(process, Process)
+    return process
+
+
+def die_at_delivery(patch: pytest.MonkeyPatch) -> None:
+    """Let the program die when the sink has taken a page and the log does not know it."""
+    commit = syncfsm.engine.processes.c.commit
+
+    def dying(log: Any, process: Any, process_id: str, events: Any, **more: Any) -> Process:
+        if any(type(event).__name__ == "PageDelivered" for event in events):
+            raise Died
+        return commit(log, process, process_id, events, **more)
+
+    patch.setattr(syncfsm.engine.processes.c, "commit", dying)
+
+
+def test_an_engine_that_is_kept_looks_at_the_sink_again_before_it_goes_on(desk: Desk) -> None:
+    async def used(engine: Engine[Contact]) -> Process:
+        process = await engine.step(engine.start(page_size=4).id)
+        process = await engine.step(process.id)
+        for file in desk.files():
+            file.unlink()
+        failed = await engine.run(process.id)
+        assert failed.failure is not None
+        assert failed.failure.reason == FailureKind.REPLACED
+        return await engine.sync(page_size=4)
+
+    process = desk.use(used)
+    assert isinstance(process, Process)
+    assert process.failure is not None
+    assert process.failure.reason == FailureKind.EMPTIED
+
+
+def test_that_somebody_was_deleted_as_missing_is_lost_with_the_sink_too(desk: Desk) -> None:
+    desk.sync(deletes_missing=True)
+    desk.new_day()
+    desk.back_up()
+    desk.crm.delete(next(iter(desk.crm.people)))
+    assert desk.sync(deletes_missing=True).progress.missing == 1
+    desk.new_day()
+    desk.put_back()
+    process = desk.sync(mode="ongoing")
+    assert (process.mode, desk.state_told(process)) == ("initial", BROUGHT_AGAIN)
+
+
+def test_what_was_delivered_again_after_a_crash_is_lost_with_the_sink_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.sync()
+    desk.new_day()
+    desk.back_up()
+    changed = next(iter(desk.crm.people))
+    desk.crm.change(changed)
+    tell(desk, [changed])
+    with monkeypatch.context() as patch:
+        die_at_delivery(patch)
+        with pytest.raises(Died):
+            see_to_webhooks(desk)
+    assert see_to_webhooks(desk).progress.unchanged == 1
+    desk.new_day()
+    desk.put_back()
+    assert desk.sync(mode="ongoing").mode == "initial"
+
+
+def test_deletions_that_a_crash_left_half_told_are_not_counted_twice(
+    in_sqlite: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(90):
+        in_sqlite.crm.create()
+    in_sqlite.sync()
+    in_sqlite.new_day()
+    gone = list(in_sqlite.crm.people)[:40]
+    for record_id in gone:
+        in_sqlite.crm.delete(record_id)
+    tell(in_sqlite, gone, are_gone=True)
+    with monkeypatch.context() as patch:
+        die_at_delivery(patch)
+        with pytest.raises(Died):
+            see_to_webhooks(in_sqlite)
+    assert not in_sqlite.ids() & set(gone)
+    assert see_to_webhooks(in_sqlite).failure is None
+
+
+def test_a_sink_whose_writer_was_cut_off_is_known_by_its_id(in_sqlite: Desk) -> None:
+    in_sqlite.sync()
+    in_sqlite.new_day()
+    writer = sqlite3.connect(in_sqlite.path)
+    writer.execute("UPDATE contacts SET role = role || ' '")
+    writer.commit()
+    files = {file: file.read_bytes() for file in in_sqlite.files()}
+    writer.close()
+    for file in in_sqlite.files():
+        file.unlink()
+    for file, data in files.items():
+        if not file.name.endswith("-shm"):
+            file.write_bytes(data)
+    assert any(file.name.endswith("-wal") for file in in_sqlite.files())
+    created = in_sqlite.crm.create()
+    assert in_sqlite.sync(mode="ongoing").failure is None
+    assert created in in_sqlite.ids()
+
+
+def test_what_a_hook_could_not_write_is_no_reason_to_write_again() -> None:
+    hooked: list[str] = []
+
+    def hook(_process: Process, recorded: Any) -> None:
+        hooked.append(recorded.type)
+        if recorded.type == "PageFetched":
+            raise LogUnwritable("the hook's own log is held", is_locked=True)
+
+    async def nothing(_records: tuple[Record, ...]) -> Transformed[Any]:
+        return Transformed(items=())
+
+    with open_log(":memory:") as log:
+        source = ListSource(TestClock(), 3)
+        engine = Engine(log, source, DictSink(), nothing, clock=source.clock, hooks=[hook])
+        with pytest.raises(LogUnwritable, match="the hook's own log"):
+            asyncio.run(engine.sync())
+    assert hooked.count("PageFetched") == 1
+
+
+def test_an_answer_without_a_body_may_name_a_coding() -> None:
+    class NoBody(httpx.AsyncByteStream):
+        async def __aiter__(self) -> Any:
+            for piece in ():
+                yield piece
+
+    async def asked() -> object:
+        transport = httpx.MockTransport(
+            lambda _request: httpx.Response(204, headers={"Content-Encoding": "gzip"}, stream=NoBody())
+        )
+        client = HttpClient(
+            "Quo", "https://quo.test", "key", clock=SystemClock(), transport=transport, per_s=10
+        )
+        return await client.request("DELETE", "/v1/contacts/1")
+
+    assert isinstance(asyncio.run(asked()), Reply)
