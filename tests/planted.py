@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 
 from syncfsm.core.options import Options
 from syncfsm.engine.engine import Engine
@@ -99,3 +100,7 @@ async def _run(
 def _peek(log: Any) -> str | None:
     process = log.active(f"attio:{URL}", "people")
     return process.paging.peek if process else None
+
+
+UNREADABLE: Any = msgspec.Raw(b'[{"value": "\xff"}]')
+"""Values of an attribute that make a record none that can be read: a byte in it is no text."""

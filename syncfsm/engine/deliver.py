@@ -224,7 +224,9 @@ class Delivery(Generic[T]):
         known = await sink.known(self._kind)
         if isinstance(known, Failure):
             return known
-        seen = self._earlier.ids_seen(process)  # after that: who brings something has told the log before
+        seen = self._earlier.ids_seen(
+            process, self._marks.all
+        )  # after that: who brings something has told the log before
         progress = process.progress
         kept = seen.doubt
         if not known and progress.created + progress.updated + progress.unchanged:

@@ -45,7 +45,12 @@ class Syncs:
             raise ConfigurationError(
                 f"the sink {sink.name} cannot delete what is missing: it needs `delete` and `known`"
             )
-        other = other_route(self._processes.log, self._processes.source, self._processes.sink_name)
+        other = other_route(
+            self._processes.log,
+            self._processes.source,
+            self._processes.sink_name,
+            self._processes.marks.all,
+        )
         if other is not None:
             raise ConfigurationError(f"{mixed(other)}, or delete nothing")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -19,10 +20,10 @@ class InPlace:
 
     Args:
         path: Where it is.
-        may_shrink: Whether it may become shorter without anybody having cut it.
+        may_shrink: Tells of one that became shorter whether that may be, without anybody having cut it.
     """
 
-    def __init__(self, path: Path, *, may_shrink: bool = False) -> None:
+    def __init__(self, path: Path, *, may_shrink: Callable[[Path], bool] = lambda _path: False) -> None:
         self._path = path.absolute()
         self._may_shrink = may_shrink
         self._identity = identity(self._path)
@@ -37,5 +38,7 @@ class InPlace:
             return False
         if (found.st_dev, found.st_ino) != self._identity:
             return False
-        self._bytes = max(self._bytes, found.st_size)
-        return self._may_shrink or found.st_size == self._bytes
+        if found.st_size < self._bytes and not self._may_shrink(self._path):
+            return False
+        self._bytes = found.st_size
+        return True

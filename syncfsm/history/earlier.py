@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from syncfsm.core import events as e
+from syncfsm.core.marks import Mark
 from syncfsm.core.process import Process
 from syncfsm.errors import VersionConflict
 from syncfsm.history.missing import Seen, confirmed_gone, ids_seen_since
@@ -41,9 +42,9 @@ class Earlier:
         """Return how many items completed syncs have left in the sink of a process."""
         return self._log.items_left_by_syncs(process.source, process.object, process.sink)
 
-    def ids_seen(self, process: Process) -> Seen:
+    def ids_seen(self, process: Process, marks: Sequence[Mark] = ()) -> Seen:
         """Return the records that were seen in the source since a process began. See `ids_seen_since`."""
-        return ids_seen_since(self._log, self._source, process)
+        return ids_seen_since(self._log, self._source, process, marks)
 
     def confirmed_gone(self, process: Process) -> tuple[str, ...]:
         """Return the records of which a process has the proof that they are gone. See `confirmed_gone`."""
@@ -62,15 +63,15 @@ class Earlier:
         proven: dict[str, set[str]] = {}
         while recorded := self._log.events_after(position):
             for record in recorded:
-                match record.event:
-                    case e.PageFetched() as page if self._is_alike(record.stream, process):
-                        gone.difference_update(page.record_ids)
-                        told[record.stream] = page.gone
-                        proven.setdefault(record.stream, set()).update(page.confirmed or ())
-                    case e.PageDelivered():
-                        gone.update(told.pop(record.stream, ()))
-                    case e.SyncCompleted(missing=missing) if missing:
-                        gone |= proven.pop(record.stream, set())
+                event = record.event
+                if isinstance(event, e.PageFetched) and self._is_alike(record.stream, process):
+                    gone.difference_update(event.record_ids)
+                    told[record.stream] = event.gone
+                    proven.setdefault(record.stream, set()).update(event.confirmed or ())
+                elif isinstance(event, e.PageDelivered):
+                    gone.update(told.pop(record.stream, ()))
+                elif isinstance(event, e.SyncCompleted) and event.missing:
+                    gone |= proven.pop(record.stream, set())
             position = recorded[-1].position or 0
         return tuple(record_id for record_id in record_ids if record_id in gone)
 

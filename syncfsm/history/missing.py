@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from syncfsm.core import events as e
+from syncfsm.core.marks import Mark
 from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process
 from syncfsm.core.state import Route
@@ -39,7 +40,7 @@ def undeletable(record_ids: Sequence[str]) -> tuple[Reject, ...]:
     return tuple(Reject(record_id=record_id, reason=UNDELETABLE) for record_id in record_ids)
 
 
-def ids_seen_since(log: EventLog, source: Source, process: Process) -> Seen:
+def ids_seen_since(log: EventLog, source: Source, process: Process, marks: Sequence[Mark] = ()) -> Seen:
     """Return the records that were seen in the source since a process began: by it, and by others meanwhile.
 
     A sync that failed and went on days later has not itself seen whom others delivered in between. Nor has
@@ -63,7 +64,7 @@ def ids_seen_since(log: EventLog, source: Source, process: Process) -> Seen:
                 pass
             case _:
                 assert_never(recorded.event)
-    other = other_route(log, source, process.sink)
+    other = other_route(log, source, process.sink, marks)
     return Seen(record_ids=frozenset(record_ids), doubt=_doubt(nameless) or (mixed(other) if other else ""))
 
 
@@ -132,9 +133,13 @@ def _counts_from(other: Process, process: Process, began: int) -> float:
     return 0 if other.record_ids else began
 
 
-def other_route(log: Routes, source: Source, sink: str) -> Route | None:
-    """Return what else was brought into a sink, by the log, of what the items may call the same source."""
-    for route in log.routes():
+def other_route(log: Routes, source: Source, sink: str, marks: Sequence[Mark] = ()) -> Route | None:
+    """Return what else was brought into a sink of what the items may call the same source.
+
+    The log says so, or a mark of the sink: another log may have had part in it.
+    """
+    marked = (Route(source=mark.source, object=mark.object, sink=sink) for mark in marks)
+    for route in (*log.routes(), *marked):
         is_ours = (route.source, route.object) == (source.name, source.object)
         if is_same(route.sink, sink) and not is_ours and route.source.partition(":")[0] == source.kind:
             return route

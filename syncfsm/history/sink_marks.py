@@ -165,7 +165,7 @@ class SinkMarks:
         """Return why this source may not come into the sink, if another one has whose ids may be the same."""
         if getattr(self._source, "ids_are_unique", False):
             return None
-        here = [mark.source for mark in self._marked.marks()] if self._marked else []
+        here = [mark.source for mark in self.all]
         here += [route.source for route in self._log.routes() if route.sink == self.name]
         ours, kind = self._source.name, self._source.kind
         other = next((name for name in here if name != ours and name.partition(":")[0] == kind), None)
@@ -227,10 +227,14 @@ class SinkMarks:
         """Whether the sink says nothing of what the log says that it has."""
         return self._is_known and self._log.items_left_by_syncs(*self._route) > 0
 
+    @property
+    def all(self) -> tuple[Mark, ...]:
+        """The marks of all that came into the sink, of whatever source, whoever's log says so."""
+        return self._marked.marks() if self._marked else ()
+
     def _mark(self) -> Mark | None:
-        marks = self._marked.marks() if self._marked else ()
         ours = (self._source.name, self._source.object)
-        return next((mark for mark in marks if (mark.source, mark.object) == ours), None)
+        return next((mark for mark in self.all if (mark.source, mark.object) == ours), None)
 
     def _adopted(self) -> Mark | None:
         """Return what the log says of a sink that has no mark of it, and none that the log has seen."""

@@ -23,6 +23,10 @@ class Undecodable(ValueError):
     """Something from outside that is not what it should be; the words may be repeated."""
 
 
+class OfAnotherType(Undecodable):
+    """A value that can be read, and is not of the type that it should be of."""
+
+
 class NoTimestamp(Undecodable):
     """A text that is no moment."""
 
@@ -55,6 +59,8 @@ class Decoder(Generic[T]):
             raise Undecodable("a byte in it is no UTF-8") from error
         except RecursionError as error:
             raise Undecodable("it is nested too deeply") from error
+        except msgspec.ValidationError as error:
+            raise OfAnotherType(str(error)) from error
         except msgspec.DecodeError as error:  # which names the place and the type, never the value
             raise Undecodable(str(error)) from error
         except (ValueError, OverflowError) as error:

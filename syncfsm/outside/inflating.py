@@ -17,6 +17,8 @@ ACCEPTED = "gzip"
 PIECE_BYTES_MAX = 256 * 1024
 
 _NAMES = {"gzip", "x-gzip"}  # the second is its old name
+NO_CONTENT = 204
+
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -43,12 +45,11 @@ async def body_of(response: httpx.Response) -> AsyncIterator[bytes]:
         return
     if codings[0] not in _NAMES:
         raise Unreadable("a body in a content coding that was not asked for")
-    inflater, is_empty = zlib.decompressobj(_GZIP), True
+    inflater = zlib.decompressobj(_GZIP)
     async for piece in response.aiter_raw():
-        is_empty &= not piece
         for inflated in _inflated(inflater, piece):
             yield inflated
-    if not inflater.eof and not is_empty:  # of no body, such as a 204's, a proxy may name a coding too
+    if not inflater.eof and response.status_code != NO_CONTENT:  # of which a proxy may name a coding too
         raise Unreadable("a compressed body that is cut short")
 
 

@@ -79,6 +79,10 @@ _DELETE = """
 """
 
 
+class _KeptOut(sqlite3.DatabaseError):
+    """So many rows were not written, though nothing failed."""
+
+
 class SqliteSink:
     """Contacts in the table `contacts` of a SQLite file.
 
@@ -247,7 +251,9 @@ class SqliteSink:
         with self._file.writing() as db:
             if changed:
                 synced_at = format_time(self._clock.now())
-                db.conn.executemany(_WRITE, [(*row, synced_at) for row in changed])
+                written = db.conn.executemany(_WRITE, [(*row, synced_at) for row in changed]).rowcount
+                if written < len(changed):
+                    raise _KeptOut(len(changed) - written)
             if mark is not None:
                 self._name(db)
                 sqlite_marks.set_mark(db.conn, mark)
@@ -260,6 +266,8 @@ class SqliteSink:
         """Say what is wrong with the file; a file held by another program is worth another try."""
         if isinstance(error, OfALog):
             return self._foreign(_LOG)
+        if isinstance(error, _KeptOut):
+            return self._unwritable(f"a trigger in it keeps {error.args[0]} contacts out; mend that")
         if isinstance(error, NotInPlace) or not self._file.is_in_place():
             return replaced(self.name)
         advice = unwritable_advice(error, self.path)

@@ -17,6 +17,8 @@ from syncfsm.files.sqlite import LOG_APPLICATION_ID, lacks_shm, read_only_uri, t
 
 T = TypeVar("T")
 
+_HEAD_BYTES = 100
+
 
 class OfALog(sqlite3.DatabaseError):
     """The file is a log, this sync's or another's."""
@@ -126,7 +128,19 @@ def _check_no_log(connection: sqlite3.Connection) -> None:
         raise OfALog
 
 
+def _is_whole(path: Path) -> bool:
+    """Whether a file is as long as it says itself: a VACUUM makes it shorter, and so does who cuts it."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    page_bytes, pages = int.from_bytes(head[16:18]), int.from_bytes(head[28:32])
+    page_bytes = 65536 if page_bytes == 1 else page_bytes
+    return len(head) == _HEAD_BYTES and path.stat().st_size >= pages * page_bytes
+
+
 def _parts(path: Path) -> tuple[InPlace, ...]:
     """Return the file, and the one beside it in which SQLite writes first, and makes shorter at times."""
     wal = path.with_name(f"{path.name}-wal")
-    return (InPlace(path), *([InPlace(wal, may_shrink=True)] if wal.exists() else ()))
+    return (
+        InPlace(path, may_shrink=_is_whole),
+        *([InPlace(wal, may_shrink=lambda _wal: True)] if wal.exists() else ()),
+    )

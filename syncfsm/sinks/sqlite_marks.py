@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import datetime
 
 from syncfsm.core.marks import Mark
 from syncfsm.core.times import format_time, parse_time
+from syncfsm.errors import CorruptLog
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS syncfsm_sink (id TEXT NOT NULL) STRICT",
@@ -59,10 +61,18 @@ def marks(connection: sqlite3.Connection) -> tuple[Mark, ...]:
             object=object_,
             process=process,
             version=version,
-            watermark=parse_time(watermark) if watermark else None,
+            watermark=_moment(watermark),
         )
         for source, object_, process, version, watermark in rows
     )
+
+
+def _moment(text: str | None) -> datetime | None:
+    """Return a watermark; what is none says nothing."""
+    try:
+        return parse_time(text) if text else None
+    except CorruptLog:
+        return None
 
 
 def set_mark(connection: sqlite3.Connection, mark: Mark) -> None:

@@ -20,6 +20,7 @@ from syncfsm_simulator.world.clock import EPOCH
 from syncfsm_simulator.world.world import World
 from tests.acceptance.command import contacts_in
 from tests.acceptance.conftest import KEY, Cli, Server
+from tests.planted import UNREADABLE
 
 Serve = Callable[..., Server]
 
@@ -208,7 +209,7 @@ def test_a_limit_that_a_failure_names_is_raised_by_the_words_it_says(serve: Serv
     by_id = sorted(server.world.entities("people").values(), key=lambda person: person.record_id)
     newest_first = sorted(by_id, key=lambda person: person.created_at, reverse=True)
     for person in newest_first[::4]:  # five on each page of twenty
-        person.set("job_title", "not a list")  # type: ignore[arg-type]
+        person.set("job_title", UNREADABLE)
     args = ("--page-size", 20, "--set", "reject_min=3")
     _, err = cli(*cli.sync_args(server.url), *args, status=1)
     words = "The limit reject_ratio_max is 0.01: to raise reject_ratio_max, run again with --set "

@@ -17,6 +17,7 @@ from syncfsm.items.contact import FIELDS, Contact
 from syncfsm.sources.attio.attributes import MAPPED
 from syncfsm.sources.attio.companies import SINGLY_MAX
 from syncfsm.sources.attio.people import AttioPeople
+from syncfsm.sources.attio.singly import is_gone
 from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Record, Transformed
 from syncfsm_simulator.fakes.attio import FakeAttio
@@ -139,7 +140,7 @@ def test_values_that_are_no_longer_active_do_not_count() -> None:
     assert (found.first_name, found.emails, found.phone_numbers) == ("Is", ("new@x.example",), ())
 
 
-@pytest.mark.parametrize("values", [{"name": "Ada"}, {"email_addresses": [{"email_address": 7}]}, [], None])
+@pytest.mark.parametrize("values", [[], None, "Ada"])
 def test_what_is_no_person_is_rejected_with_a_reason_that_shows_no_value(values: Any) -> None:
     ready = transform(values)
     assert ready.items == ()
@@ -147,6 +148,32 @@ def test_what_is_no_person_is_rejected_with_a_reason_that_shows_no_value(values:
     assert reject.record_id == "r1"
     assert "not a person" in reject.reason
     assert "Ada" not in reject.reason
+
+
+@pytest.mark.parametrize(
+    ("slug", "values"),
+    [
+        ("name", "Ada"),
+        ("name", [None]),
+        ("job_title", None),
+        ("job_title", [{"value": {"text": "Chief"}}]),
+        ("email_addresses", [{"email_address": 7}]),
+        ("phone_numbers", {"phone_number": "+1"}),
+        ("company", [{"target_object": "people", "target_record_id": "r9"}]),
+    ],
+)
+def test_an_attribute_with_values_of_another_type_is_unknown_and_the_others_count(
+    slug: str, values: Any
+) -> None:
+    sound = {"name": [value(first_name="Ada")], "job_title": [value(value="Countess")]}
+    found = contact({**sound, slug: values})
+    assert set(MAPPED[slug].fields) <= found.unknown
+    assert (found.role == "Countess") is (slug != "job_title")
+
+
+def test_half_of_a_name_says_nothing_of_the_other() -> None:
+    found = contact({"name": [value(first_name="Ada")]})
+    assert (found.first_name, "last_name" in found.unknown) == ("Ada", True)
 
 
 class Bench:
@@ -349,3 +376,47 @@ def test_a_look_up_that_fails_fails_the_page_and_not_the_people() -> None:
     failure = asyncio.run(AttioPeople(bench.source)([record(values)]))
     assert isinstance(failure, Failure)
     assert failure.kind is FailureKind.FORBIDDEN
+
+
+def test_a_name_that_a_page_needs_is_not_forgotten_for_one_that_it_brings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Source:
+        async def company_names(self, record_ids: set[str]) -> dict[str, str | None]:
+            return {record_id: f"name of {record_id}" for record_id in record_ids}
+
+    def companies_of(*record_ids: str) -> list[str | None]:
+        records = [
+            Record(
+                id=f"p{place}",
+                key="",
+                raw=msgspec.json.encode({"values": {"company": [value(target_record_id=record_id)]}}),
+            )
+            for place, record_id in enumerate(record_ids)
+        ]
+        ready = asyncio.run(people(records))
+        assert isinstance(ready, Transformed)
+        return [item.company for item in ready.items]
+
+    monkeypatch.setattr("syncfsm.sources.attio.people.COMPANIES_CACHED_MAX", 3)
+    people = AttioPeople(Source())  # type: ignore[arg-type]
+    assert companies_of("a", "b", "c") == ["name of a", "name of b", "name of c"]
+    assert companies_of("a", "d", "e") == ["name of a", "name of d", "name of e"]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [
+        (404, "not_found", True),
+        (404, "merge_in_progress", False),
+        (404, "", False),
+        (403, "not_found", False),
+        (410, "not_found", False),
+        (500, "not_found", False),
+    ],
+)
+def test_only_a_404_that_says_so_says_that_a_record_is_gone(
+    *, status: int, code: str, expected: bool
+) -> None:
+    refusal = Failure(kind=FailureKind.NOT_FOUND, message="no", status=status, code=code)
+    assert is_gone(refusal) is expected

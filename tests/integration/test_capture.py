@@ -34,6 +34,7 @@ from syncfsm_simulator.world.clock import EPOCH
 from syncfsm_simulator.world.world import World
 from tests.effort import tries
 from tests.fakes import ListSource, TestClock, to_items
+from tests.planted import UNREADABLE
 
 BASE_URL = "http://attio.test"
 
@@ -183,7 +184,7 @@ def test_a_company_that_was_renamed_midway_is_named_as_it_was_for_each_page(benc
 def test_a_process_that_went_on_with_another_page_size_is_run_again_like_that(bench: Bench) -> None:
     bad = list(bench.world.entities("people").values())[:60]
     for person in bad:
-        person.set("job_title", "not a list")  # type: ignore[arg-type]
+        person.set("job_title", UNREADABLE)
     failed = bench.sync(page_size=40)
     assert failed.state is State.FAILED
     for person in bad:
@@ -219,7 +220,7 @@ def test_another_transform_gets_exactly_what_came(bench: Bench) -> None:
 
 def test_a_sync_that_failed_is_run_again_as_far_as_it_came(bench: Bench) -> None:
     for person in list(bench.world.entities("people").values())[::4]:
-        person.set("job_title", "not a list")  # type: ignore[arg-type]
+        person.set("job_title", UNREADABLE)
     process = bench.sync(page_size=30)
     done = bench.again(process, Kept("again"))
     assert (done.state, done.progress.rejected) == (State.FAILED, process.progress.rejected)
@@ -232,7 +233,7 @@ def test_a_sync_that_failed_is_run_again_as_far_as_it_came(bench: Bench) -> None
 def test_a_retry_of_rejects_is_run_again_too(bench: Bench) -> None:
     bad = list(bench.world.entities("people").values())[:3]
     for person in bad:
-        person.set("job_title", "not a list")  # type: ignore[arg-type]
+        person.set("job_title", UNREADABLE)
     bench.sync()
     for person in bad:
         person.set("job_title", [])

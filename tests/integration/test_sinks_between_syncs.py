@@ -18,7 +18,7 @@ from syncfsm.core.notices import Notice
 from syncfsm.core.paging.place import ToldGone
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
-from syncfsm.errors import LogUnwritable
+from syncfsm.errors import ConfigurationError, LogUnwritable
 from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
 from syncfsm.outside.clock import SystemClock
@@ -200,3 +200,57 @@ def test_an_answer_without_a_body_may_name_a_coding() -> None:
         return await client.request("DELETE", "/v1/contacts/1")
 
     assert isinstance(asyncio.run(asked()), Reply)
+
+
+def test_a_vacuum_during_a_sync_is_no_other_file(in_sqlite: Desk) -> None:
+    for _ in range(400):
+        in_sqlite.crm.create()
+    in_sqlite.sync()
+    in_sqlite.new_day()
+    in_sqlite.crm.create()
+
+    async def used(engine: Engine[Contact]) -> Process:
+        process = await engine.step(engine.start(page_size=50).id)
+        process = await engine.step(process.id)
+        with sqlite3.connect(in_sqlite.path, isolation_level=None) as somebody:
+            somebody.execute("DELETE FROM contacts WHERE external_id > 'r5'")
+            somebody.execute("VACUUM")
+            somebody.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        somebody.close()
+        return await engine.run(process.id)
+
+    process = in_sqlite.use(used)
+    assert isinstance(process, Process)
+    assert process.failure is None
+
+
+def test_contacts_that_a_trigger_keeps_out_are_not_delivered(in_sqlite: Desk) -> None:
+    in_sqlite.sync()
+    in_sqlite.new_day()
+    with sqlite3.connect(in_sqlite.path) as somebody:
+        somebody.execute("CREATE TRIGGER mine BEFORE INSERT ON contacts BEGIN SELECT RAISE(IGNORE); END")
+    somebody.close()
+    in_sqlite.crm.create()
+    process = in_sqlite.sync()
+    assert process.failure is not None
+    assert "a trigger in it keeps 1 contacts out" in process.failure.error
+
+
+def test_a_mark_that_makes_no_sense_says_nothing(in_sqlite: Desk) -> None:
+    in_sqlite.sync()
+    with sqlite3.connect(in_sqlite.path) as somebody:
+        somebody.execute("UPDATE syncfsm_marks SET watermark = 'yesterday'")
+    somebody.close()
+    in_sqlite.new_day()
+    assert in_sqlite.sync(mode="ongoing").failure is None
+
+
+def test_what_another_log_brought_into_the_sink_is_not_missing(in_sqlite: Desk) -> None:
+    in_sqlite.crm.ids_are_unique = True  # type: ignore[attr-defined]
+    in_sqlite.sync()
+    with open_log(":memory:") as other_log:
+        other = Desk(other_log, "sqlite", in_sqlite.path)
+        other.crm.name = f"{other.crm.kind}:b"
+        other.crm.ids_are_unique = True  # type: ignore[attr-defined]
+        with pytest.raises(ConfigurationError, match="crm"):
+            other.sync(deletes_missing=True)

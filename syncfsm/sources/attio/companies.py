@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.sources.attio.attributes import Ask
-from syncfsm.sources.attio.singly import NOT_FOUND
+from syncfsm.sources.attio.singly import is_gone
 from syncfsm.sources.attio.wire import decode_row, decode_rows, is_of, to_company_name
 
 SINGLY_MAX = 5
@@ -68,7 +68,7 @@ async def _single(ask: Ask, record_id: str) -> Names | Failure:
     """Return the name of one company, or none for one that is said to be gone; nothing if that is unclear."""
     reply = await ask("GET", f"{_PATH}/{quote(record_id, safe='')}")
     if isinstance(reply, Failure):
-        if reply.code == NOT_FOUND:
+        if is_gone(reply):
             return {record_id: None}
         if reply.is_retryable or reply.status != 404:
             return _told(reply)

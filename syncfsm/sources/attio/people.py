@@ -19,12 +19,13 @@ from msgspec import UNSET, UnsetType
 from syncfsm.core.failure import Failure
 from syncfsm.core.paging.place import Reject
 from syncfsm.items.contact import Contact
-from syncfsm.outside.decoding import Decoder, Undecodable
+from syncfsm.outside.decoding import Decoder, OfAnotherType, Undecodable
 from syncfsm.sources.attio.attributes import MAPPED, left_alone, misfit
 from syncfsm.sources.attio.companies import try_out
 from syncfsm.sources.attio.source import KIND, AttioSource
 from syncfsm.sources.protocol import Record, Transformed
 
+COMPANIES = "companies"
 COMPANIES_CACHED_MAX = 10_000
 
 UNTOLD = "that the source did not tell"
@@ -60,7 +61,14 @@ class _Phone(_Value):
 
 
 class _Reference(_Value):
+    target_object: _Told = UNSET
     target_record_id: _Told = UNSET
+
+    @property
+    def company_id(self) -> str | None:
+        """The company that it is of, if it is of one."""
+        is_company = self.target_object in {UNSET, COMPANIES}
+        return self.target_record_id or None if is_company else None
 
 
 class _Values(msgspec.Struct):
@@ -76,12 +84,28 @@ class _Person(msgspec.Struct):
     web_url: _Told = UNSET
 
 
+class _Loose(msgspec.Struct):
+    """A person, whatever the values of the attributes are."""
+
+    values: dict[str, msgspec.Raw]
+    web_url: msgspec.Raw | UnsetType = UNSET
+
+
 V = TypeVar("V", bound=_Value)
 
 Fields = dict[str, Any]
 """What is told of a person: fields of a contact, those left out of which nothing is known."""
 
 _people = Decoder(_Person)
+_loose = Decoder(_Loose)
+_url = Decoder(_Told)
+_values: dict[str, Decoder[Any]] = {
+    "name": Decoder(list[_Name]),
+    "email_addresses": Decoder(list[_Email]),
+    "phone_numbers": Decoder(list[_Phone]),
+    "company": Decoder(list[_Reference]),
+    "job_title": Decoder(list[_Text]),
+}
 
 
 class AttioPeople:
@@ -123,6 +147,8 @@ class AttioPeople:
     async def _look_up(self, wanted: set[str | None]) -> Failure | None:
         """Learn the names of the companies not known yet, in one request."""
         unknown = {company_id for company_id in wanted if company_id and company_id not in self._names}
+        for company_id in self._names.keys() & wanted:
+            self._names.move_to_end(company_id)  # so that it is not forgotten before it was used
         if not unknown:
             return None
         names = await self._source.company_names(unknown)
@@ -145,7 +171,7 @@ class AttioPeople:
         reference = _active(values)
         if reference is None:
             return {"company": None}
-        name = self._names.get(reference.target_record_id or "", UNSET)
+        name = self._names.get(reference.company_id or "", UNSET)
         return {} if name is UNSET else {"company": name}
 
     def _untold(self, contacts: Sequence[Contact]) -> dict[str, int]:
@@ -165,10 +191,34 @@ def _decode(records: Sequence[Record]) -> tuple[list[tuple[str, _Person]], tuple
     rejects: list[Reject] = []
     for record in records:
         try:
-            people.append((record.id, _people.decode(record.raw)))
+            people.append((record.id, _person(record.raw)))
         except Undecodable as error:
             rejects.append(Reject(record_id=record.id, reason=f"not a person: {error}"))
     return people, tuple(rejects)
+
+
+def _person(raw: bytes | msgspec.Raw) -> _Person:
+    """Return a person; an attribute with values of another type is unknown.
+
+    Raises:
+        Undecodable: It is none, or not to be read as a whole.
+    """
+    try:
+        return _people.decode(raw)
+    except OfAnotherType:
+        loose = _loose.decode(raw)
+    values = {
+        slug: _typed(_values[slug], loose.values[slug]) for slug in _values.keys() & loose.values.keys()
+    }
+    web_url = UNSET if isinstance(loose.web_url, UnsetType) else _typed(_url, loose.web_url)
+    return _Person(values=_Values(**values), web_url=web_url)
+
+
+def _typed(decoder: Decoder[Any], raw: msgspec.Raw) -> Any:
+    try:
+        return decoder.decode(raw)
+    except OfAnotherType:
+        return UNSET
 
 
 def _active(values: Sequence[V]) -> V | None:
@@ -178,18 +228,20 @@ def _active(values: Sequence[V]) -> V | None:
 def _company_id(person: _Person) -> str | None:
     values = person.values.company
     reference = None if values is UNSET else _active(values)
-    return (reference.target_record_id or None) if reference else None
+    return reference.company_id if reference else None
 
 
 def _name(values: Sequence[_Name]) -> Fields:
     name = _active(values)
     if name is None:
         return {"first_name": None, "last_name": None}
-    if name.first_name is UNSET and name.last_name is UNSET and name.full_name is UNSET:
-        return {}
-    if not name.first_name and not name.last_name:  # which word of it is which would be a guess
-        return {"first_name": name.full_name or None, "last_name": None}
-    return {"first_name": name.first_name or None, "last_name": name.last_name or None}
+    if not name.first_name and not name.last_name and name.full_name is not UNSET:
+        return {
+            "first_name": name.full_name or None,
+            "last_name": None,
+        }  # which word is which would be a guess
+    parts = {"first_name": name.first_name, "last_name": name.last_name}
+    return {field: part or None for field, part in parts.items() if part is not UNSET}
 
 
 def _role(values: Sequence[_Text]) -> Fields:

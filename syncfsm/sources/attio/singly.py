@@ -15,13 +15,13 @@ import msgspec
 
 from syncfsm.core.failure import Failure
 from syncfsm.core.paging.pages import PageRequest
-from syncfsm.outside.decoding import Decoder
-from syncfsm.sources.attio.wire import to_record
+from syncfsm.sources.attio.wire import decode_row, to_record
 from syncfsm.sources.protocol import Page
 
 if TYPE_CHECKING:
     from syncfsm.outside.http import Reply
 
+NOT_THERE = 404
 NOT_FOUND = "not_found"
 MERGING = "merge_in_progress"
 
@@ -34,13 +34,6 @@ class Singly(NamedTuple):
 
     rows: tuple[msgspec.Raw, ...]
     not_found: tuple[str, ...]
-
-
-class _One(msgspec.Struct):
-    data: msgspec.Raw
-
-
-_one = Decoder(_One)
 
 
 async def with_single_records(
@@ -70,16 +63,15 @@ async def _ask_singly(ask: Ask, object_: str, record_ids: Iterable[str]) -> Sing
     for record_id in record_ids:
         reply = await ask("GET", f"/v2/objects/{quote(object_, safe='')}/records/{quote(record_id, safe='')}")
         if not isinstance(reply, Failure):
-            row = _row(reply.body)
+            row = decode_row(reply.body)  # one that cannot be read says nothing of it, and is asked for again
             rows += [row] if row is not None else []
-        elif reply.code == NOT_FOUND:
+        elif is_gone(reply):
             not_found.append(record_id)
-        elif reply.code != MERGING:
+        elif reply.code != MERGING or reply.status != NOT_THERE:
             return reply
     return Singly(rows=tuple(rows), not_found=tuple(not_found))
 
 
-def _row(body: bytes) -> msgspec.Raw | None:
-    """Return the record of an answer; one that cannot be read says nothing of it, and is asked for again."""
-    one = _one.decoded(body)
-    return None if one is None else one.data
+def is_gone(refusal: Failure) -> bool:
+    """Whether a refusal is the statement that a record is gone: a 404 that says so, or a captured one."""
+    return refusal.code == NOT_FOUND and refusal.status in {NOT_THERE, None}
