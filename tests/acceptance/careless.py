@@ -9,6 +9,8 @@ from itertools import cycle
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from syncfsm_simulator.fakes.asgi import App, Receive, Reply, Scope, Send, header, read_body, send_reply
 from syncfsm_simulator.world.world import World
 
@@ -37,12 +39,17 @@ def mark(world: World) -> None:
 def spoil(world: World) -> None:
     """Let some people be none: the values that cannot be read are what must not be repeated."""
     people = list(world.entities("people").values())
-    people[0].set("job_title", MARKERS["title"])  # type: ignore[arg-type]
-    people[1].set("name", [MARKERS["name"]])  # type: ignore[list-item]
-    people[2].set("email_addresses", {"email_address": MARKERS["email"]})  # type: ignore[arg-type]
+    people[0].set("job_title", _unreadable("value", MARKERS["title"]))
+    people[1].set("name", _unreadable("first_name", MARKERS["name"]))
+    people[2].set("email_addresses", _unreadable("email_address", MARKERS["email"]))
     people[3].set("created_at", [{"value": MARKERS["phone"]}])
     people[4].set("created_at", MARKERS["name"])  # type: ignore[arg-type]
-    people[5].set("phone_numbers", [{"active_until": None, "phone_number": {MARKERS["phone"]: 1}}])
+    people[5].set("phone_numbers", _unreadable("phone_number", MARKERS["phone"]))
+
+
+def _unreadable(name: str, marker: str) -> Any:
+    """Return values of which a byte is no text."""
+    return msgspec.Raw(f'[{{"active_until": null, "{name}": "{marker}'.encode() + b'\xff"}]')
 
 
 def _said(token: str) -> str:

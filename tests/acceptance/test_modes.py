@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -174,6 +175,16 @@ def kill(process: Started) -> None:
     process.communicate()
 
 
+def answer_to_a_large_one(url: str) -> bytes:
+    """Return how the answer to a body that is only declared begins: it comes before that is read."""
+    where = urlsplit(url)
+    with socket.create_connection((where.hostname, where.port), timeout=30) as connection:
+        connection.sendall(
+            f"POST {where.path or '/'} HTTP/1.1\r\nHost: hooks\r\nContent-Length: 10000000\r\n\r\n".encode()
+        )
+        return connection.recv(64)
+
+
 def test_webhooks_are_answered_rightly_and_seen_to(cli: Cli, serve: Callable[..., Server]) -> None:
     server = serve(5)
     cli.sync(server.url)
@@ -188,7 +199,7 @@ def test_webhooks_are_answered_rightly_and_seen_to(cli: Cli, serve: Callable[...
     over = listener.over()
     assert (over["mode"], over["deleted"], over["rejected"]) == ("webhook", 1, 0)
     assert listener.send("record.updated", changed, "k1") == 200  # again, and nothing comes of it
-    assert httpx.post(listener.url, content=bytes(10_000_000)).status_code == 413
+    assert answer_to_a_large_one(listener.url).startswith(b"HTTP/1.1 413 ")
     assert httpx.post(listener.url, content=b"{", headers=signed(b"{")).status_code == 400
     assert listener.send("note.created", "x", "k3") == 200
     err = listener.stop()
