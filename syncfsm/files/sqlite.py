@@ -13,6 +13,11 @@ from urllib.parse import quote
 LOG_APPLICATION_ID = int.from_bytes(b"sFSM")
 """Marks a file as the log of a sync (SQLite's `application_id`), which no sink may write to."""
 
+_WAL_HEADER_BYTES = 32
+_SHM_HEADER_BYTES = 48
+_SHM_IS_INIT = 12
+_LOOKS = 5
+
 _READ_ONLY = "it is read-only; give write permission to the file and its folder"
 
 _ADVICE = {
@@ -86,16 +91,35 @@ def traceless_uri(path: Path) -> str:
     return f"file:{quote(str(path.absolute()))}?mode=ro&{how}"
 
 
-def read_only_uri(path: Path) -> str:
-    """Return the URI by which SQLite reads a file, and makes a `-shm` file anew that a crash took away."""
-    return f"file:{quote(str(path.absolute()))}?mode=ro"
+def mending_uri(path: Path) -> str:
+    """Return the URI by which SQLite opens a file, and puts in order what a killed writer left of it."""
+    return f"file:{quote(str(path.absolute()))}?mode=rw"
 
 
 def lacks_shm(path: Path) -> bool:
-    """Whether a file cannot be read without a trace: its `-wal` counts, and the `-shm` would be made anew."""
-    return _has_wal(path) and not Path(f"{path}-shm").exists()
+    """Whether a file cannot be read without a trace: its `-wal` counts, and the `-shm` would be made anew.
+
+    One that a killed writer left unfinished counts as none: who may not write it would try for ten seconds.
+    """
+    return _has_wal(path) and not any(_is_in_order(Path(f"{path}-shm")) for _ in range(_LOOKS))
+
+
+def _is_in_order(shm: Path) -> bool:
+    """Whether the index of a `-wal` file begins as a finished one does: with two equal headers.
+
+    See https://www.sqlite.org/walformat.html, section 2.1. A writer that is alive makes them differ for a
+    moment, so that one look is not enough.
+    """
+    try:
+        with shm.open("rb") as file:
+            head = file.read(2 * _SHM_HEADER_BYTES)
+    except OSError:
+        return False
+    first, second = head[:_SHM_HEADER_BYTES], head[_SHM_HEADER_BYTES:]
+    return len(second) == _SHM_HEADER_BYTES and first == second and first[_SHM_IS_INIT] == 1
 
 
 def _has_wal(path: Path) -> bool:
+    """Whether there is a `-wal` file with anything in it beside its header."""
     wal = Path(f"{path}-wal")
-    return wal.exists() and wal.stat().st_size > 0
+    return wal.exists() and wal.stat().st_size > _WAL_HEADER_BYTES

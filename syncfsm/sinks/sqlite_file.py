@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from sqlite_utils import Database
 from syncfsm.files.in_place import InPlace
 from syncfsm.files.paths import MEMORY
 from syncfsm.files.private import make_private
-from syncfsm.files.sqlite import LOG_APPLICATION_ID, lacks_shm, read_only_uri, traceless_uri
+from syncfsm.files.sqlite import LOG_APPLICATION_ID, lacks_shm, mending_uri, traceless_uri
 
 T = TypeVar("T")
 
@@ -89,25 +89,28 @@ class SinkFile:
         return all(part.is_kept() for part in self._parts)
 
     @contextmanager
-    def glance(self, *, may_mend: bool = False) -> Iterator[Database]:
-        """Open the file so that no trace is left of it; or one that a crash left, if that may be mended."""
+    def glance(self, *, mends: bool = False) -> Iterator[Database]:
+        """Open the file so that no trace is left of it, and wait for nobody.
+
+        What a killed writer left can be unreadable so, until somebody puts its `-shm` file in order: `mends`.
+        """
         path = Path(self._path)
-        uri = read_only_uri(path) if may_mend and lacks_shm(path) else traceless_uri(path)
-        with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+        uri, wait_s = (mending_uri(path), self._busy_timeout_s) if mends else (traceless_uri(path), 0.0)
+        with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=wait_s)) as connection:
             _check_no_log(connection)
             yield Database(connection)
 
     def seen(self, look: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
         """Return what is seen in the file as it is at its path; otherwise where that cannot be looked at."""
-        try:
-            if self._opened is not None and self.is_in_place():
-                return look(self._opened.conn)
-            if self._path == MEMORY or not Path(self._path).exists():
-                return otherwise
-            with self.glance(may_mend=True) as db:
-                return look(db.conn)
-        except (sqlite3.DatabaseError, ValueError):
+        if self._opened is not None and self.is_in_place():
+            return look(self._opened.conn)
+        path = Path(self._path)
+        if self._path == MEMORY or not path.exists():
             return otherwise
+        for mends in (True,) if lacks_shm(path) else (False, True):
+            with suppress(sqlite3.DatabaseError, ValueError), self.glance(mends=mends) as db:
+                return look(db.conn)
+        return otherwise
 
     @property
     def opened(self) -> Database | None:

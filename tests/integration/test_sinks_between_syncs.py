@@ -19,6 +19,7 @@ from syncfsm.core.paging.place import ToldGone
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
 from syncfsm.errors import ConfigurationError, LogUnwritable
+from syncfsm.files.sqlite import lacks_shm
 from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
 from syncfsm.outside.clock import SystemClock
@@ -146,7 +147,8 @@ def test_deletions_that_a_crash_left_half_told_are_not_counted_twice(
     assert see_to_webhooks(in_sqlite).failure is None
 
 
-def test_a_sink_whose_writer_was_cut_off_is_known_by_its_id(in_sqlite: Desk) -> None:
+@pytest.mark.parametrize("shm", [None, bytes(32_768)], ids=["no index", "an unfinished one"])
+def test_a_sink_whose_writer_was_cut_off_is_known_by_its_id(in_sqlite: Desk, shm: bytes | None) -> None:
     in_sqlite.sync()
     in_sqlite.new_day()
     writer = sqlite3.connect(in_sqlite.path)
@@ -159,6 +161,9 @@ def test_a_sink_whose_writer_was_cut_off_is_known_by_its_id(in_sqlite: Desk) -> 
     for file, data in files.items():
         if not file.name.endswith("-shm"):
             file.write_bytes(data)
+        elif shm is not None:
+            file.write_bytes(shm)
+    assert lacks_shm(in_sqlite.path)
     assert any(file.name.endswith("-wal") for file in in_sqlite.files())
     created = in_sqlite.crm.create()
     assert in_sqlite.sync(mode="ongoing").failure is None
@@ -254,3 +259,12 @@ def test_what_another_log_brought_into_the_sink_is_not_missing(in_sqlite: Desk) 
         other.crm.ids_are_unique = True  # type: ignore[attr-defined]
         with pytest.raises(ConfigurationError, match="crm"):
             other.sync(deletes_missing=True)
+
+
+def test_a_journal_that_has_its_header_alone_has_nothing(in_sqlite: Desk) -> None:
+    in_sqlite.sync()
+    for suffix, data in (("-wal", bytes(32)), ("-shm", bytes(32_768))):
+        in_sqlite.path.with_name(f"{in_sqlite.path.name}{suffix}").write_bytes(data)
+    assert not lacks_shm(in_sqlite.path)
+    in_sqlite.new_day()
+    assert in_sqlite.sync(mode="ongoing").failure is None
