@@ -22,9 +22,10 @@ EMPTY = frozenset({None, "[]"})
 
 def no_field_blanked(run: Run) -> str | None:
     """No field is emptied in the sink that the CRM still has, because an answer did not speak of it."""
+    survivors = run.changes.survivors if run.blanked else frozenset()
     for record_id, name in sorted(run.blanked):
         is_changed = name == CHANGING and record_id in run.changes.updated
-        is_there = record_id in run.changes.survivors and not is_changed
+        is_there = record_id in survivors and not is_changed
         if is_there and _wanted(run, record_id)[name] not in EMPTY:
             return f"{record_id} had a value in {name} and lost it"
     return None
@@ -34,9 +35,9 @@ def companies_are_named(run: Run) -> str | None:
     """Everybody who came has the name of the company that they work for, though an answer left it out."""
     if run.process.source.partition(":")[0] != "attio":
         return None
-    people = run.world.entities("people")
+    people, untouched = run.world.entities("people"), run.changes.untouched
     for record_id, found in sorted(_companies(run), key=lambda company: company[0]):
-        if record_id in run.changes.untouched and (record_id, "company") not in run.untold:
+        if record_id in untouched and (record_id, "company") not in run.untold:
             wanted = company_of(people[record_id].values, run.world.entities("companies"))
             if found != wanted:
                 return f"{record_id} has the company {found}, not {wanted}"
