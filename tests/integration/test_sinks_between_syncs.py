@@ -24,6 +24,7 @@ from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
 from syncfsm.outside.clock import SystemClock
 from syncfsm.outside.http import HttpClient, Reply
+from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.protocol import Record, Transformed
 from tests.crm import Died
 from tests.fakes import DictSink, ListSource, TestClock
@@ -126,6 +127,34 @@ def test_what_was_delivered_again_after_a_crash_is_lost_with_the_sink_too(
     desk.new_day()
     desk.put_back()
     assert desk.sync(mode="ongoing").mode == "initial"
+
+
+def die() -> None:
+    raise Died
+
+
+def test_a_sink_from_before_there_were_marks_has_what_webhooks_brought(
+    in_sqlite: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = next(iter(in_sqlite.crm.people))
+    with monkeypatch.context() as before:
+        before.setattr(SqliteSink, "set_mark", None)
+        before.setattr(SqliteSink, "_name", lambda _sink, _db: None)
+        in_sqlite.sync()
+        in_sqlite.new_day()
+        in_sqlite.crm.change(changed)
+        tell(in_sqlite, [changed])
+        see_to_webhooks(in_sqlite)
+    in_sqlite.new_day()
+    in_sqlite.crm.change(changed)
+    tell(in_sqlite, [changed])
+    with monkeypatch.context() as patch:
+        patch.setattr(in_sqlite.crm, "before_answer", die)
+        with pytest.raises(Died):
+            see_to_webhooks(in_sqlite)
+    assert see_to_webhooks(in_sqlite).failure is None
+    in_sqlite.new_day()
+    assert in_sqlite.sync(mode="ongoing").mode == "ongoing"
 
 
 def test_deletions_that_a_crash_left_half_told_are_not_counted_twice(
