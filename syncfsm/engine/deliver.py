@@ -72,6 +72,7 @@ class Delivery(Generic[T]):
     ) -> None:
         self._kind = source.kind
         self._sink = sink
+        self._can = capabilities(sink)
         self._transform = transform
         self._clock = SteadyClock(clock)
         self._earlier = earlier
@@ -127,7 +128,7 @@ class Delivery(Generic[T]):
         if not isinstance(outcome, d.Finished):
             return outcome
         failure = await self._sink.finish()
-        sink = capabilities(self._sink).marked
+        sink = self._can.marked
         if failure is None and sink is not None:
             failure = await sink.set_mark(self._marks.mark_of(process, is_done=True))
         before = max(0, self._earlier.items_left(process)) if process.mode == "initial" else 0
@@ -157,7 +158,7 @@ class Delivery(Generic[T]):
         self, process: Process, held: HeldPage, items: Sequence[T]
     ) -> d.TooMuchBlanked | Failure | None:
         """Hear from the sink, once for each page, what an upsert would empty; return why it may not be."""
-        sink = capabilities(self._sink).foretelling
+        sink = self._can.foretelling
         if sink is None or held.blanking is not None:
             return None
         found = await sink.would_blank(items)
@@ -171,7 +172,7 @@ class Delivery(Generic[T]):
 
     async def _give(self, process: Process, items: Sequence[T]) -> UpsertResult | Failure:
         """Let the sink take the items, and with them the mark of how far it got, if it keeps any."""
-        sink = capabilities(self._sink).marked
+        sink = self._can.marked
         if sink is None:
             return await self._sink.upsert(items)
         return await sink.upsert_marked(items, self._marks.mark_of(process))
@@ -181,7 +182,7 @@ class Delivery(Generic[T]):
 
         They can only where somebody cancelled the process meanwhile, or moved it on; so nobody else will.
         """
-        sink = capabilities(self._sink).deleting
+        sink = self._can.deleting
         gone = self._earlier.gone_meanwhile(process, record_ids)
         if sink is None or not gone:
             return None
@@ -190,7 +191,7 @@ class Delivery(Generic[T]):
 
     async def _delete(self, process: Process, record_ids: tuple[str, ...]) -> Deletion | Failure:
         """Delete what is gone; a sink that cannot delete rejects it."""
-        sink = capabilities(self._sink).deleting
+        sink = self._can.deleting
         if not record_ids:
             return Deletion()
         if sink is None:
@@ -208,7 +209,7 @@ class Delivery(Generic[T]):
 
     async def _too_many(self, process: Process, gone: Collection[str]) -> d.TooManyMissing | Failure | None:
         """Say so where webhooks tell that more of the sink's contacts are gone than can be believed."""
-        sink = capabilities(self._sink).enumerable
+        sink = self._can.enumerable
         if sink is None or process.progress.deleted + len(gone) <= process.options.deletions_min or not gone:
             return None
         known = await sink.known(self._kind)
@@ -224,9 +225,8 @@ class Delivery(Generic[T]):
         known = await sink.known(self._kind)
         if isinstance(known, Failure):
             return known
-        seen = self._earlier.ids_seen(
-            process, self._marks.all
-        )  # after that: who brings something has told the log before
+        # After that: who brings something has told the log before.
+        seen = self._earlier.ids_seen(process, self._marks.all)
         progress = process.progress
         kept = seen.doubt
         if not known and progress.created + progress.updated + progress.unchanged:
@@ -235,7 +235,7 @@ class Delivery(Generic[T]):
         return d.FoundMissing(record_ids=missing, known=len(known), kept=kept)
 
     def _enumerable(self, process: Process) -> Enumerable:
-        sink = capabilities(self._sink).enumerable
+        sink = self._can.enumerable
         if sink is None:
             raise BrokenContract(
                 f"process {process.id} is to delete what is missing, and the sink {self._sink.name} has no "

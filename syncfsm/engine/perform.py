@@ -229,12 +229,10 @@ class Performer(Generic[T]):
     async def find_lost(self, process: Process) -> Failure | None:
         """Return why a process cannot go on from what the log says is in its sink, if it is not there."""
         sink = capabilities(self._sink).emptiable
-        is_elsewhere = self._marks.is_elsewhere(process)
         is_filled = self._earlier.is_filled(process)
-        if sink is not None and (is_filled or is_elsewhere) and await sink.is_empty():
+        if sink is not None and (is_filled or self._marks.is_elsewhere(process)) and await sink.is_empty():
             return emptied(process.sink)
-        has_lost = is_elsewhere or self._marks.lacks(process) or (is_filled and self._marks.is_without_id)
-        return put_back(process.sink) if has_lost else None
+        return put_back(process.sink) if self._marks.has_lost(process, is_filled=is_filled) else None
 
     def forget(self) -> None:
         """Let both sides be told the limits anew, and what they were told of when to come again be over."""

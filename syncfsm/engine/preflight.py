@@ -196,8 +196,7 @@ class _Rehearsed:
         """Compare what a sink in order says of itself with the log."""
         state = marks.told()
         found = looked.found | ({"sink_state": state} if state else {})
-        has_lost = process is not None and marks.lacks(process)
-        has_lost = has_lost or (is_to_be_filled and marks.is_without_id)
+        has_lost = process is not None and marks.has_lost(process, is_filled=is_to_be_filled)
         failure = marks.mixed_up() or (put_back(marks.name) if has_lost else None)
         return Looked(
             found=found, problem=self._problem(self._process, "check", failure) if failure else None

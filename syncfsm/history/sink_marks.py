@@ -145,6 +145,15 @@ class SinkMarks:
         is_other = self._marked is not None and began_in is not None and began_in != self.sink_id()
         return is_other and not (process.record_ids and self._mark())
 
+    def has_lost(self, process: Process, *, is_filled: bool) -> bool:
+        """Whether the sink has not what a process goes on from: it is another, an older copy, or made anew.
+
+        Args:
+            process: The process.
+            is_filled: Whether by the log there is anything that it goes on from. See `Earlier.is_filled`.
+        """
+        return self.is_elsewhere(process) or self.lacks(process) or (is_filled and self.is_without_id)
+
     @property
     def is_without_id(self) -> bool:
         """Whether the sink has no id where the log says that it had one: it is gone, or from before that."""
