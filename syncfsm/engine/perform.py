@@ -245,6 +245,7 @@ class Performer(Generic[T]):
     async def drop(self) -> None:
         """Give up what was asked for ahead, at the end of a run."""
         self.forget()
+        self._heeded = None  # the next run tells its limits, and asks for the key, anew
         await self._pages.drop()
 
     async def _fetch(

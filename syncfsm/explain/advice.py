@@ -10,6 +10,7 @@ from syncfsm.core.limits import LIMITS, advised
 from syncfsm.core.machine import State
 from syncfsm.core.marks import plain_name
 from syncfsm.core.process import Process
+from syncfsm.core.source_name import SourceName
 from syncfsm.core.state import FailureReason
 from syncfsm.core.value import Value
 from syncfsm.errors import ConfigurationError
@@ -119,7 +120,8 @@ def steps(
 
 def _no_sync_of_ours(process: Process, log: LogName) -> Advice | None:
     """Return what to do with the log of something that no command and no program can go on with."""
-    kind, _, where = process.source.partition(":")
+    named = SourceName.of(process.source)
+    kind, where = named.kind, named.where
     if where.rstrip("/").endswith(SIMULATED):
         play = f"{join(('syncfsm', 'log', 'scenario', log.path, process.id))} > incident.toml"
         words = (
@@ -164,7 +166,7 @@ def _after_failure(process: Process, failure: FailureReason, log: LogName) -> tu
             Advice(words=look, command=None),
             Advice(words=allow, command=_again(process, log, *raised)),
         )
-    if failure.what == "look-up" and process.source.partition(":")[0] == attio.KIND:
+    if failure.what == "look-up" and SourceName.of(process.source).kind == attio.KIND:
         words = f"Let the key read companies, {_MENDED}; or go on without their names, as this command does."
         return (Advice(words=words, command=f"{_again(process, log)} --no-companies"),)
     return (_single_step(process, log, reason, error),)
@@ -219,15 +221,17 @@ def _while_active(
 
 def _again(process: Process, log: LogName, *more: str, retry: bool = False, is_anew: bool = False) -> str:
     """Return the command that goes on with a process, or begins it anew; code where no command can."""
-    kind, _, base_url = process.source.partition(":")
+    named = SourceName.of(process.source)
+    kind = named.kind
     mode: e.Mode = "rejects" if retry else "initial" if is_anew else process.mode
     if kind not in SOURCES.names() or not _is_sink_of_the_cli(process.sink):
         return "await engine.run(engine.start().id)" if is_anew else _in_code(mode, more)
     defaults = _SOURCES.get(kind, _OTHERS)
     asked = dict(zip(more[::2], more[1::2], strict=True))
     flags = {
+        "--account": named.account,
         "--source": kind,
-        "--base-url": base_url,
+        "--base-url": named.where,
         "--object": process.object,
         "--sink": plain_name(process.sink),
         "--log": log.path,
@@ -254,7 +258,7 @@ _CALLS: dict[e.Mode, str] = {"rejects": "retry_rejects", "webhook": "take_up_web
 def _factory(process: Process) -> SourceFactory | None:
     """Return what opens the source of a process by its name, where that is installed."""
     try:
-        return SOURCES.find(process.source.partition(":")[0])
+        return SOURCES.find(SourceName.of(process.source).kind)
     except ConfigurationError:
         return None
 
@@ -271,7 +275,7 @@ def _in_another_order(process: Process) -> tuple[str, ...]:
     return ("--order", others[0]) if others else ()
 
 
-_OTHERS = {"--base-url": "", "--page-size": "50", "--mode": "initial", "--changed-by": ""}
+_OTHERS = {"--account": "", "--base-url": "", "--page-size": "50", "--mode": "initial", "--changed-by": ""}
 """What need not be said of any source."""
 
 _SOURCES = {

@@ -18,6 +18,7 @@ from syncfsm.core import events as e
 from syncfsm.core.marks import Mark
 from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process
+from syncfsm.core.source_name import SourceName
 from syncfsm.core.state import Route
 from syncfsm.core.value import Value
 from syncfsm.log.protocol import EventLog, EventStore, Routes
@@ -141,7 +142,11 @@ def other_route(log: Routes, source: Source, sink: str, marks: Sequence[Mark] = 
     marked = (Route(source=mark.source, object=mark.object, sink=sink) for mark in marks)
     for route in (*log.routes(), *marked):
         is_ours = (route.source, route.object) == (source.name, source.object)
-        if is_same(route.sink, sink) and not is_ours and route.source.partition(":")[0] == source.kind:
+        if (
+            is_same(route.sink, sink)
+            and not is_ours
+            and SourceName.of(route.source).items_source == source.kind
+        ):
             return route
     return None
 

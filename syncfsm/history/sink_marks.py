@@ -20,6 +20,7 @@ from syncfsm.core.endpoints import mixed_up
 from syncfsm.core.failure import Failure
 from syncfsm.core.marks import SINK_ID, Mark, known_as, takes_up_at
 from syncfsm.core.process import Process
+from syncfsm.core.source_name import SourceName
 from syncfsm.log.protocol import EventLog
 from syncfsm.sinks.protocol import Marked, Sink, capabilities
 from syncfsm.sources.protocol import Source
@@ -177,7 +178,8 @@ class SinkMarks:
         here = [mark.source for mark in self.all]
         here += [route.source for route in self._log.routes() if route.sink == self.name]
         ours, kind = self._source.name, self._source.kind
-        other = next((name for name in here if name != ours and name.partition(":")[0] == kind), None)
+        alike = (name for name in here if name != ours and SourceName.of(name).items_source == kind)
+        other = next(alike, None)
         return mixed_up(self._sink.name, ours, other) if other else None
 
     # ── what is written ──────────────────────────────────────────────────────────────────────

@@ -1,4 +1,4 @@
-"""What a base URL and a key must be before anything is sent: usable, and nothing secret in the URL."""
+"""What a base URL must be before anything is sent: usable, and nothing secret in it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 import httpx
 
 from syncfsm.errors import ConfigurationError
+from syncfsm.outside.authorization import Authorization
 from syncfsm.outside.safe_words import holds
 
 
-def checked_url(base_url: str, secret: str) -> str:
+def checked_url(base_url: str, authorization: Authorization) -> str:
     """Return the URL if it can be asked; the messages do not repeat it, since it may hold a password.
 
     Raises:
@@ -25,11 +26,11 @@ def checked_url(base_url: str, secret: str) -> str:
         raise ConfigurationError(
             "the base URL is not a URL of an API: it must start with https:// or http://"
         )
-    _refuse_secrets(base_url, secret)
+    _refuse_secrets(base_url, authorization.secrets)
     return base_url
 
 
-def _refuse_secrets(base_url: str, secret: str) -> None:
+def _refuse_secrets(base_url: str, secrets: tuple[str, ...]) -> None:
     """Refuse a URL that could bring a secret into logs: it names the source in every one of them."""
     url = urlsplit(base_url)
     if "@" in url.netloc or "%" in url.netloc:
@@ -37,16 +38,5 @@ def _refuse_secrets(base_url: str, secret: str) -> None:
             "the base URL has a user, a password or a key before its host: leave that out; "
             "the key is given by itself"
         )
-    if url.query or url.fragment or holds(base_url, secret):
+    if url.query or url.fragment or any(holds(base_url, secret) for secret in secrets):
         raise ConfigurationError("the base URL holds more than a host and a path, or the key: leave that out")
-
-
-def checked_key(service: str, authorization: str) -> str:
-    """Return what goes with each request as its authorization, if it can be sent.
-
-    Raises:
-        ConfigurationError: It has characters that no key has.
-    """
-    if not authorization.isascii() or not authorization.isprintable():
-        raise ConfigurationError(f"the {service} key has characters that no key has: copy it again")
-    return authorization

@@ -20,7 +20,8 @@ import msgspec
 from syncfsm.core.backoff import parse_retry_after
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.options import Options
-from syncfsm.outside.access import checked_key, checked_url
+from syncfsm.outside.access import checked_url
+from syncfsm.outside.authorization import Authorization
 from syncfsm.outside.clock import Clock, SteadyClock
 from syncfsm.outside.decoding import Decoder
 from syncfsm.outside.environment import open_client, untrusted_words
@@ -99,7 +100,7 @@ class HttpClient:
     Args:
         service: The API's name, for messages.
         base_url: Where it is; http or https.
-        authorization: The value of the header of that name. Never shown.
+        authorization: The key that goes with each request. Never shown.
         clock: For rate limits and for `Retry-After` where the server sends no `Date`.
         transport: Where requests go; the network if `None`.
         per_s: The most requests in any one second.
@@ -110,15 +111,15 @@ class HttpClient:
         body_bytes_max: A body that is longer, or inflates to more, is refused, not read.
 
     Raises:
-        ConfigurationError: The URL, the key, or what the environment says of proxies and certificates
-            cannot be used in a request.
+        ConfigurationError: The URL, or what the environment says of proxies and certificates, cannot be used
+            in a request.
     """
 
     def __init__(
         self,
         service: str,
         base_url: str,
-        authorization: str,
+        authorization: Authorization,
         *,
         clock: Clock,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -137,12 +138,11 @@ class HttpClient:
         self._refusal_words = refusal_words
         self._body_bytes_max = body_bytes_max
         self._request_s_max = request_s_max
-        self._secret = authorization.rpartition(" ")[2]
+        self._authorization = authorization
         self._client = open_client(
             transport,
-            base_url=checked_url(base_url, self._secret),
+            base_url=checked_url(base_url, authorization),
             headers={
-                "Authorization": checked_key(service, authorization),
                 "Accept": "application/json",
                 "Accept-Encoding": ACCEPTED,
             },
@@ -152,7 +152,27 @@ class HttpClient:
     async def request(
         self, method: str, path: str, json: Any = None, *, headers: Mapping[str, str] | None = None
     ) -> Reply | Failure:
-        """Ask once, with further headers if given. Nothing is tried again here: the engine decides that."""
+        """Ask once, with further headers if given. Nothing is tried again here: the engine decides that.
+
+        But a key that is refused may have expired: where one is provided, it is asked for anew, once.
+        """
+        header = await self._authorization.header()
+        if isinstance(header, Failure):
+            return header
+        content = None if json is None else msgspec.json.encode(json)
+        typed = {} if json is None else {"Content-Type": "application/json"}
+        more = {**(headers or {}), **typed}
+        reply = await self._asked(method, path, content, {**more, "Authorization": header})
+        if not isinstance(reply, Failure) or reply.kind is not FailureKind.UNAUTHORIZED:
+            return reply
+        renewed = await self._authorization.renewed(header)
+        if renewed is None or isinstance(renewed, Failure):
+            return renewed or reply
+        return await self._asked(method, path, content, {**more, "Authorization": renewed})
+
+    async def _asked(
+        self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]
+    ) -> Reply | Failure:
         call = await self._limiter.wait()
         if (put_off := self._put_off()) is not None:
             return put_off
@@ -161,13 +181,11 @@ class HttpClient:
             if event.endswith("send_request_headers.started"):  # after connecting, which takes a while
                 self._limiter.count_from_now(call)
 
-        content = None if json is None else msgspec.json.encode(json)
-        all_headers = {**(headers or {}), **({} if json is None else {"Content-Type": "application/json"})}
         try:
             async with (
                 asyncio.timeout(self._request_s_max),
                 self._client.stream(
-                    method, path, content=content, headers=all_headers, extensions={"trace": sent}
+                    method, path, content=content, headers=headers, extensions={"trace": sent}
                 ) as response,
             ):
                 return await self._read(response)
@@ -191,9 +209,10 @@ class HttpClient:
         return self._failure(FailureKind.UNAVAILABLE, f"cannot be reached: {_reason(error)}.")
 
     def heed(self, options: Options) -> None:
-        """See `Limited.heed`. Whoever goes on with a sync knows what it was told, and may ask."""
+        """See `Limited.heed`. Whoever goes on with a sync knows what it was told and may ask, with a new key."""
         self._request_s_max = options.request_s_max
         self._told = None
+        self._authorization.forget()
 
     def _put_off(self) -> Failure | None:
         """Return the refusal that said when to come again, as long as that is not yet: nobody asks before."""
@@ -215,7 +234,9 @@ class HttpClient:
             body += piece
             if max(len(body), response.num_bytes_downloaded) > self._body_bytes_max:
                 return self._too_large(response)
-        told = without(bytes(body), self._secret)  # a careless server repeats the key that it was sent
+        told = without(
+            bytes(body), self._authorization.secrets
+        )  # a careless server repeats the key that it was sent
         if response.status_code == PARTIAL:
             return self._failure(
                 FailureKind.MALFORMED, "answered 206, a part of what was asked for.", PARTIAL

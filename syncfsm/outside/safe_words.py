@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from traceback import extract_tb
 from urllib.parse import quote
@@ -82,9 +83,9 @@ def holds(text: str, secret: str) -> bool:
     return any(form in text for form in forms(secret))
 
 
-def without(body: bytes, secret: str) -> bytes:
-    """Return a body with the secret taken out."""
-    for form in forms(secret):
+def without(body: bytes, secrets: Iterable[str]) -> bytes:
+    """Return a body with the secrets taken out."""
+    for form in (form for secret in secrets for form in forms(secret)):
         if form.encode() in body:
             body = body.replace(form.encode(), REDACTED.encode())
     return body

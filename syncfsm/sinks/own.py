@@ -45,7 +45,7 @@ class _Quo:
         """Open a workspace; `more` has what `QuoSink` takes besides."""
         from syncfsm.sinks.quo.sink import QuoSink  # noqa: PLC0415 - likewise
 
-        _check_more(settings, {"partner_key", "require_phone", "default_region"})
+        _check_more(settings, {"partner_key", "require_phone", "default_region", "source"})
         return QuoSink(
             settings.key,
             base_url=settings.where or BASE_URL,

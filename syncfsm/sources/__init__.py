@@ -12,7 +12,9 @@ from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.options import Order, Pagination
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.paging.place import Reject
+from syncfsm.core.source_name import SourceName, named_source
 from syncfsm.errors import ConfigurationError
+from syncfsm.outside.authorization import Key, KeyProvider
 from syncfsm.sources.attio import AttioPeople, AttioSource
 from syncfsm.sources.axiscare import AxisCareClients, AxisCareSource
 from syncfsm.sources.factory import SOURCES, SourceFactory, SourceSettings
@@ -29,6 +31,8 @@ __all__ = [
     "AxisCareSource",
     "Failure",
     "FailureKind",
+    "Key",
+    "KeyProvider",
     "NumberedApi",
     "NumberedSource",
     "OpenedSource",
@@ -40,9 +44,11 @@ __all__ = [
     "Reject",
     "Source",
     "SourceFactory",
+    "SourceName",
     "SourceSettings",
     "Transform",
     "Transformed",
+    "named_source",
     "open_source",
 ]
 
@@ -54,13 +60,14 @@ class OpenedSource(NamedTuple):
     transform: Transform[Contact]
 
 
-def open_source(name: str, *, key: str | None = None, **settings: Any) -> OpenedSource:
+def open_source(name: str, *, key: Key | None = None, **settings: Any) -> OpenedSource:
     """Open the source that is asked for by a name: `attio`, `axiscare`, or one that a package brings.
 
     Args:
         name: What it is asked for by.
-        key: What it is opened with; what its variable of the environment holds if `None`.
-        settings: As in `SourceSettings`: `base_url`, `object`, `changed_by`, `clock`, `transport`, …
+        key: What it is opened with, or who provides that; what its variable of the environment holds if
+            `None`.
+        settings: As in `SourceSettings`: `account`, `base_url`, `object`, `changed_by`, `clock`, …
 
     Raises:
         ConfigurationError: There is no such source, it cannot be opened so, or is not what it says it is.
@@ -72,7 +79,7 @@ def open_source(name: str, *, key: str | None = None, **settings: Any) -> Opened
         given = os.environ.get(factory.key_variable, "") if key is None else key
         wanted = SourceSettings(key=given, **settings)
         source = factory.open(wanted)
-        _check(name, source, wanted.changed_by)
+        _check(SourceName(kind=name, account=wanted.account), source, wanted.changed_by)
         transform = factory.transform(source, wanted)
         _check_without(name, transform, wanted.without)
         return OpenedSource(source, transform)
@@ -80,14 +87,22 @@ def open_source(name: str, *, key: str | None = None, **settings: Any) -> Opened
     return SOURCES.use(name, opened)
 
 
-def _check(name: str, source: Source, changed_by: str | None) -> None:
-    if source.kind != name or source.name.partition(":")[0] != name:
+def _check(wanted: SourceName, source: Source, changed_by: str | None) -> None:
+    name = wanted.items_source
+    if wanted.account and source.kind == wanted.kind:
         raise ConfigurationError(
-            f"the source {name} opens one whose kind is {source.kind!r}, and name {source.name!r}: both must "
-            f"be {name!r}, the name with a colon and more if need be, or its records could not be told apart"
+            f"the source {wanted.kind} cannot tell accounts apart: leave out the account {wanted.account}, "
+            "and give each a log and a sink of its own"
+        )
+    if source.kind != name or SourceName.of(source.name).items_source != name:
+        raise ConfigurationError(
+            f"the source {wanted.kind} opens one whose kind is {source.kind!r}, and name {source.name!r}: "
+            f"both must be {name!r}, the name with a colon and more if need be, or nobody could tell its records"
         )
     if changed_by and source.changed_by != changed_by:
-        raise ConfigurationError(f"the source {name} cannot ask for what changed: leave out --changed-by")
+        raise ConfigurationError(
+            f"the source {wanted.kind} cannot ask for what changed: leave out --changed-by"
+        )
 
 
 def _check_without(name: str, transform: Transform[Contact], without: tuple[str, ...]) -> None:

@@ -24,8 +24,9 @@ from syncfsm.core.limits import own_rules
 from syncfsm.core.options import Options, Order
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.paging.place import Reject
-from syncfsm.errors import ConfigurationError
+from syncfsm.core.source_name import named_source
 from syncfsm.items.contact import Contact
+from syncfsm.outside.authorization import Authorization, Key
 from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.outside.decoding import COUNT_MAX, Decoder, Undecodable
 from syncfsm.outside.safe_words import plain_url
@@ -81,42 +82,43 @@ class AxisCareSource:
     """The clients of an AxisCare agency.
 
     Args:
-        api_key: The agency's key.
+        api_key: The agency's key, or who provides it.
         base_url: Where the agency is: `https://AGENCY.axiscare.com`.
         clock: For the rate limit, and for the instant that a page is of.
         transport: Where requests go; the network if `None`.
         reads_per_s: The most requests in any one second.
         options: The limits of its syncs.
+        account: The name of the account, where one log or sink has several; see `SourceName`.
 
     Raises:
-        ConfigurationError: The key or the URL cannot be used.
+        ConfigurationError: The key, the URL or the name of the account cannot be used.
     """
 
     object = "clients"
-    kind = KIND
     orders: tuple[Order, ...] = ("id",)
     heeds_since = False
     changed_by = None
 
     def __init__(
         self,
-        api_key: str,
+        api_key: Key,
         *,
         base_url: str,
         clock: Clock | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         reads_per_s: int = READS_PER_S,
         options: Options | None = None,
+        account: str = "",
     ) -> None:
         from syncfsm.outside.http import HttpClient  # noqa: PLC0415 - a client is loaded when it is used
 
-        if not api_key.strip():
-            raise ConfigurationError(f"there is no AxisCare key: set {KEY_VARIABLE}")
         self._clock = clock or SystemClock()
         self._api = HttpClient(
             "AxisCare",
             base_url,
-            f"Bearer {api_key.strip()}",
+            Authorization(
+                "AxisCare", api_key, missing=f"there is no AxisCare key: set {KEY_VARIABLE}", scheme="Bearer"
+            ),
             clock=self._clock,
             transport=transport,
             per_s=reads_per_s,
@@ -124,7 +126,8 @@ class AxisCareSource:
         self._clients_at = _place(f"{base_url.rstrip('/')}{PATH}")
         self.options = own_rules(options, Options(pagination="cursor", limit_max=LIMIT_MAX))
         self.heed(self.options)
-        self.name = f"{KIND}:{plain_url(base_url)}"
+        named = named_source(KIND, account, plain_url(base_url))
+        self.kind, self.name = named.items_source, str(named)
 
     async def check(self) -> dict[str, str] | Failure:
         """Check the key, by asking for one client."""
@@ -272,8 +275,7 @@ class AxisCareClients:
     """The transform for AxisCare clients; the first name is the one that a client goes by."""
 
     def __init__(self, source: AxisCareSource) -> None:
-        self._kind = KIND
-        self._source = source
+        self._kind = source.kind
 
     async def __call__(self, records: Sequence[Record]) -> Transformed[Contact]:
         """Return the contacts of a page."""

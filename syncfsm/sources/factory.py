@@ -12,6 +12,7 @@ from msgspec import field
 from syncfsm.core.options import Options, Order, Pagination
 from syncfsm.core.value import Value
 from syncfsm.items.contact import Contact
+from syncfsm.outside.authorization import Key
 from syncfsm.outside.clock import Clock
 from syncfsm.plugins import Registry, unfit_words
 from syncfsm.sources.protocol import Source, Transform
@@ -24,7 +25,7 @@ class SourceSettings(Value, frozen=True):
     """What somebody asked for.
 
     Attributes:
-        key: What the factory's `key_variable` holds; empty if that is not set.
+        key: What the factory's `key_variable` holds, empty if that is not set; or who provides the key.
         base_url: Where the API is; `None` for where it usually is.
         object: Which records; `None` for those that it is usually asked for.
         companies: Whether to look up the names of companies, where that takes requests of its own.
@@ -36,9 +37,11 @@ class SourceSettings(Value, frozen=True):
         transport: Where requests go; the network if `None`.
         options: The rules and limits of its syncs; the source's own if `None`.
         more: What this source alone can be told, by its own names.
+        account: The name of the account; empty where there is only one. A source that can have several begins
+            its `kind` and `name` with what `named_source` returns.
     """
 
-    key: str = ""
+    key: Key = ""
     base_url: str | None = None
     object: str | None = None
     companies: bool = True
@@ -48,6 +51,7 @@ class SourceSettings(Value, frozen=True):
     transport: httpx.AsyncBaseTransport | None = None
     options: Options | None = None
     more: dict[str, Any] = field(default_factory=dict)
+    account: str = ""
 
     def __repr__(self) -> str:
         """Leave the key out."""
@@ -60,7 +64,7 @@ class SourceFactory(Protocol):
 
     name: str
     """What it is asked for by, as its entry point is called; the kind of its sources, with which their names
-    begin."""
+    begin, up to an `@` or a colon."""
 
     description: str
     """One line that says what it reads."""

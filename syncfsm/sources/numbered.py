@@ -21,8 +21,9 @@ from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.limits import own_rules
 from syncfsm.core.options import Options, Order
 from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.source_name import named_source
 from syncfsm.core.value import Value
-from syncfsm.errors import ConfigurationError
+from syncfsm.outside.authorization import Authorization, Key
 from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.outside.decoding import COUNT_MAX, Decoder, NoTimestamp
 from syncfsm.outside.safe_words import plain_url
@@ -93,14 +94,15 @@ class NumberedSource:
 
     Args:
         api: What the API calls things.
-        api_key: Sent as a bearer token.
+        api_key: Sent as a bearer token; or who provides it.
         base_url: Where the API is.
         clock: For the rate limit, and for the instant that a page is of.
         transport: Where requests go; the network if `None`.
         options: The limits of its syncs.
+        account: The name of the account, where one log or sink has several; see `SourceName`.
 
     Raises:
-        ConfigurationError: The key or the URL cannot be used.
+        ConfigurationError: The key, the URL or the name of the account cannot be used.
     """
 
     heeds_since = False
@@ -109,33 +111,32 @@ class NumberedSource:
     def __init__(
         self,
         api: NumberedApi,
-        api_key: str,
+        api_key: Key,
         *,
         base_url: str,
         clock: Clock | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         options: Options | None = None,
+        account: str = "",
     ) -> None:
         from syncfsm.outside.http import HttpClient  # noqa: PLC0415 - a client is loaded when it is used
 
-        if not api_key.strip():
-            raise ConfigurationError(f"there is no key for {api.service}")
         self._names = api
         self._clock = clock or SystemClock()
         self._api = HttpClient(
             api.service,
             base_url,
-            f"Bearer {api_key.strip()}",
+            Authorization(api.service, api_key, scheme="Bearer"),
             clock=self._clock,
             transport=transport,
             per_s=api.reads_per_s,
         )
         self.object = api.rows
-        self.kind = api.kind
         self.orders = tuple(api.orders)
         self.options = own_rules(options, Options(pagination="page", limit_max=api.limit_max))
         self.heed(self.options)
-        self.name = f"{api.kind}:{plain_url(base_url)}"
+        named = named_source(api.kind, account, plain_url(base_url))
+        self.kind, self.name = named.items_source, str(named)
 
     async def check(self) -> dict[str, str] | Failure:
         """Check the key, the names, and that a page may be as large as any that will be asked for."""

@@ -33,6 +33,7 @@ class _Attio:
             transport=settings.transport,
             options=settings.options,
             changed_by=settings.changed_by,
+            account=settings.account,
         )
 
     def transform(self, source: Any, settings: SourceSettings) -> Transform[Contact]:
@@ -59,6 +60,7 @@ class _AxisCare:
             clock=settings.clock,
             transport=settings.transport,
             options=settings.options,
+            account=settings.account,
         )
 
     def transform(self, source: Any, settings: SourceSettings) -> Transform[Contact]:  # noqa: ARG002

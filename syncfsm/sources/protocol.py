@@ -86,7 +86,7 @@ class Source(Protocol):
     def kind(self) -> str:
         """What its items call their source, and what its `name` begins with, up to a colon if there is one.
 
-        By this name a sink is asked to delete what is gone.
+        With an account it names that too: `attio@acme`. By this name a sink is asked to delete what is gone.
         """
         ...
 

@@ -22,6 +22,7 @@ from syncfsm.errors import ConfigurationError, LogUnwritable
 from syncfsm.files.sqlite import lacks_shm
 from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
+from syncfsm.outside.authorization import Authorization
 from syncfsm.outside.clock import SystemClock
 from syncfsm.outside.http import HttpClient, Reply
 from syncfsm.sinks.sqlite import SqliteSink
@@ -229,7 +230,12 @@ def test_an_answer_without_a_body_may_name_a_coding() -> None:
             lambda _request: httpx.Response(204, headers={"Content-Encoding": "gzip"}, stream=NoBody())
         )
         client = HttpClient(
-            "Quo", "https://quo.test", "key", clock=SystemClock(), transport=transport, per_s=10
+            "Quo",
+            "https://quo.test",
+            Authorization("Quo", "key"),
+            clock=SystemClock(),
+            transport=transport,
+            per_s=10,
         )
         return await client.request("DELETE", "/v1/contacts/1")
 

@@ -16,6 +16,7 @@ import pytest
 
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.errors import ConfigurationError
+from syncfsm.outside.authorization import Authorization
 from syncfsm.outside.environment import trusted
 from syncfsm.outside.http import HttpClient
 from tests.fakes import TestClock
@@ -36,7 +37,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def client(base_url: str = "https://api.test") -> HttpClient:
-    return HttpClient("Attio", base_url, "Bearer key", clock=TestClock(), per_s=10)
+    return HttpClient("Attio", base_url, Authorization("Attio", "key"), clock=TestClock(), per_s=10)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,9 @@ def test_over_a_transport_of_ones_own_the_environment_does_not_matter(
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks://nowhere")
     own = httpx.MockTransport(lambda _: httpx.Response(200))
-    HttpClient("Attio", "https://api.test", "Bearer key", clock=TestClock(), per_s=10, transport=own)
+    HttpClient(
+        "Attio", "https://api.test", Authorization("Attio", "key"), clock=TestClock(), per_s=10, transport=own
+    )
 
 
 def test_a_port_that_no_host_has_is_refused() -> None:

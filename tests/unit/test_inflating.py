@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.outside.authorization import Authorization
 from syncfsm.outside.http import HttpClient, Reply
 from tests.fakes import TestClock
 
@@ -39,7 +40,7 @@ def asked(body: Pieces, coding: str | None, bytes_max: int = 64 * KIB) -> Reply 
         api = HttpClient(
             "Attio",
             "https://api.test",
-            "Bearer key",
+            Authorization("Attio", "key"),
             clock=TestClock(),
             per_s=10,
             transport=httpx.MockTransport(lambda _: httpx.Response(200, headers=headers, stream=body)),

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from syncfsm.outside.authorization import Authorization
 from syncfsm.outside.clock import SteadyClock, SystemClock
 from syncfsm.outside.http import HttpClient, Reply
 from syncfsm.outside.limiter import Call, RateLimiter
@@ -54,7 +55,9 @@ class _ColdNetwork(httpx.AsyncBaseTransport):
 def test_a_request_that_had_to_connect_first_counts_from_when_it_was_sent() -> None:
     async def main() -> list[datetime]:
         network = _ColdNetwork(VirtualClock())
-        client = HttpClient("X", "http://x.test", "key", clock=network.clock, transport=network, per_s=10)
+        client = HttpClient(
+            "X", "http://x.test", Authorization("X", "key"), clock=network.clock, transport=network, per_s=10
+        )
         await asyncio.gather(*(client.request("GET", "/") for _ in range(40)))
         await client.aclose()
         return network.sent
@@ -74,7 +77,7 @@ def test_the_real_client_tells_when_a_request_was_sent(monkeypatch: pytest.Monke
     monkeypatch.setattr(RateLimiter, "wait", noted)
 
     async def main(url: str) -> Any:
-        client = HttpClient("Quo", url, "key", clock=SystemClock(), per_s=10)
+        client = HttpClient("Quo", url, Authorization("Quo", "key"), clock=SystemClock(), per_s=10)
         reply = await client.request("GET", "/v1/contacts?maxResults=1")
         await client.aclose()
         return reply

@@ -13,6 +13,7 @@ from syncfsm.cli.shared.output import Command, json_option, print_json, say
 from syncfsm.core.describe import plural
 from syncfsm.core.marks import plain_name
 from syncfsm.core.process import Process
+from syncfsm.core.source_name import SourceName
 from syncfsm.history.rejects import Rejected, count_without_id, last_with_rejects, open_ids, rejects_of
 from syncfsm.history.replay import find
 from syncfsm.log import EventLog, open_log
@@ -71,12 +72,13 @@ def _next(process: Process, found: Sequence[Rejected], log_path: str) -> str:
         return f"syncfsm log show {quote(log_path)} {process.id}"
     if process.is_active:
         return f"syncfsm replay {quote(log_path)} {process.id}"
-    kind, _, base_url = process.source.partition(":")
-    if kind == "captured":
+    named = SourceName.of(process.source)
+    if named.kind == "captured":
         return "mend what is wrong, then run `syncfsm rerun` again; the first log has its captures"
     options = {
-        "--source": kind,
-        "--base-url": base_url,
+        "--account": named.account,
+        "--source": named.kind,
+        "--base-url": named.where,
         "--object": process.object if process.object != "people" else "",
         "--sink": plain_name(process.sink),
         "--log": log_path,

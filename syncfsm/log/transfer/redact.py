@@ -22,6 +22,7 @@ from syncfsm.core.options import Options
 from syncfsm.core.outcomes import add_to_digest
 from syncfsm.core.paging.place import FrontierMark, Reject, ToldGone
 from syncfsm.core.process import Process, apply
+from syncfsm.core.source_name import SourceName
 from syncfsm.core.value import Value
 from syncfsm.log.codec import from_row, to_rows
 from syncfsm.log.protocol import StoredEvent
@@ -68,9 +69,11 @@ def _known(words: frozenset[str], kind: str) -> Redactor:
 
 
 def _name(pseudonyms: Pseudonyms, text: str) -> str:
-    """Keep the kind of a source or a sink, `attio` of `attio:https://…`."""
-    kind = text.partition(":")[0]
-    return f"{kind if kind in _KINDS else 'other'}:{pseudonyms('name', text)}"
+    """Keep the kind of a source or a sink, `attio` of `attio:https://…`; an account gets a pseudonym."""
+    named = SourceName.of(text)
+    kind = named.kind if named.kind in _KINDS else "other"
+    account = pseudonyms("account", named.account)
+    return str(SourceName(kind=kind, account=account, where=pseudonyms("name", text)))
 
 
 def _number(_pseudonyms: Pseudonyms, number: Any) -> Any:

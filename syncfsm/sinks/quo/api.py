@@ -20,6 +20,7 @@ from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.options import Options
 from syncfsm.errors import ConfigurationError
 from syncfsm.items.contact import Contact
+from syncfsm.outside.authorization import Authorization, Key
 from syncfsm.outside.clock import Clock
 from syncfsm.outside.decoding import Decoder
 from syncfsm.sinks.quo.wire import Listing, Stored, to_create
@@ -67,7 +68,7 @@ class QuoApi:
 
     def __init__(
         self,
-        api_key: str,
+        api_key: Key,
         *,
         partner_key: str,
         base_url: str,
@@ -77,15 +78,13 @@ class QuoApi:
     ) -> None:
         from syncfsm.outside.http import HttpClient  # noqa: PLC0415 - a client is loaded when it is used
 
-        if not api_key:
-            raise ConfigurationError(f"there is no Quo key: set {KEY_VARIABLE}")
         if not partner_key.isascii() or not partner_key.isprintable():
             raise ConfigurationError("the Quo partner key has characters that no key has: copy it again")
         self._partner = {"x-frigg-api-key": partner_key} if partner_key else {}
         self._http = HttpClient(
             "Quo",
             base_url,
-            api_key,
+            Authorization("Quo", api_key, missing=f"there is no Quo key: set {KEY_VARIABLE}"),
             clock=clock,
             transport=transport,
             per_s=per_s,

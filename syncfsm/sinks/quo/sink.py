@@ -18,6 +18,7 @@ from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.options import Options
 from syncfsm.core.paging.place import Reject
 from syncfsm.items.contact import Contact
+from syncfsm.outside.authorization import Key
 from syncfsm.outside.clock import Clock, SteadyClock, SystemClock
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sinks.quo.api import (
@@ -64,7 +65,7 @@ class QuoSink:
 
     def __init__(
         self,
-        api_key: str,
+        api_key: Key,
         *,
         partner_key: str | None = None,
         base_url: str = BASE_URL,
@@ -84,7 +85,7 @@ class QuoSink:
 
         def connect() -> QuoApi:
             api = QuoApi(
-                api_key.strip(),
+                api_key,
                 partner_key=(partner_key or "").strip(),
                 base_url=base_url,
                 clock=self._clock,

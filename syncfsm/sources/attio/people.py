@@ -22,7 +22,7 @@ from syncfsm.items.contact import Contact
 from syncfsm.outside.decoding import Decoder, OfAnotherType, Undecodable
 from syncfsm.sources.attio.attributes import MAPPED, left_alone, misfit
 from syncfsm.sources.attio.companies import try_out
-from syncfsm.sources.attio.source import KIND, AttioSource
+from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Record, Transformed
 
 COMPANIES = "companies"
@@ -165,7 +165,7 @@ class AttioPeople:
             values = getattr(person.values, slug)
             if values is not UNSET:
                 told |= self._company(values) if slug == "company" else _READERS[slug](values)
-        return Contact(external_id=record_id, source=KIND, **told, unknown=_ALL.difference(told))
+        return Contact(external_id=record_id, source=self._source.kind, **told, unknown=_ALL.difference(told))
 
     def _company(self, values: Sequence[_Reference]) -> Fields:
         reference = _active(values)

@@ -22,8 +22,10 @@ from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.limits import own_rules
 from syncfsm.core.options import Options, Order, heed
 from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.source_name import named_source
 from syncfsm.core.times import format_time
 from syncfsm.errors import ConfigurationError
+from syncfsm.outside.authorization import Authorization, Key
 from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.outside.decoding import Decoder
 from syncfsm.outside.safe_words import plain_url, uuid, word
@@ -60,6 +62,8 @@ LIMIT_MAX = 500
 KEY_VARIABLE = "ATTIO_API_KEY"
 SCOPES = ("record_permission", "object_configuration")
 
+_NO_KEY = f"there is no Attio key: set {KEY_VARIABLE}"
+
 _UNKNOWN_ATTRIBUTE = "unknown_filter_attribute_slug"
 
 _DIRECTIONS: Mapping[Order, str] = {"newest": "desc", "oldest": "asc"}
@@ -71,7 +75,8 @@ class AttioSource:
     """The records of one object of an Attio workspace.
 
     Args:
-        api_key: A workspace's access token; needs `record_permission:read`, `object_configuration:read`.
+        api_key: A workspace's access token, or who provides it; needs `record_permission:read` and
+            `object_configuration:read`.
         object: The object's slug or id.
         base_url: Where the API is.
         clock: For the rate limit and for what the server does not date.
@@ -81,9 +86,10 @@ class AttioSource:
         changed_by: The slug of a timestamp attribute that the workspace sets whenever a record is created or
             changed. Ongoing syncs then bring changed records too; without it, new ones only.
         api: What answers in the place of the network: `attio_captured.CapturedApi`.
+        account: The name of the account, where one log or sink has several; see `SourceName`.
 
     Raises:
-        ConfigurationError: The key or the URL cannot be used.
+        ConfigurationError: The key, the URL or the name of the account cannot be used.
     """
 
     orders: tuple[Order, ...] = ("newest", "oldest", "id")
@@ -91,7 +97,7 @@ class AttioSource:
 
     def __init__(
         self,
-        api_key: str,
+        api_key: Key,
         object: str = "people",  # noqa: A002 - Attio's word
         *,
         base_url: str = BASE_URL,
@@ -101,11 +107,10 @@ class AttioSource:
         options: Options | None = None,
         changed_by: str | None = None,
         api: Api | None = None,
+        account: str = "",
     ) -> None:
         from syncfsm.outside.http import HttpClient  # noqa: PLC0415 - a client is loaded when it is used
 
-        if not api_key.strip():
-            raise ConfigurationError(f"there is no Attio key: set {KEY_VARIABLE}")
         if changed_by is not None and not word(changed_by):
             raise ConfigurationError("what records were changed by must be an attribute's slug: `updated_at`")
         self._clock = clock or SystemClock()
@@ -114,7 +119,7 @@ class AttioSource:
         self._api = api or HttpClient(
             "Attio",
             base_url,
-            f"Bearer {api_key.strip()}",
+            Authorization("Attio", api_key, missing=_NO_KEY, scheme="Bearer"),
             clock=self._clock,
             transport=transport,
             per_s=reads_per_s,
@@ -124,10 +129,10 @@ class AttioSource:
         self.options = own_rules(options, Options(limit_max=LIMIT_MAX))
         self.heed(self.options)
         self.changed_by = changed_by
-        self.kind = KIND
         self.ids_are_unique = True  # UUIDs
         url = plain_url(base_url)
-        self.name = KIND if url == BASE_URL else f"{KIND}:{url}"
+        named = named_source(KIND, account, "" if url == BASE_URL else url)
+        self.kind, self.name = named.items_source, str(named)
 
     async def check(self) -> dict[str, str] | Failure:
         """Check the key, its scopes and the object."""
