@@ -10,12 +10,14 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from syncfsm.cli.shared.accounts import ACCOUNTS_TABLE
 from syncfsm.cli.shared.config_file import (
     FILE_NAME,
     FILE_VARIABLE,
     KEY_VARIABLES,
     SOURCES_TABLE,
     ConfigFile,
+    Keys,
     looks_secret,
     nearest,
 )
@@ -70,7 +72,7 @@ def show(*, words: tuple[str, ...], as_json: bool) -> None:
     """  # noqa: D301 - \b keeps click from wrapping the example
     root, file = click.get_current_context().find_root(), current()
     for table in file.values:
-        is_table = table != SOURCES_TABLE and isinstance(file.get((table,)), dict)
+        is_table = table not in {SOURCES_TABLE, ACCOUNTS_TABLE} and isinstance(file.get((table,)), dict)
         if is_table and command_at(root, table) is not None:
             values_for(_context(root, table), file)
     name, flags = _parted(root, words)
@@ -113,19 +115,21 @@ def _settings(context: click.Context, flags: list[str], file: ConfigFile) -> Ite
     command, path = context.command, path_of(context)
     name_variables(command, path)
     check_variables(context)
-    context.default_map = values_for(context, file)
     given, _, _ = command.make_parser(context).parse_args(flags)
+    account = given.get("account") or ""
+    context.default_map = values_for(context, file, account)
+    tables = tables_of(command, path, file, account)
     for name, option in options_of(command).items():
         found, source = option.consume_value(context, given)
         value = option.get_default(context) if source is ParameterSource.DEFAULT else found
         is_set = source is not ParameterSource.DEFAULT
         value = option.type_cast_value(context, value) if is_set else value
         context.params[option.name or ""] = value  # another's default may depend on it
-        yield name, {"value": _shown(name, value), **_origin(context, name, option, source, file)}
+        yield name, {"value": _shown(name, value), **_origin(name, option, source, file, tables)}
 
 
 def _origin(
-    context: click.Context, name: str, option: click.Option, source: ParameterSource, file: ConfigFile
+    name: str, option: click.Option, source: ParameterSource, file: ConfigFile, tables: list[Keys]
 ) -> Setting:
     """Return which of the four it was, and where exactly."""
     if source is ParameterSource.COMMANDLINE:
@@ -133,7 +137,7 @@ def _origin(
     if source is ParameterSource.ENVIRONMENT:
         return {"from": "environment", "where": variable_set(option)}
     if source is ParameterSource.DEFAULT_MAP:
-        paths = [(*table, name) for table in tables_of(context.command, path_of(context))]
+        paths = [(*table, spelt) for table in tables for spelt in (name, name.replace("-", "_"))]
         (*_, path) = [path for path in paths if file.get(path) is not None]
         return {"from": "file", "where": file.place(path)}
     return {"from": "default", "where": None}

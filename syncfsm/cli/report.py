@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from syncfsm.cli.shared.filters import Wanted, filter_options
 from syncfsm.cli.shared.output import Command, json_option, print_json, say
 from syncfsm.core.describe import plural
 from syncfsm.errors import ConfigurationError
@@ -24,8 +26,9 @@ _HEAD_BYTES = 4096
 @click.option(
     "-o", "--output", default="report.html", show_default=True, help="The file to write; - for stdout."
 )
+@filter_options
 @json_option
-def report(*, log_path: str, process: str | None, output: str, as_json: bool) -> None:
+def report(*, log_path: str, process: str | None, output: str, as_json: bool, **asked: Any) -> None:
     """Draw a log as one HTML file, to look at in any browser or to attach to a ticket.
 
     It has the states, waits and retries over time, what was delivered, the latency of each page, every event,
@@ -41,7 +44,7 @@ def report(*, log_path: str, process: str | None, output: str, as_json: bool) ->
         raise ConfigurationError("--json and the report cannot both go to stdout: name a file with -o")
     with open_log(log_path, read_only=True) as log:
         process_id = find(log, process) if process is not None else None
-        made = render(log, process_id, log_name=Path(log_path).name)
+        made = render(log, process_id, log_name=Path(log_path).name, takes=Wanted(**asked))
     html = made.html.encode()
     if path is None:
         click.echo(html, nl=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 import msgspec
 
@@ -11,6 +13,9 @@ from syncfsm.outside.clock import SystemClock
 
 PEOPLE_MAX = 1_000_000
 """They are all held in memory; more would take it up before the first answer."""
+
+if TYPE_CHECKING:
+    from syncfsm_simulator.fakes.asgi import App
 
 
 @click.command(cls=Command)
@@ -27,6 +32,14 @@ PEOPLE_MAX = 1_000_000
     show_default=True,
     type=click.IntRange(0, PEOPLE_MAX),
     help="People in the workspace.",
+)
+@click.option(
+    "--workspaces",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    help="Workspaces of so many people each; their tokens are workspace-1, workspace-2, …",
 )
 @click.option("--seed", default=1, show_default=True, help="Decides who the people are.")
 @click.option(
@@ -63,6 +76,7 @@ def serve(
     *,
     port: int,
     people: int,
+    workspaces: int,
     seed: int,
     latency_ms: int,
     rate_limit: int,
@@ -86,18 +100,25 @@ def serve(
         raise ConfigurationError("the fake server is an extra: pip install 'syncfsm[sim]'") from error
     from syncfsm_simulator.fakes.attio import FakeAttio  # noqa: PLC0415 - likewise
     from syncfsm_simulator.fakes.attio.knobs import read_knobs  # noqa: PLC0415 - likewise
+    from syncfsm_simulator.fakes.attio.workspaces import Workspaces, token  # noqa: PLC0415 - likewise
     from syncfsm_simulator.fakes.background_changes import Moving  # noqa: PLC0415 - likewise
     from syncfsm_simulator.fakes.quo.app import FakeQuo, beside  # noqa: PLC0415 - likewise
     from syncfsm_simulator.world.clock import EPOCH  # noqa: PLC0415 - likewise
     from syncfsm_simulator.world.world import World  # noqa: PLC0415 - likewise
 
     clock = SystemClock()
-    world = World(seed, people=people, now=EPOCH)
     named = {"reads_per_s": str(rate_limit), "latency_s": str(latency_ms / 1000), "http_targets": "true"}
     named |= {"api_key": api_key} if api_key else {}
     knobs = read_knobs([*map("=".join, named.items()), *settings])
-    fake = FakeAttio(world, clock, **msgspec.structs.asdict(knobs))
-    attio = Moving(fake, world, clock, per_s=moving, seed=seed) if moving else fake
+
+    def workspace(number: int) -> App:
+        world = World(seed + number, people=people, now=EPOCH)
+        fake = FakeAttio(world, clock, **msgspec.structs.asdict(knobs))
+        return Moving(fake, world, clock, per_s=moving, seed=seed + number) if moving else fake
+
+    attio = (
+        workspace(0) if workspaces == 1 else Workspaces({token(n): workspace(n) for n in range(workspaces)})
+    )
     quo = FakeQuo(clock, api_key=quo_api_key, latency_ms=(latency_ms, latency_ms))
     run(beside(quo, attio), port, _say)
 

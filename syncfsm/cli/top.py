@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import to_builtins
 
+from syncfsm.cli.shared.filters import Wanted, filter_options
 from syncfsm.cli.shared.output import INTERRUPTED, TERMINATED, Command, FiniteRange, json_option, print_json
 from syncfsm.cli.shared.top_view import Pace, Sight, sight, span_words
 from syncfsm.core.machine import State
 from syncfsm.core.process import Process
+from syncfsm.core.source_name import account_of
 from syncfsm.core.summary import summary
 from syncfsm.errors import LogNotFound
 from syncfsm.log.protocol import EventLog
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 WIDE = 110
 """Characters that a line needs to show everything."""
+
+OVER_LOOKED_MAX = 1000
+"""How many more of those that are over are looked at for the last of an account, of a state or of a mode."""
 
 _WIDTH = 160  # where no terminal says how wide it is
 
@@ -47,15 +52,16 @@ _STYLES = {State.INITIALIZING: "cyan", State.FETCHING: "green", State.FAILED: "r
     show_default=True,
     help="Seconds between looks.",
 )
+@filter_options
 @json_option
-def top(*, log_path: str, once: bool, over_max: int, interval_s: float, as_json: bool) -> None:
+def top(*, log_path: str, once: bool, over_max: int, interval_s: float, as_json: bool, **asked: Any) -> None:
     """Show the running syncs of a log, live, and the last that are over.
 
     How far and how fast each is, what it waits for and how long, when it was last heard of, and how far its
     sink lags behind: the age of the last complete sync's watermark. The log is only read. q or Ctrl-C leaves.
     """
     with Watch(log_path) as watch:
-        view = _View(watch, log_path, over_max)
+        view = _View(watch, log_path, over_max, Wanted(**asked))
         if as_json:
             print_json(view.as_json())
         elif once or not sys.stdout.isatty():
@@ -67,10 +73,11 @@ def top(*, log_path: str, once: bool, over_max: int, interval_s: float, as_json:
 class _View:
     """What is to be seen in a log now."""
 
-    def __init__(self, watch: Watch, log_path: str, over_max: int) -> None:
+    def __init__(self, watch: Watch, log_path: str, over_max: int, wanted: Wanted) -> None:
         self._watch = watch
         self._log_path = log_path
         self._over_max = over_max
+        self._wanted = wanted
         self._pace = Pace()
         self._now: Callable[[], datetime] = SystemClock().now
         self._last: list[Sight] = []
@@ -96,13 +103,21 @@ class _View:
         return found
 
     def _read(self, log: EventLog) -> list[Sight]:
-        processes = log.recent(over_max=self._over_max)
+        processes = self._processes(log)
         self._pace.forget_others(processes)
         now = self._now()
         return [
             sight(process, now, pace=self._pace, last_sync_at=_last_sync_at(log, process))
             for process in processes
         ]
+
+    def _processes(self, log: EventLog) -> list[Process]:
+        """Return the active processes, and the last that are over, of those that are asked for."""
+        if not self._wanted:
+            return log.recent(over_max=self._over_max)
+        found = list(filter(self._wanted, log.recent(over_max=self._over_max + OVER_LOOKED_MAX)))
+        active = [process for process in found if process.is_active]
+        return active + [process for process in found if not process.is_active][: self._over_max]
 
     def as_json(self) -> dict[str, Any]:
         """Return what is to be seen, ready for JSON."""
@@ -114,7 +129,9 @@ class _View:
         from rich.text import Text  # noqa: PLC0415 - likewise
 
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", caption_justify="left")
-        shown = [name for name in _COLUMNS if width >= WIDE or name not in _ONLY_WIDE]
+        has_accounts = any(account_of(seen.process.source) for seen in sights)
+        left_out = (set() if width >= WIDE else _ONLY_WIDE) | (set() if has_accounts else {"account"})
+        shown = [name for name in _COLUMNS if name not in left_out]
         for name in shown:
             table.add_column(name, justify=_COLUMNS[name], no_wrap=name not in _WRAPPED, overflow="fold")
         for seen in sights:
@@ -137,6 +154,7 @@ def _as_json(seen: Sight) -> dict[str, Any]:
 
 _COLUMNS: dict[str, Any] = {
     "process": "left",
+    "account": "left",
     "sync": "left",
     "state": "left",
     "pages": "right",
@@ -162,6 +180,7 @@ def _cells(seen: Sight) -> list[Any]:
     process, progress = seen.process, seen.process.progress
     return [
         Text(printable(process.id)),
+        Text(account_of(process.source)),
         Text(printable(f"{process.object} of {process.source} → {process.sink}")),
         Text(process.state.value, style=_STYLES.get(process.state, "")),
         f"{progress.pages:,}",

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import to_builtins
 
 from syncfsm.core.process import Process
+from syncfsm.core.source_name import account_of
 
 
 def summary(process: Process) -> dict[str, Any]:
@@ -19,6 +20,7 @@ def summary(process: Process) -> dict[str, Any]:
         "parent": process.parent,
         "version": process.version,
         "source": process.source,
+        "account": account_of(process.source) or None,
         "object": process.object,
         "sink": process.sink,
         "pages": progress.pages,

@@ -28,7 +28,7 @@ from syncfsm.engine.commit import Hook
 from syncfsm.engine.perform import Performer
 from syncfsm.engine.processes import Processes
 from syncfsm.engine.readahead import check_read_ahead
-from syncfsm.engine.requests import SyncMode, SyncRequest, Wanted, requested
+from syncfsm.engine.requests import Leaves, SyncMode, SyncRequest, Wanted, requested
 from syncfsm.engine.single_records import SingleRecords
 from syncfsm.engine.syncs import Syncs
 from syncfsm.engine.waits import Waits
@@ -116,8 +116,10 @@ class Engine(Generic[T]):
         await self.source.aclose()
         await self.sink.aclose()
 
-    async def run(self, process_id: str) -> Process:
+    async def run(self, process_id: str, *, leaves: Leaves | None = None) -> Process:
         """Go on with a process until it is over, waiting where it has to wait; return its last state.
+
+        With `leaves`, it may be left before it is over, between two pages. See `Leaves`.
 
         Raises:
             VersionConflict: Another worker is on the process. It goes on there.
@@ -128,6 +130,8 @@ class Engine(Generic[T]):
         process = self.processes.load(process_id)
         try:
             while d.next_action(process) is not None:
+                if leaves is not None and leaves(self._waits.left_s(process)):
+                    break
                 if self._is_due(process):
                     process = await self._step(process, reads_ahead=True)
                 else:
@@ -226,9 +230,9 @@ class Engine(Generic[T]):
     def start_sweep(self, process: Process) -> Process | None:
         """Record the start of one more ongoing sync, where a completed one may have missed something.
 
-        It may have where it went by a key that changes, and found anything new: a record that changes
-        meanwhile moves to where the sync has been already. `None` where it cannot have, where `sweeps_max` of
-        them have followed each other, or where another sync is active, which is as good.
+        It may have where it went by a key that changes, and found anything new: what changes meanwhile moves
+        to where it has been already. `None` where it cannot have, after `sweeps_max` of them, or where
+        another sync is active, which is as good.
         """
         return self._syncs.start_sweep(process)
 
@@ -237,10 +241,9 @@ class Engine(Generic[T]):
     ) -> Process | None:
         """Return the process that sees to what waits in the inbox, or `None` if nothing does; `run` does it.
 
-        It is the active one; or a new one that takes what waits; or where nothing new does, one that has
-        failed, resumed, the one that failed longest ago: so none that always fails is in the way of others.
-        Of two workers, or two crashes, none can take anything from the other: it is taken in the transaction
-        in which the process begins.
+        It is the active one; or a new one that takes what waits; or where nothing new does, the one that
+        failed longest ago, resumed: so none that always fails is in the way of others. Of two workers none
+        can take anything from the other: it is taken in the transaction in which the process begins.
 
         Args:
             page_size: Records in a page.
@@ -259,8 +262,8 @@ class Engine(Generic[T]):
     ) -> Process | None:
         """Return a process that sends rejected records again, or `None` if there are none; `run` does it.
 
-        It is the unfinished retry of the same sync, resumed if it has failed, or a new one. It asks for the
-        records that have an id and were not delivered since.
+        It is the unfinished retry of the same sync, resumed if it has failed, or a new one, which asks for
+        the records that have an id and were not delivered since.
 
         Args:
             process_id: Whose rejects; of the last sync that is over or has failed and has some if `None`.
@@ -307,12 +310,7 @@ class Engine(Generic[T]):
         return self.processes.active()
 
     def unfinished(self, mode: e.Mode = "initial") -> Process | None:
-        """Return the process to go on with, active or failed and resumable.
-
-        Args:
-            mode: That of a sync (see `take_up`), `rejects` (see `retry_rejects`) or `webhook` (see
-                `take_up_webhooks`).
-        """
+        """Return the process to go on with, active or failed and resumable; of `rejects`, `webhook`, too."""
         return self.processes.unfinished(mode)
 
     def last_sync_time(self) -> datetime | None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from collections.abc import Callable
+from typing import Literal, TypeAlias, TypedDict
 
 from msgspec.structs import replace
 
 from syncfsm.core.options import Options, Order
 from syncfsm.core.value import Value
+
+Leaves: TypeAlias = Callable[[float], bool]
+"""Says whether to leave a process as it is, to be gone on with later, given the seconds until its next action
+is due: 0 or less if it is."""
 
 SyncMode = Literal["initial", "ongoing"]
 """What somebody may ask to be synced: everything, or what is new."""

@@ -209,7 +209,7 @@ class HttpClient:
         return self._failure(FailureKind.UNAVAILABLE, f"cannot be reached: {_reason(error)}.")
 
     def heed(self, options: Options) -> None:
-        """See `Limited.heed`. Whoever goes on with a sync knows what it was told and may ask, with a new key."""
+        """See `Limited.heed`. Whoever goes on with a sync knows what it was told, and has a new key."""
         self._request_s_max = options.request_s_max
         self._told = None
         self._authorization.forget()

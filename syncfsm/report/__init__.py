@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import islice
 
+from syncfsm.core.process import Process
 from syncfsm.core.value import Value
 from syncfsm.errors import ConfigurationError, ProcessNotFound
 from syncfsm.explain import explain, sections
@@ -39,13 +41,20 @@ class Report(Value, frozen=True):
     events: int
 
 
-def render(log: EventLog, process_id: str | None = None, *, log_name: str) -> Report:
+def render(
+    log: EventLog,
+    process_id: str | None = None,
+    *,
+    log_name: str,
+    takes: Callable[[Process], bool] = lambda _process: True,
+) -> Report:
     """Return the page of a process, or of all where none is named and the log has more than one.
 
     Args:
         log: The log.
         process_id: The whole id.
         log_name: What to call the log in the page, and in the commands that it names.
+        takes: Which processes a page of all is to have.
 
     Raises:
         ProcessNotFound: There is no such process, or no process at all.
@@ -54,14 +63,14 @@ def render(log: EventLog, process_id: str | None = None, *, log_name: str) -> Re
     """
     only = process_id or find(log, None)
     if process_id is None and len(log.ids()) > 1:
-        return _of_all(log, log_name)
+        return _of_all(log, log_name, takes)
     shown = _shown(log, only, log_name)
     return _report(page(log_name, [shown]), 1, [shown])
 
 
-def _of_all(log: EventLog, log_name: str) -> Report:
+def _of_all(log: EventLog, log_name: str, takes: Callable[[Process], bool]) -> Report:
     ids = log.ids()
-    listed = [log.load(process_id) for process_id in reversed(ids[-ROWS_MAX:])]
+    listed = list(islice(filter(takes, map(log.load, reversed(ids))), ROWS_MAX))
     shown = [_shown(log, process_id, log_name) for process_id in with_room(listed)]
     return _report(page(log_name, shown, overview(listed, len(ids))), len(listed), shown)
 

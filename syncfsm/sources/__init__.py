@@ -97,7 +97,8 @@ def _check(wanted: SourceName, source: Source, changed_by: str | None) -> None:
     if source.kind != name or SourceName.of(source.name).items_source != name:
         raise ConfigurationError(
             f"the source {wanted.kind} opens one whose kind is {source.kind!r}, and name {source.name!r}: "
-            f"both must be {name!r}, the name with a colon and more if need be, or nobody could tell its records"
+            f"both must be {name!r}, the name with a colon and more if need be, or its records could not be "
+            "told apart"
         )
     if changed_by and source.changed_by != changed_by:
         raise ConfigurationError(

@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import click
 
 from syncfsm.cli.shared.events import event_line, event_object
+from syncfsm.cli.shared.filters import Wanted, following_options
 from syncfsm.cli.shared.output import FAILED, INTERRUPTED, Command, FiniteRange, print_json_line, say
 from syncfsm.core.events import Recorded
 from syncfsm.core.machine import State
@@ -57,6 +59,7 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     help="End when the process (the last that began, if none is named) is over: status 0 if it is complete, "
     "1 if it failed or was cancelled.",
 )
+@following_options
 @click.option("--wait", is_flag=True, help="Wait for a log or a process that is not there yet.")
 @click.option(
     "--interval",
@@ -105,6 +108,7 @@ class _Following:
         until_over: bool,
         wait: bool,
         as_json: bool,
+        **wanted: Any,
     ) -> None:
         self._watch = watch
         self._pause = pause
@@ -116,6 +120,8 @@ class _Following:
         self._as_json = as_json
         self._said: tuple[str, int] = ("", 0)
         self._follower = Follower()
+        self._wanted = Wanted(**wanted)
+        self._is_wanted: dict[str, bool] = {}
 
     def run(self) -> int:
         """Show events until the process is over; return the exit status."""
@@ -126,8 +132,9 @@ class _Following:
         while True:
             state = self._watch.look(self._state)  # before its last events are read, so that none is missed
             found = self._watch.look(self._follower.news)
+            news = self._watch.look(partial(self._of_wanted, found or []))
             self._say_what_is_wrong()
-            self._show(found or [])
+            self._show(news or [])
             if state is not None and not found and not self._watch.trouble:
                 return 0 if state is State.COMPLETED else FAILED
             if not found:
@@ -141,7 +148,7 @@ class _Following:
             if self._wait and not any(id_.startswith(self._prefix or "") for id_ in log.ids()):
                 return None
             self._follower.process_id = find(log, self._prefix)
-        return self._follower.begin(log, last=self._last, since=self._since)
+        return self._of_wanted(self._follower.begin(log, last=self._last, since=self._since), log)
 
     def _check_worth_waiting(self) -> None:
         """Wait for a log that is to come only where that was asked for; for one that is locked, always."""
@@ -149,6 +156,14 @@ class _Following:
         if trouble and not (self._wait and isinstance(trouble, LogNotFound)) and not is_passing(trouble):
             raise trouble
         self._say_what_is_wrong()
+
+    def _of_wanted(self, events: list[Recorded], log: EventLog) -> list[Recorded]:
+        """Return those events whose process is one of those asked for."""
+        if not self._wanted:
+            return events
+        for process_id in {recorded.stream for recorded in events} - self._is_wanted.keys():
+            self._is_wanted[process_id] = self._wanted(log.load(process_id))
+        return [recorded for recorded in events if self._is_wanted[recorded.stream]]
 
     # ── going on ─────────────────────────────────────────────────────────────────────────────
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 from msgspec import to_builtins
@@ -16,6 +17,7 @@ from syncfsm.cli.log.import_ import import_
 from syncfsm.cli.log.rejects import rejects
 from syncfsm.cli.log.scenario import scenario
 from syncfsm.cli.shared.events import event_line, event_object
+from syncfsm.cli.shared.filters import Wanted, filter_options
 from syncfsm.cli.shared.output import BROKEN, Command, json_option, print_findings, print_json, say
 from syncfsm.core.describe import plural
 from syncfsm.core.summary import summary
@@ -40,11 +42,13 @@ log.add_command(import_)
 
 @log.command(cls=Command)
 @click.argument("log_path", metavar="LOG")
+@filter_options
 @json_option
-def ls(*, log_path: str, as_json: bool) -> None:
+def ls(*, log_path: str, as_json: bool, **asked: Any) -> None:
     """List the processes of a log, oldest first."""
+    wanted = Wanted(**asked)
     with open_log(log_path, read_only=True) as events:
-        processes = [events.load(process_id) for process_id in events.ids()]
+        processes = [process for process in map(events.load, events.ids()) if wanted(process)]
         captured = events.capture_counts()
     if as_json:
         found = [{**summary(process), "captured": captured.get(process.id, 0)} for process in processes]
@@ -60,7 +64,7 @@ def ls(*, log_path: str, as_json: bool) -> None:
             f"{plural(progress.fetched, 'record')} in {plural(progress.pages, 'page')}{kept}"
         )
     if not processes:
-        say("no processes yet", err=True)
+        say("no such processes" if wanted else "no processes yet", err=True)
 
 
 @log.command(cls=Command)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from syncfsm.cli.shared.options import changed_by_option, order_option
+from syncfsm.cli.shared.options import changed_by_option, order_option, with_options
 from syncfsm.cli.shared.output import say
 from syncfsm.cli.shared.running import limits, order_asked
 from syncfsm.core.process import Process
@@ -19,31 +19,45 @@ from syncfsm.items.contact import Contact
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_OPTIONS = (
-    order_option,
-    click.option(
+_delete_missing_option = click.option(
+    "--delete-missing",
+    "deletes_missing",
+    is_flag=True,
+    help="In the end, delete from the sink what the source has no more.",
+)
+
+
+def mode_option(default: SyncMode | None) -> Callable[[F], F]:
+    """Return the option that says which records are asked for."""
+    return click.option(
         "--mode",
         type=click.Choice(get_args(SyncMode)),
-        default="initial",
+        default=default,
         show_default=True,
         help="All records, or those that are new since the last sync.",
-    ),
+    )
+
+
+_OPTIONS = (
+    order_option,
+    mode_option("initial"),
     changed_by_option,
-    click.option(
-        "--delete-missing",
-        "deletes_missing",
-        is_flag=True,
-        help="In the end, delete from the sink what the source has no more.",
-    ),
+    _delete_missing_option,
     click.option("--fresh", is_flag=True, help="Start anew, even where a sync could go on."),
 )
+
+_OPTIONS_OF_AN_ACCOUNT = (order_option, mode_option(None), changed_by_option, _delete_missing_option)
+"""Where no mode is said, it is the one that fits: nobody is there to choose it each time."""
 
 
 def beginning_options(command: F) -> F:
     """Give a command the options that say how a sync begins."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return with_options(command, _OPTIONS)
+
+
+def account_options(command: F) -> F:
+    """Give a command those that say how a sync of an account begins, again and again."""
+    return with_options(command, _OPTIONS_OF_AN_ACCOUNT)
 
 
 def _say(words: str) -> None:

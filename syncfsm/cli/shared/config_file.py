@@ -1,8 +1,9 @@
 """The settings file, `syncfsm.toml`: reading it, and saying where in it something is wrong.
 
-At the top stand the settings of a sync, in a table named after a command that command's own, and in
-`[sources.NAME]` what is said of a source. What a setting means is for the options of the commands to say
-(settings.py); this file knows only how it is written down, and that no key may be.
+At the top stand the settings of a sync, in a table named after a command that command's own, in
+`[sources.NAME]` what is said of a source, and in `[accounts.NAME]` what is said of an account (accounts.py).
+What a setting means is for the options of the commands to say (settings.py); this file knows only how it is
+written down, and that no key may be.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ NAMES_SHOWN_MAX = 30
 
 KEY_VARIABLES = (attio.KEY_VARIABLE, axiscare.KEY_VARIABLE, quo.KEY_VARIABLE, quo.PARTNER_KEY_VARIABLE)
 """The variables from which syncfsm takes keys."""
+
+_NAMES_A_VARIABLE = ("-variable", "_variable")
 
 _KEY_ENDINGS = ("_API_KEY", "_PARTNER_KEY", "_WEBHOOK_SECRET")
 
@@ -126,8 +129,10 @@ def _text(path: Path) -> str:
 
 
 def looks_secret(name: str) -> bool:
-    """Whether a setting's name is one of a secret: `api-key`, `attio_token`."""
-    return not _SECRET_WORDS.isdisjoint(re.split(r"[^a-z]+", name.lower()))
+    """Whether a setting's name is one of a secret: `api-key`, `attio_token`; that of a variable is none."""
+    return not name.lower().endswith(_NAMES_A_VARIABLE) and not _SECRET_WORDS.isdisjoint(
+        re.split(r"[^a-z]+", name.lower())
+    )
 
 
 def held_key(text: str) -> str | None:
@@ -178,10 +183,14 @@ def _leaves(values: Any, path: Keys = ()) -> Iterator[tuple[Keys, Any]]:
 
 
 def _at(values: Any, path: Keys) -> Any:
+    """Return what is at a path; in a list, a key is a number from 0."""
     for key in path:
-        if not isinstance(values, Mapping) or key not in values:
+        if isinstance(values, list) and key.isdecimal() and int(key) < len(values):
+            values = values[int(key)]
+        elif isinstance(values, Mapping) and key in values:
+            values = values[key]
+        else:
             return None
-        values = values[key]
     return values
 
 

@@ -15,6 +15,9 @@ PREFIX = "SYNCFSM"
 LIMIT = "LIMIT=VALUE"
 """What an option takes that sets a limit."""
 
+OF_ACCOUNTS = ("run", "accounts", "resume")
+"""The commands that work on the sources of all accounts."""
+
 SHARING = ("sync", "check", "watch", "webhooks", "retry-rejects")
 """The commands that work on a source: what stands at the top of the file is said to all of them."""
 
@@ -40,8 +43,8 @@ def name_of(option: click.Option) -> str:
 
 
 def is_shared(command: click.Command) -> bool:
-    """Whether a command works on a source, so that the settings at the top of the file are its too."""
-    return "source" in options_of(command)
+    """Whether a command works on sources, so that the settings at the top of the file are its too."""
+    return "source" in options_of(command) or command.name in OF_ACCOUNTS
 
 
 def variables_of(command: click.Command, path: Keys, name: str) -> list[str]:

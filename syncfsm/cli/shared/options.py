@@ -10,6 +10,7 @@ import click
 from syncfsm.cli.shared.naming import LIMIT
 from syncfsm.cli.shared.output import json_option
 from syncfsm.cli.shared.quo import BULK_PAGE_SIZE, PAGE_SIZE, PageSize, quo_options
+from syncfsm.cli.shared.settings import account_option
 from syncfsm.core.limits import LIMITS
 from syncfsm.core.options import Order
 from syncfsm.engine.readahead import READ_AHEAD, READ_AHEAD_MAX
@@ -27,6 +28,7 @@ without_option = click.option(
 )
 
 _OPTIONS = (
+    account_option(),
     click.option(
         "--source",
         required=True,
@@ -51,6 +53,16 @@ _OPTIONS = (
         help="sqlite:FILE, jsonl:FILE, quo:, or what `syncfsm sources` lists besides.",
     ),
     *quo_options,
+    click.option(
+        "--key-variable",
+        metavar="VARIABLE",
+        help="What holds the key of the source, where that is not the usual variable.",
+    ),
+    click.option(
+        "--sink-key-variable",
+        metavar="VARIABLE",
+        help="What holds the key of the sink, where that is not the usual variable.",
+    ),
     click.option(
         "--log",
         "log_path",
@@ -102,16 +114,17 @@ changed_by_option = click.option(
 
 def sync_options(command: F) -> F:
     """Give a command the options of everything that runs a sync."""
-    return _with(command, (*_OPTIONS, json_option))
+    return with_options(command, (*_OPTIONS, json_option))
 
 
 def service_options(command: F) -> F:
     """Give a command the options of everything that runs syncs for ever."""
     lines = "Print JSON Lines: one object for each sync that is over."
-    return _with(command, (*_OPTIONS, click.option("--json", "as_json", is_flag=True, help=lines)))
+    return with_options(command, (*_OPTIONS, click.option("--json", "as_json", is_flag=True, help=lines)))
 
 
-def _with(command: F, options: Sequence[Callable[[F], F]]) -> F:
+def with_options(command: F, options: Sequence[Callable[[F], F]]) -> F:
+    """Give a command options, in their order."""
     for option in reversed(options):
         command = option(command)
     return command

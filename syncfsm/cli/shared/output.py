@@ -74,7 +74,7 @@ class Command(click.Command):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params.append(config_option(hidden=True))
+        self.params.insert(0, config_option(hidden=True))  # what other options say may depend on it
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; turn this package's errors into words."""

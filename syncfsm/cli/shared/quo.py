@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from syncfsm.cli.shared.config_file import is_key_variable
+from syncfsm.core.source_name import SourceName
 from syncfsm.errors import ConfigurationError
 from syncfsm.items.contact import Contact
 from syncfsm.sinks import Sink, open_sink
@@ -56,6 +58,9 @@ def open_asked(
     quo_bulk: bool,
     require_phone: bool,
     default_region: str | None,
+    source: str,
+    account: str = "",
+    sink_key_variable: str | None = None,
     **_: Any,
 ) -> Sink[Contact]:
     """Open the sink that was asked for.
@@ -65,14 +70,35 @@ def open_asked(
     """
     kind, separator, where = sink_url.partition(":")
     if kind == KIND and separator:
-        more = {"require_phone": require_phone, "default_region": default_region}
+        items_source = SourceName(kind=source, account=account).items_source
+        more = {"require_phone": require_phone, "default_region": default_region, "source": items_source}
         partner = {"partner_key": _partner_key()} if quo_bulk else {}
-        return open_sink(f"{KIND}:{quo_base_url or where}", more=more | partner)
+        url = f"{KIND}:{quo_base_url or where}"
+        return open_sink(url, key=key_in(sink_key_variable), more=more | partner)
     if quo_base_url or quo_bulk or require_phone or default_region:
         raise ConfigurationError(
             "--quo-base-url, --quo-bulk, --require-phone and --default-region go with --sink quo: only"
         )
-    return open_sink(sink_url)
+    return open_sink(sink_url, key=key_in(sink_key_variable))
+
+
+def key_in(variable: str | None) -> str | None:
+    """Return the key that a variable holds; null where none is named, so that the usual one counts.
+
+    Raises:
+        ConfigurationError: It is not named as one that holds a key is, or not set.
+    """
+    if variable is None:
+        return None
+    if not is_key_variable(variable):
+        raise ConfigurationError(
+            f"{variable!r} is no name of a variable that holds a key: let it end in _API_KEY, and the key is "
+            "kept out of sight"
+        )
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise ConfigurationError(f"there is no key in {variable}: set it")
+    return key
 
 
 def _partner_key() -> str:

@@ -15,7 +15,7 @@ from click.core import ParameterSource
 
 from syncfsm.cli.shared.metrics import metrics_served
 from syncfsm.cli.shared.output import FAILED, print_json, say
-from syncfsm.cli.shared.quo import KEY_VARIABLES, open_asked
+from syncfsm.cli.shared.quo import KEY_VARIABLES, key_in, open_asked
 from syncfsm.cli.shared.settings import switched_off
 from syncfsm.core.describe import counts_words, done_words, left_out_words, plural, short_words
 from syncfsm.core.events import FetchingBegan, Recorded
@@ -93,6 +93,8 @@ def make_source(
     companies: bool,
     without: tuple[str, ...] = (),
     changed_by: str | None = None,
+    account: str = "",
+    key_variable: str | None = None,
     **_: Any,
 ) -> OpenedSource:
     """Return the source that the options name, with the key of the environment.
@@ -102,6 +104,8 @@ def make_source(
     """
     return open_source(
         source,
+        key=key_in(key_variable),
+        account=account,
         base_url=base_url,
         object=object_,
         companies=companies,
@@ -124,11 +128,14 @@ def make_engine(
     return Engine(log, source, sink, transform, hooks=hooks, capture=capture, read_ahead=read_ahead)
 
 
-def secrets_given(*, source: str, sink_url: str, **_: Any) -> tuple[str, ...]:
+def secrets_given(
+    *, source: str, sink_url: str, key_variable: str | None, sink_key_variable: str | None, **_: Any
+) -> tuple[str, ...]:
     """Return the keys in the environment, which must not show."""
     sink = SINKS.find(sink_url.partition(":")[0])
-    variables = {*KEY_VARIABLES, sink.key_variable, SOURCES.find(source).key_variable}
-    return tuple(os.environ.get(variable, "") for variable in variables)
+    named = {key_variable, sink_key_variable} - {None}
+    variables = {*KEY_VARIABLES, sink.key_variable, SOURCES.find(source).key_variable, *named}
+    return tuple(os.environ.get(variable or "", "") for variable in variables)
 
 
 def sight_words(process: Process | None, found: Mapping[str, str]) -> str | None:

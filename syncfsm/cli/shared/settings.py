@@ -10,12 +10,13 @@ for every command that works on a source; for one command it is `page-size` in t
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+from syncfsm.cli.shared.accounts import ACCOUNTS_TABLE, check_accounts, plain_key, tables_asked_for
 from syncfsm.cli.shared.config_file import (
     FILE_VARIABLE,
     SOURCES_TABLE,
@@ -41,8 +42,14 @@ from syncfsm.core.options import Options
 from syncfsm.errors import ConfigurationError
 from syncfsm.sources.factory import SOURCES
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OF_OTHERS = {(SOURCES_TABLE,), (ACCOUNTS_TABLE,)}
+"""Commands whose name is that of a table which says something else."""
+
 _FILE = "syncfsm.settings.file"
 _NAME = "syncfsm.settings.name"
+_ACCOUNT = "syncfsm.settings.account"
 
 
 def config_option(*, hidden: bool = False) -> click.Option:
@@ -63,13 +70,38 @@ def _take_config(ctx: click.Context, _param: click.Parameter, name: str | None) 
     """Remember the file; where a command is about to read its options, read it first."""
     if name is not None:
         ctx.meta[_NAME] = name
-    if isinstance(ctx.command, click.Group):
-        return
+    if not isinstance(ctx.command, click.Group):
+        of, account = ctx.meta.get(_ACCOUNT, (None, None))
+        _take(ctx, account if of is ctx else None)
+
+
+def account_option() -> Callable[[F], F]:
+    """Return the option that names an account, and with it the sync that the settings file has for it."""
+    return click.option(
+        "--account",
+        metavar="NAME",
+        is_eager=True,
+        callback=_take_account,
+        help="The account: what the settings file says of it, or just what it is called. NAME/OBJECT chooses "
+        "one of its syncs.",
+    )
+
+
+def _take_account(ctx: click.Context, _param: click.Parameter, asked: str | None) -> str:
+    """Take the settings of an account for this command's."""
+    if asked:
+        ctx.meta[_ACCOUNT] = ctx, asked  # what is read before, or after, is read with it
+        _take(ctx, asked)
+    return (asked or "").partition("/")[0]
+
+
+def _take(ctx: click.Context, account: str | None = None) -> None:
+    """Take the settings of the file for the command that is about to read its options."""
     try:
         name_variables(ctx.command, path_of(ctx))
         ctx.meta[_FILE] = file = read_config(ctx.meta.get(_NAME))
         check_variables(ctx)
-        ctx.default_map = values_for(ctx, file)
+        ctx.default_map = values_for(ctx, file, account)
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error
 
@@ -116,10 +148,11 @@ def _check_for_key(variable: str) -> None:
 # ── the file ─────────────────────────────────────────────────────────────────────────────────
 
 
-def values_for(ctx: click.Context, file: ConfigFile) -> dict[str, Any]:
+def values_for(ctx: click.Context, file: ConfigFile, account: str | None = None) -> dict[str, Any]:
     """Return what the file says to a command, by the parameters' names: its default map.
 
-    What it says to other commands is not looked at, so that no command has to load all others.
+    With an account, what it says of that wins. What it says to other commands is not looked at, so that no
+    command has to load all others.
 
     Raises:
         ConfigurationError: A name at the top or in the command's table is none, or a value does not fit.
@@ -127,20 +160,28 @@ def values_for(ctx: click.Context, file: ConfigFile) -> dict[str, Any]:
     check_names(ctx, file)
     options = options_of(ctx.command)
     found: dict[str, Any] = {}
-    for table in tables_of(ctx.command, path_of(ctx)):
-        for key, value in (file.get(table) or {}).items():
+    for table in tables_of(ctx.command, path_of(ctx), file, account):
+        is_of_account = table[:1] == (ACCOUNTS_TABLE,)
+        for said, value in (file.get(table) or {}).items():
+            key = plain_key(said) if is_of_account else said
             if key in options:
-                with _refused_with(f"{file.place((*table, key))}: {key}: "):
+                with _refused_with(f"{file.place((*table, said))}: {said}: "):
                     found[options[key].name or ""] = _fitting(ctx, options[key], value)
-            elif table:
+            elif table and not is_of_account:
                 raise file.unknown((*table, key), options, f"setting of `syncfsm {table[0]}`")
     return found
 
 
-def tables_of(command: click.Command, path: Keys) -> list[Keys]:
-    """Return the tables that speak to a command; a later one wins. The empty one is the top of the file."""
-    own = () if path == (SOURCES_TABLE,) else ((" ".join(path),),)  # that one says which are switched off
-    return [(), *own] if is_shared(command) else [*own]
+def tables_of(command: click.Command, path: Keys, file: ConfigFile, account: str | None = None) -> list[Keys]:
+    """Return the tables that speak to a command; a later one wins. The empty one is the top of the file.
+
+    Raises:
+        ConfigurationError: The file has accounts, but not this one; or several syncs of it.
+    """
+    own = () if path in _OF_OTHERS else ((" ".join(path),),)  # those say something of their own
+    asked_for = tables_asked_for(file, account) if account else None
+    of_account = asked_for.tables if asked_for else ()
+    return [(), *own, *of_account] if is_shared(command) else [*own]
 
 
 def check_names(ctx: click.Context, file: ConfigFile) -> None:
@@ -152,13 +193,15 @@ def check_names(ctx: click.Context, file: ConfigFile) -> None:
     root = ctx.find_root()
     for key, value in file.values.items():
         if isinstance(value, Mapping):
-            if key != SOURCES_TABLE and command_at(root, key) is None:
+            if key not in {SOURCES_TABLE, ACCOUNTS_TABLE} and command_at(root, key) is None:
                 raise _no_table(root, file, key)
         elif not (is_shared(ctx.command) and key in options_of(ctx.command)):
             names = shared_names(root)
             if key not in names:
                 raise file.unknown((key,), names, "setting of a sync")
     _check_sources(file)
+    if file.get((ACCOUNTS_TABLE,)) is not None:
+        check_accounts(file, shared_names(root))
 
 
 def _no_table(root: click.Context, file: ConfigFile, key: str) -> ConfigurationError:
@@ -166,7 +209,7 @@ def _no_table(root: click.Context, file: ConfigFile, key: str) -> ConfigurationE
     under = [f'["{name}"]' for name in names if name.startswith(f"{key} ")]
     if under:
         return file.refuse((key,), f"a table has the whole name of a command: {', '.join(under)}")
-    return file.unknown((key,), [SOURCES_TABLE, *names], "table")
+    return file.unknown((key,), [SOURCES_TABLE, ACCOUNTS_TABLE, *names], "table")
 
 
 def _check_sources(file: ConfigFile) -> None:
