@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, Phase, settings
 
 from tests.effort import IS_THOROUGH
 
+pytest_plugins = ["tests.postgres"]
+
 settings.register_profile(
     "mutants",
     max_examples=15,

@@ -29,7 +29,7 @@ def verify(log: Auditable, *, on_place: Callable[[Scanned], None] | None = None)
         log: The log, or what is left of one.
         on_place: Called with each place of the log, for progress.
     """
-    audit = Audit()
+    audit = Audit(has_gaps=log.has_gaps)
     with log.reading():
         for place in log.scan():
             audit.take(place)
