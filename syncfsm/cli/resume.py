@@ -34,7 +34,7 @@ def resume(*, reason: str | None, **asked: Any) -> None:
     syncfsm resume --reason unauthorized
     """  # noqa: D301 - \b keeps click from wrapping the example
     with opened(**asked) as fleet:
-        asyncio.run(_resume(fleet.engines, reason))
+        asyncio.run(fleet.settled(_resume(fleet.engines, reason)))
     sys.exit(fleet.status)
 
 

@@ -28,5 +28,5 @@ def run(*, once: bool, **asked: Any) -> None:
     syncfsm run --log sync.db
     """  # noqa: D301 - \b keeps click from wrapping the example
     with opened(**asked) as fleet:
-        asyncio.run(fleet.engines.run_once() if once else fleet.engines.run())
+        asyncio.run(fleet.settled(fleet.engines.run_once() if once else fleet.engines.run()))
     sys.exit(fleet.status)

@@ -28,6 +28,8 @@ from syncfsm.log.protocol import (
 class ComposedLog:
     """An `EventLog` that passes every call on to the part whose it is."""
 
+    path: str
+
     def __init__(
         self,
         *,

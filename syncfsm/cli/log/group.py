@@ -14,6 +14,7 @@ from syncfsm.cli.log.export import export
 from syncfsm.cli.log.follow import follow
 from syncfsm.cli.log.forget import forget
 from syncfsm.cli.log.import_ import import_
+from syncfsm.cli.log.migrate import migrate
 from syncfsm.cli.log.rejects import rejects
 from syncfsm.cli.log.scenario import scenario
 from syncfsm.cli.shared.events import event_line, event_object
@@ -34,6 +35,7 @@ log.add_command(backup)
 log.add_command(check)
 log.add_command(follow)
 log.add_command(forget)
+log.add_command(migrate)
 log.add_command(rejects)
 log.add_command(scenario)
 log.add_command(export)

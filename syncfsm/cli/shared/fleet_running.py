@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -20,20 +21,35 @@ from syncfsm.core.process import Process
 from syncfsm.core.summary import summary
 from syncfsm.errors import SyncfsmError
 from syncfsm.items.contact import Contact
-from syncfsm.log import open_log
+from syncfsm.log import EventLog, open_log
 from syncfsm.workers import AccountSync, Engines
+from syncfsm.workers.alerts import Alert, Alerts, of_failure, of_standstill
 from syncfsm.workers.engines import AT_ONCE_MAX
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_OPTIONS = (
+every_option = click.option(
+    "--every",
+    default="5m",
+    show_default=True,
+    metavar="TIME",
+    help="How often, where the settings file does not say.",
+)
+on_failure_option = click.option(
+    "--on-failure",
+    metavar="URL|COMMAND",
+    help="Whom to tell, once for each process that fails or stands still: a URL gets a POST, a command its "
+    "standard input.",
+)
+_OUTCOME = (
+    click.option("-v", "--verbose", is_flag=True, help="Write every event to stderr."),
     click.option(
-        "--every",
-        default="5m",
-        show_default=True,
-        metavar="TIME",
-        help="How often, where the settings file does not say.",
+        "--json", "as_json", is_flag=True, help="Print JSON Lines: one object for each sync that is over."
     ),
+)
+
+_OPTIONS = (
+    every_option,
     click.option(
         "--at-once",
         default=AT_ONCE_MAX,
@@ -42,14 +58,17 @@ _OPTIONS = (
         metavar="N",
         help="The most syncs at a time; an account has one at a time.",
     ),
+    on_failure_option,
     click.option(
         "--metrics", metavar="[HOST:]PORT", help="Serve metrics for Prometheus there while it runs: 9464."
     ),
-    click.option("-v", "--verbose", is_flag=True, help="Write every event to stderr."),
-    click.option(
-        "--json", "as_json", is_flag=True, help="Print JSON Lines: one object for each sync that is over."
-    ),
+    *_OUTCOME,
 )
+
+
+def outcome_options(command: F) -> F:
+    """Give a command the options that say how what becomes of syncs is shown."""
+    return with_options(command, _OUTCOME)
 
 
 def running_options(command: F) -> F:
@@ -62,12 +81,18 @@ class Fleet:
 
     Args:
         as_json: Whether lines are JSON.
+        log_path: What the log is called.
+        on_failure: Whom to tell of failures, if anybody.
     """
 
     engines: Engines[Contact]
+    log: EventLog
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, log_path: str, on_failure: str | None) -> None:
         self._as_json = as_json
+        self._log_path = log_path
+        self._alerts = Alerts(on_failure, lambda words: say(words, err=True)) if on_failure else None
+        self._telling: set[asyncio.Task[None]] = set()
         self._incomplete: set[str] = set()
 
     @property
@@ -86,6 +111,31 @@ class Fleet:
         sys.stdout.flush()
         if process.failure is not None:
             say(f"error: {sync.name}: {process.failure.error}", err=True)
+            if self._alerts is not None:
+                self._tell(of_failure(self.log, self.log.path, sync.name, process))
+
+    def stalled(self, sync: str, process: Process) -> None:
+        """Say that a process does not move."""
+        say(f"warning: {sync}: process {process.id} has not moved for long", err=True)
+        if self._alerts is not None:
+            self._tell(of_standstill(self.log.path, sync, process))
+
+    def _tell(self, alert: Alert | None) -> None:
+        if alert is not None and self._alerts is not None:
+            task = asyncio.ensure_future(self._alerts.tell(alert))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+
+    async def settled(self, running: Awaitable[None]) -> None:
+        """Run something, and wait until all that is to be told of it is told."""
+        try:
+            await running
+        finally:
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Wait until all that is to be told is told."""
+        await asyncio.gather(*self._telling)
 
     def trouble(self, sync: AccountSync[Contact], error: SyncfsmError) -> None:
         """Say why a sync could not begin or go on now."""
@@ -109,6 +159,7 @@ def opened(
     log_path: str,
     every: str,
     at_once: int,
+    on_failure: str | None,
     metrics: str | None,
     verbose: bool,
     as_json: bool,
@@ -119,9 +170,10 @@ def opened(
         ConfigurationError: What the settings file says of an account cannot be used.
     """
     asked_of = asked_of_all(accounts)
-    fleet = Fleet(as_json=as_json)
+    fleet = Fleet(as_json=as_json, log_path=log_path, on_failure=on_failure)
     with open_log(log_path) as log, metrics_served(metrics) as hooks:
         show = Show(secrets_of(asked_of), verbose=verbose, is_live=False)
         syncs = syncs_of(log, log_path, asked_of, [show, *hooks], every)
+        fleet.log = log
         fleet.engines = Engines(log, syncs, at_once=at_once, on_turn=fleet.over, on_trouble=fleet.trouble)
         yield fleet

@@ -13,6 +13,7 @@ from syncfsm.cli.shared.output import say
 from syncfsm.errors import ConfigurationError
 
 HOST = "127.0.0.1"
+PORT_MAX = 65_535
 
 
 @contextmanager
@@ -32,6 +33,20 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
             raise ConfigurationError(
                 f"{host} port {port} {reason}: choose another with --port, or 0 for any"
             ) from error
+        yield listener
+
+
+@contextmanager
+def listen_at(address: str) -> Iterator[socket.socket]:
+    """Yield a socket that is bound to `[HOST:]PORT`.
+
+    Raises:
+        ConfigurationError: It is no address, is taken, or may not be used.
+    """
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or int(port) > PORT_MAX:
+        raise ConfigurationError(f"{address!r} is no address to listen at: give a port, or HOST:PORT")
+    with listen(host.strip("[]") or HOST, int(port)) as listener:
         yield listener
 
 

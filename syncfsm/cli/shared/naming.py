@@ -15,7 +15,7 @@ PREFIX = "SYNCFSM"
 LIMIT = "LIMIT=VALUE"
 """What an option takes that sets a limit."""
 
-OF_ACCOUNTS = ("run", "accounts", "resume")
+OF_ACCOUNTS = ("run", "accounts", "resume", "worker")
 """The commands that work on the sources of all accounts."""
 
 SHARING = ("sync", "check", "watch", "webhooks", "retry-rejects")

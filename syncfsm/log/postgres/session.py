@@ -42,9 +42,11 @@ come hold back what others can read."""
 
 _SETTINGS = """
 SET default_transaction_isolation = 'read committed';
-SET default_transaction_read_only = {read_only}
+SET default_transaction_read_only = {read_only};
+SET search_path = {schema}
 """
-"""A user of the database may have others as a default; the log is built on the first."""
+"""A user of the database may have others as a default; the log is built on the first. Whoever writes within
+an append finds there what it has in the same schema."""
 
 _GONE = {"42P01", "3F000", "42883"}
 """A table, a schema or a function that is there no more."""
@@ -247,7 +249,8 @@ class Session:
         """
         try:
             connection = connect(self.address, purpose=f"log {socket.gethostname()}:{os.getpid()}")
-            settings = _SETTINGS.format(read_only="on" if self._read_only else "off")
+            read_only = "on" if self._read_only else "off"
+            settings = _SETTINGS.format(read_only=read_only, schema=self.quoted)
             connection.execute(settings.encode())
         except psycopg.Error as error:
             raise self._unreachable(refusal_advice(error)) from None  # libpq's words may quote the URL

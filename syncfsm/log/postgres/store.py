@@ -7,6 +7,9 @@ sinks are idempotent.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from syncfsm.log.composed import ComposedLog
 from syncfsm.log.postgres.appending import Appending, Within
 from syncfsm.log.postgres.audit import PostgresAudit
@@ -20,6 +23,9 @@ from syncfsm.log.postgres.restoring import PostgresRestoring
 from syncfsm.log.postgres.session import Session
 from syncfsm.log.routes import ModelRoutes
 from syncfsm.postgres.address import parse
+from syncfsm.postgres.connection import Connection
+
+T = TypeVar("T")
 
 
 class PostgresLog(ComposedLog):
@@ -74,6 +80,19 @@ class PostgresLog(ComposedLog):
         self.path = session.name
         self.at_once = session.at_once
         self._session = session
+
+    def ask(self, question: Callable[[Connection], T]) -> T:
+        """Return what a question is answered by the log's connection, which may be asked once more.
+
+        Raises:
+            LogError: It cannot be answered; it is said in the words of the log.
+        """
+        return self._session.ask(question)
+
+    @property
+    def connection(self) -> Connection:
+        """Its connection, in which nothing is under way between two calls; made anew where it was lost."""
+        return self._session.connection
 
     def unwritable_reason(self) -> str | None:
         """Return why the log could not be written, and what to do, without writing; null if it could be."""

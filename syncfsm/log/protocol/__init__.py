@@ -35,6 +35,9 @@ __all__ = [
 class EventLog(EventStore, Routes, Inbox, Captures, Auditable, Restorable, Protocol):
     """An append-only log of the events of many processes."""
 
+    path: str
+    """What the log is called, to people and in commands: its file, or its URL without any password."""
+
     def __enter__(self) -> Self:
         """Return the log itself."""
         ...

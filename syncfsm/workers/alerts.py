@@ -1,0 +1,104 @@
+"""Telling somebody that a process failed or stands still: once for each process, by a URL or a command.
+
+What is told is what the log says of the process, as JSON. That it could not be told is said to whoever runs
+the syncs, and holds up nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from syncfsm.core import events as e
+from syncfsm.core.process import Process
+from syncfsm.core.summary import summary
+from syncfsm.errors import ConfigurationError
+from syncfsm.log.protocol import EventStore
+
+TIMEOUT_S = 30.0
+
+Alert = dict[str, Any]
+"""`alert`, which is `failed` or `stalled`, `log`, `sync`, and the summary of the process."""
+
+
+class Alerts:
+    """Tells whoever is to know.
+
+    Args:
+        target: Where to: an `https://…` or `http://…` URL, which gets a POST, or a command, which gets it on
+            its standard input.
+        say: Called with words where it could not be told.
+
+    Raises:
+        ConfigurationError: The target is neither.
+    """
+
+    def __init__(self, target: str, say: Callable[[str], None]) -> None:
+        self._is_url = target.startswith(("https://", "http://"))
+        self._target = target
+        try:
+            self._command = [] if self._is_url else shlex.split(target)
+        except ValueError as error:
+            raise ConfigurationError(f"whom to tell of failures is no command: {error}") from error
+        if not self._is_url and not self._command:
+            raise ConfigurationError("whom to tell of failures is empty: give a URL or a command")
+        self._say = say
+
+    async def tell(self, alert: Alert) -> None:
+        """Tell, and wait until it is told; it takes no longer than `TIMEOUT_S`."""
+        body = msgspec.json.encode(alert)
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                problem = await (self._post(body) if self._is_url else self._run(body))
+        except TimeoutError:
+            problem = f"it took longer than {TIMEOUT_S:g} s"
+        except OSError as error:
+            problem = error.strerror or type(error).__name__
+        if problem:
+            what = "the URL" if self._is_url else f"the command {self._command[0]}"
+            self._say(f"nobody was told that process {alert['process']} {alert['alert']}: {what}: {problem}")
+
+    async def _post(self, body: bytes) -> str:
+        import httpx  # noqa: PLC0415 - a client is loaded when it is used
+
+        from syncfsm.outside.environment import open_client  # noqa: PLC0415 - likewise
+
+        try:
+            async with open_client(None, timeout=TIMEOUT_S) as client:
+                reply = await client.post(
+                    self._target, content=body, headers={"Content-Type": "application/json"}
+                )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:  # whose words may quote the URL, and its secrets
+            return type(error).__name__
+        return "" if reply.is_success else f"it answered {reply.status_code}"
+
+    async def _run(self, body: bytes) -> str:
+        process = await asyncio.create_subprocess_exec(*self._command, stdin=asyncio.subprocess.PIPE)
+        try:
+            await process.communicate(body)
+        except BaseException:
+            if process.returncode is None:
+                process.kill()
+            raise
+        return "" if process.returncode == 0 else f"it ended with status {process.returncode}"
+
+
+def of_failure(log: EventStore, log_name: str, sync: str, process: Process) -> Alert | None:
+    """Return what to tell of a process that has failed; null if it has not, or was told of before."""
+    if process.failure is None:
+        return None
+    failures = sum(isinstance(recorded.event, e.SyncFailed) for recorded in log.read(process.id))
+    return _alert("failed", log_name, sync, process) if failures == 1 else None
+
+
+def of_standstill(log_name: str, sync: str, process: Process) -> Alert:
+    """Return what to tell of a process that does not move."""
+    return _alert("stalled", log_name, sync, process)
+
+
+def _alert(what: str, log_name: str, sync: str, process: Process) -> Alert:
+    return {"alert": what, "log": log_name, "sync": sync, **summary(process)}

@@ -1,0 +1,177 @@
+"""One place of a worker: a connection to the log, by which one sync at a time is worked on for a while.
+
+The turn of the account is a lock of this connection, and the events are appended by it: who has lost one has
+lost the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Generic, TypeVar
+
+from syncfsm.core.backoff import left_s
+from syncfsm.core.machine import State
+from syncfsm.core.process import Process
+from syncfsm.errors import (
+    ActiveSync,
+    AppendInDoubt,
+    BrokenContract,
+    LogUnwritable,
+    SyncfsmError,
+    VersionConflict,
+)
+from syncfsm.log.patience import patiently
+from syncfsm.log.postgres.store import PostgresLog
+from syncfsm.log.protocol import EventLog
+from syncfsm.outside.clock import SteadyClock, SystemClock
+from syncfsm.outside.safe_words import raised_words
+from syncfsm.postgres.connection import Connection
+from syncfsm.workers.account_sync import AccountSync
+from syncfsm.workers.queue import turns
+from syncfsm.workers.queue.jobs import Jobs
+from syncfsm.workers.standing import due_at
+
+T = TypeVar("T")
+
+Fleet = Callable[[EventLog], Iterable[AccountSync[T]]]
+"""Returns all syncs there are, for a log."""
+
+WAIT_S_MAX = 2.0
+"""For how long a process is waited with; for longer, its next job is deferred until then."""
+
+TROUBLE_S = 5
+"""How long until the next try where something kept a slice from beginning or going on."""
+
+
+class Slot(Generic[T]):
+    """Works on one sync at a time.
+
+    Args:
+        url: The log.
+        fleet: What there is to work on.
+        worker: What its worker is called.
+        slice_s: How long to go on with one sync.
+        is_stopping: Whether the worker is to end.
+        on_over: Called with a sync and the last state of a process that is over or has failed.
+        on_trouble: Called with a sync and what kept it from beginning or going on.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        fleet: Fleet[T],
+        *,
+        worker: str,
+        slice_s: float,
+        is_stopping: Callable[[], bool],
+        on_over: Callable[[AccountSync[T], Process], None],
+        on_trouble: Callable[[AccountSync[T], SyncfsmError], None],
+    ) -> None:
+        self.log = PostgresLog(url, within=self._within)
+        self.syncs = {sync.name: sync for sync in fleet(self.log)}
+        self._worker = worker
+        self._slice_s = slice_s
+        self._is_stopping = is_stopping
+        self._on_over = on_over
+        self._on_trouble = on_trouble
+        self._jobs = Jobs()
+        self._clock = SystemClock()
+        self._steady = SteadyClock(self._clock)
+        self._turn: turns.Turn | None = None
+        self._ends_at: datetime = self._steady.now()
+        self._taken_by = 0
+        self._deferred_at: tuple[str, int] | None = None
+
+    @property
+    def sync(self) -> str | None:
+        """The sync that it works on; null if it has none."""
+        return self._turn.sync if self._turn else None
+
+    def close(self) -> None:
+        """Close the log, and with it give back whatever is held."""
+        self.log.close()
+
+    async def work_on(self, name: str) -> None:
+        """Work on a sync for a while, if its account's turn is to be had; else put its job back until then.
+
+        Raises:
+            LogError: The log cannot be reached; the job is to be tried again.
+        """
+        sync = self.syncs.get(name)
+        if sync is None:  # it was taken out of the settings since its job was deferred
+            return
+        turn = turns.Turn(sync=name, account=sync.account, worker=self._worker)
+        wait_s = self.log.ask(partial(turns.take, turn=turn))
+        if wait_s is not None:
+            self.log.ask(partial(self._jobs.defer, sync=name, after_s=wait_s))
+            return
+        due_s, told_s = 0.0, 0.0
+        try:
+            due_s, told_s = await self._slice(sync, turn)
+        finally:
+            self._turn = None
+            self.log.ask(partial(turns.give_back, turn=turn, due_s=due_s, wait_s=told_s))
+
+    async def _slice(self, sync: AccountSync[T], turn: turns.Turn) -> tuple[float, float]:
+        """Return in how many seconds the sync is due again, and for how many its account is told to wait."""
+        self._turn, self._deferred_at = turn, None
+        self._taken_by = self.log.connection.info.backend_pid
+        self._ends_at = self._steady.now() + timedelta(seconds=self._slice_s)
+        try:
+            process = await self._worked_on(sync)
+        except (ActiveSync, AppendInDoubt, LogUnwritable, VersionConflict) as busy:
+            self._on_trouble(sync, busy)
+            return float(TROUBLE_S), 0.0
+        except SyncfsmError as error:
+            self._on_trouble(sync, error)
+            return sync.every_s, 0.0
+        except Exception as error:  # noqa: BLE001 - a hook's, or that of whoever makes the engine
+            self._on_trouble(sync, BrokenContract(raised_words("what a sync is made with", error)))
+            return sync.every_s, 0.0
+        return self._next(sync, process)
+
+    async def _worked_on(self, sync: AccountSync[T]) -> Process:
+        async with sync.make_engine() as engine:
+            begun = await patiently(self.log, self._clock, sync.taken_up, engine)
+            process = await engine.run(begun.id, leaves=lambda _wait_s: self._deferred_at is not None)
+            if process.is_active:
+                return process
+            self._on_over(sync, process)
+            return await patiently(self.log, self._clock, engine.start_sweep, process) or process
+
+    def _next(self, sync: AccountSync[T], process: Process) -> tuple[float, float]:
+        now = self._clock.now()
+        if process.is_active:
+            if self._deferred_at is None:  # begun in the last moment, or it has lost its connection
+                self.log.ask(partial(self._jobs.defer, sync=sync.name, after_s=turns.GAP_S))
+            return turns.GUARD_S, self._wait_s(process)
+        due = due_at(process, every_s=sync.every_s, now=now)
+        told = process.failure.retry_at if process.failure else None
+        wait_s = (told - now).total_seconds() if told else 0.0
+        return (due - now).total_seconds(), wait_s
+
+    def _wait_s(self, process: Process) -> float:
+        if process.retry is None or process.waits_since is None:
+            return 0.0
+        return left_s(process.retry.retry_at, process.waits_since, self._clock.now())
+
+    def _within(self, connection: Connection, after: Process) -> None:
+        """Defer the next job with the last event of the slice; see `PostgresLog`.
+
+        It may be called again for the same event, where the connection was lost with the first.
+        """
+        place = (after.id, after.version)
+        if self._turn is None or self._deferred_at not in {None, place}:
+            return
+        turns.at_process(connection, self._turn, after.id)
+        if after.state is State.INITIALIZING and after.version == 1:
+            return
+        wait_s = self._wait_s(after)
+        is_lost = connection.info.backend_pid != self._taken_by  # the turn went with the connection
+        is_over = self._is_stopping() or self._steady.now() >= self._ends_at
+        is_at_end = wait_s > WAIT_S_MAX or is_over or is_lost
+        if after.is_active and after.pending is None and is_at_end:
+            self._jobs.defer(connection, self._turn.sync, after_s=max(turns.GAP_S, wait_s))
+            self._deferred_at = place
