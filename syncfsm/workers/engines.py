@@ -18,7 +18,6 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar
 from msgspec.structs import replace
 
 from syncfsm.core.process import Process
-from syncfsm.core.state import Route
 from syncfsm.engine.requests import Leaves
 from syncfsm.errors import (
     ActiveSync,
@@ -198,21 +197,11 @@ class Engines(Generic[T]):
         if sync.route is None:
             return self._agenda.left_s(sync.name, None, every_s=sync.every_s)
         try:
-            if self._is_in_the_way(sync.route):
-                return BUSY_S
             process = last_process(self.log, sync.route)
         except LogUnwritable as held:
             self._troubles.tell(sync.name, held)
             return BUSY_S
         return self._agenda.left_s(sync.name, process, every_s=sync.every_s)
-
-    def _is_in_the_way(self, route: Route) -> bool:
-        """Whether another sync of ours has the same records in hand, for another sink."""
-        active = self.log.active(route.source, route.object)
-        if active is None or active.sink == route.sink:
-            return False
-        theirs = Route(source=active.source, object=active.object, sink=active.sink)
-        return any(other.route == theirs for other in self.syncs.values())
 
     # ── a turn ───────────────────────────────────────────────────────────────────────────────
 
