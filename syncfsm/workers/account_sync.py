@@ -84,5 +84,17 @@ class AccountSync(Generic[T]):
         Raises:
             ActiveSync, ConfigurationError: See `Engine.take_up`.
         """
-        request = self._request if isinstance(self._request, SyncRequest) else self._request(engine)
+        request = self._wanted(engine)
         return engine.take_up(with_own_limits(request, engine.to_go_on_with(request.mode)))
+
+    def rejects_taken_up(self, engine: Engine[T]) -> Process | None:
+        """Return the process that sends rejected records again; `None` where there are none.
+
+        Raises:
+            ActiveSync, ConfigurationError: See `Engine.retry_rejects`.
+        """
+        request = with_own_limits(self._wanted(engine), engine.unfinished("rejects"))
+        return engine.retry_rejects(page_size=request.page_size, options=request.options)
+
+    def _wanted(self, engine: Engine[T]) -> SyncRequest:
+        return self._request if isinstance(self._request, SyncRequest) else self._request(engine)

@@ -18,6 +18,7 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar
 from msgspec.structs import replace
 
 from syncfsm.core.process import Process
+from syncfsm.engine.engine import Engine
 from syncfsm.engine.requests import Leaves
 from syncfsm.errors import (
     ActiveSync,
@@ -42,6 +43,9 @@ from syncfsm.workers.troubles import Troubles
 T = TypeVar("T")
 
 Syncs: TypeAlias = Sequence[AccountSync[T]]
+
+Begin: TypeAlias = Callable[[AccountSync[T], Engine[T]], Process | None]
+"""Returns the process to work on, if there is any."""
 
 AT_ONCE_MAX = 4
 SLICE_S = 30.0
@@ -162,6 +166,18 @@ class Engines(Generic[T]):
         """
         await self._for_each_account(self.syncs if names is None else names, self._once)
 
+    async def retry_rejects(self, names: Iterable[str] | None = None) -> None:
+        """Send rejected records of each sync again, once: those of its last process that has some.
+
+        Args:
+            names: The syncs; all if `None`.
+
+        Raises:
+            ConfigurationError: There is no sync of such a name.
+            LogError: The log cannot be used any more.
+        """
+        await self._for_each_account(self.syncs if names is None else names, self._rejects_once)
+
     async def _for_each_account(
         self, names: Iterable[str], do: Callable[[Syncs[T]], Coroutine[None, None, None]]
     ) -> None:
@@ -187,9 +203,12 @@ class Engines(Generic[T]):
             else:  # what another program does to one of them is seen within its pause
                 await self._agenda.sleep(min(*left_s.values(), *(sync.every_s for sync in syncs)))
 
-    async def _once(self, syncs: Syncs[T]) -> None:
+    async def _rejects_once(self, syncs: Syncs[T]) -> None:
+        await self._once(syncs, AccountSync.rejects_taken_up)
+
+    async def _once(self, syncs: Syncs[T], begin: Begin[T] = AccountSync.taken_up) -> None:
         for sync in syncs:
-            while (process := await self._turn(sync)) is not None and process.is_active:
+            while (process := await self._turn(sync, begin)) is not None and process.is_active:
                 await self._agenda.sleep(self._agenda.left_s(sync.name, process, every_s=sync.every_s))
 
     def _left_s(self, sync: AccountSync[T]) -> float:
@@ -205,20 +224,20 @@ class Engines(Generic[T]):
 
     # ── a turn ───────────────────────────────────────────────────────────────────────────────
 
-    async def _turn(self, sync: AccountSync[T]) -> Process | None:
-        """Work on a sync for a while; return its process, or `None` where something kept it from that."""
+    async def _turn(self, sync: AccountSync[T], begin: Begin[T] = AccountSync.taken_up) -> Process | None:
+        """Work on a sync for a while; return its process, or `None` where there is none, or not now."""
         async with self._slots.taken(sync.account):
             self._agenda.begin_turn(sync.name)
-            worked = await self._attempted(sync)
+            worked = await self._attempted(sync, begin)
         if worked is None:
             return None
         if not worked.process.is_active:
             self._on_turn(sync, worked.process)
         return worked.sweep or worked.process
 
-    async def _attempted(self, sync: AccountSync[T]) -> _Worked | None:
+    async def _attempted(self, sync: AccountSync[T], begin: Begin[T]) -> _Worked | None:
         try:
-            return await self._worked_on(sync)
+            return await self._worked_on(sync, begin)
         except (ActiveSync, LogUnwritable, NotActive, VersionConflict) as busy:
             self._put_off(sync, busy, BUSY_S)
         except LogError:
@@ -233,10 +252,12 @@ class Engines(Generic[T]):
             self._put_off(sync, _broken(error), sync.every_s)
         return None
 
-    async def _worked_on(self, sync: AccountSync[T]) -> _Worked:
+    async def _worked_on(self, sync: AccountSync[T], begin: Begin[T]) -> _Worked | None:
         async with sync.engine() as engine:
             self._check_route(sync)
-            begun = await patiently(self.log, self._clock, sync.taken_up, engine)
+            begun = await patiently(self.log, self._clock, begin, sync, engine)
+            if begun is None:
+                return None
             process = await engine.run(begun.id, leaves=self._leaves(sync, begun))
             sweep = await patiently(self.log, self._clock, engine.start_sweep, process)
             self._troubles.forget(sync.name)

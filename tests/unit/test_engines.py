@@ -293,6 +293,59 @@ async def count(closed: Counter[str]) -> None:
     closed["sink"] += 1
 
 
+def test_what_failed_waits_its_pause_from_then_on(tenants: Tenants) -> None:
+    tenant = tenants.add("acme", 150, every_s=15)
+    tenant.crm.seconds = 10.0
+    tenant.crm.before_answer = lambda: (
+        tenant.crm.failures.append(WRONG_KEY) if len(tenants.asked) == 2 else None
+    )
+    tenants.run(34)
+    assert [process.state for _, process in tenants.over] == [State.FAILED]
+    tenants.run(60)
+    assert has_all(tenant)
+    assert 15 <= tenants.asked[2][1] - (tenants.asked[1][1] + 10) < 16
+
+
+def test_what_was_told_to_come_again_much_later_is_not_tried_before(tenants: Tenants) -> None:
+    tenants.add("acme", every_s=10).crm.failures = [waiting(4000)]
+    tenants.run(3900)
+    assert [process.state for _, process in tenants.over] == [State.FAILED]
+    assert len(tenants.asked) == 1
+    tenants.run(200)
+    assert tenants.over[1][1].state is State.COMPLETED
+
+
+def test_what_is_in_the_way_again_after_it_was_not_is_told_again(tenants: Tenants) -> None:
+    raised = iter([True, False, True])
+
+    def sometimes(_engine: Engine[Item]) -> SyncRequest:
+        if next(raised, False):
+            raise ConfigurationError("the vault is sealed")
+        return SyncRequest(mode="ongoing")
+
+    tenants.add("acme", every_s=10, request=sometimes)
+    tenants.run(60)
+    assert [str(error) for _, error in tenants.troubles] == ["the vault is sealed"] * 2
+
+
+# ── rejects ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_rejects_of_all_are_sent_again_in_one_go(tenants: Tenants) -> None:
+    refusing = [tenants.add(f"t{number}", 30) for number in range(3)]
+    for tenant in refusing[:2]:
+        tenant.sink.refused = set(list(tenant.crm.people)[:2])
+    tenants.once()
+    assert not has_all(refusing[0])
+    for tenant in refusing:
+        tenant.sink.refused = set()
+    tenants.over.clear()
+    for _ in range(2):  # the second time there are none
+        tenants.clock.run(tenants.engines().retry_rejects())
+    assert all(map(has_all, refusing))
+    assert [(name, process.mode) for name, process in tenants.over] == [("t0", "rejects"), ("t1", "rejects")]
+
+
 # ── clocks ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -310,6 +363,21 @@ def test_a_clock_that_is_set_back_or_ahead_puts_nothing_off(tenants: Tenants, ho
     tenants.during(400, main())
     assert len(tenants.done) == 4
     assert has_all(tenant)
+
+
+def test_a_machine_that_slept_is_late_for_all_that_was_due_meanwhile(tenants: Tenants) -> None:
+    tenants.add("acme", every_s=10)
+    tenants.add("acme", object_="companies", every_s=3600)
+
+    async def main() -> None:
+        running = asyncio.create_task(tenants.engines().run())
+        await asyncio.sleep(5)
+        tenants.clock.off = timedelta(hours=1)
+        await asyncio.sleep(30)
+        running.cancel()
+
+    tenants.during(100, main())
+    assert tenants.done.count("acme/companies") == 2
 
 
 def test_a_clock_that_is_set_back_during_a_wait_makes_it_twice_as_long_at_most(tenants: Tenants) -> None:

@@ -1,8 +1,7 @@
-"""What `run` and `resume` share: the engines of all accounts, a line for each sync, and what it comes to."""
+"""What `run` and `resume` share: the engines of all accounts, and what their syncs come to."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -11,13 +10,12 @@ import click
 
 from syncfsm.cli.shared.fleet import asked_of_all, secrets_of, syncs_of
 from syncfsm.cli.shared.metrics import metrics_served
-from syncfsm.cli.shared.options import with_options
-from syncfsm.cli.shared.output import FAILED, print_json_line, say
+from syncfsm.cli.shared.options import json_lines_option, metrics_option, verbose_option, with_options
+from syncfsm.cli.shared.output import FAILED
 from syncfsm.cli.shared.running import Show
-from syncfsm.core.describe import counts_words, plural
+from syncfsm.cli.shared.serving import say_over, say_trouble
 from syncfsm.core.machine import State
 from syncfsm.core.process import Process
-from syncfsm.core.summary import summary
 from syncfsm.errors import SyncfsmError
 from syncfsm.items.contact import Contact
 from syncfsm.log import open_log
@@ -42,13 +40,9 @@ _OPTIONS = (
         metavar="N",
         help="The most syncs at a time; an account has one at a time.",
     ),
-    click.option(
-        "--metrics", metavar="[HOST:]PORT", help="Serve metrics for Prometheus there while it runs: 9464."
-    ),
-    click.option("-v", "--verbose", is_flag=True, help="Write every event to stderr."),
-    click.option(
-        "--json", "as_json", is_flag=True, help="Print JSON Lines: one object for each sync that is over."
-    ),
+    metrics_option,
+    verbose_option,
+    json_lines_option,
 )
 
 
@@ -62,6 +56,9 @@ class Fleet:
 
     Args:
         as_json: Whether lines are JSON.
+
+    Attributes:
+        turns: How many syncs are over.
     """
 
     engines: Engines[Contact]
@@ -69,6 +66,7 @@ class Fleet:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
         self._incomplete: set[str] = set()
+        self.turns = 0
 
     @property
     def status(self) -> int:
@@ -79,27 +77,13 @@ class Fleet:
         """Print what a sync came to."""
         is_complete = process.state is State.COMPLETED
         (self._incomplete.discard if is_complete else self._incomplete.add)(sync.name)
-        if self._as_json:
-            print_json_line({"sync": sync.name, **summary(process)})
-        else:
-            say(_line(sync, process))
-        sys.stdout.flush()
-        if process.failure is not None:
-            say(f"error: {sync.name}: {process.failure.error}", err=True)
+        self.turns += 1
+        say_over(process, as_json=self._as_json, sync=sync.name)
 
     def trouble(self, sync: AccountSync[Contact], error: SyncfsmError) -> None:
         """Say why a sync could not begin or go on now."""
         self._incomplete.add(sync.name)
-        say(f"waiting: {sync.name}: {error}", err=True)
-
-
-def _line(sync: AccountSync[Contact], process: Process) -> str:
-    progress = process.progress
-    state = "" if process.state is State.COMPLETED else f" {process.state}"
-    return (
-        f"{process.updated_at:%Y-%m-%d %H:%M:%S}  {sync.name}  {process.id}  {process.mode:<7}{state}  "
-        f"{plural(progress.fetched, 'record')}: {counts_words(progress)}, {progress.rejected:,} rejected"
-    )
+        say_trouble(error, sync=sync.name)
 
 
 @contextmanager
