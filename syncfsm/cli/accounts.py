@@ -33,9 +33,9 @@ def accounts(*, accounts: tuple[str, ...], log_path: str, every: str, as_json: b
     \b
     syncfsm accounts --log sync.db
     """  # noqa: D301 - \b keeps click from wrapping the example
-    asked_of = asked_of_all(accounts)
+    asked_of = asked_of_all(accounts, log_path, every)
     with open_log(log_path, create=False) as log:
-        engines: Engines[Contact] = Engines(log, syncs_of(log, log_path, asked_of, (), every))
+        engines: Engines[Contact] = Engines(log, syncs_of(log, asked_of))
         standings = asyncio.run(engines.standings())
         now = SystemClock().now()
         if as_json:

@@ -136,9 +136,9 @@ def check_accounts(file: ConfigFile, known: Collection[str]) -> None:
         ConfigurationError: A name is none, a table is missing, or a key's variable is not named as one.
     """
     accounts = file.get((ACCOUNTS_TABLE,))
-    if accounts is not None and not isinstance(accounts, Mapping):
+    if not isinstance(accounts, Mapping):
         raise file.refuse((ACCOUNTS_TABLE,), f"accounts are tables: [{ACCOUNTS_TABLE}.NAME]")
-    for account in accounts or {}:
+    for account in accounts:
         path = (ACCOUNTS_TABLE, account)
         try:
             checked_account(account)

@@ -48,8 +48,15 @@ def fleet_options(command: F) -> F:
     return with_options(command, _OPTIONS)
 
 
-def asked_of_all(accounts: Collection[str]) -> dict[str, Asked]:
+def asked_of_all(accounts: Collection[str], log_path: str, every: str) -> dict[str, Asked]:
     """Return the options of each sync of the settings file, by its name; of these accounts if any are named.
+
+    What is switched off is left out, and that is said.
+
+    Args:
+        accounts: The names of accounts, or of one sync of one.
+        log_path: What their log is called.
+        every: How often, where nothing is said of that.
 
     Raises:
         ConfigurationError: There is no such account or sync, or an option cannot be used.
@@ -63,7 +70,11 @@ def asked_of_all(accounts: Collection[str]) -> dict[str, Asked]:
         )
     found = [table.name for name in names for table in tables_of_account(file, name)]
     wanted = {table.name for asked in accounts for table in tables_named(file, asked)}
-    return {name: _asked(name) for name in found if not accounts or name in wanted}
+    asked_of = {name: _asked(name, log_path, every) for name in found if not accounts or name in wanted}
+    for name, asked in asked_of.items():
+        if by := switched_off(asked["source"]):
+            say(f"{name} is left out: {off_words(asked['source'], by)}", err=True)
+    return {name: asked for name, asked in asked_of.items() if not switched_off(asked["source"])}
 
 
 @contextmanager
@@ -75,15 +86,17 @@ def _said_of(name: str) -> Iterator[None]:
         raise ConfigurationError(f"account {name}: {error}") from error
 
 
-def _asked(name: str) -> Asked:
-    """Return what the options of `sync` are for one sync of an account, by the file and the environment."""
+def _asked(name: str, log_path: str, every: str) -> Asked:
+    """Return the options of `sync` for one sync of an account, by the file and the environment."""
     root = click.get_current_context().find_root()
     with _said_of(name):
         try:
             asked = _of_one.make_context("sync", ["--account", name], parent=root).params
         except click.UsageError as error:
             raise ConfigurationError(error.format_message()) from error
-    return {key: value for key, value in asked.items() if key not in _NOT_OF_ONE}
+        check_sink_file(asked["sink_url"], log_path)
+        every_s = pause_s(asked["every"] or every)
+    return {key: value for key, value in asked.items() if key not in _NOT_OF_ONE} | {"every_s": every_s}
 
 
 @click.command("sync", cls=Command)
@@ -99,44 +112,29 @@ _NOT_OF_ONE = {"log_path", "as_json", "verbose", "metrics", "fresh"}
 
 
 def syncs_of(
-    log: EventLog, log_path: str, asked_of: Mapping[str, Asked], hooks: Sequence[Hook], every: str
+    log: EventLog, asked_of: Mapping[str, Asked], hooks: Sequence[Hook] = ()
 ) -> Iterator[AccountSync[Contact]]:
     """Yield the syncs of accounts, as their options say.
 
     Args:
         log: Their log.
-        log_path: What that is called.
         asked_of: Their options, by name.
         hooks: Told of every event.
-        every: How often, where nothing is said of that.
-
-    Raises:
-        ConfigurationError: An option cannot be used.
     """
     for name, asked in asked_of.items():
-        if by := switched_off(asked["source"]):
-            say(f"{name} is left out: {off_words(asked['source'], by)}", err=True)
-            continue
         account, _, label = name.partition("/")
-        with _said_of(name):
-            check_sink_file(asked["sink_url"], log_path)
-            every_s = pause_s(asked["every"] or every)
         yield AccountSync(
             account,
-            partial(_engine, log, hooks, asked),
+            partial(make_engine, log, hooks, **asked),
             label=label,
             request=partial(_request, asked=asked),
-            every_s=every_s,
+            every_s=asked["every_s"],
         )
 
 
 def secrets_of(asked_of: Mapping[str, Asked]) -> tuple[str, ...]:
     """Return the keys of all accounts, which must not show."""
     return tuple({secret for asked in asked_of.values() for secret in secrets_given(**asked)})
-
-
-def _engine(log: EventLog, hooks: Sequence[Hook], asked: Asked) -> Engine[Contact]:
-    return make_engine(log, hooks, **asked)
 
 
 def _request(engine: Engine[Contact], asked: Asked) -> SyncRequest:

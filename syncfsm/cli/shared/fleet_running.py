@@ -102,10 +102,10 @@ def opened(
     Raises:
         ConfigurationError: What the settings file says of an account cannot be used.
     """
-    asked_of = asked_of_all(accounts)
+    asked_of = asked_of_all(accounts, log_path, every)
     fleet = Fleet(as_json=as_json)
     with open_log(log_path) as log, metrics_served(metrics) as hooks:
         show = Show(secrets_of(asked_of), verbose=verbose, is_live=False)
-        syncs = syncs_of(log, log_path, asked_of, [show, *hooks], every)
+        syncs = syncs_of(log, asked_of, [show, *hooks])
         fleet.engines = Engines(log, syncs, at_once=at_once, on_turn=fleet.over, on_trouble=fleet.trouble)
         yield fleet

@@ -191,6 +191,8 @@ def check_names(ctx: click.Context, file: ConfigFile) -> None:
         ConfigurationError: It is none; the message says which is the nearest.
     """
     root = ctx.find_root()
+    if file.get((ACCOUNTS_TABLE,)) is not None:
+        check_accounts(file, shared_names(root))
     for key, value in file.values.items():
         if isinstance(value, Mapping):
             if key not in {SOURCES_TABLE, ACCOUNTS_TABLE} and command_at(root, key) is None:
@@ -200,8 +202,6 @@ def check_names(ctx: click.Context, file: ConfigFile) -> None:
             if key not in names:
                 raise file.unknown((key,), names, "setting of a sync")
     _check_sources(file)
-    if file.get((ACCOUNTS_TABLE,)) is not None:
-        check_accounts(file, shared_names(root))
 
 
 def _no_table(root: click.Context, file: ConfigFile, key: str) -> ConfigurationError:
