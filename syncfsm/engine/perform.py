@@ -249,9 +249,8 @@ class Performer(Generic[T]):
         await self._pages.pause()
 
     async def drop(self) -> None:
-        """Give up what was asked for ahead, at the end of a run."""
+        """Give up what was asked for ahead, at the end of a run; the next asks for the key anew."""
         self.forget()
-        self._heeded = None  # the next run tells its limits, and asks for the key, anew
         await self._pages.drop()
 
     async def _fetch(

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from syncfsm.core.options import Options, Order
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.requests import SyncRequest
+from syncfsm.engine.requests import SyncRequest, with_own_limits
 from syncfsm.errors import ActiveSync, BrokenContract, LogUnwritable, SyncfsmError, VersionConflict
 from syncfsm.outside.clock import Clock, SteadyClock, SystemClock
 from syncfsm.outside.safe_words import raised_words
@@ -85,11 +85,9 @@ class Watcher(Generic[T]):
         """Sync once, as soon as no other sync of the object is active."""
         async with self._make_engine() as engine:
             while True:
-                unfinished = engine.to_go_on_with("ongoing")
-                is_active = unfinished is not None and unfinished.is_active
-                options = None if is_active else self._request.options  # an active process keeps its own
+                request = with_own_limits(self._request, engine.to_go_on_with("ongoing"))
                 try:
-                    return await engine.sync(self._request, options=options)
+                    return await engine.sync(request)
                 except ActiveSync as busy:
                     self._on_trouble(busy)
                     await self._clock.sleep(BUSY_S)

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 from syncfsm.core.backoff import left_s
 from syncfsm.core.machine import State
 from syncfsm.core.process import Process
+from syncfsm.core.starts import put_off_s
 from syncfsm.errors import (
     ActiveSync,
     AppendInDoubt,
@@ -31,7 +32,7 @@ from syncfsm.postgres.connection import Connection
 from syncfsm.workers.account_sync import AccountSync
 from syncfsm.workers.queue import turns
 from syncfsm.workers.queue.jobs import Jobs
-from syncfsm.workers.standing import due_at
+from syncfsm.workers.standing import due_in_s
 
 T = TypeVar("T")
 
@@ -133,7 +134,7 @@ class Slot(Generic[T]):
         return self._next(sync, process)
 
     async def _worked_on(self, sync: AccountSync[T]) -> Process:
-        async with sync.make_engine() as engine:
+        async with sync.engine() as engine:
             begun = await patiently(self.log, self._clock, sync.taken_up, engine)
             process = await engine.run(begun.id, leaves=lambda _wait_s: self._deferred_at is not None)
             if process.is_active:
@@ -147,10 +148,7 @@ class Slot(Generic[T]):
             if self._deferred_at is None:  # begun in the last moment, or it has lost its connection
                 self.log.ask(partial(self._jobs.defer, sync=sync.name, after_s=turns.GAP_S))
             return turns.GUARD_S, self._wait_s(process)
-        due = due_at(process, every_s=sync.every_s, now=now)
-        told = process.failure.retry_at if process.failure else None
-        wait_s = (told - now).total_seconds() if told else 0.0
-        return (due - now).total_seconds(), wait_s
+        return due_in_s(process, every_s=sync.every_s, now=now), put_off_s(process, now)
 
     def _wait_s(self, process: Process) -> float:
         if process.retry is None or process.waits_since is None:
