@@ -40,7 +40,8 @@ SCHEMA = "syncfsm"
 GIVE_UP_S = 500.0
 
 _COUNTS = b"""
-SELECT coalesce(sum(created + updated + unchanged), 0), count(*) FILTER (WHERE state = 'COMPLETED')
+SELECT coalesce(sum(created + updated + unchanged), 0),
+    count(DISTINCT source) FILTER (WHERE state = 'COMPLETED')
 FROM processes
 """
 

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from syncfsm.core.backoff import left_s
-from syncfsm.core.machine import State
 from syncfsm.core.process import Process
 from syncfsm.core.starts import put_off_s
 from syncfsm.errors import (
@@ -32,7 +31,7 @@ from syncfsm.postgres.connection import Connection
 from syncfsm.workers.account_sync import AccountSync
 from syncfsm.workers.queue import turns
 from syncfsm.workers.queue.jobs import Jobs
-from syncfsm.workers.standing import due_in_s
+from syncfsm.workers.standing import due_in_s, last_process
 
 T = TypeVar("T")
 
@@ -41,6 +40,9 @@ Fleet = Callable[[EventLog], Iterable[AccountSync[T]]]
 
 WAIT_S_MAX = 2.0
 """For how long a process is waited with; for longer, its next job is deferred until then."""
+
+EARLY_S = 1.0
+"""By how much a sync may begin before it is due."""
 
 TROUBLE_S = 5
 """How long until the next try where something kept a slice from beginning or going on."""
@@ -84,6 +86,7 @@ class Slot(Generic[T]):
         self._ends_at: datetime = self._steady.now()
         self._taken_by = 0
         self._deferred_at: tuple[str, int] | None = None
+        self._pages: int | None = None
 
     @property
     def sync(self) -> str | None:
@@ -117,7 +120,7 @@ class Slot(Generic[T]):
 
     async def _slice(self, sync: AccountSync[T], turn: turns.Turn) -> tuple[float, float]:
         """Return in how many seconds the sync is due again, and for how many its account is told to wait."""
-        self._turn, self._deferred_at = turn, None
+        self._turn, self._deferred_at, self._pages = turn, None, None
         self._taken_by = self.log.connection.info.backend_pid
         self._ends_at = self._steady.now() + timedelta(seconds=self._slice_s)
         try:
@@ -135,6 +138,10 @@ class Slot(Generic[T]):
 
     async def _worked_on(self, sync: AccountSync[T]) -> Process:
         async with sync.engine() as engine:
+            assert sync.route is not None, "its engine tells it"
+            last = last_process(self.log, sync.route)
+            if last is not None and due_in_s(last, every_s=sync.every_s, now=self._clock.now()) > EARLY_S:
+                return last  # a job came twice, or came late
             begun = await patiently(self.log, self._clock, sync.taken_up, engine)
             process = await engine.run(begun.id, leaves=lambda _wait_s: self._deferred_at is not None)
             if process.is_active:
@@ -164,11 +171,12 @@ class Slot(Generic[T]):
         if self._turn is None or self._deferred_at not in {None, place}:
             return
         turns.at_process(connection, self._turn, after.id)
-        if after.state is State.INITIALIZING and after.version == 1:
-            return
+        if self._pages is None:
+            self._pages = after.progress.pages
         wait_s = self._wait_s(after)
         is_lost = connection.info.backend_pid != self._taken_by  # the turn went with the connection
-        is_over = self._is_stopping() or self._steady.now() >= self._ends_at
+        has_moved = after.progress.pages > self._pages  # however short a slice is, it brings a page
+        is_over = has_moved and (self._is_stopping() or self._steady.now() >= self._ends_at)
         is_at_end = wait_s > WAIT_S_MAX or is_over or is_lost
         if after.is_active and after.pending is None and is_at_end:
             self._jobs.defer(connection, self._turn.sync, after_s=max(turns.GAP_S, wait_s))
