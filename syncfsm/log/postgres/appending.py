@@ -8,8 +8,8 @@ has our digest, the first try was the one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -38,6 +38,14 @@ _APPEND = f"SELECT {{s}}.append({', '.join(['%s'] * _VALUES)})"
 
 _VERSION = "SELECT coalesce(max(version), 0) FROM {s}.events WHERE stream = %s"
 _IS_THERE = "SELECT 1 FROM {s}.events WHERE stream = %s AND version = %s AND digest = %s"
+
+
+class _Theirs(Exception):
+    """What takes part in a transaction has raised an error of the driver."""
+
+    def __init__(self, error: psycopg.Error) -> None:
+        super().__init__()
+        self.error = error
 
 
 class Appending:
@@ -93,15 +101,30 @@ class Appending:
             if not self._session.is_lost(error):
                 raise self._refusal(error, rows, after) from None
             self._try_again(rows, values, after)
+        except _Theirs as raised:
+            raise raised.error from None
         except UnicodeEncodeError as error:
             raise self._session.unfit() from error
 
     def _try(self, values: tuple[Any, ...], after: Process) -> None:
-        connection = self._session.connection
-        with nullcontext() if self._within is None else connection.transaction():
-            connection.execute(self._session.text(_APPEND), values)
-            if self._within is not None:
+        connection, statement = self._session.connection, self._session.text(_APPEND)
+        if self._within is None:
+            connection.execute(statement, values)
+            return
+        with connection.transaction():
+            connection.execute(statement, values)
+            with self._theirs():
                 self._within(connection, after)
+
+    @contextmanager
+    def _theirs(self) -> Iterator[None]:
+        """Let what is raised within it be the caller's own, unless the connection is lost."""
+        try:
+            yield
+        except psycopg.Error as error:
+            if self._session.is_lost(error):
+                raise
+            raise _Theirs(error) from error
 
     def _try_again(self, rows: Sequence[StoredEvent], values: tuple[Any, ...], after: Process) -> None:
         """Append once more what may have been appended already."""
