@@ -197,6 +197,21 @@ def test_what_takes_part_in_an_append_is_written_with_it_or_neither_is(newest_po
     admin().execute("DROP TABLE public.jobs")
 
 
+def test_no_append_waits_or_is_idle_without_a_limit(newest_postgres_url: str) -> None:
+    found: list[Any] = []
+    limits = "SELECT current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout')"
+
+    def look(connection: psycopg.Connection[Any], after: Process) -> None:
+        found.append(connection.execute(limits).fetchone())
+
+    with open_log(newest_postgres_url, within=look, busy_timeout_s=2) as log:
+        process = add(log, None, STARTED)
+        with log.at_once() as waits_s:  # type: ignore[attr-defined]
+            add(log, process, BEGAN)
+        assert (waits_s, found) == (2, [("2s", "1min"), ("1ms", "1min")])
+        assert log._session.one(limits) == ("0", "0"), "and nothing of it is left"  # type: ignore[attr-defined]
+
+
 def test_whatever_is_raised_within_an_append_undoes_it(newest_postgres_url: str) -> None:
     def interrupted(connection: object, after: Process) -> None:
         raise KeyboardInterrupt

@@ -90,7 +90,6 @@ class Appending:
             *captures.columns(stream, rows[0].version, rows[0].at, exchanges),
             list(notices) or None,
         )
-        self._digests.forget(stream)  # until it is known which it is
         self._write(rows, values, after)
         self._digests.know(stream, rows[-1].version, rows[-1].digest)
 
