@@ -1,4 +1,4 @@
-"""The same seeds on either log: whatever goes wrong, a log on a server tells the same story as one in a file."""
+"""The same seeds on either log: whatever goes wrong, a server tells the same story as a file."""
 
 from __future__ import annotations
 
