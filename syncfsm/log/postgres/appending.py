@@ -33,8 +33,11 @@ from syncfsm.postgres.connection import Connection
 Within = Callable[[Connection, Process], object]
 """Takes part in the transaction of an append; gets its connection, and the state that the events lead to."""
 
-_VALUES = 33
-_APPEND = f"SELECT {{s}}.append({', '.join(['%s'] * _VALUES)})"
+_LISTS = {*range(5, 11), *range(28, 33)}
+"""The places of the values that are lists. They are sent in the binary form: in that of text, the driver puts
+a backslash before each quote of the JSON, which took as long as all the rest of an append."""
+
+_APPEND = f"SELECT {{s}}.append({', '.join('%b' if place in _LISTS else '%s' for place in range(33))})"
 
 _VERSION = "SELECT coalesce(max(version), 0) FROM {s}.events WHERE stream = %s"
 _IS_THERE = "SELECT 1 FROM {s}.events WHERE stream = %s AND version = %s AND digest = %s"
