@@ -49,9 +49,9 @@ def _filter(query: Query) -> tuple[str, list[Any]]:
     }
     tests = [test for test, value in given.items() if value is not None]
     values = [value for value in given.values() if value is not None]
-    if query.modes:
-        tests.append("mode = ANY (%s)")
-        values.append(list(query.modes))
+    if query.modes:  # one is written as one: an array of one gives rows in no order
+        tests.append("mode = %s" if len(query.modes) == 1 else "mode = ANY (%s)")
+        values.append(query.modes[0] if len(query.modes) == 1 else list(query.modes))
     if query.states:
         states = ", ".join(f"'{state.value}'" for state in query.states)
         tests.append(f"state IN ({states})")

@@ -51,6 +51,9 @@ an append finds there what it has in the same schema."""
 _GONE = {"42P01", "3F000", "42883"}
 """A table, a schema or a function that is there no more."""
 
+_UNFIT = {None, "22021", "22P05"}
+"""Texts that the driver does not send, or the server does not take."""
+
 _MAY_WRITE = """
 SELECT pg_is_in_recovery(),
     has_table_privilege({events}, 'INSERT') AND has_schema_privilege({schema}, 'USAGE')
@@ -208,7 +211,7 @@ class Session:
         if error.sqlstate == STANDBY:
             words = "is a standby, which cannot tell what is still to come: name the primary"
             return LogError(f"{self.name} {words}")
-        if isinstance(error, psycopg.DataError):
+        if isinstance(error, psycopg.DataError) and error.sqlstate in _UNFIT:
             return self.unfit()
         return None if advice(error) else LogError(f"the log {self.name}: {error_name(error)}")
 
