@@ -30,6 +30,7 @@ from syncfsm.engine.engine import Engine
 from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog
 from syncfsm.sinks.factory import SINKS
+from syncfsm.sinks.postgres.same_place import kind_of
 from syncfsm.sources import OpenedSource, open_source
 from syncfsm.sources.factory import SOURCES
 
@@ -126,7 +127,7 @@ def make_engine(
 
 def secrets_given(*, source: str, sink_url: str, **_: Any) -> tuple[str, ...]:
     """Return the keys in the environment, which must not show."""
-    sink = SINKS.find(sink_url.partition(":")[0])
+    sink = SINKS.find(kind_of(sink_url))
     variables = {*KEY_VARIABLES, sink.key_variable, SOURCES.find(source).key_variable}
     return tuple(os.environ.get(variable, "") for variable in variables)
 
