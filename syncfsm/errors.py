@@ -15,6 +15,7 @@ What the world does wrong (a 429, a refused key, a timed-out sink) is no excepti
         ├── LogNotFound        no log at that path, or an empty file that is none yet
         ├── VersionConflict    another worker appended first
         ├── LogUnwritable      disk full, read-only, locked: nothing was written
+        ├── AppendInDoubt      the connection was lost: it may be written, or not
         └── CorruptLog         the log is not what was written
 """
 
@@ -82,6 +83,14 @@ class LogUnwritable(LogError):
     def __init__(self, message: str, *, is_locked: bool = False) -> None:
         super().__init__(message)
         self.is_locked = is_locked
+
+
+class AppendInDoubt(LogError):
+    """The connection to the log was lost in the middle of an append, and no other could be made.
+
+    It is not known whether the events were written: all of them, or none. Whoever loads the process again,
+    once the log can be reached, finds out, and goes on from there; nothing is written twice.
+    """
 
 
 class CorruptLog(LogError):

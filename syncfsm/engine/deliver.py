@@ -145,12 +145,10 @@ class Delivery(Generic[T]):
         if refusal is not None:
             return refusal
         self._earlier.check_untouched(process)  # a transform takes its time: old data must not come after new
+        held.is_given = True
         result = await self._give(process, ready.items)
-        failure = await self._delete_again(process, held.page.record_ids)
         if isinstance(result, Failure):
             return result
-        if failure is not None:
-            return failure
         _check_upserted(self._sink, result, len(ready.items))
         return Upserted(rejects=ready.rejects, result=result, left_out=ready.left_out)
 
@@ -177,10 +175,11 @@ class Delivery(Generic[T]):
             return await self._sink.upsert(items)
         return await sink.upsert_marked(items, self._marks.mark_of(process))
 
-    async def _delete_again(self, process: Process, record_ids: Sequence[str]) -> Failure | None:
+    async def delete_again(self, process: Process, record_ids: Sequence[str]) -> Failure | None:
         """Delete whom others deleted while a page that still had them was on its way into the sink.
 
-        They can only where somebody cancelled the process meanwhile, or moved it on; so nobody else will.
+        They can only where somebody cancelled the process meanwhile, or moved it on; so nobody else will, and
+        it is asked where the append that follows finds that.
         """
         sink = self._can.deleting
         gone = self._earlier.gone_meanwhile(process, record_ids)

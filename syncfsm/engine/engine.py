@@ -91,6 +91,7 @@ class Engine(Generic[T]):
         self.processes = Processes(
             log, source, sink, clock=self.clock, rng=rng, hooks=hooks, meta=meta or {}, capture=capture
         )
+        self._is_overtaken_by_hooks = not all(getattr(hook, "only_watches", False) for hook in hooks)
         self._waits = Waits(self.clock)
         self._syncs = Syncs(self.processes)
         self._single_records = SingleRecords(self.processes)
@@ -161,10 +162,15 @@ class Engine(Generic[T]):
         return process
 
     async def _step(self, process: Process, *, reads_ahead: bool = False) -> Process:
-        """Take turns until nothing is held in memory, so that a worker never fetches a page twice."""
+        """Take turns until nothing is held in memory, so that a worker never fetches a page twice.
+
+        An action follows an append, or a load, without waiting; so only a hook can have moved the process on
+        in between. Who did while it was performed is seen by what gives to the sink, and by the append.
+        """
         try:
             while (action := d.next_action(process)) is not None and self._is_due(process):
-                self._earlier.check_untouched(process)
+                if self._is_overtaken_by_hooks and process.pending is None:
+                    self._earlier.check_untouched(process)
                 outcome = await self._performer.perform(process, action, reads_ahead=reads_ahead)
                 events = d.decide(process, outcome)
                 write = self.processes.commit
@@ -174,6 +180,7 @@ class Engine(Generic[T]):
                 if process.pending is None:
                     break
         except VersionConflict:
+            await self._performer.make_good(process)
             current = self.log.load(process.id)
             if current.state is State.CANCELLED:
                 return current

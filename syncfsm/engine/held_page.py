@@ -31,6 +31,7 @@ class HeldPage:
     Attributes:
         records: The records to deliver, in order.
         blanking: What of it the sink said that it would empty, before anything was written.
+        is_given: Whether the sink was given any of it, whatever came of that.
         upserted: What the sink has taken of it; where the deletion fails, the next try need only delete.
     """
 
@@ -40,4 +41,5 @@ class HeldPage:
         self.page = page
         self.records = tuple(by_id[id_] for id_ in page.record_ids)
         self.blanking: Blanking | None = None
+        self.is_given = False
         self.upserted: Upserted | None = None

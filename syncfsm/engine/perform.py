@@ -234,6 +234,12 @@ class Performer(Generic[T]):
             return emptied(process.sink)
         return put_back(process.sink) if self._marks.has_lost(process, is_filled=is_filled) else None
 
+    async def make_good(self, process: Process) -> None:
+        """See that nobody comes back by a page that was given to the sink when others had moved on."""
+        held = self._held_for(process)
+        if held is not None and held.is_given:
+            await self._attempted("deliver", self._delivery.delete_again(process, held.page.record_ids))
+
     def forget(self) -> None:
         """Let both sides be told the limits anew, and what they were told of when to come again be over."""
         self._heeded = None

@@ -9,7 +9,14 @@ from syncfsm.core.options import Options, Order
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
 from syncfsm.engine.requests import SyncRequest
-from syncfsm.errors import ActiveSync, BrokenContract, LogUnwritable, SyncfsmError, VersionConflict
+from syncfsm.errors import (
+    ActiveSync,
+    AppendInDoubt,
+    BrokenContract,
+    LogUnwritable,
+    SyncfsmError,
+    VersionConflict,
+)
 from syncfsm.outside.clock import Clock, SteadyClock, SystemClock
 from syncfsm.outside.safe_words import raised_words
 
@@ -70,7 +77,7 @@ class Watcher(Generic[T]):
         """Sync once; return the last state, or `None` where something kept it from that."""
         try:
             process = await self._sync()
-        except (LogUnwritable, VersionConflict) as trouble:
+        except (LogUnwritable, AppendInDoubt, VersionConflict) as trouble:
             self._on_trouble(trouble)
             return None
         except SyncfsmError:

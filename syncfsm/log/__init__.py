@@ -22,6 +22,7 @@ from syncfsm.log.protocol import (
     StoredEvent,
     Tally,
 )
+from syncfsm.postgres.driver import is_postgres, require_driver
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,30 +56,42 @@ __all__ = [
 
 
 def open_log(url: str | Path, **options: Any) -> EventLog:
-    """Open the log at `sqlite:path`, or at a plain path.
+    """Open the log at `sqlite:path`, at a plain path, or at `postgresql://user@host/database`.
 
     Args:
-        url: `sqlite:sync.db`, `sync.db`, or `:memory:` for one that is gone when closed.
-        **options: `read_only`, `create` (make the file if it is missing; the default),
-            `synchronous` ("NORMAL" or "FULL") and `busy_timeout_s`.
+        url: `sqlite:sync.db`, `sync.db`, or `:memory:` for one that is gone when closed; or the URL of a
+            PostgreSQL database, with `?schema=NAME` for another schema than `syncfsm`.
+        **options: `read_only`, `create` (make it if it is missing; the default), `busy_timeout_s` (how
+            long to wait for whoever holds it); for a file also `synchronous` ("NORMAL" or "FULL"), and for
+            PostgreSQL `within` (see `PostgresLog`).
 
     Raises:
-        ConfigurationError: The URL names no known kind of log.
-        LogError: The file is no log, cannot be opened or cannot be written.
+        ConfigurationError: The URL names no known kind of log, or the extra that it needs is not installed.
+        LogError: It is no log, cannot be opened or cannot be written.
     """
-    from syncfsm.log.sqlite.store import SqliteLog  # noqa: PLC0415 - a backend is loaded when it is used
+    if is_postgres(url):
+        require_driver()
+        from syncfsm.log.postgres.store import PostgresLog  # noqa: PLC0415 - a backend is loaded when used
+
+        return PostgresLog(str(url), **options)
+    from syncfsm.log.sqlite.store import SqliteLog  # noqa: PLC0415 - likewise
 
     return SqliteLog(_file_of(url), **options)
 
 
 def open_dry_run(url: str | Path) -> DryRunLog:
-    """Open the log at `sqlite:path`, or at a plain path, to try things on; not a byte is written anywhere.
+    """Open a log, named as for `open_log`, to try things on; not a byte is written anywhere.
 
-    Of a file that is not there, or empty, it is an empty log.
+    Of one that is not there, or empty, it is an empty log.
 
     Raises:
         ConfigurationError, LogError: As `open_log`.
     """
+    if is_postgres(url):
+        require_driver()
+        from syncfsm.log.postgres.dry_run import dry_run as postgres_dry_run  # noqa: PLC0415 - likewise
+
+        return postgres_dry_run(str(url))
     from syncfsm.log.sqlite.dry_run import dry_run  # noqa: PLC0415 - likewise
 
     return dry_run(_file_of(url))
@@ -90,5 +103,7 @@ def _file_of(url: str | Path) -> str:
         raise ConfigurationError("the log has no name: name a file")
     scheme, _, rest = str(url).partition(":")
     if scheme != "sqlite" and rest.startswith("//"):
-        raise ConfigurationError(f"no log is known for {scheme}:// - use sqlite:PATH or a plain path")
+        raise ConfigurationError(
+            f"no log is known for {scheme}:// - use sqlite:PATH or a plain path, or postgresql://HOST/DATABASE"
+        )
     return path_in(url)

@@ -189,6 +189,11 @@ class ComposedLog:
 
     # ── audit ────────────────────────────────────────────────────────────────────────────────
 
+    @property
+    def has_gaps(self) -> bool:
+        """See `Auditable.has_gaps`."""
+        return self._audit.has_gaps
+
     def reading(self) -> AbstractContextManager[None]:
         """See `Auditable.reading`."""
         return self._audit.reading()

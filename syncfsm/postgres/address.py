@@ -47,11 +47,6 @@ class Address(Value, frozen=True):
         return f"<Address {self.name}>"
 
 
-def is_postgres(url: object) -> bool:
-    """Whether a URL is one of PostgreSQL, or was meant to be one."""
-    return str(url).partition(":")[0].lower() in {"postgresql", "postgres"} and ":" in str(url)
-
-
 def parse(url: str) -> Address:
     """Take a URL apart.
 

@@ -29,7 +29,10 @@ def connect(address: Address, *, purpose: str, read_only: bool = False) -> Conne
         psycopg.Error: It cannot be made; see `errors.refusal_advice`. Its words may hold parts of the URL.
     """
     given = conninfo_to_dict(address.conninfo)
-    settings = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": f"syncfsm {purpose}"}
+    settings: dict[str, str | int] = {
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "application_name": f"syncfsm {purpose}",
+    }
     ours = {key: value for key, value in settings.items() if key not in given}
     conninfo = make_conninfo(address.conninfo, client_encoding="UTF8", **ours)
     connection = psycopg.connect(conninfo, autocommit=True)

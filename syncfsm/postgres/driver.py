@@ -5,6 +5,12 @@ from __future__ import annotations
 from syncfsm.errors import ConfigurationError
 
 
+def is_postgres(url: object) -> bool:
+    """Whether a URL is one of PostgreSQL, or was meant to be one: `postgres:x` names no file."""
+    scheme, colon, _ = str(url).partition(":")
+    return bool(colon) and scheme.lower() in {"postgresql", "postgres"}
+
+
 def require_driver() -> None:
     """Say what to install where psycopg is missing, or is there without the library that it needs.
 

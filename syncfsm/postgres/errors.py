@@ -16,6 +16,8 @@ from psycopg import Error, InterfaceError, OperationalError
 LOCK_TIMEOUT = "55P03"
 DEADLOCK = "40P01"
 SERIALIZATION = "40001"
+READ_ONLY = "25006"
+NOT_ALLOWED = "42501"
 
 _LOCKED = {LOCK_TIMEOUT, DEADLOCK, SERIALIZATION, "55006"}
 """Others are in the way, and may soon be gone."""
@@ -29,9 +31,9 @@ _ADVICE = {
     "53100": "the server's disk is full; make room on it",
     "53200": "the server is out of memory; give it more, or close other connections",
     "53300": "the server takes no more connections; close some, or raise its max_connections",
-    "25006": "the server takes no writes: it is a standby, or read-only; name the primary "
+    READ_ONLY: "the server takes no writes: it is a standby, or read-only; name the primary "
     "(with several hosts in the URL, ?target_session_attrs=read-write finds it)",
-    "42501": f"the user may not do that there; {_RESTRICTED}",
+    NOT_ALLOWED: f"the user may not do that there; {_RESTRICTED}",
     "28000": f"the server does not let this user in; {_RESTRICTED}",
     "28P01": "the password is refused; check the user and the password",
     "3D000": "there is no such database; make it with `createdb`, or name another",
@@ -62,7 +64,7 @@ _REFUSED = {
     "too many clients": _ADVICE["53300"],
     "too many connections": _ADVICE["53300"],
     "connection slots are reserved": _ADVICE["53300"],
-    "session is read-only": _ADVICE["25006"],
+    "session is read-only": _ADVICE[READ_ONLY],
     "SSL": "the server and the URL do not agree on SSL; see ?sslmode=",
     "role": "there is no such user; check the user in the URL",
     "database": _ADVICE["3D000"],
@@ -94,6 +96,11 @@ def advice(error: Error) -> str | None:
     state = error.sqlstate
     if state is None:
         return _CLASSES["08"] if is_lost(error) else None
+    return code_advice(state)
+
+
+def code_advice(state: str) -> str | None:
+    """Return what an SQLSTATE means, and what to do; null where it is of another kind."""
     return _ADVICE.get(state) or _CLASSES.get(state[:2])
 
 

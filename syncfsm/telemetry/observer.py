@@ -20,7 +20,10 @@ class Observer(ABC):
     Attributes:
         errors: How many events could not be observed.
         last_error: The last error, for a debugger; its words are not logged, since they may hold anything.
+        only_watches: Says to the engine that the process is where it was when the hook was called.
     """
+
+    only_watches = True
 
     def __init__(self) -> None:
         self.errors = 0

@@ -75,6 +75,9 @@ class Stream:
 class Audit:
     """Takes every place of a log in order, and gives back the rows that are proved sound.
 
+    Args:
+        has_gaps: See `Auditable.has_gaps`.
+
     Attributes:
         streams: What was found of each process.
         position: The last position seen.
@@ -82,7 +85,8 @@ class Audit:
         digest: That of the last of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_gaps: bool = False) -> None:
+        self._has_gaps = has_gaps
         self.streams: dict[str, Stream] = {}
         self.position = 0
         self.count = 0
@@ -93,7 +97,7 @@ class Audit:
 
     def take(self, place: Scanned) -> list[StoredEvent]:
         """Return the rows that this place proves sound: its own as a rule, mended where that is proved."""
-        if place.position > self.position + 1:
+        if place.position > self.position + 1 and not self._has_gaps:
             self.miss(place.position - 1)
         self.position = max(self.position, place.position)
         if place.row is None:

@@ -13,6 +13,14 @@ from syncfsm.log.protocol.stored import Scanned, Tally
 class Auditable(Protocol):
     """What verification and export need of a log, or of what is left of one. Nothing here writes."""
 
+    @property
+    def has_gaps(self) -> bool:
+        """Whether a position without an event may be one that no event ever had, as after an append undone.
+
+        Then a lost event is told by the versions of its process and by the tally, and not by its place.
+        """
+        ...
+
     def reading(self) -> AbstractContextManager[None]:
         """Let everything read within it see the log as it is at its beginning."""
         ...

@@ -41,6 +41,8 @@ def open_audit(url: str | Path) -> AbstractContextManager[Auditable]:
 class Remains:
     """A log that cannot be opened, read from the bytes of its file. An `Auditable`."""
 
+    has_gaps = False
+
     def __init__(self, path: str, why: str) -> None:
         self._path = path
         self._why = why

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 
 from syncfsm.core.process import Process
 from syncfsm.log.codec import SNAPSHOT_SCHEMA, from_snapshot
+from syncfsm.log.columns import MODEL, model_values
 from syncfsm.log.protocol import Scanned, Tally
 from syncfsm.log.salvage.images import damages, image_of, one_moment
 from syncfsm.log.salvage.remains import scan
@@ -15,7 +16,6 @@ from syncfsm.log.sqlite.connect import applied
 from syncfsm.log.sqlite.file import LogFile
 from syncfsm.log.sqlite.inbox import WAITING_COUNT
 from syncfsm.log.sqlite.shapes import differences
-from syncfsm.log.sqlite.tables import MODEL, model_values
 
 _STORED = f"{MODEL}, position, fetching_position"
 
@@ -27,6 +27,8 @@ class SqliteAudit:
         file: The log's file.
         load: Returns the state of a process by the read model; see `EventStore.load`.
     """
+
+    has_gaps = False
 
     def __init__(self, file: LogFile, load: Callable[[str], Process]) -> None:
         self._file = file

@@ -17,6 +17,7 @@ from syncfsm.core.process import Process, fold
 from syncfsm.core.times import format_time
 from syncfsm.errors import ActiveSync, ProcessNotFound, VersionConflict
 from syncfsm.log.codec import from_columns, from_row, from_snapshot, to_rows
+from syncfsm.log.columns import COLUMNS, stored_event
 from syncfsm.log.protocol import StoredEvent
 from syncfsm.log.read_model import Query, ReadModel
 from syncfsm.log.refusals import conflict, second_active
@@ -24,13 +25,11 @@ from syncfsm.log.sqlite import captures, inbox
 from syncfsm.log.sqlite.file import LogFile
 from syncfsm.log.sqlite.rules import refusals_told, unique
 from syncfsm.log.sqlite.tables import (
-    COLUMNS,
     INSERT_EVENT,
     SET_FETCHING_POSITION,
     UPSERT_PROCESS,
     event_values,
     process_values,
-    stored_event,
 )
 
 _NUMBER_MAX = 2**63 - 1

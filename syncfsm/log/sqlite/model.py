@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from syncfsm.core.machine import State
 from syncfsm.core.routes import Brief
 from syncfsm.core.state import Route
-from syncfsm.core.times import parse_time
+from syncfsm.log.columns import BRIEF, brief
 from syncfsm.log.read_model import Query, Sorting
 from syncfsm.log.sqlite.file import LogFile
-
-_BRIEF = (
-    "id, mode, state, position, started_at, watermark, changed_by, "
-    "created, updated, unchanged, deleted, missing"
-)
 
 _SORTINGS: dict[Sorting, str] = {
     "first_begun": "position",
@@ -34,8 +28,8 @@ class SqliteModel:
         """See `ReadModel.select`."""
         where, values = _filter(query)
         limit = -1 if query.count_max is None else query.count_max
-        sql = f"SELECT {_BRIEF} FROM processes {where} ORDER BY {_SORTINGS[query.sorting]} LIMIT ?"  # noqa: S608
-        return [_brief(row) for row in self._file.all(sql, (*values, limit))]
+        sql = f"SELECT {BRIEF} FROM processes {where} ORDER BY {_SORTINGS[query.sorting]} LIMIT ?"  # noqa: S608
+        return [brief(row) for row in self._file.all(sql, (*values, limit))]
 
     def routes(self) -> list[Route]:
         """See `ReadModel.routes`."""
@@ -65,22 +59,3 @@ def _filter(query: Query) -> tuple[str, list[Any]]:
     if query.sorting == "last_fetching":
         tests.append("fetching_position IS NOT NULL")
     return f"WHERE {' AND '.join(tests)}" if tests else "", values
-
-
-def _brief(row: tuple[Any, ...]) -> Brief:
-    id_, mode, state, position, started_at, watermark, changed_by, *counts = row
-    created, updated, unchanged, deleted, missing = counts
-    return Brief(
-        id=id_,
-        mode=mode,
-        state=State(state),
-        position=position,
-        started_at=parse_time(started_at),
-        watermark=parse_time(watermark) if watermark else None,
-        changed_by=changed_by,
-        created=created,
-        updated=updated,
-        unchanged=unchanged,
-        deleted=deleted,
-        missing=missing,
-    )

@@ -5,23 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from syncfsm.core.process import Process
-from syncfsm.core.times import format_time
 from syncfsm.log.codec import SNAPSHOT_SCHEMA, to_snapshot
+from syncfsm.log.columns import MODEL, model_values
 from syncfsm.log.protocol import StoredEvent
 from syncfsm.log.sqlite.schema import FETCHING_POSITION
-
-COLUMNS = "position, stream, version, type, schema, at, data, meta, digest"
 
 INSERT_EVENT = """
     INSERT INTO events (stream, version, type, schema, at, data, meta, digest)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
-
-MODEL = (
-    "id, source, object, sink, mode, started_at, state, version, updated_at, watermark, changed_by, "
-    "created, updated, unchanged, deleted, missing"
-)
-"""What the read model says of a process, as its state has it; the places of two of its events come beside."""
 
 UPSERT_PROCESS = f"""
     INSERT INTO processes ({MODEL}, snapshot, snapshot_schema, position)
@@ -40,22 +32,6 @@ UPSERT_PROCESS = f"""
 SET_FETCHING_POSITION = f"UPDATE processes SET fetching_position = {FETCHING_POSITION} WHERE id = ?"  # noqa: S608
 
 
-def stored_event(values: tuple[Any, ...]) -> StoredEvent:
-    """Return a row of `events`, its columns in the order of `COLUMNS`."""
-    position, stream, version, type_, schema, at, data, meta, digest = values
-    return StoredEvent(
-        position=position,
-        stream=stream,
-        version=version,
-        type=type_,
-        schema=schema,
-        at=at,
-        data=data,
-        meta=meta,
-        digest=digest,
-    )
-
-
 def event_values(row: StoredEvent) -> tuple[Any, ...]:
     """Return the values for `INSERT_EVENT`."""
     return row.stream, row.version, row.type, row.schema, row.at, row.data, row.meta, row.digest
@@ -64,26 +40,3 @@ def event_values(row: StoredEvent) -> tuple[Any, ...]:
 def process_values(process: Process) -> tuple[Any, ...]:
     """Return the values for `UPSERT_PROCESS`."""
     return (*model_values(process), to_snapshot(process), SNAPSHOT_SCHEMA, process.id)
-
-
-def model_values(process: Process) -> tuple[Any, ...]:
-    """Return the values of the columns of `MODEL`."""
-    progress = process.progress
-    return (
-        process.id,
-        process.source,
-        process.object,
-        process.sink,
-        process.mode,
-        format_time(process.started_at),
-        process.state.value,
-        process.version,
-        format_time(process.updated_at),
-        format_time(process.watermark) if process.watermark else None,
-        process.changed_by,
-        progress.created,
-        progress.updated,
-        progress.unchanged,
-        progress.deleted,
-        progress.missing,
-    )

@@ -39,7 +39,7 @@ class Export:
         self._process_id = process_id
         self._redaction = redaction
         self._on_place = on_place
-        self._audit = Audit()
+        self._audit = Audit(has_gaps=log.has_gaps)
         self._processes: set[str] = set()
         self.events = 0
         self.notices_left_out: int | None = 0
@@ -101,7 +101,7 @@ class Export:
 
 def process_ids(log: Auditable) -> list[str]:
     """Return the ids of all processes with events that are sound, also of a damaged log."""
-    audit = Audit()
+    audit = Audit(has_gaps=log.has_gaps)
     with log.reading():
         for place in log.scan():
             audit.take(place)

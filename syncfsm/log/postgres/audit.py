@@ -1,0 +1,116 @@
+"""What verification and export ask of a log in a PostgreSQL database. See `Auditable`.
+
+The bytes of its files are the server's to look after: what it found wrong with them, it says when it is asked
+for a row (`CorruptLog`). Here is looked at what the tables say, and whether they are built as we build them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+from syncfsm.core.process import Process
+from syncfsm.errors import LogError
+from syncfsm.log.codec import SNAPSHOT_SCHEMA, from_snapshot
+from syncfsm.log.columns import MODEL, model_values, stored_event
+from syncfsm.log.postgres.captures import PostgresCaptures
+from syncfsm.log.postgres.events import PostgresEvents
+from syncfsm.log.postgres.inbox import WAITING_COUNT, PostgresInbox
+from syncfsm.log.postgres.session import Session
+from syncfsm.log.postgres.shapes import differences
+from syncfsm.log.protocol import Scanned, Tally
+
+_STORED = f"{MODEL}, position, fetching_position"
+_OF_PROCESS = f"SELECT {_STORED}, snapshot, snapshot_schema FROM {{s}}.processes WHERE id = %s"  # noqa: S608
+
+_TALLY = """
+    SELECT sum(events)::bigint, max(position),
+        (SELECT last.digest FROM {s}.tally AS last ORDER BY last.position DESC LIMIT 1)
+    FROM {s}.tally
+"""
+
+
+class PostgresAudit:
+    """An `Auditable`: it is asked whether the log is sound, and writes nothing.
+
+    Args:
+        session: Of the log.
+        events: Of the log.
+        inbox: Likewise; its rows are looked at.
+        captures: Likewise.
+        load: Returns the state of a process by the read model; see `EventStore.load`.
+    """
+
+    has_gaps = True
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        events: PostgresEvents,
+        inbox: PostgresInbox,
+        captures: PostgresCaptures,
+        load: Callable[[str], Process],
+    ) -> None:
+        self._session = session
+        self._events = events
+        self._inbox = inbox
+        self._captures = captures
+        self._load = load
+
+    def notices_waiting(self) -> int | None:
+        """See `Auditable.notices_waiting`."""
+        (count,) = self._session.one(WAITING_COUNT)
+        return int(count)
+
+    def projection(self) -> dict[str, int]:
+        """See `Auditable.projection`."""
+        return dict(self._session.all("SELECT id, version FROM {s}.processes"))
+
+    def reading(self) -> AbstractContextManager[None]:
+        """See `Auditable.reading`."""
+        return self._session.snapshot()
+
+    def scan(self) -> Iterator[Scanned]:
+        """See `Auditable.scan`."""
+        for row in self._events.all_rows():
+            yield Scanned(position=row[0], row=stored_event(row))
+
+    def position_given(self) -> int | None:
+        """See `Auditable.position_given`: the last that was given to an event that is, or was, in the log."""
+        tally = self.tally()
+        return tally.position if tally else None
+
+    def tally(self) -> Tally | None:
+        """See `Auditable.tally`."""
+        events, position, digest = self._session.one(_TALLY)
+        if events is None:
+            return None
+        return Tally(events=events, position=position, digest=digest)
+
+    def doubts(self) -> list[str]:
+        """See `Auditable.doubts`."""
+        return [*differences(self._session), *self._inbox.doubts(), *self._captures.doubts()]
+
+    def damages(self) -> list[str]:
+        """See `Auditable.damages`."""
+        try:
+            self._session.one("SELECT 1")
+        except LogError as error:
+            return [str(error)]
+        return []
+
+    def model_doubt(self, process: Process, *, position: int, fetching_position: int | None) -> str | None:
+        """See `Auditable.model_doubt`."""
+        found = self._session.one(_OF_PROCESS, (process.id,))
+        if found is None:
+            return "the read model does not find this process by its id"
+        *stored, snapshot, schema = found
+        due = (*model_values(process), position, fetching_position)
+        wrong = [name for name, one, two in zip(_STORED.split(", "), stored, due, strict=True) if one != two]
+        if wrong:
+            return f"the read model does not agree with the events in {', '.join(wrong)}"
+        if snapshot is not None and schema == SNAPSHOT_SCHEMA and from_snapshot(snapshot, schema) is None:
+            return "the snapshot in the read model cannot be read"
+        is_fold = self._load(process.id) == process
+        return None if is_fold else "the snapshot in the read model does not agree with the events"

@@ -1,0 +1,178 @@
+"""The tables of a PostgreSQL log, made by numbered migrations; what writes to them is in `functions.py`.
+
+They are those of a SQLite log. What differs, and why:
+
+- Times and JSON are text, as the digests have them: `timestamptz` rounds, and `jsonb` reorders, rounds and
+  refuses. Texts are compared by their bytes (`COLLATE "C"`), as SQLite does.
+- `tally` has many rows, of which a session writes to one: a single one would let all writers wait in line for
+  each other's commits.
+- What may be deleted, `captures` and `inbox`, has a digest of what came, made by whoever wrote it.
+- The key of a notice is kept as a digest: it may be long, or hold what no text of PostgreSQL may.
+
+In a template, `{s}` stands for the schema, quoted, and `{events}` for the table of events as a string.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from syncfsm.log.postgres.functions import ANNOUNCE, APPEND, HORIZON, PROJECT, RECEIVE, REFUSE, TALLY
+
+TALLY_ROWS = 32
+"""Sessions that share a row of the tally wait for each other's commits."""
+
+TABLES = ("events", "processes", "captures", "inbox", "tally")
+"""All that there are, but for the one that records the migrations."""
+
+TRIGGERS = {
+    "events_refuse_update": "A",
+    "events_refuse_delete": "A",
+    "events_refuse_truncate": "A",
+    "events_tally": "O",
+}
+"""Of the events, by name: whether each fires always, or not on a replica (`pg_trigger.tgenabled`)."""
+
+INDEXES = (
+    *("events_pkey", "events_stream_version", "processes_pkey", "one_active_sync", "processes_by_route"),
+    *("processes_by_fetching", "processes_stopped", "captures_by_stream", "inbox_once", "inbox_by_process"),
+)
+"""Those that a rule or a promised speed rests on."""
+
+_EVENTS = """
+CREATE TABLE {s}.events (
+    position bigint GENERATED ALWAYS AS IDENTITY,
+    stream   text COLLATE "C" NOT NULL,
+    version  bigint NOT NULL CHECK (version > 0),
+    type     text COLLATE "C" NOT NULL,
+    schema   integer NOT NULL,
+    at       text COLLATE "C" NOT NULL,
+    data     text COLLATE "C" NOT NULL,
+    meta     text COLLATE "C" NOT NULL,
+    digest   text COLLATE "C" NOT NULL,
+    CONSTRAINT events_pkey PRIMARY KEY (position),
+    CONSTRAINT events_stream_version UNIQUE (stream, version)
+);
+CREATE TABLE {s}.tally (
+    shard    integer PRIMARY KEY,
+    events   bigint NOT NULL,
+    position bigint NOT NULL,
+    digest   text COLLATE "C" NOT NULL
+) WITH (fillfactor = 50);
+"""
+
+_PROCESSES = """
+CREATE TABLE {s}.processes (
+    id                text COLLATE "C" CONSTRAINT processes_pkey PRIMARY KEY,
+    source            text COLLATE "C" NOT NULL,
+    object            text COLLATE "C" NOT NULL,
+    sink              text COLLATE "C" NOT NULL,
+    mode              text COLLATE "C" NOT NULL,
+    started_at        text COLLATE "C" NOT NULL,
+    state             text COLLATE "C" NOT NULL,
+    version           bigint NOT NULL,
+    updated_at        text COLLATE "C" NOT NULL,
+    watermark         text COLLATE "C",
+    changed_by        text COLLATE "C",
+    created           bigint NOT NULL,
+    updated           bigint NOT NULL,
+    unchanged         bigint NOT NULL,
+    deleted           bigint NOT NULL,
+    missing           bigint NOT NULL,
+    position          bigint NOT NULL,
+    fetching_position bigint,
+    snapshot          text COLLATE "C",
+    snapshot_schema   integer NOT NULL
+) WITH (fillfactor = 70);
+CREATE UNIQUE INDEX one_active_sync ON {s}.processes (source, object)
+    WHERE state IN ('INITIALIZING', 'FETCHING');
+CREATE INDEX processes_by_route ON {s}.processes (source, object, sink, mode, position);
+CREATE INDEX processes_by_fetching ON {s}.processes (source, sink, fetching_position);
+CREATE INDEX processes_stopped ON {s}.processes (id) WHERE state IN ('CANCELLED', 'FAILED');
+"""
+
+_CAPTURES = """
+CREATE TABLE {s}.captures (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    stream  text COLLATE "C" NOT NULL,
+    version bigint NOT NULL,
+    at      text COLLATE "C" NOT NULL,
+    request text COLLATE "C" NOT NULL,
+    as_of   text COLLATE "C" NOT NULL,
+    body    bytea NOT NULL,
+    digest  text COLLATE "C" NOT NULL
+);
+ALTER TABLE {s}.captures ALTER COLUMN body SET STORAGE EXTERNAL;
+CREATE INDEX captures_by_stream ON {s}.captures (stream);
+"""
+
+_INBOX = """
+CREATE TABLE {s}.inbox (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source      text COLLATE "C" NOT NULL,
+    object      text COLLATE "C" NOT NULL,
+    key         text COLLATE "C",
+    record_ids  text COLLATE "C" NOT NULL,
+    received_at text COLLATE "C" NOT NULL,
+    gone        text COLLATE "C" NOT NULL,
+    process     text COLLATE "C",
+    digest      text COLLATE "C" NOT NULL,
+    CONSTRAINT inbox_once UNIQUE (source, object, key)
+);
+CREATE INDEX inbox_by_process ON {s}.inbox (process);
+"""
+
+_GUARDS = """
+CREATE TRIGGER events_refuse_update BEFORE UPDATE ON {s}.events
+    FOR EACH STATEMENT EXECUTE FUNCTION {s}.refuse();
+CREATE TRIGGER events_refuse_delete BEFORE DELETE ON {s}.events
+    FOR EACH STATEMENT EXECUTE FUNCTION {s}.refuse();
+CREATE TRIGGER events_refuse_truncate BEFORE TRUNCATE ON {s}.events
+    FOR EACH STATEMENT EXECUTE FUNCTION {s}.refuse();
+CREATE TRIGGER events_tally AFTER INSERT ON {s}.events REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION {s}.tally();
+ALTER TABLE {s}.events ENABLE ALWAYS TRIGGER events_refuse_update;
+ALTER TABLE {s}.events ENABLE ALWAYS TRIGGER events_refuse_delete;
+ALTER TABLE {s}.events ENABLE ALWAYS TRIGGER events_refuse_truncate;
+"""
+
+FUNCTIONS = {
+    "announce": ANNOUNCE,
+    "horizon": HORIZON,
+    "project": PROJECT,
+    "append": APPEND,
+    "receive": RECEIVE,
+    "refuse": REFUSE,
+    "tally": TALLY.replace("{rows}", str(TALLY_ROWS)),
+}
+"""All that there are, by name."""
+
+TRUSTED = "$syncfsm$"
+"""What stands around the body of a function."""
+
+_SHARDS = (
+    f"INSERT INTO {{s}}.tally SELECT shard, 0, 0, '' FROM generate_series(0, {TALLY_ROWS - 1}) AS shard;"  # noqa: S608
+)
+
+
+class Migration(NamedTuple):
+    """One step; its number is its place, from 1. It may not hold up workers that go on beside it."""
+
+    name: str
+    sql: str
+
+
+MIGRATIONS = (
+    Migration(
+        "the log",
+        "".join((_EVENTS, _PROCESSES, _CAPTURES, _INBOX, _SHARDS, *FUNCTIONS.values(), _GUARDS)),
+    ),
+)
+"""All that there are, in order. Those that a release has had are never changed."""
+
+MIGRATIONS_TABLE = """
+CREATE TABLE {s}.log_migrations (
+    number     integer PRIMARY KEY,
+    name       text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)
+"""

@@ -1,0 +1,84 @@
+"""The event log in a PostgreSQL database: a schema that many workers on many machines share.
+
+What a commit promises is the server's to say (`synchronous_commit`, and how many standbys must have it). A
+crash of the server that takes the last events is safe, as it is with a file: pages are fetched again, and
+sinks are idempotent.
+"""
+
+from __future__ import annotations
+
+from syncfsm.log.composed import ComposedLog
+from syncfsm.log.postgres.appending import Appending, Within
+from syncfsm.log.postgres.audit import PostgresAudit
+from syncfsm.log.postgres.captures import PostgresCaptures
+from syncfsm.log.postgres.digests import Digests
+from syncfsm.log.postgres.events import PostgresEvents
+from syncfsm.log.postgres.inbox import PostgresInbox
+from syncfsm.log.postgres.model import PostgresModel
+from syncfsm.log.postgres.opening import prepare
+from syncfsm.log.postgres.restoring import PostgresRestoring
+from syncfsm.log.postgres.session import Session
+from syncfsm.log.routes import ModelRoutes
+from syncfsm.postgres.address import parse
+
+
+class PostgresLog(ComposedLog):
+    """An `EventLog` in a schema of a PostgreSQL database, 16 or newer.
+
+    Args:
+        url: As libpq takes it, with `?schema=NAME` for another schema than `syncfsm`.
+        read_only: Whether nothing is to be written.
+        create: Whether to make the schema and its tables if they are missing.
+        busy_timeout_s: How long to wait for another worker that writes what is to be written.
+        within: Called in the transaction of each append, after its events are written, with its connection
+            and the state that they lead to; what it writes there is written with the events, or neither is.
+            What it raises undoes both. It may be called again for the same events where the connection was
+            lost, and then nothing of the first call is left.
+
+    Attributes:
+        path: How the log is called: its URL, without any password.
+
+    Raises:
+        ConfigurationError: The URL cannot be read.
+        LogError: What is there is no log; it was made by a newer syncfsm; or it cannot be reached or made.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        read_only: bool = False,
+        create: bool = True,
+        busy_timeout_s: float = 5.0,
+        within: Within | None = None,
+    ) -> None:
+        session = Session(parse(url), read_only=read_only, lock_timeout_s=busy_timeout_s)
+        try:
+            prepare(session, read_only=read_only, create=create)
+        except BaseException:
+            session.close()
+            raise
+        digests, model = Digests(session), PostgresModel(session)
+        appending = Appending(session, model, digests, within)
+        events = PostgresEvents(session, digests, appending)
+        inbox, captures = PostgresInbox(session), PostgresCaptures(session)
+        super().__init__(
+            events=events,
+            routes=ModelRoutes(model, events.load),
+            inbox=inbox,
+            captures=captures,
+            audit=PostgresAudit(session, events=events, inbox=inbox, captures=captures, load=events.load),
+            restoring=PostgresRestoring(session, appending),
+            close=session.close,
+        )
+        self.path = session.name
+        self.at_once = session.at_once
+        self._session = session
+
+    def unwritable_reason(self) -> str | None:
+        """Return why the log could not be written, and what to do, without writing; null if it could be."""
+        return self._session.unwritable_reason()
+
+    def __repr__(self) -> str:
+        """Name the log, without any password."""
+        return f"<PostgresLog {self.path}>"
