@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Any
 
-from psycopg import Error, sql
+from psycopg import Error
 from psycopg.errors import InvalidSchemaName, UndefinedTable
 
 from syncfsm.core.blanking import Blanking, blanking_of
@@ -84,14 +83,14 @@ class Contacts:
         """Return what `find` would come upon, and touch nothing."""
         if self._fit(connection).oid is None:
             return {"sink": self._place.name, "table": NOT_THERE}
-        count = self._execute(connection, "SELECT count(*) FROM {table}")[0][0]
+        count = self._place.run(connection, "SELECT count(*) FROM {table}").fetchall()[0][0]
         return {"sink": self._place.name, "contacts": str(count)}
 
     def is_empty(self, connection: Connection) -> bool:
         """Return whether there is not one row; the table may be missing."""
         if self._fit(connection).oid is None:
             return True
-        return not self._execute(connection, "SELECT FROM {table} LIMIT 1")
+        return not self._place.run(connection, "SELECT FROM {table} LIMIT 1").rowcount
 
     def standing(self, connection: Connection) -> tuple[str | None, tuple[Mark, ...]]:
         """Return the id, if it has one, and the marks."""
@@ -136,17 +135,21 @@ class Contacts:
     def delete(self, connection: Connection, source: str, record_ids: Sequence[str], at: str) -> int:
         """Mark rows as deleted; return how many were not."""
         self._ensure(connection)
-        ids = [record_id for record_id in record_ids if is_sendable(record_id)]
+        ids = [record_id for record_id in record_ids if is_sendable(source) and is_sendable(record_id)]
+        if not ids:
+            return 0
         with connection.transaction():
             self._check_in_place(connection)
-            return connection.execute(self._sql(_DELETE), (source, ids, at)).rowcount
+            return self._place.run(connection, _DELETE, source, ids, at).rowcount
 
     def known(self, connection: Connection, source: str) -> frozenset[str]:
         """Return the external ids of a source that are not marked."""
         self._ensure(connection)
+        if not is_sendable(source):
+            return frozenset()
         with connection.transaction():
             self._check_in_place(connection)
-            return frozenset(row[0] for row in self._execute(connection, _KNOWN, source))
+            return frozenset(row[0] for row in self._place.run(connection, _KNOWN, source))
 
     def _ensure(self, connection: Connection) -> None:
         if self._who is None:
@@ -173,14 +176,7 @@ class Contacts:
 
     def _found(self, connection: Connection) -> tuple[int, str] | None:
         try:
-            values = (self._place.address.schema, self._place.table)
-            return connection.execute(self._marks.sql(_WHO), values).fetchone()
+            schema, table = self._place.address.schema, self._place.table
+            return self._place.run(connection, _WHO, schema, table).fetchone()
         except (UndefinedTable, InvalidSchemaName):
             return None
-
-    def _execute(self, connection: Connection, statement: Any, *values: object) -> list[Any]:
-        return connection.execute(self._sql(statement), values).fetchall()
-
-    def _sql(self, statement: Any) -> sql.Composed:
-        schema = self._place.address.schema
-        return sql.SQL(statement).format(table=sql.Identifier(schema, self._place.table))

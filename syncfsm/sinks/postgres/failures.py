@@ -11,8 +11,6 @@ from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.outside.safe_words import word
 from syncfsm.postgres import errors
 
-READ_ONLY = "25006"
-
 _KINDS = {
     "28000": FailureKind.UNAUTHORIZED,
     "28P01": FailureKind.UNAUTHORIZED,
@@ -25,12 +23,12 @@ _KINDS = {
 
 _REFUSED = {
     "password": FailureKind.UNAUTHORIZED,
+    'FATAL:  role "': FailureKind.UNAUTHORIZED,
     "pg_hba.conf": FailureKind.FORBIDDEN,
+    'FATAL:  database "': FailureKind.UNWRITABLE,
     "session is read-only": FailureKind.UNWRITABLE,
     "certificate": FailureKind.UNTRUSTED,
     "SSL": FailureKind.UNWRITABLE,
-    "role": FailureKind.UNAUTHORIZED,
-    "does not exist": FailureKind.UNWRITABLE,
 }
 """By a phrase of libpq's sentence. All else may pass, such as a server that is about to start."""
 
@@ -119,10 +117,7 @@ def not_allowed(name: str) -> Failure:
 
 def read_only(name: str) -> Failure:
     """Return that the server takes no writes."""
-    advice = (
-        "the server takes no writes: it is a standby, or read-only; name the primary "
-        "(with several hosts in the URL, ?target_session_attrs=read-write finds it)"
-    )
+    advice = errors.code_advice(errors.READ_ONLY) or "it is read-only"
     return _unwritable(FailureKind.UNWRITABLE, name, advice)
 
 

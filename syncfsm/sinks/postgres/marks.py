@@ -7,9 +7,6 @@ They are written in the transactions of the contacts, and dumped and restored wi
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
-
-from psycopg import sql
 
 from syncfsm.core.marks import Mark
 from syncfsm.core.times import format_time, parse_time
@@ -58,50 +55,39 @@ class Marks:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._names = {
-            "sinks": sql.Identifier(place.address.schema, SINKS),
-            "marks": sql.Identifier(place.address.schema, MARKS),
-        }
-
-    def sql(self, text: Any) -> sql.Composed:
-        """Return a statement with the names of both tables."""
-        return sql.SQL(text).format(**self._names)
 
     def are_there(self, connection: Connection) -> bool:
         """Whether both tables are there."""
-        return _row(connection, _THERE, self._place.address.schema, SINKS, MARKS) == (2,)
+        found = self._place.run(connection, _THERE, self._place.address.schema, SINKS, MARKS)
+        return found.fetchone() == (2,)
 
     def prepare(self, connection: Connection) -> None:
         """Make the tables; within a transaction that nobody else makes them in."""
         for statement in _SCHEMA:
-            connection.execute(self.sql(statement))
+            self._place.run(connection, statement)
 
     def name(self, connection: Connection, sink_id: str) -> None:
         """Give the sink its id where it has none yet."""
-        connection.execute(self.sql(_NAME_ONCE), (self._place.table, sink_id))
+        self._place.run(connection, _NAME_ONCE, self._place.table, sink_id)
 
     def forget(self, connection: Connection) -> None:
         """Forget all that is said of a table that is not there any more."""
         for statement in ("DELETE FROM {sinks} WHERE sink = %s", "DELETE FROM {marks} WHERE sink = %s"):
-            connection.execute(self.sql(statement), (self._place.table,))
+            self._place.run(connection, statement, self._place.table)
 
     def set(self, connection: Connection, mark: Mark) -> None:
         """Set one mark, unless it is an earlier one of the same process; within a transaction."""
         watermark = format_time(mark.watermark) if mark.watermark else None
         values = (mark.source, mark.object, mark.process, mark.version, watermark)
-        connection.execute(self.sql(_SET), (self._place.table, *values))
+        self._place.run(connection, _SET, self._place.table, *values)
 
     def standing(self, connection: Connection) -> tuple[str | None, tuple[Mark, ...]]:
         """Return the id of the sink, if it has one, and its marks."""
         if not self.are_there(connection):
             return None, ()
-        rows = connection.execute(self.sql(_ALL), (self._place.table,)).fetchall()
+        rows = self._place.run(connection, _ALL, self._place.table).fetchall()
         marks = tuple(_mark(*row[1:]) for row in rows if row[1] is not None)
         return (rows[0][0] if rows else None), marks
-
-
-def _row(connection: Connection, statement: str, *values: object) -> tuple[Any, ...] | None:
-    return connection.execute(sql.SQL(statement), values).fetchone()
 
 
 def _mark(source: str, object_: str, process: str, version: int, watermark: str | None) -> Mark:

@@ -12,9 +12,9 @@ user's keeps it out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, LiteralString
 
-from psycopg import Error, sql
+from psycopg import Error
 
 from syncfsm.core.paging.place import Reject
 from syncfsm.items.contact import Contact
@@ -74,7 +74,7 @@ class Page:
 
     def __init__(self, connection: Connection, place: Place, at: str, *, is_careful: bool) -> None:
         self._connection = connection
-        self._table = sql.Identifier(place.address.schema, place.table)
+        self._place = place
         self._at = at
         self._is_careful = is_careful
         self._rejects: dict[Key, Reject] = {}
@@ -108,7 +108,7 @@ class Page:
         """Return the rows of these as they are now, and stay until the end of the transaction."""
         return self._read(_LOCK, keys) if keys else {}
 
-    def _read(self, statement: Any, keys: Sequence[Key]) -> dict[Key, Row]:
+    def _read(self, statement: LiteralString, keys: Sequence[Key]) -> dict[Key, Row]:
         sources, ids = [source for source, _ in keys], [external_id for _, external_id in keys]
         return {key_of(row): row for row in self._execute(statement, (sources, ids))}
 
@@ -133,7 +133,7 @@ class Page:
         """Reject what was not written, though nothing failed."""
         self._rejects |= {key: Reject(record_id=key[1], reason=_KEPT_OUT) for key in keys}
 
-    def _written(self, statement: Any, rows: Sequence[Row]) -> set[Key]:
+    def _written(self, statement: LiteralString, rows: Sequence[Row]) -> set[Key]:
         """Return the keys of the rows that were written."""
         if not rows:
             return set()
@@ -141,7 +141,7 @@ class Page:
             return set(self._execute(statement, (self._at, to_json(rows))))
         return set(self._tried(statement, rows))
 
-    def _tried(self, statement: Any, rows: Sequence[Row]) -> Iterator[Key]:
+    def _tried(self, statement: LiteralString, rows: Sequence[Row]) -> Iterator[Key]:
         """Write rows, and where they are refused, each half of them, until it is known which ones are."""
         try:
             with self._connection.transaction():
@@ -154,7 +154,7 @@ class Page:
         else:
             yield from written
 
-    def _halved(self, statement: Any, rows: Sequence[Row], error: Error) -> Iterator[Key]:
+    def _halved(self, statement: LiteralString, rows: Sequence[Row], error: Error) -> Iterator[Key]:
         middle = len(rows) // 2
         if middle:
             yield from self._tried(statement, rows[:middle])
@@ -163,8 +163,8 @@ class Page:
             key = key_of(rows[0])
             self._rejects[key] = Reject(record_id=key[1], reason=refusal_words(error))
 
-    def _execute(self, statement: Any, values: Sequence[object]) -> list[Any]:
-        return self._connection.execute(sql.SQL(statement).format(table=self._table), values).fetchall()
+    def _execute(self, statement: LiteralString, values: Sequence[object]) -> list[Any]:
+        return self._place.run(self._connection, statement, *values).fetchall()
 
 
 def _before(row: Row) -> Row | None:

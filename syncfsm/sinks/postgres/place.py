@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, LiteralString
 from urllib.parse import quote, unquote
 
+import psycopg
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from syncfsm.core.value import Value
 from syncfsm.errors import ConfigurationError
 from syncfsm.postgres.address import Address, parse
+from syncfsm.postgres.connection import Connection
 from syncfsm.sinks.postgres.same_place import TABLE
+
+Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 SINKS, MARKS = "syncfsm_sinks", "syncfsm_marks"
 """Two small tables beside the contacts. See marks.py."""
@@ -38,6 +43,18 @@ class Place(Value, frozen=True):
     def __repr__(self) -> str:
         """Show no secret."""
         return f"<Place {self.name}>"
+
+    def run(self, connection: Connection, statement: LiteralString, *values: object) -> Cursor:
+        """Execute a statement in which `{schema}`, `{table}`, `{sinks}`, `{marks}` are those of this place.
+
+        A percent sign in a name is doubled, since psycopg takes that of an identifier for a placeholder too
+        (3.3); it is undone where there are values, be there none of them.
+        """
+        schema = self.address.schema.replace("%", "%%")
+        tables = {"table": self.table.replace("%", "%%"), "sinks": SINKS, "marks": MARKS}
+        names = {key: sql.Identifier(schema, table) for key, table in tables.items()}
+        composed = sql.SQL(statement).format(schema=sql.Identifier(schema), **names)
+        return connection.execute(composed, values)
 
 
 def placed(url: str, password: str = "") -> Place:

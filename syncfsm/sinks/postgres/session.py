@@ -19,8 +19,8 @@ from psycopg.pq import TransactionStatus
 from syncfsm.core.failure import Failure
 from syncfsm.outside.safe_words import printable
 from syncfsm.postgres.connection import Connection, connect
-from syncfsm.postgres.errors import is_locked, is_lost
-from syncfsm.sinks.postgres.failures import READ_ONLY, connecting_failed, failed
+from syncfsm.postgres.errors import READ_ONLY, is_locked, is_lost
+from syncfsm.sinks.postgres.failures import connecting_failed, failed
 from syncfsm.sinks.postgres.place import Place
 
 T = TypeVar("T")

@@ -55,11 +55,11 @@ class PostgresSink:
         lock_timeout_s: float = LOCK_TIMEOUT_S,
         rng: random.Random | None = None,
     ) -> None:
-        place = placed(url, password)
-        self.name = place.name
+        self._place = placed(url, password)
+        self.name = self._place.name
         self._clock = clock or SystemClock()
-        self._contacts = Contacts(place, rng or random.SystemRandom())
-        self._session = Session(place, lock_timeout_s)
+        self._contacts = Contacts(self._place, rng or random.SystemRandom())
+        self._session = Session(self._place, lock_timeout_s)
         self._seen: tuple[str | None, tuple[Mark, ...]] = (None, ())
 
     async def check(self) -> dict[str, str] | Failure:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-from psycopg import sql
+from typing import NamedTuple
 
 from syncfsm.postgres.connection import Connection
 from syncfsm.sinks.postgres.marks import Marks
@@ -91,8 +89,7 @@ class Look(NamedTuple):
 
 def look(connection: Connection, place: Place) -> Look:
     """Return what there is; nothing is touched."""
-    values = (place.address.schema, place.table)
-    found = connection.execute(sql.SQL(_LOOK).format(), values).fetchone()
+    found = place.run(connection, _LOOK, place.address.schema, place.table).fetchone()
     assert found is not None, "it has one row whatever there is"
     has_schema, is_read_only, is_allowed, oid, is_table, columns, has_key = found
     is_ours = bool(is_table) and has_key and _fits(columns)
@@ -113,18 +110,13 @@ def prepare(connection: Connection, place: Place, sink_id: str) -> None:
     """Make what is missing, whoever else is about to, and give the sink its id where it has none yet."""
     marks = Marks(place)
     with connection.transaction():
-        connection.execute(_LOCK, (_LOCK_ID,))
+        place.run(connection, _LOCK, _LOCK_ID)
         found = look(connection, place)
         if not found.has_schema:
-            connection.execute(_named("CREATE SCHEMA {schema}", place))
+            place.run(connection, "CREATE SCHEMA {schema}")
         if not marks.are_there(connection):
             marks.prepare(connection)
         if found.oid is None:
             marks.forget(connection)  # what is said there is of another table, which is gone
-            connection.execute(_named(_SCHEMA, place))
+            place.run(connection, _SCHEMA)
         marks.name(connection, sink_id)
-
-
-def _named(statement: Any, place: Place) -> sql.Composed:
-    schema = place.address.schema
-    return sql.SQL(statement).format(schema=sql.Identifier(schema), table=sql.Identifier(schema, place.table))
