@@ -28,6 +28,8 @@ T = TypeVar("T")
 CANCEL_TIMEOUT_S = 5.0
 """How long to wait for the server to hear that a statement is to be broken off."""
 
+_BETWEEN_CANCELS_S = 0.05
+
 _NAME_LENGTH_MAX = 40
 
 _HOLDER = """
@@ -72,8 +74,9 @@ class Session:
         try:
             return await asyncio.shield(done)
         except asyncio.CancelledError:
-            await asyncio.to_thread(self._break_off)
-            await asyncio.wait([done])
+            while not done.done():  # again, since between two statements nobody hears it
+                await asyncio.to_thread(self._break_off)
+                await asyncio.wait([done], timeout=_BETWEEN_CANCELS_S)
             raise
 
     def now(self, work: Callable[[Connection], T]) -> T | Failure:
