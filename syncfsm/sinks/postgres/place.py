@@ -45,7 +45,11 @@ class Place(Value, frozen=True):
         return f"<Place {self.name}>"
 
     def run(self, connection: Connection, statement: LiteralString, *values: object) -> Cursor:
-        """Execute a statement in which `{schema}`, `{table}`, `{sinks}`, `{marks}` are those of this place.
+        """Execute a statement; see `composed`."""
+        return connection.execute(self.composed(statement), values)
+
+    def composed(self, statement: LiteralString) -> sql.Composed:
+        """Return a statement in which `{schema}`, `{table}`, `{sinks}`, `{marks}` are those of this place.
 
         A percent sign in a name is doubled, since psycopg takes that of an identifier for a placeholder too
         (3.3); it is undone where there are values, be there none of them.
@@ -53,8 +57,7 @@ class Place(Value, frozen=True):
         schema = self.address.schema.replace("%", "%%")
         tables = {"table": self.table.replace("%", "%%"), "sinks": SINKS, "marks": MARKS}
         names = {key: sql.Identifier(schema, table) for key, table in tables.items()}
-        composed = sql.SQL(statement).format(schema=sql.Identifier(schema), **names)
-        return connection.execute(composed, values)
+        return sql.SQL(statement).format(schema=sql.Identifier(schema), **names)
 
 
 def placed(url: str, password: str = "") -> Place:
