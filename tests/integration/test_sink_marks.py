@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -109,6 +110,11 @@ class Desk:
             connection.execute("DROP TABLE syncfsm_marks")
         connection.close()
 
+    def spoil(self, statement: str) -> None:
+        with sqlite3.connect(self.path) as connection:
+            connection.execute(statement.format(marks="syncfsm_marks", table="contacts"))
+        connection.close()
+
     def ids(self) -> set[str]:
         sink = open_sink(self.url)
         able = capabilities(sink).enumerable
@@ -162,6 +168,9 @@ class PostgresDesk(Desk):
     def forget_marks(self) -> None:
         ask(self.url, "DROP TABLE {sinks}, {marks}")
 
+    def spoil(self, statement: str) -> None:
+        ask(self.url, statement)
+
     def _copy(self, name: str) -> str:
         return f"{self.url}-{name}"  # a URL ends in its schema
 
@@ -175,28 +184,29 @@ def _copy_tables(url: str, to: str) -> None:
         ask(to, f"INSERT INTO {table} SELECT * FROM {there}")
 
 
-@pytest.fixture
-def postgres_desk(newest_postgres_url: str) -> Iterator[Desk]:
+@contextmanager
+def a_desk(kind: str, request: pytest.FixtureRequest) -> Iterator[Desk]:
+    """Yield a desk with a sink of a kind."""
     with open_log(":memory:") as log:
-        desk = PostgresDesk(log, newest_postgres_url)
+        if kind != "postgresql":
+            yield Desk(log, kind, request.getfixturevalue("tmp_path") / "sink")
+            return
+        desk = PostgresDesk(log, request.getfixturevalue("newest_postgres_url"))
         yield desk
         for name in ("backup", "kept"):
             ask(f"{desk.url}-{name}", "DROP SCHEMA IF EXISTS {schema} CASCADE")
 
 
 @pytest.fixture(params=["sqlite", "jsonl", "postgresql"])
-def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
-    if request.param == "postgresql":
-        yield request.getfixturevalue("postgres_desk")
-        return
-    with open_log(":memory:") as log:
-        yield Desk(log, request.param, tmp_path / "sink")
+def desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
+    with a_desk(request.param, request) as desk:
+        yield desk
 
 
 @pytest.fixture(params=["sqlite", "jsonl"])
-def file_desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
-    with open_log(":memory:") as log:
-        yield Desk(log, request.param, tmp_path / "sink")
+def file_desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
+    with a_desk(request.param, request) as desk:
+        yield desk
 
 
 def test_a_sync_leaves_its_mark_with_what_it_delivered(desk: Desk) -> None:
