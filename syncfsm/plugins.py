@@ -29,6 +29,7 @@ OWN: dict[Kind, dict[str, str]] = {
     "sink": {
         "sqlite": "syncfsm.sinks.own:SQLITE",
         "jsonl": "syncfsm.sinks.own:JSONL",
+        "postgresql": "syncfsm.sinks.own:POSTGRES",
         "quo": "syncfsm.sinks.own:QUO",
     },
 }

@@ -65,7 +65,7 @@ _OPTIONS = (
         "sink_url",
         required=True,
         metavar="URL",
-        help="sqlite:FILE, jsonl:FILE, quo:, or what `syncfsm sources` lists besides.",
+        help="sqlite:FILE, jsonl:FILE, postgresql://…, quo:, or what `syncfsm sources` lists besides.",
     ),
     *quo_options,
     click.option(
