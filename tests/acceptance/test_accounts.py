@@ -229,7 +229,7 @@ COMPLETE = 'source = "attio"\nsink = "jsonl:x"'
         ('[accounts."acme/people"]\nsource = "attio"', "'acme/people' cannot be the name of an account"),
         ('[accounts.acme]\nsyncs = "people"', "line 2: the syncs of an account are tables: [[accounts.acme."),
         ("[accounts.acme]\nsyncs = [1]", "line 2: the syncs of an account are tables"),
-        ('[accounts.acme]\nsorce = "attio"', "line 2: 'sorce' is no setting of an account's sync: the nearest"),
+        ('[accounts.acme]\nsorce = "attio"', "line 2: 'sorce' is no setting of an account's sync: the near"),
         ('[accounts.acme]\nlog = "x.db"', "line 2: 'log' is no setting of an account's sync"),
         ('[accounts.acme]\nkey-variable = "ACME"', "line 2: key-variable names a variable that holds a "),
         ("[accounts.acme]\nkey_variable = 7", "line 2: key_variable names a variable that holds a "),
@@ -301,14 +301,33 @@ def test_top_shows_the_account_in_full_however_narrow_the_terminal_is(synced: Cl
 
 
 def test_following_and_reports_can_be_of_one_account(synced: Cli) -> None:
-    out, _ = synced(
-        "log", "follow", "sync.db", "-n", "100", "--account", "globex", "--until-over", "--json", status=1
-    )
-    assert {line["stream"] for line in lines_of(out)} == {
-        process["process"]
-        for process in synced.json("log", "ls", "sync.db", "--account", "globex")["processes"]
-    }
+    ids = {line["account"]: line["process"] for line in synced.json("log", "ls", "sync.db")["processes"]}
+    for account, status in (("acme", 0), ("globex", 1)):  # whichever of them began last
+        follow = ("log", "follow", "sync.db", "--account", account, "--json")
+        out, _ = synced(*follow, "-n", "2", "--until-over", status=status)
+        shown = lines_of(out)
+        assert {event["stream"] for event in shown} == {ids[account]}
+        assert len(shown) == 2
+    _, err = synced("log", "follow", "sync.db", "--account", "nobody", "--until-over", status=2)
+    assert "the log has no such process yet: --wait waits for one" in err
     synced("report", "sync.db", "--account", "acme", "-o", "acme.html")
     html = (synced.folder / "acme.html").read_text()
     assert "attio@acme" in html
     assert "attio@globex" not in html
+    _, err = synced("report", "sync.db", "--account", "nobody", status=2)
+    assert "no such process" in err
+
+
+def test_past_events_of_one_account_are_found_behind_those_of_others(
+    cli: Cli, opened: Callable[..., Offices]
+) -> None:
+    settle(cli, opened(2))
+    cli("run", "--once", "--account", "acme")
+    cli("run", "--once", "--account", "globex")
+    follow = cli.start("log", "follow", "sync.db", "-n", "3", "--account", "acme", "--json")
+    assert follow.stdout is not None
+    shown = [json.loads(follow.stdout.readline()) for _ in range(3)]
+    follow.send_signal(signal.SIGINT)
+    follow.communicate(timeout=60)
+    assert [event["type"] for event in shown] == ["PageFetched", "PageDelivered", "SyncCompleted"]
+    assert len({event["stream"] for event in shown}) == 1
