@@ -9,7 +9,7 @@ from syncfsm.core.options import Options, Order
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
 from syncfsm.engine.requests import SyncRequest, with_own_limits
-from syncfsm.errors import ActiveSync, BrokenContract, LogUnwritable, SyncfsmError, VersionConflict
+from syncfsm.errors import ActiveSync, BrokenContract, LogUnwritable, NotActive, SyncfsmError, VersionConflict
 from syncfsm.outside.clock import Clock, SteadyClock, SystemClock
 from syncfsm.outside.safe_words import raised_words
 
@@ -70,7 +70,7 @@ class Watcher(Generic[T]):
         """Sync once; return the last state, or `None` where something kept it from that."""
         try:
             process = await self._sync()
-        except (LogUnwritable, VersionConflict) as trouble:
+        except (LogUnwritable, NotActive, VersionConflict) as trouble:  # full, or another was faster
             self._on_trouble(trouble)
             return None
         except SyncfsmError:

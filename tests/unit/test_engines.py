@@ -404,6 +404,20 @@ def test_after_an_outage_each_is_due_once(tenants: Tenants) -> None:
     assert tenants.done == ["acme", "acme"]
 
 
+def test_a_sink_that_is_replaced_is_filled_anew_and_then_left_for_as_long_as_ever(tenants: Tenants) -> None:
+    tenant = tenants.add("acme", every_s=10)
+
+    async def main() -> None:
+        running = asyncio.create_task(tenants.engines().run())
+        await asyncio.sleep(5)
+        tenant.sink.name = "dict#another"
+        await asyncio.sleep(30)
+        running.cancel()
+
+    tenants.during(100, main())
+    assert [process.mode for _, process in tenants.over] == ["initial", "initial", "ongoing", "ongoing"]
+
+
 def test_a_restart_makes_nothing_due_that_is_not(tenants: Tenants) -> None:
     tenants.add("acme", every_s=86400)
     tenants.once()
