@@ -5,9 +5,9 @@
 
 What embedding takes is here; what it takes to write a source, a sink or a log is in `syncfsm.sources`,
 `syncfsm.sinks` and `syncfsm.log`, and each other room has a door of its own: `syncfsm.engine`,
-`syncfsm.history`, `syncfsm.explain`, `syncfsm.report`, `syncfsm.telemetry`, `syncfsm.webhooks`. To read the
-code, go with the flow: `core.events`, `core.machine`, `core.process`, `core.paging`, `core.decide`,
-`engine.perform`, `engine.engine`, then `log`.
+`syncfsm.history`, `syncfsm.explain`, `syncfsm.report`, `syncfsm.telemetry`, `syncfsm.webhooks`,
+`syncfsm.workers`. To read the code, go with the flow: `core.events`, `core.machine`, `core.process`,
+`core.paging`, `core.decide`, `engine.perform`, `engine.engine`, then `log`.
 """
 
 from __future__ import annotations

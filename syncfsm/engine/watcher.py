@@ -14,6 +14,7 @@ from syncfsm.errors import (
     AppendInDoubt,
     BrokenContract,
     LogUnwritable,
+    NotActive,
     SyncfsmError,
     VersionConflict,
 )
@@ -77,7 +78,12 @@ class Watcher(Generic[T]):
         """Sync once; return the last state, or `None` where something kept it from that."""
         try:
             process = await self._sync()
-        except (LogUnwritable, AppendInDoubt, VersionConflict) as trouble:
+        except (
+            LogUnwritable,
+            AppendInDoubt,
+            NotActive,
+            VersionConflict,
+        ) as trouble:  # full, or another was faster
             self._on_trouble(trouble)
             return None
         except SyncfsmError:

@@ -51,7 +51,7 @@ class AccountSync(Generic[T]):
         self._request = request or SyncRequest(mode="ongoing")
         self.every_s = every_s
         self.route: Route | None = None
-        """What it brings where, as the log calls it; null until its first engine was made."""
+        """What it brings where, as the log calls it: as the last engine had it; null until there was one."""
 
     def __repr__(self) -> str:
         """Name it."""
@@ -59,16 +59,15 @@ class AccountSync(Generic[T]):
 
     @asynccontextmanager
     async def engine(self) -> AsyncIterator[Engine[T]]:
-        """Yield an engine of its own, and learn from the first what it brings where.
+        """Yield an engine of its own, and learn what it brings where: a sink that is replaced is another.
 
         Raises:
             ConfigurationError: None can be made, or its source is another account's.
         """
         async with self._make_engine() as engine:
-            if self.route is None:
-                self._check_account(engine.source.name)
-                source, sink = engine.source, engine.processes.sink_name
-                self.route = Route(source=source.name, object=source.object, sink=sink)
+            self._check_account(engine.source.name)
+            source, sink = engine.source, engine.processes.sink_name
+            self.route = Route(source=source.name, object=source.object, sink=sink)
             yield engine
 
     def _check_account(self, source: str) -> None:

@@ -21,14 +21,11 @@ from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
 from syncfsm.engine.requests import Leaves
 from syncfsm.errors import (
-    ActiveSync,
     BrokenContract,
     ConfigurationError,
     LogError,
     LogUnwritable,
-    NotActive,
     SyncfsmError,
-    VersionConflict,
 )
 from syncfsm.log.patience import patiently
 from syncfsm.log.protocol import EventLog
@@ -38,7 +35,7 @@ from syncfsm.workers.account_sync import AccountSync
 from syncfsm.workers.agenda import Agenda
 from syncfsm.workers.slots import Slots
 from syncfsm.workers.standing import Standing, due_in_s, last_process
-from syncfsm.workers.troubles import Troubles
+from syncfsm.workers.troubles import BUSY, Troubles
 
 T = TypeVar("T")
 
@@ -134,13 +131,14 @@ class Engines(Generic[T]):
             return None
         try:
             async with sync.engine():
-                return None
+                self._check_route(sync)
         except LogError:
             raise
         except SyncfsmError as error:
             return error
         except Exception as error:  # noqa: BLE001 - that of whoever makes the engine
             return _broken(error)
+        return None
 
     # ── running ──────────────────────────────────────────────────────────────────────────────
 
@@ -196,12 +194,21 @@ class Engines(Generic[T]):
 
     async def _for_ever(self, syncs: Syncs[T]) -> None:
         while True:
+            await self._learn(syncs)
             left_s = {sync.name: self._left_s(sync) for sync in syncs}
             due = [name for name, left in left_s.items() if left <= 0]
             if due:
                 await self._turn(self.syncs[self._agenda.first_of(due)])
             else:  # what another program does to one of them is seen within its pause
                 await self._agenda.sleep(min(*left_s.values(), *(sync.every_s for sync in syncs)))
+
+    async def _learn(self, syncs: Syncs[T]) -> None:
+        """Learn of each what it brings where: only then can the log tell when it is due."""
+        for sync in syncs:
+            if sync.route is None and self._left_s(sync) <= 0:
+                trouble = await self._learned(sync)
+                if trouble is not None:
+                    self._put_off(sync, trouble, sync.every_s)
 
     async def _rejects_once(self, syncs: Syncs[T]) -> None:
         await self._once(syncs, AccountSync.rejects_taken_up)
@@ -238,7 +245,7 @@ class Engines(Generic[T]):
     async def _attempted(self, sync: AccountSync[T], begin: Begin[T]) -> _Worked | None:
         try:
             return await self._worked_on(sync, begin)
-        except (ActiveSync, LogUnwritable, NotActive, VersionConflict) as busy:
+        except BUSY as busy:
             self._put_off(sync, busy, BUSY_S)
         except LogError:
             raise  # a log that no later turn finds mended
@@ -266,6 +273,7 @@ class Engines(Generic[T]):
     def _check_route(self, sync: AccountSync[T]) -> None:
         alike = next(other for other in self.syncs.values() if other.route == sync.route)
         if alike is not sync:
+            sync.route = None  # it has none of its own
             raise ConfigurationError(f"{sync.name} and {alike.name} bring the same into the same sink")
 
     def _leaves(self, sync: AccountSync[T], begun: Process) -> Leaves:

@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from syncfsm.errors import SyncfsmError
+from syncfsm.errors import (
+    ActiveSync,
+    AppendInDoubt,
+    LogUnwritable,
+    NotActive,
+    SyncfsmError,
+    VersionConflict,
+)
 from syncfsm.outside.clock import Clock, SteadyClock
 
 SAID_EVERY = timedelta(minutes=10)
 """How often it is said that the same is still in the way of a sync."""
+
+
+BUSY = (ActiveSync, AppendInDoubt, LogUnwritable, NotActive, VersionConflict)
+"""Errors that the next try may find gone: another worker was faster, or the log cannot be written now."""
 
 
 class Troubles:

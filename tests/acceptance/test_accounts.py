@@ -73,7 +73,7 @@ def test_an_account_without_a_key_or_with_a_wrong_one_holds_nobody_up(
     assert found["globex"]["due_at"] > found["globex"]["last_sync_at"]
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
 def test_what_is_stopped_or_killed_goes_on_where_it_stopped(
     cli: Cli, opened: Callable[..., Offices], sign: signal.Signals
 ) -> None:
@@ -85,7 +85,7 @@ def test_what_is_stopped_or_killed_goes_on_where_it_stopped(
     run.send_signal(sign)
     _, err = run.communicate(timeout=60)
     assert "Traceback" not in err
-    assert run.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[sign]
+    assert run.returncode == {signal.SIGINT: 130, signal.SIGKILL: -9}[sign]
     with open_log(cli.folder / "sync.db") as log:
         assert [id_ for id_ in log.ids() if log.load(id_).is_active]
     offices.asks_before = 0
@@ -301,14 +301,33 @@ def test_top_shows_the_account_in_full_however_narrow_the_terminal_is(synced: Cl
 
 
 def test_following_and_reports_can_be_of_one_account(synced: Cli) -> None:
-    out, _ = synced(
-        "log", "follow", "sync.db", "-n", "100", "--account", "globex", "--until-over", "--json", status=1
-    )
-    assert {line["stream"] for line in lines_of(out)} == {
-        process["process"]
-        for process in synced.json("log", "ls", "sync.db", "--account", "globex")["processes"]
-    }
+    ids = {line["account"]: line["process"] for line in synced.json("log", "ls", "sync.db")["processes"]}
+    for account, status in (("acme", 0), ("globex", 1)):  # whichever of them began last
+        follow = ("log", "follow", "sync.db", "--account", account, "--json")
+        out, _ = synced(*follow, "-n", "2", "--until-over", status=status)
+        shown = lines_of(out)
+        assert {event["stream"] for event in shown} == {ids[account]}
+        assert len(shown) == 2
+    _, err = synced("log", "follow", "sync.db", "--account", "nobody", "--until-over", status=2)
+    assert "the log has no such process yet: --wait waits for one" in err
     synced("report", "sync.db", "--account", "acme", "-o", "acme.html")
     html = (synced.folder / "acme.html").read_text()
     assert "attio@acme" in html
     assert "attio@globex" not in html
+    _, err = synced("report", "sync.db", "--account", "nobody", status=2)
+    assert "no such process" in err
+
+
+def test_past_events_of_one_account_are_found_behind_those_of_others(
+    cli: Cli, opened: Callable[..., Offices]
+) -> None:
+    settle(cli, opened(2))
+    cli("run", "--once", "--account", "acme")
+    cli("run", "--once", "--account", "globex")
+    follow = cli.start("log", "follow", "sync.db", "-n", "3", "--account", "acme", "--json")
+    assert follow.stdout is not None
+    shown = [json.loads(follow.stdout.readline()) for _ in range(3)]
+    follow.send_signal(signal.SIGINT)
+    follow.communicate(timeout=60)
+    assert [event["type"] for event in shown] == ["PageFetched", "PageDelivered", "SyncCompleted"]
+    assert len({event["stream"] for event in shown}) == 1

@@ -280,7 +280,7 @@ def test_a_cancelled_program_closes_its_engines_and_the_next_goes_on_where_it_st
     for tenant in all_of_them:
         tenant.sink.aclose = partial(count, closed)  # type: ignore[method-assign]
     tenants.run(10, at_once=2)
-    assert closed.total() == 2
+    assert closed.total() == 4 + 2  # one each to learn what it brings where, and those that were at work
     unfinished = tenants.ask(lambda engines: engines.unfinished())
     assert [standing.sync for standing in unfinished] == ["t0", "t1"]
     assert {standing.process.state for standing in unfinished} == {State.FETCHING}
@@ -402,6 +402,28 @@ def test_after_an_outage_each_is_due_once(tenants: Tenants) -> None:
     tenants.clock.off = timedelta(hours=6)
     tenants.run(50)
     assert tenants.done == ["acme", "acme"]
+
+
+def test_a_sink_that_is_replaced_is_filled_anew_and_then_left_for_as_long_as_ever(tenants: Tenants) -> None:
+    tenant = tenants.add("acme", every_s=10)
+
+    async def main() -> None:
+        running = asyncio.create_task(tenants.engines().run())
+        await asyncio.sleep(5)
+        tenant.sink.name = "dict#another"
+        await asyncio.sleep(30)
+        running.cancel()
+
+    tenants.during(100, main())
+    assert [process.mode for _, process in tenants.over] == ["initial", "initial", "ongoing", "ongoing"]
+
+
+def test_a_restart_makes_nothing_due_that_is_not(tenants: Tenants) -> None:
+    tenants.add("acme", every_s=86400)
+    tenants.once()
+    tenants.asked.clear()
+    tenants.run(3600)
+    assert tenants.asked == []
 
 
 # ── what is asked for ────────────────────────────────────────────────────────────────────────────

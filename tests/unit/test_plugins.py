@@ -54,6 +54,18 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, s
     return lay_out
 
 
+def test_a_source_that_heeds_no_account_is_not_opened_for_one(
+    install: Callable[[str, str, str], None],
+) -> None:
+    install("acme", "deaf_acme_module", SOURCE.replace("NAME", "acme"))
+    with pytest.raises(ConfigurationError, match="the source acme cannot tell accounts apart"):
+        syncfsm.open_source("acme", key=KEY, account="globex", more={"transform": AxisCareClients})
+    hearing = SOURCE.replace("settings.key,", "settings.key, account=settings.account,")
+    install("hearing", "hearing_module", hearing.replace("NAME", "hearing").replace('"acme"', '"hearing"'))
+    opened = syncfsm.open_source("hearing", key=KEY, account="globex", more={"transform": AxisCareClients})
+    assert opened.source.kind == "hearing@globex"
+
+
 def test_asking_for_one_package_runs_no_other(install: Callable[[str, str, str], None]) -> None:
     install("acme", "good_acme_module", SOURCE.replace("NAME", "acme"))
     install("wild", "wild_module", "raise KeyboardInterrupt")

@@ -15,12 +15,8 @@ from syncfsm.core.backoff import left_s
 from syncfsm.core.process import Process
 from syncfsm.core.starts import put_off_s
 from syncfsm.errors import (
-    ActiveSync,
-    AppendInDoubt,
     BrokenContract,
-    LogUnwritable,
     SyncfsmError,
-    VersionConflict,
 )
 from syncfsm.log.patience import patiently
 from syncfsm.log.postgres.store import PostgresLog
@@ -32,6 +28,7 @@ from syncfsm.workers.account_sync import AccountSync
 from syncfsm.workers.queue import turns
 from syncfsm.workers.queue.jobs import Jobs
 from syncfsm.workers.standing import due_in_s, last_process
+from syncfsm.workers.troubles import BUSY
 
 T = TypeVar("T")
 
@@ -125,7 +122,7 @@ class Slot(Generic[T]):
         self._ends_at = self._steady.now() + timedelta(seconds=self._slice_s)
         try:
             process = await self._worked_on(sync)
-        except (ActiveSync, AppendInDoubt, LogUnwritable, VersionConflict) as busy:
+        except BUSY as busy:
             self._on_trouble(sync, busy)
             return float(TROUBLE_S), 0.0
         except SyncfsmError as error:
