@@ -87,8 +87,8 @@ class Earlier:
         """Let nothing more be asked for where a hook has cancelled the process.
 
         An action follows an append, or a load, without waiting, so only a hook can have moved the process on
-        in between; the log need not be asked for anybody else. Who did while the action was under way is seen by
-        the append, and before anything is given to the sink.
+        in between; the log need not be asked for anybody else. Who did while the action was under way is seen
+        by the append, and before anything is given to the sink.
 
         Raises:
             VersionConflict: The process has moved on in the log.
