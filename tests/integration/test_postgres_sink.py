@@ -269,7 +269,8 @@ def newest_sink(newest_postgres_url: str) -> Iterator[PostgresSink]:
     run(sink.aclose())
 
 
-ANY_TEXT = st.text(st.characters() | st.sampled_from("\0\ud800\udfff"), max_size=4)
+ODD = ["", "\0", "\ud800", "a\udfff", "'\"\\{}%", "\U0001f600", "\x7f\x1b", "NULL", "\ufeff"]
+ANY_TEXT = st.lists(st.sampled_from(ODD) | st.characters(), max_size=4).map("".join)
 
 
 @settings(max_examples=tries(60, 1000), deadline=None, suppress_health_check=list(HealthCheck))
