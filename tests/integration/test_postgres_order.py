@@ -101,6 +101,7 @@ def test_what_is_undone_leaves_a_hole_that_holds_nobody_back_and_is_no_finding(
     add(one, None, OTHER, process_id="a")
     add(two, None, STARTED, process_id="b")
     assert polling() == []
+    assert two._session.one("SELECT {s}.horizon(0)") == (0,)
     end(one, "ROLLBACK")
     assert polling() == [("b", 1)]
     assert [record.position for record in polling.told] == [2]
@@ -168,6 +169,18 @@ def test_what_one_reads_in_parts_is_a_beginning_of_the_log_without_a_hole(
     add(two, process, CANCELLED, process_id="p")
     assert [(row.stream, row.version) for row in (*told, *rows)] == [("p", 1)]
     assert len(list(reader.stored_events())) == 4
+
+
+def test_a_writer_that_came_between_two_looks_of_a_reader_is_no_reason_to_see_less(
+    logs: Callable[..., Any],
+) -> None:
+    one, two = logs(), logs()
+    add(two, None, STARTED)
+    ahead = (
+        "SELECT pg_advisory_lock_shared({events}::regclass::oid::int, 5)"  # 1 was drawn when it was looked at
+    )
+    one._session.one(ahead)
+    assert two.last_position() == 1
 
 
 def test_verification_sees_one_moment_though_others_write_meanwhile(logs: Callable[..., Any]) -> None:

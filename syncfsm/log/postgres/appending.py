@@ -33,8 +33,11 @@ from syncfsm.postgres.connection import Connection
 Within = Callable[[Connection, Process], object]
 """Takes part in the transaction of an append; gets its connection, and the state that the events lead to."""
 
-_VALUES = 33
-_APPEND = f"SELECT {{s}}.append({', '.join(['%s'] * _VALUES)})"
+_LISTS = {*range(5, 11), *range(28, 33)}
+"""The places of the values that are lists. They are sent in the binary form: in that of text, the driver puts
+a backslash before each quote of the JSON, which took as long as all the rest of an append."""
+
+_APPEND = f"SELECT {{s}}.append({', '.join('%b' if place in _LISTS else '%s' for place in range(33))})"
 
 _VERSION = "SELECT coalesce(max(version), 0) FROM {s}.events WHERE stream = %s"
 _IS_THERE = "SELECT 1 FROM {s}.events WHERE stream = %s AND version = %s AND digest = %s"
@@ -90,7 +93,6 @@ class Appending:
             *captures.columns(stream, rows[0].version, rows[0].at, exchanges),
             list(notices) or None,
         )
-        self._digests.forget(stream)  # until it is known which it is
         self._write(rows, values, after)
         self._digests.know(stream, rows[-1].version, rows[-1].digest)
 
@@ -127,9 +129,9 @@ class Appending:
             raise _Theirs(error) from error
 
     def _try_again(self, rows: Sequence[StoredEvent], values: tuple[Any, ...], after: Process) -> None:
-        """Append once more what may have been appended already."""
+        """Append once more what may have been appended already, or is about to be: that is waited for."""
         try:
-            self._try(values, after)
+            self._try((self._session.patient_timeout, *values[1:]), after)
         except LogUnwritable as error:  # no connection can be made
             raise self._in_doubt(rows, str(error)) from error
         except psycopg.Error as error:
