@@ -56,7 +56,15 @@ def requested(request: SyncRequest | None, wanted: Wanted) -> SyncRequest:
     return replace(request or SyncRequest(), **wanted)
 
 
-def with_own_limits(request: SyncRequest, unfinished: Process | None) -> SyncRequest:
-    """Return what to ask for again and again: an active process keeps its own limits, the next has others."""
-    is_active = unfinished is not None and unfinished.is_active
+def with_own_limits(request: SyncRequest, unfinished: Callable[[], Process | None]) -> SyncRequest:
+    """Return what to ask for again and again: an active process keeps its own limits, the next has others.
+
+    Args:
+        request: What is wanted.
+        unfinished: Returns the process to go on with; asked only where there are other limits.
+    """
+    if request.options is None:
+        return request
+    found = unfinished()
+    is_active = found is not None and found.is_active
     return replace(request, options=None) if is_active else request

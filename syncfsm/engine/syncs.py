@@ -144,9 +144,11 @@ class Syncs:
         them have followed each other, whoever ran them, or where another sync of the source object is active,
         which is as good or is followed by one.
         """
-        watermark = self._processes.last_sync_time()
         is_done = process.state is State.COMPLETED and process.mode == "ongoing"
-        if not (is_done and process.changed_by and process.progress.found_anything and watermark):
+        if not (is_done and process.changed_by and process.progress.found_anything):
+            return None
+        watermark = self._processes.last_sync_time()
+        if watermark is None:
             return None
         if self._sweeps(process) >= process.options.sweeps_max:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Generic, TypeVar
 
 from syncfsm.core.options import Options, Order
@@ -98,7 +99,7 @@ class Watcher(Generic[T]):
         """Sync once, as soon as no other sync of the object is active."""
         async with self._make_engine() as engine:
             while True:
-                request = with_own_limits(self._request, engine.to_go_on_with("ongoing"))
+                request = with_own_limits(self._request, partial(engine.to_go_on_with, "ongoing"))
                 try:
                     return await engine.sync(request)
                 except ActiveSync as busy:

@@ -25,6 +25,9 @@ from syncfsm.log.protocol import EventLog
 from syncfsm.sinks.protocol import Marked, Sink, capabilities
 from syncfsm.sources.protocol import Source
 
+EVENTS_AT_ONCE = 500
+"""How many events are read in one question to the log."""
+
 
 class SinkMarks:
     """The marks of a sink beside a log.
@@ -265,11 +268,18 @@ class SinkMarks:
 
     def _of_route_after(self, mark: Mark, position: int) -> Iterator[tuple[Process, e.Recorded]]:
         """Yield what was recorded of this route behind the place of a mark, process by process."""
-        moved = self._log.moved_since(*self._route, position=position)
-        of_mark = self._log.load(mark.process)
-        for process in {process.id: process for process in (of_mark, *moved)}.values():
-            behind = position
-            while recorded := self._log.events_after(behind, process_id=process.id):
-                for record in recorded:
-                    yield process, record
-                behind = recorded[-1].position or 0
+        of_mark = [*self._events_after(position, mark.process)]
+        if of_mark:
+            process = self._log.load(mark.process)
+            yield from ((process, recorded) for recorded in of_mark)
+        for process in self._log.moved_since(*self._route, position=position):
+            if process.id != mark.process:
+                yield from ((process, recorded) for recorded in self._events_after(position, process.id))
+
+    def _events_after(self, position: int, process_id: str) -> Iterator[e.Recorded]:
+        while True:
+            found = self._log.events_after(position, process_id=process_id, count_max=EVENTS_AT_ONCE)
+            yield from found
+            if len(found) < EVENTS_AT_ONCE:
+                return
+            position = found[-1].position or 0

@@ -139,6 +139,10 @@ class ComposedLog:
         """See `Routes.latest`."""
         return self._routes.latest(source, object_, sink, mode=mode)
 
+    def last_begun(self, source: str, object_: str, sink: str) -> Process | None:
+        """See `Routes.last_begun`."""
+        return self._routes.last_begun(source, object_, sink)
+
     def last_completed(self, source: str, object_: str, sink: str) -> Process | None:
         """See `Routes.last_completed`."""
         return self._routes.last_completed(source, object_, sink)

@@ -96,6 +96,10 @@ class DryRunLog(ComposedLog):
         """See `Routes.latest`."""
         return self._as_tried(super().latest(source, object_, sink, mode=mode))
 
+    def last_begun(self, source: str, object_: str, sink: str) -> Process | None:
+        """See `Routes.last_begun`."""
+        return self._as_tried(super().last_begun(source, object_, sink))
+
     def last_completed(self, source: str, object_: str, sink: str) -> Process | None:
         """See `Routes.last_completed`."""
         return self._as_tried(super().last_completed(source, object_, sink))

@@ -77,6 +77,13 @@ class ModelRoutes:
         )
         return self._loaded(wanted)
 
+    def last_begun(self, source: str, object_: str, sink: str) -> Process | None:
+        """See `Routes.last_begun`."""
+        wanted = Query(
+            source=source, object=object_, sink=sink, modes=_SYNCS, sorting="last_begun", count_max=1
+        )
+        return self._loaded(wanted)
+
     def last_completed(self, source: str, object_: str, sink: str) -> Process | None:
         """See `Routes.last_completed`."""
         wanted = Query(

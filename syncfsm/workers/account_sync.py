@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Generic, TypeVar
 
 from syncfsm.core.process import Process
@@ -84,7 +85,7 @@ class AccountSync(Generic[T]):
             ActiveSync, ConfigurationError: See `Engine.take_up`.
         """
         request = self._wanted(engine)
-        return engine.take_up(with_own_limits(request, engine.to_go_on_with(request.mode)))
+        return engine.take_up(with_own_limits(request, partial(engine.to_go_on_with, request.mode)))
 
     def rejects_taken_up(self, engine: Engine[T]) -> Process | None:
         """Return the process that sends rejected records again; `None` where there are none.
@@ -92,7 +93,7 @@ class AccountSync(Generic[T]):
         Raises:
             ActiveSync, ConfigurationError: See `Engine.retry_rejects`.
         """
-        request = with_own_limits(self._wanted(engine), engine.unfinished("rejects"))
+        request = with_own_limits(self._wanted(engine), partial(engine.unfinished, "rejects"))
         return engine.retry_rejects(page_size=request.page_size, options=request.options)
 
     def _wanted(self, engine: Engine[T]) -> SyncRequest:

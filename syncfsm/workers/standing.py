@@ -7,6 +7,7 @@ where it stood, and what was missed meanwhile is due once, not once for each tim
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 from syncfsm.core.backoff import left_s
 from syncfsm.core.machine import State
@@ -14,9 +15,12 @@ from syncfsm.core.process import Process
 from syncfsm.core.starts import put_off_s
 from syncfsm.core.state import Route
 from syncfsm.core.value import Value
+from syncfsm.engine.requests import SyncMode
 from syncfsm.log.protocol import EventLog
 
 AT_ONCE = datetime.min.replace(tzinfo=UTC)
+
+_SYNCS = get_args(SyncMode)
 
 
 class Standing(Value, frozen=True):
@@ -47,19 +51,14 @@ class Standing(Value, frozen=True):
 
 
 def last_process(log: EventLog, route: Route) -> Process | None:
-    """Return the sync of a route that is active, or began last, whether of all or of what is new."""
-    found = (log.latest(route.source, route.object, route.sink, mode=mode) for mode in ("initial", "ongoing"))
-    begun = [process for process in found if process is not None]
-    if len(begun) > 1:  # by their places in the log: a clock may have been set back between them
-        return max(begun, key=lambda process: (process.is_active, _place(log, process)))
-    return begun[0] if begun else None
+    """Return the sync of a route that is active, or began last, whether of all or of what is new.
 
-
-def _place(log: EventLog, process: Process) -> int:
-    """Return where in the log a process begins."""
-    (began,) = log.events_after(0, process_id=process.id, count_max=1)
-    assert began.position is not None, "what is in the log has a place"
-    return began.position
+    That is by their places in the log: a clock may have been set back between two of them.
+    """
+    active = log.active(route.source, route.object)
+    if active is not None and active.sink == route.sink and active.mode in _SYNCS:
+        return active
+    return log.last_begun(route.source, route.object, route.sink)
 
 
 def due_in_s(process: Process, *, every_s: float, now: datetime) -> float:

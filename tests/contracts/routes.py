@@ -183,6 +183,9 @@ def agrees(log: EventLog) -> None:
         for sink in SINKS:
             ours = [f for f in everything if (f.process.object, f.process.sink) == (object_, sink)]
             _agrees_on(log, ("attio", object_, sink), ours)
+            syncs = [f.process.id for f in ours if f.process.mode in {"initial", "ongoing"}]
+            last = log.last_begun("attio", object_, sink)
+            assert (last.id if last else None) == (syncs[-1] if syncs else None)
             moved_agrees(log, ("attio", object_, sink), ours)
     for sink in SINKS:
         found = [

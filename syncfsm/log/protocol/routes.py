@@ -42,6 +42,10 @@ class Routes(Protocol):
         """
         ...
 
+    def last_begun(self, source: str, object_: str, sink: str) -> Process | None:
+        """Return the initial or ongoing sync of this source object into this sink that began last, if any."""
+        ...
+
     def last_completed(self, source: str, object_: str, sink: str) -> Process | None:
         """Return the initial or ongoing sync of this source object into this sink completed last, if any."""
         ...
