@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from syncfsm.core.process import Process
 from syncfsm.core.source_name import account_of, checked_account
@@ -12,6 +12,7 @@ from syncfsm.core.state import Route
 from syncfsm.engine.engine import Engine
 from syncfsm.engine.requests import SyncRequest, with_own_limits
 from syncfsm.errors import ConfigurationError
+from syncfsm.log.protocol import EventLog
 
 T = TypeVar("T")
 
@@ -97,3 +98,7 @@ class AccountSync(Generic[T]):
 
     def _wanted(self, engine: Engine[T]) -> SyncRequest:
         return self._request if isinstance(self._request, SyncRequest) else self._request(engine)
+
+
+Fleet: TypeAlias = Callable[[EventLog], Iterable[AccountSync[T]]]
+"""Returns all syncs there are, for a log."""
