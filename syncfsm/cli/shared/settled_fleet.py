@@ -6,6 +6,7 @@ What `syncfsm worker` would read, from the same file and the same variables, is 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ import click
 from syncfsm.cli import main
 from syncfsm.cli.shared.fleet import Asked, asked_of_all, secrets_of, syncs_of
 from syncfsm.cli.shared.fleet_running import Fleet
+from syncfsm.cli.shared.naming import QUEUE_VARIABLE
 from syncfsm.cli.shared.running import Show
 from syncfsm.errors import ConfigurationError
 from syncfsm.items.contact import Contact
@@ -44,6 +46,20 @@ class SettledFleet(Fleet):
     def syncs(self, log: EventLog) -> Iterator[AccountSync[Contact]]:
         """Return all syncs there are, for a log."""
         return syncs_of(log, self._asked_of, [self._show])
+
+    @property
+    def queue_url(self) -> str:
+        """Where the queue is.
+
+        Raises:
+            ConfigurationError: Nothing says so.
+        """
+        url = os.environ.get(QUEUE_VARIABLE)
+        if not url:
+            raise ConfigurationError(
+                f"there is no queue: set {QUEUE_VARIABLE} to the URL of a FIFO queue of SQS"
+            )
+        return url
 
     async def settle(self) -> None:
         """Wait until all that is to be told is told."""

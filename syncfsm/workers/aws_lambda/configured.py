@@ -1,20 +1,19 @@
 """The two functions as they are named to Lambda, made by the settings file and the environment.
 
-Both say the same to both functions: what `syncfsm worker` reads, and in `SYNCFSM_QUEUE_URL` where the queue
-is. They are made by the first call, and kept while the function is warm.
+Both functions are told the same: what `syncfsm worker` reads, and in `SYNCFSM_QUEUE_URL` where the queue is.
+They are made by the first call, and kept while the function is warm.
 """
 
 from __future__ import annotations
 
-import os
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from syncfsm.errors import ConfigurationError
 from syncfsm.workers.aws_lambda.records import Handler, make_handler
 from syncfsm.workers.aws_lambda.sending import make_watchdog
 
-QUEUE_VARIABLE = "SYNCFSM_QUEUE_URL"
+if TYPE_CHECKING:
+    from syncfsm.cli.shared.settled_fleet import SettledFleet
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -39,10 +38,15 @@ def watchdog(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 @cache
-def _handler() -> Handler:
+def _fleet() -> SettledFleet:
     from syncfsm.cli.shared.settled_fleet import settled_fleet  # noqa: PLC0415 - click, and all that it reads
 
-    fleet = settled_fleet()
+    return settled_fleet()
+
+
+@cache
+def _handler() -> Handler:
+    fleet = _fleet()
     return make_handler(
         fleet.syncs, log=fleet.log, on_over=fleet.over, on_trouble=fleet.trouble, settle=fleet.settle
     )
@@ -50,10 +54,5 @@ def _handler() -> Handler:
 
 @cache
 def _watchdog() -> Handler:
-    from syncfsm.cli.shared.settled_fleet import settled_fleet  # noqa: PLC0415 - likewise
-
-    url = os.environ.get(QUEUE_VARIABLE)
-    if not url:
-        raise ConfigurationError(f"there is no queue: set {QUEUE_VARIABLE} to the URL of a FIFO queue of SQS")
-    fleet = settled_fleet()
-    return make_watchdog(fleet.syncs, log=fleet.log, queue_url=url, on_trouble=fleet.trouble)
+    fleet = _fleet()
+    return make_watchdog(fleet.syncs, log=fleet.log, queue_url=fleet.queue_url, on_trouble=fleet.trouble)
