@@ -7,8 +7,19 @@ what is to be gone on with, is told by the log alone.
 from __future__ import annotations
 
 from syncfsm.workers.account_sync import AccountSync
+from syncfsm.workers.account_turns import turn_of
 from syncfsm.workers.engines import Engines
 from syncfsm.workers.slices import Place, Within, place_of, work_on
 from syncfsm.workers.standing import Standing, due_in_s
 
-__all__ = ["AccountSync", "Engines", "Place", "Standing", "Within", "due_in_s", "place_of", "work_on"]
+__all__ = [
+    "AccountSync",
+    "Engines",
+    "Place",
+    "Standing",
+    "Within",
+    "due_in_s",
+    "place_of",
+    "turn_of",
+    "work_on",
+]

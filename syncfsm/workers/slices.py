@@ -79,7 +79,7 @@ async def work_on(
     """Work on a sync for a while: begin it if it is due, or go on with it.
 
     What is not due is left alone. An account is to be worked on by one call at a time, or its rate limit is
-    kept by each and not by all: see to it by a group, a lock or a queue of its own.
+    kept by each and not by all: see `turn_of`.
 
     Args:
         log: The log.

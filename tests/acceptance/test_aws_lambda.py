@@ -386,6 +386,7 @@ def test_a_page_that_takes_too_long_is_broken_off_and_fails_no_message(
     process = cloud.process("acme")
     assert process is not None
     assert process.is_active
+    assert process.version == 1  # it has begun, and no answer came
     assert cloud.watchdog() == {"sent": 1, "worked_on": 0}
     assert cloud.troubles == []
     cloud.close()

@@ -4,6 +4,9 @@ It sends nothing. A function that sends the message that calls it next is a chai
 about 16 calls (it counts them by a trace header that AWS's SDKs pass on); how far a sync got by then, nobody
 told it. So whatever is left, the watchdog finds in the log and sends for, and each chain is two calls long.
 
+A message group lets one message of an account be under way until its visibility timeout ends, whatever
+became of its function; so the account's turn is held too.
+
 A message is failed, which brings it again and at last into the dead-letter queue, where it can never be done
 or the log is away. What keeps a sync from going on is told of, and no fault of the message's.
 """
@@ -33,8 +36,8 @@ from syncfsm.log.protocol import EventLog
 from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.outside.safe_words import raised_words
 from syncfsm.workers.account_sync import AccountSync, Fleet
+from syncfsm.workers.account_turns import turn_of
 from syncfsm.workers.aws_lambda.messages import Message, message_of
-from syncfsm.workers.aws_lambda.turn import turn_of
 from syncfsm.workers.slices import Within, work_on
 
 T = TypeVar("T")

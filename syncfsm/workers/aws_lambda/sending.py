@@ -23,9 +23,9 @@ from syncfsm.errors import BrokenContract, ConfigurationError, SyncfsmError
 from syncfsm.log.protocol import EventLog
 from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.workers.account_sync import AccountSync, Fleet
+from syncfsm.workers.account_turns import worked_on
 from syncfsm.workers.aws_lambda.messages import Message, message_for
 from syncfsm.workers.aws_lambda.records import Desk, Handler, say_trouble
-from syncfsm.workers.aws_lambda.turn import worked_on
 from syncfsm.workers.engines import Engines
 from syncfsm.workers.standing import Standing
 

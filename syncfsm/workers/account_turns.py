@@ -1,9 +1,8 @@
-"""Whose turn it is, where many functions work on one log in PostgreSQL.
+"""Whose turn it is, where work on a log in PostgreSQL is handed out by a queue that is not ours.
 
-A message group lets one message of an account be under way; that ends when its visibility timeout does,
-whatever became of the function. The turn is therefore a lock of the session too, the very one that workers
-hold (`queue/turns.py`): it ends when it is given back, or with the function. A log in a file has none: there
-is one machine.
+One account is worked on by one slice at a time, since its limits are those of its key. Its turn is a lock of
+the session, the very one that workers hold (`queue/turns.py`): it ends when it is given back, and with
+whoever has it. A log in a file has none: whoever runs there has to see to it.
 """
 
 from __future__ import annotations
