@@ -24,6 +24,7 @@ from syncfsm.core.state import Progress
 from syncfsm.engine import Engine, Hook, cancel
 from syncfsm.errors import (
     ActiveSync,
+    AppendInDoubt,
     ConfigurationError,
     CorruptLog,
     LogError,
@@ -41,6 +42,7 @@ from syncfsm.sources import AttioPeople, AttioSource, open_source
 
 __all__ = [
     "ActiveSync",
+    "AppendInDoubt",
     "AttioPeople",
     "AttioSource",
     "ConfigurationError",

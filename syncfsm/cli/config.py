@@ -135,8 +135,8 @@ def _account_asked(context: click.Context, given: Mapping[str, Any]) -> str | No
     option = options_of(context.command).get("account")
     if option is None or option.multiple:
         return None
-    account: str | None = option.consume_value(context, given)[0]
-    return account
+    account, source = option.consume_value(context, given)
+    return None if source is ParameterSource.DEFAULT else str(account)
 
 
 def _origin(

@@ -91,11 +91,10 @@ class Engine(Generic[T]):
         self.processes = Processes(
             log, source, sink, clock=self.clock, rng=rng, hooks=hooks, meta=meta or {}, capture=capture
         )
-        self._is_overtaken_by_hooks = not all(getattr(hook, "only_watches", False) for hook in hooks)
         self._waits = Waits(self.clock)
         self._syncs = Syncs(self.processes)
         self._single_records = SingleRecords(self.processes)
-        self._earlier = earlier = Earlier(log, source)
+        self._earlier = earlier = Earlier(log, source, hooks)
         marks, ahead = self.processes.marks, 1 if capture else read_ahead
         self._performer = Performer(
             source, sink, transform, clock=clock, rng=rng, earlier=earlier, marks=marks, read_ahead=ahead
@@ -172,11 +171,9 @@ class Engine(Generic[T]):
         """
         try:
             while (action := d.next_action(process)) is not None and self._is_due(process):
-                if self._is_overtaken_by_hooks and process.pending is None:
-                    self._earlier.check_untouched(process)
+                self._earlier.check_hooks(process)
                 outcome = await self._performer.perform(process, action, reads_ahead=reads_ahead)
-                events = d.decide(process, outcome)
-                write = self.processes.commit
+                write, events = self.processes.commit, d.decide(process, outcome)
                 process = await patiently(self.log, self.clock, write, process, process.id, events)
                 self._waits.begin(process)
                 self._performer.hold(process, outcome)

@@ -104,6 +104,19 @@ def test_what_is_only_read_is_asked_again_without_a_word(
         assert [record.type for record in log.events_after(0)] == ["SyncStarted"]
 
 
+def test_what_is_to_be_seen_of_one_moment_is_not_read_on_by_another_connection(
+    network: tuple[Proxy, EventLog, EventLog],
+) -> None:
+    proxy, log, _ = network
+    process = add(log, None, STARTED)
+    with log.reading():
+        proxy.breaks = "after"
+        for _ in range(2):
+            with pytest.raises(LogUnwritable, match="cannot be reached"):
+                log.projection()
+    assert log.load("p1") == process
+
+
 def test_a_notice_whose_answer_is_lost_is_kept(network: tuple[Proxy, EventLog, EventLog]) -> None:
     proxy, log, beside = network
     proxy.breaks = "after"

@@ -91,8 +91,10 @@ def test_an_unchanged_page_waits_for_nobody_who_holds_its_rows(sink: PostgresSin
         assert upsert(sink, ADA, NOBODY) == UpsertResult(unchanged=2)
 
 
-def when_it_waits(url: str, then: Callable[[], object]) -> threading.Thread:
-    """Do something as soon as a sink waits for a lock."""
+def when_it_waits(
+    url: str, then: Callable[[], object], raised: list[BaseException] | None = None
+) -> threading.Thread:
+    """Do something as soon as a sink waits for a lock, and keep what that raises."""
 
     def wait() -> None:
         waits = f"SELECT {OF_A_SINK} AND wait_event_type = 'Lock'"
@@ -100,7 +102,12 @@ def when_it_waits(url: str, then: Callable[[], object]) -> threading.Thread:
             for _ in range(10_000):
                 if connection.execute(waits).fetchall():
                     break
-        then()
+        try:
+            then()
+        except psycopg.Error as error:
+            if raised is None:
+                raise
+            raised.append(error)
 
     thread = threading.Thread(target=wait)
     thread.start()
@@ -139,6 +146,36 @@ def test_a_contact_whose_row_somebody_removes_meanwhile_is_made_anew(sink: Postg
         assert upsert(patient, replace(ADA, role="Countess")) == UpsertResult(created=1)
         ended.join()
     run(patient.aclose())
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["new ones", "changed ones"])
+def test_who_waits_for_a_row_holds_none_that_comes_after_it(url: str, *, is_new: bool) -> None:
+    """Rows are locked in one order, whatever order they come in: nobody waits in a circle."""
+    sink = PostgresSink(url, lock_timeout_s=WAIT_S)
+    first, last = many(2)
+    upsert(sink, *([] if is_new else [last, first]))
+    hold = (
+        INSERT.replace("'new'", "'{}'")
+        if is_new
+        else "UPDATE {{table}} SET company = '' WHERE external_id = '{}'"
+    )
+    with somebody_who(url, statement_of(hold, first)) as somebody:
+
+        def hold_the_other_too() -> None:
+            somebody.execute("SET lock_timeout = 1")
+            placed(url).run(somebody, statement_of(hold, last))
+            somebody.commit()
+
+        raised: list[BaseException] = []
+        ended = when_it_waits(url, hold_the_other_too, raised)
+        result = upsert(sink, *(replace(each, role="changed") for each in (last, first)))
+        ended.join()
+    assert (result.updated, raised) == (2, [])
+    run(sink.aclose())
+
+
+def statement_of(statement: str, contact: Contact) -> str:
+    return statement.replace("{}", contact.external_id).replace("{{", "{").replace("}}", "}")
 
 
 def test_many_who_write_the_same_contacts_at_once_make_each_once_and_none_is_refused(url: str) -> None:
@@ -222,7 +259,7 @@ def test_a_page_whose_commit_was_not_answered_is_delivered_again(
         patch.setattr(Contacts, "write", unanswered)
         failure = run(sink.upsert_marked([NEW], MARK))
     assert isinstance(failure, Failure)
-    assert failure.kind is FailureKind.UNAVAILABLE
+    assert (failure.kind, sink._session._opened) == (FailureKind.UNAVAILABLE, None)
     assert run(sink.upsert_marked([NEW], MARK)) == UpsertResult(unchanged=1)
     assert (in_postgres(url), sink.marks()) == ({ADA, NOBODY, NEW}, (MARK,))
 
@@ -265,8 +302,10 @@ def cancelled(sink: PostgresSink, page: list[Contact], url: str, *, when_waiting
             await waiting.wait()
         await asyncio.sleep(0)
         task.cancel()
+        began = loop.time()
         with pytest.raises(asyncio.CancelledError):
             await task
+        assert loop.time() - began < WAIT_S / 2
         assert not sink._session._turn.locked()
 
     run(cancel())
@@ -274,7 +313,7 @@ def cancelled(sink: PostgresSink, page: list[Contact], url: str, *, when_waiting
 
 @pytest.mark.parametrize("when_waiting", [True, False])
 def test_a_page_that_is_cancelled_is_over_at_once_and_leaves_nothing(url: str, *, when_waiting: bool) -> None:
-    sink = PostgresSink(url, lock_timeout_s=1000 * WAIT_S)
+    sink = PostgresSink(url, lock_timeout_s=WAIT_S)
     upsert(sink, ADA)
     page = [*many(30), replace(ADA, role="Countess"), NEW]
     with somebody_who(url, INSERT) as somebody:

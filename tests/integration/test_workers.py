@@ -350,23 +350,44 @@ def test_what_is_over_is_due_when_its_time_has_come(office: Office) -> None:
     assert 3500 < due[0].total_seconds() <= 3600
 
 
-def test_the_job_of_a_dead_worker_is_given_to_another(office: Office) -> None:
-    async def rescued() -> int:
-        app = Worker(office.url, office.fleet).queue()
-        async with app.open_async():
-            return await Upkeep(parse(office.url), app, {}).rescue()
-
-    Jobs().defer(office.connection, "large")
+def stalled(office: Office, name: str) -> None:
+    """Let a worker that is dead hold the job of a sync."""
+    Jobs().defer(office.connection, name)
     office.connection.execute(
         "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '31 s')"
     )
     office.connection.execute(
         "UPDATE procrastinate_jobs SET status = 'doing', "
-        "worker_id = (SELECT max(id) FROM procrastinate_workers)"
+        "worker_id = (SELECT max(id) FROM procrastinate_workers) WHERE lock = %s",
+        (name,),
     )
-    assert asyncio.run(rescued()) == 1
-    statuses = office.connection.execute("SELECT status::text FROM procrastinate_jobs").fetchall()
-    assert statuses == [("todo",)]
+
+
+def rescued(office: Office) -> int:
+    async def rescue() -> int:
+        app = Worker(office.url, office.fleet).queue()
+        async with app.open_async():
+            return await Upkeep(parse(office.url), app, {}).rescue()
+
+    return asyncio.run(rescue())
+
+
+def statuses(office: Office) -> list[tuple[str, ...]]:
+    return office.connection.execute("SELECT lock, status::text FROM procrastinate_jobs").fetchall()
+
+
+def test_the_job_of_a_dead_worker_is_given_to_another(office: Office) -> None:
+    stalled(office, "large")
+    assert rescued(office) == 1
+    assert statuses(office) == [("large", "todo")]
+
+
+def test_a_stalled_job_is_gone_where_another_waits_and_holds_no_other_up(office: Office) -> None:
+    stalled(office, "large")
+    Jobs().defer(office.connection, "large")
+    stalled(office, "small")
+    assert rescued(office) == 2
+    assert sorted(statuses(office)) == [("large", "todo"), ("small", "todo")]
 
 
 def test_a_process_that_does_not_move_is_told_of_once(office: Office) -> None:

@@ -507,6 +507,9 @@ def test_two_syncs_that_bring_the_same_into_the_same_sink_are_told_so(tenants: T
     assert [(name, str(error)) for name, error in tenants.troubles] == [
         ("acme/again", "acme/again and acme bring the same into the same sink")
     ]
+    for _ in range(2):  # however often they are asked for
+        found = {seen.sync: seen.trouble for seen in tenants.ask(lambda engines: engines.standings())}
+        assert found == {"acme": None, "acme/again": "acme/again and acme bring the same into the same sink"}
 
 
 def test_a_source_that_is_another_accounts_is_not_asked(tenants: Tenants) -> None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 import syncfsm
+from syncfsm import plugins
 from syncfsm.errors import ConfigurationError
 from syncfsm.sinks import Failure, SinkSettings
 from syncfsm.sources import AxisCareClients, SourceSettings
@@ -49,6 +50,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, s
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(f"[syncfsm.sources]\n{name} = {module}:ACME\n")
+        plugins._installed.cache_clear()
         (tmp_path / f"{module}.py").write_text(code)
 
     return lay_out

@@ -129,9 +129,9 @@ class Appending:
             raise _Theirs(error) from error
 
     def _try_again(self, rows: Sequence[StoredEvent], values: tuple[Any, ...], after: Process) -> None:
-        """Append once more what may have been appended already."""
+        """Append once more what may have been appended already, or is about to be: that is waited for."""
         try:
-            self._try(values, after)
+            self._try((self._session.patient_timeout, *values[1:]), after)
         except LogUnwritable as error:  # no connection can be made
             raise self._in_doubt(rows, str(error)) from error
         except psycopg.Error as error:

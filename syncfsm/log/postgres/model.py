@@ -30,9 +30,11 @@ class PostgresModel:
         sql = f"SELECT {BRIEF} FROM {{s}}.processes {where} ORDER BY {_SORTINGS[query.sorting]} LIMIT %s"  # noqa: S608
         return [brief(row) for row in self._session.all(sql, (*values, query.count_max))]
 
-    def routes(self) -> list[Route]:
+    def routes(self, source: str | None) -> list[Route]:
         """See `ReadModel.routes`."""
-        rows = self._session.all("SELECT DISTINCT source, object, sink FROM {s}.processes")
+        where, values = _filter(Query(source=source))
+        sql = f"SELECT DISTINCT source, object, sink FROM {{s}}.processes {where}"  # noqa: S608
+        rows = self._session.all(sql, tuple(values))
         return [Route(source=source, object=object_, sink=sink) for source, object_, sink in rows]
 
 

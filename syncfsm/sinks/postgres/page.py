@@ -80,7 +80,7 @@ class Page:
         self._rejects: dict[Key, Reject] = {}
 
     def write(self, contacts: dict[Key, Contact]) -> UpsertResult:
-        """Write what differs; the contacts come in the order of their keys.
+        """Write what differs.
 
         Raises:
             Raced: Nothing is to stay of it: begin again.

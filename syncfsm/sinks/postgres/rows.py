@@ -29,9 +29,8 @@ def key_of(row: Row) -> Key:
 
 
 def by_key(items: Iterable[Contact]) -> dict[Key, Contact]:
-    """Return contacts by what tells them apart, in that order; of one that comes twice, the last."""
-    found = {(item.source, item.external_id): item for item in items}
-    return dict(sorted(found.items()))
+    """Return contacts by what tells them apart; of one that comes twice, the last."""
+    return {(item.source, item.external_id): item for item in items}
 
 
 def to_row(contact: Contact, before: Row | None) -> Row:

@@ -68,6 +68,11 @@ class Session:
         self._opened: Connection | None = None
         self._turn = threading.Lock()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, which may be lost without anybody knowing it yet."""
+        return self._opened is not None
+
     async def run(self, work: Callable[[Connection], T]) -> T | Failure:
         """Do some work in a thread; when cancelled, it is broken off, and over before this returns."""
         done = asyncio.ensure_future(asyncio.to_thread(self.now, work))

@@ -135,8 +135,9 @@ class PostgresSink:
         One short question on the event loop, as one of a file would be; a connection that was lost since the
         last one is made again.
         """
+        was_open = self._session.is_open
         found = self._session.now(self._contacts.standing)
-        if isinstance(found, Failure) and found.kind is FailureKind.UNAVAILABLE:
+        if was_open and isinstance(found, Failure) and found.kind is FailureKind.UNAVAILABLE:
             found = self._session.now(self._contacts.standing)
         if not isinstance(found, Failure):
             self._seen = found

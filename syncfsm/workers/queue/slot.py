@@ -11,11 +11,15 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Generic, TypeVar
 
+import psycopg
+from procrastinate.exceptions import ConnectorException
+
 from syncfsm.core.backoff import left_s
 from syncfsm.core.process import Process
 from syncfsm.core.starts import put_off_s
 from syncfsm.errors import (
     BrokenContract,
+    LogUnwritable,
     SyncfsmError,
 )
 from syncfsm.log.postgres.store import PostgresLog
@@ -30,6 +34,13 @@ from syncfsm.workers.standing import due_in_s
 from syncfsm.workers.troubles import BUSY
 
 T = TypeVar("T")
+
+_PATIENT = b"SET LOCAL lock_timeout = '5s'"
+"""An append waits for nobody, so that nothing else in the program does; for a job that is just being deferred
+it does."""
+
+MENDED_S = 60.0
+"""After which a setting, or what a sync is made with, may have been mended."""
 
 TROUBLE_S = 5
 """How long until the next try where something kept a slice from beginning or going on."""
@@ -115,12 +126,15 @@ class Slot(Generic[T]):
         except BUSY as busy:
             self._on_trouble(sync, busy)
             return float(TROUBLE_S), 0.0
+        except (psycopg.Error, ConnectorException) as error:  # of the queue, whose job was to be deferred
+            self._on_trouble(sync, LogUnwritable(f"the queue cannot be written: {type(error).__name__}"))
+            return float(TROUBLE_S), 0.0
         except SyncfsmError as error:
             self._on_trouble(sync, error)
-            return sync.every_s, 0.0
+            return min(sync.every_s, MENDED_S), 0.0
         except Exception as error:  # noqa: BLE001 - a hook's, or that of whoever makes the engine
             self._on_trouble(sync, BrokenContract(raised_words("what a sync is made with", error)))
-            return sync.every_s, 0.0
+            return min(sync.every_s, MENDED_S), 0.0
         return self._next(sync, process)
 
     async def _worked_on(self, sync: AccountSync[T]) -> Process:
@@ -164,5 +178,6 @@ class Slot(Generic[T]):
         is_over = has_moved and (self._is_stopping() or self._steady.now() >= self._ends_at)
         is_at_end = wait_s > WAIT_S_MAX or is_over or is_lost
         if after.is_active and after.pending is None and is_at_end:
+            connection.execute(_PATIENT)
             self._jobs.defer(connection, self._turn.sync, after_s=max(turns.GAP_S, wait_s))
             self._deferred_at = place
