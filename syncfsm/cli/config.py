@@ -23,6 +23,7 @@ from syncfsm.cli.shared.config_file import (
 )
 from syncfsm.cli.shared.naming import (
     PREFIX,
+    QUEUE_VARIABLE,
     command_at,
     group_of,
     options_of,
@@ -201,7 +202,11 @@ def _words(value: Any) -> str:
 
 def _unknown_variables(root: click.Context) -> Iterator[str]:
     """Say which variables look like settings and are none."""
-    known = {FILE_VARIABLE, *(variable_of(SOURCES_TABLE, source, "enabled") for source in SOURCES.names())}
+    known = {
+        FILE_VARIABLE,
+        QUEUE_VARIABLE,
+        *(variable_of(SOURCES_TABLE, source, "enabled") for source in SOURCES.names()),
+    }
     for table in table_names(root):
         context = _context(root, table)
         for name in options_of(context.command):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from syncfsm.core.process import Process
 from syncfsm.core.source_name import account_of, checked_account
@@ -13,6 +13,7 @@ from syncfsm.core.state import Route
 from syncfsm.engine.engine import Engine
 from syncfsm.engine.requests import SyncRequest, with_own_limits
 from syncfsm.errors import ConfigurationError
+from syncfsm.log.protocol import EventLog
 
 T = TypeVar("T")
 
@@ -98,3 +99,7 @@ class AccountSync(Generic[T]):
 
     def _wanted(self, engine: Engine[T]) -> SyncRequest:
         return self._request if isinstance(self._request, SyncRequest) else self._request(engine)
+
+
+Fleet: TypeAlias = Callable[[EventLog], Iterable[AccountSync[T]]]
+"""Returns all syncs there are, for a log."""

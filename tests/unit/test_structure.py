@@ -30,6 +30,7 @@ DOORS = (
     "syncfsm",
     *(f"syncfsm.{room}" for room in ("engine", "explain", "history", "log", "report", "sinks", "sources")),
     *("syncfsm.sources.attio", "syncfsm.telemetry", "syncfsm.webhooks", "syncfsm.workers"),
+    "syncfsm.workers.aws_lambda",
     "syncfsm_simulator",
 )
 

@@ -12,6 +12,9 @@ from syncfsm.cli.shared.config_file import Keys
 
 PREFIX = "SYNCFSM"
 
+QUEUE_VARIABLE = f"{PREFIX}_QUEUE_URL"
+"""Where a cloud's functions find their queue; no option of any command."""
+
 LIMIT = "LIMIT=VALUE"
 """What an option takes that sets a limit."""
 

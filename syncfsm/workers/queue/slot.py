@@ -6,7 +6,7 @@ lost the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Generic, TypeVar
@@ -22,28 +22,18 @@ from syncfsm.errors import (
     LogUnwritable,
     SyncfsmError,
 )
-from syncfsm.log.patience import patiently
 from syncfsm.log.postgres.store import PostgresLog
-from syncfsm.log.protocol import EventLog
 from syncfsm.outside.clock import SteadyClock, SystemClock
 from syncfsm.outside.safe_words import raised_words
 from syncfsm.postgres.connection import Connection
-from syncfsm.workers.account_sync import AccountSync
+from syncfsm.workers.account_sync import AccountSync, Fleet
 from syncfsm.workers.queue import turns
 from syncfsm.workers.queue.jobs import Jobs
-from syncfsm.workers.standing import due_in_s, last_process
+from syncfsm.workers.slices import WAIT_S_MAX, work_on
+from syncfsm.workers.standing import due_in_s
 from syncfsm.workers.troubles import BUSY
 
 T = TypeVar("T")
-
-Fleet = Callable[[EventLog], Iterable[AccountSync[T]]]
-"""Returns all syncs there are, for a log."""
-
-WAIT_S_MAX = 2.0
-"""For how long a process is waited with; for longer, its next job is deferred until then."""
-
-EARLY_S = 1.0
-"""By how much a sync may begin before it is due."""
 
 _PATIENT = b"SET LOCAL lock_timeout = '5s'"
 """An append waits for nobody, so that nothing else in the program does; for a job that is just being deferred
@@ -148,17 +138,15 @@ class Slot(Generic[T]):
         return self._next(sync, process)
 
     async def _worked_on(self, sync: AccountSync[T]) -> Process:
-        async with sync.engine() as engine:
-            assert sync.route is not None, "its engine tells it"
-            last = last_process(self.log, sync.route)
-            if last is not None and due_in_s(last, every_s=sync.every_s, now=self._clock.now()) > EARLY_S:
-                return last  # a job came twice, or came late
-            begun = await patiently(self.log, self._clock, sync.taken_up, engine)
-            process = await engine.run(begun.id, leaves=lambda _wait_s: self._deferred_at is not None)
-            if process.is_active:
-                return process
-            self._on_over(sync, process)
-            return await patiently(self.log, self._clock, engine.start_sweep, process) or process
+        process = await work_on(
+            self.log,
+            sync,
+            leaves=lambda _wait_s: self._deferred_at is not None,
+            clock=self._clock,
+            on_over=self._on_over,
+        )
+        assert process is not None, "it was asked for wherever it stands"
+        return process
 
     def _next(self, sync: AccountSync[T], process: Process) -> tuple[float, float]:
         now = self._clock.now()

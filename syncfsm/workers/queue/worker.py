@@ -22,10 +22,10 @@ from psycopg import sql
 from syncfsm.core.process import Process
 from syncfsm.errors import SyncfsmError
 from syncfsm.postgres.address import parse
-from syncfsm.workers.account_sync import AccountSync
+from syncfsm.workers.account_sync import AccountSync, Fleet
 from syncfsm.workers.queue.jobs import QUEUE, TURN
 from syncfsm.workers.queue.schema import made_ready
-from syncfsm.workers.queue.slot import TROUBLE_S, Fleet, Slot
+from syncfsm.workers.queue.slot import TROUBLE_S, Slot
 from syncfsm.workers.queue.upkeep import STALLED_S, Upkeep
 
 T = TypeVar("T")
