@@ -65,6 +65,8 @@ class Found(msgspec.Struct):
     restarted: int
     doubled: int
     cpu_s: dict[str, float]
+    idle_cpu_share: float
+    idle_polls_per_s: float
 
 
 @click.command()
@@ -79,6 +81,10 @@ class Found(msgspec.Struct):
 @click.option("--sink", default="sqlite", type=click.Choice(["sqlite", "postgresql"]), show_default=True)
 @click.option("--page-size", default=50, show_default=True)
 @click.option("--read-ahead", default=4, show_default=True)
+@click.option("--every", default="1h", show_default=True, help="How often each account is polled.")
+@click.option(
+    "--idle", "idle_s", default=0.0, help="Then measure so many seconds of polls that find nothing."
+)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--report", type=click.Path(path_type=Path), help="Write a report of the log there.")
 @click.option("--json", "as_json", is_flag=True)
@@ -113,6 +119,7 @@ class Run:
         }
         self.workers: list[subprocess.Popen[bytes]] = []
         self.cpu_s: dict[str, float] = {}
+        self.idle_cpu_share = self.idle_polls_per_s = 0.0
 
     def run(self, report: Path | None) -> Found:
         """Run to the end; return what it came to."""
@@ -126,6 +133,7 @@ class Run:
             self._trouble()
             self._wait()
             took_s = time.monotonic() - began
+            self._idle()
             for worker in self.workers:
                 self._stop(worker)
             if report is not None:
@@ -135,7 +143,12 @@ class Run:
     # ── the workers and what happens to them ─────────────────────────────────────────────────
 
     def _write_settings(self, url: str) -> None:
-        lines = [f'base-url = "{url}"', 'source = "attio"', f'log = "{self.log_url}"', 'every = "1h"']
+        lines = [
+            f'base-url = "{url}"',
+            'source = "attio"',
+            f'log = "{self.log_url}"',
+            f'every = "{self.asked["every"]}"',
+        ]
         lines += [f"page-size = {self.asked['page_size']}", f"read-ahead = {self.asked['read_ahead']}"]
         for number in range(self.asked["accounts"]):
             sink = (
@@ -185,6 +198,23 @@ class Run:
                 "INSERT INTO procrastinate_jobs (queue_name, task_name, args) VALUES (%s, %s, %s)",
                 (QUEUE, TURN, msgspec.json.encode({"sync": sync}).decode()),
             )
+
+    def _idle(self) -> None:
+        """Measure what workers use while they poll and find nothing."""
+        if not self.asked["idle_s"]:
+            return
+        time.sleep(self.asked["idle_s"] / 2)  # until all of them have come once
+        before, polls = sum(_cpu_s(worker.pid) for worker in self.workers), self._polls()
+        time.sleep(self.asked["idle_s"])
+        used_s = sum(_cpu_s(worker.pid) for worker in self.workers) - before
+        self.idle_cpu_share = used_s / self.asked["idle_s"]
+        self.idle_polls_per_s = (self._polls() - polls) / self.asked["idle_s"]
+
+    def _polls(self) -> int:
+        with self._connected() as connection:
+            found = connection.execute("SELECT count(*) FROM processes WHERE state = 'COMPLETED'").fetchone()
+        assert found is not None, "it counts"
+        return int(found[0])
 
     def _stop(self, worker: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError):
@@ -241,6 +271,8 @@ class Run:
             killed=self.asked["kills"],
             restarted=self.asked["restarts"],
             doubled=self.asked["doubles"],
+            idle_cpu_share=round(self.idle_cpu_share, 3),
+            idle_polls_per_s=round(self.idle_polls_per_s, 1),
             cpu_s={name: round(value, 1) for name, value in self.cpu_s.items()},
         )
 

@@ -56,6 +56,10 @@ class Syncs:
 
     def take_up(self, request: SyncRequest) -> Process:
         """Return the process to go on with, or a new one. See `Engine.take_up`."""
+        with self._processes.marks.at_once():
+            return self._taken_up(request)
+
+    def _taken_up(self, request: SyncRequest) -> Process:
         if request.mode == "ongoing":
             self._check_ongoing(request)
         process = self.to_go_on_with(request.mode)

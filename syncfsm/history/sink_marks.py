@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, assert_never
 
 from msgspec.structs import replace
@@ -21,6 +21,7 @@ from syncfsm.core.failure import Failure
 from syncfsm.core.marks import SINK_ID, Mark, known_as, takes_up_at
 from syncfsm.core.process import Process
 from syncfsm.core.source_name import SourceName
+from syncfsm.history.looks import Looks, at_once
 from syncfsm.log.protocol import EventLog
 from syncfsm.sinks.protocol import Marked, Sink, capabilities
 from syncfsm.sources.protocol import Source
@@ -29,7 +30,7 @@ EVENTS_AT_ONCE = 500
 """How many events are read in one question to the log."""
 
 
-class SinkMarks:
+class SinkMarks(Looks):
     """The marks of a sink beside a log.
 
     Args:
@@ -39,6 +40,7 @@ class SinkMarks:
     """
 
     def __init__(self, log: EventLog, source: Source, sink: Sink[Any]) -> None:
+        super().__init__()
         self._log = log
         self._source = source
         self._sink = sink
@@ -64,6 +66,7 @@ class SinkMarks:
 
     # ── what is believed ─────────────────────────────────────────────────────────────────────
 
+    @at_once
     def last_sync_time(self) -> datetime | None:
         """Return the watermark at which an ongoing sync takes up: the log's or the sink's, the older one."""
         time = self._log.last_sync_time(*self._route, changed_by=self._source.changed_by)
@@ -79,6 +82,7 @@ class SinkMarks:
         known = [moment for moment in moments if moment is not None]
         return min(known) if len(known) == len(moments) else None
 
+    @at_once
     def lacks(self, process: Process) -> bool:
         """Whether a process would build on what the sink has not, though the log says that it was delivered.
 
@@ -102,6 +106,9 @@ class SinkMarks:
 
     def lost(self, mark: Mark) -> tuple[Process, ...]:
         """Return the processes of which the sink has not all that was written into it, by the log."""
+        return self._look(mark, partial(self._lost_by_now, mark))
+
+    def _lost_by_now(self, mark: Mark) -> tuple[Process, ...]:
         key = (mark, self._log.last_position())
         if self._lost is None or self._lost[0] != key:
             self._lost = (key, self._lost_since(mark))
@@ -150,6 +157,7 @@ class SinkMarks:
         is_other = self._marked is not None and began_in is not None and began_in != self.sink_id()
         return is_other and not (process.record_ids and self._mark())
 
+    @at_once
     def has_lost(self, process: Process, *, is_filled: bool) -> bool:
         """Whether the sink has not what a process goes on from: it is another, an older copy, or made anew.
 
@@ -164,6 +172,7 @@ class SinkMarks:
         """Whether the sink has no id where the log says that it had one: it is gone, or from before that."""
         return self._marked is not None and not self._has_id and self._is_known
 
+    @at_once
     def told(self) -> str:
         """Say in words where the sink is not what the log says; empty where it is."""
         mark = self._mark() if self._has_id else None
@@ -190,8 +199,9 @@ class SinkMarks:
 
     def sink_id(self) -> str | None:
         """Return the id of the sink, if it has one."""
-        return self._marked.sink_id() if self._marked else None
+        return self._look("id", self._marked.sink_id) if self._marked else None
 
+    @at_once
     def restated(self, process: Process) -> Mark | None:
         """Return the mark that is to be set when a process begins, if another is: nothing lost is forgotten.
 
@@ -209,6 +219,7 @@ class SinkMarks:
             moment = None
         return replace(mark, watermark=moment) if moment != mark.watermark else None
 
+    @at_once
     def mark_of(self, process: Process, *, is_done: bool = False) -> Mark:
         """Return the mark for what a process hands over now, or for its end."""
         before = self._mark() or self._adopted()
@@ -245,7 +256,7 @@ class SinkMarks:
     @property
     def all(self) -> tuple[Mark, ...]:
         """The marks of all that came into the sink, of whatever source, whoever's log says so."""
-        return self._marked.marks() if self._marked else ()
+        return self._look("marks", self._marked.marks) if self._marked else ()
 
     def _mark(self) -> Mark | None:
         ours = (self._source.name, self._source.object)

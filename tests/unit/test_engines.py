@@ -223,14 +223,14 @@ def test_where_somebody_else_was_faster_or_the_log_is_full_it_is_tried_again_soo
 def test_a_log_that_is_held_when_it_is_read_is_waited_for(tenants: Tenants) -> None:
     tenant = tenants.add("acme", every_s=10)
     tenants.once()
-    latest, raised = tenants.log.latest, iter([True] * 2)
+    last, raised = tenants.log.last_begun, iter([True] * 2)
 
     def held(*args: Any, **more: Any) -> Any:
         if next(raised, False):
             raise LogUnwritable("it is held", is_locked=True)
-        return latest(*args, **more)
+        return last(*args, **more)
 
-    tenants.log.latest = held  # type: ignore[method-assign]
+    tenants.log.last_begun = held  # type: ignore[method-assign]
     tenant.crm.create()
     tenants.run(40)
     assert has_all(tenant)

@@ -58,16 +58,22 @@ class Appending:
         session: Of the log.
         model: Asked who is active, where a second one is refused.
         digests: Knows what the next event chains to.
-        within: See `PostgresLog`.
+        within, takes_part: See `PostgresLog`.
     """
 
     def __init__(
-        self, session: Session, model: ReadModel, digests: Digests, within: Within | None = None
+        self,
+        session: Session,
+        model: ReadModel,
+        digests: Digests,
+        within: Within | None = None,
+        takes_part: Callable[[Process], bool] = lambda _after: True,
     ) -> None:
         self._session = session
         self._model = model
         self._digests = digests
         self._within = within
+        self._takes_part = takes_part
 
     def append(
         self,
@@ -110,7 +116,7 @@ class Appending:
 
     def _try(self, values: tuple[Any, ...], after: Process) -> None:
         connection, statement = self._session.connection, self._session.text(_APPEND)
-        if self._within is None:
+        if self._within is None or not self._takes_part(after):
             connection.execute(statement, values)
             return
         with connection.transaction():

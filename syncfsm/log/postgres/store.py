@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from syncfsm.core.process import Process
 from syncfsm.log.composed import ComposedLog
 from syncfsm.log.postgres.appending import Appending, Within
 from syncfsm.log.postgres.audit import PostgresAudit
@@ -40,6 +41,8 @@ class PostgresLog(ComposedLog):
             and the state that they lead to; what it writes there is written with the events, or neither is.
             What it raises undoes both. It may be called again for the same events where the connection was
             lost, and then nothing of the first call is left.
+        takes_part: Whether `within` has anything to write with the events that lead to a state; without, an
+            append is one round trip, else four or more.
 
     Attributes:
         path: How the log is called: its URL, without any password.
@@ -57,6 +60,7 @@ class PostgresLog(ComposedLog):
         create: bool = True,
         busy_timeout_s: float = 5.0,
         within: Within | None = None,
+        takes_part: Callable[[Process], bool] = lambda _after: True,
     ) -> None:
         session = Session(parse(url), read_only=read_only, lock_timeout_s=busy_timeout_s)
         try:
@@ -65,7 +69,7 @@ class PostgresLog(ComposedLog):
             session.close()
             raise
         digests, model = Digests(session), PostgresModel(session)
-        appending = Appending(session, model, digests, within)
+        appending = Appending(session, model, digests, within, takes_part)
         events = PostgresEvents(session, digests, appending)
         inbox, captures = PostgresInbox(session), PostgresCaptures(session)
         super().__init__(

@@ -70,7 +70,7 @@ class Slot(Generic[T]):
         on_over: Callable[[AccountSync[T], Process], None],
         on_trouble: Callable[[AccountSync[T], SyncfsmError], None],
     ) -> None:
-        self.log = PostgresLog(url, within=self._within)
+        self.log = PostgresLog(url, within=self._within, takes_part=self._takes_part)
         self.syncs = {sync.name: sync for sync in fleet(self.log)}
         self._worker = worker
         self._slice_s = slice_s
@@ -161,23 +161,32 @@ class Slot(Generic[T]):
             return 0.0
         return left_s(process.retry.retry_at, process.waits_since, self._clock.now())
 
-    def _within(self, connection: Connection, after: Process) -> None:
-        """Defer the next job with the last event of the slice; see `PostgresLog`.
+    def _takes_part(self, after: Process) -> bool:
+        """Whether there is something to write with an event: the first of a slice, or its last."""
+        if self._turn is None or self._deferred_at not in {None, (after.id, after.version)}:
+            return False
+        return self._pages is None or self._is_at_end(after)
 
-        It may be called again for the same event, where the connection was lost with the first.
+    def _within(self, connection: Connection, after: Process) -> None:
+        """Say which process it is, and defer the next job with the last event of the slice.
+
+        It may be called again for the same event, where the connection was lost with the first. See
+        `PostgresLog`.
         """
-        place = (after.id, after.version)
-        if self._turn is None or self._deferred_at not in {None, place}:
-            return
-        turns.at_process(connection, self._turn, after.id)
+        assert self._turn is not None, "it takes part in a slice only"
         if self._pages is None:
             self._pages = after.progress.pages
-        wait_s = self._wait_s(after)
-        is_lost = connection.info.backend_pid != self._taken_by  # the turn went with the connection
-        has_moved = after.progress.pages > self._pages  # however short a slice is, it brings a page
-        is_over = has_moved and (self._is_stopping() or self._steady.now() >= self._ends_at)
-        is_at_end = wait_s > WAIT_S_MAX or is_over or is_lost
-        if after.is_active and after.pending is None and is_at_end:
+            turns.at_process(connection, self._turn, after.id)
+        if self._is_at_end(after):
             connection.execute(_PATIENT)
-            self._jobs.defer(connection, self._turn.sync, after_s=max(turns.GAP_S, wait_s))
-            self._deferred_at = place
+            self._jobs.defer(connection, self._turn.sync, after_s=max(turns.GAP_S, self._wait_s(after)))
+            self._deferred_at = (after.id, after.version)
+
+    def _is_at_end(self, after: Process) -> bool:
+        """Whether the slice ends with an event, and its process does not."""
+        if not after.is_active or after.pending is not None:
+            return False
+        has_moved = after.progress.pages > (self._pages or 0)  # however short a slice is, it brings a page
+        is_over = has_moved and (self._is_stopping() or self._steady.now() >= self._ends_at)
+        is_lost = self.log.connection.info.backend_pid != self._taken_by  # the turn went with the connection
+        return is_over or is_lost or self._wait_s(after) > WAIT_S_MAX
