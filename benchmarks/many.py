@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ import msgspec
 import psycopg
 
 from syncfsm.core.machine import State
+from syncfsm.core.process import Process
 from syncfsm.log import EventLog, open_log
 from syncfsm.log.checks.verify import verify
 from syncfsm.outside.clock import SystemClock
@@ -53,6 +54,7 @@ class Found(msgspec.Struct):
     people: int
     workers: int
     took_s: float
+    people_per_s: float
     lost: int
     twice: int
     incomplete: int
@@ -260,6 +262,7 @@ class Run:
             people=self.asked["people"],
             workers=self.asked["workers"],
             took_s=round(took_s, 1),
+            people_per_s=round(self.asked["accounts"] * self.asked["people"] / _span_s(processes), 1),
             lost=lost,
             twice=twice,
             incomplete=sum(process.state is not State.COMPLETED for process in processes),
@@ -368,6 +371,13 @@ def _standstill_s(log: EventLog, process_id: str) -> float:
             longest = max(longest, (recorded.at - last).total_seconds())
         last = recorded.at
     return longest
+
+
+def _span_s(processes: Sequence[Process]) -> float:
+    """Return how long it took from the first event of all to the end of the last first sync."""
+    first = [process for process in processes if process.mode == "initial"]
+    began, ended = min(p.started_at for p in first), max(p.updated_at for p in first)
+    return max(0.001, (ended - began).total_seconds())
 
 
 def _cpu_s(pid: int) -> float:

@@ -107,6 +107,7 @@ class Worker(Generic[T]):
         self._app = app = self.queue()
         upkeep = Upkeep(self._address, app, {name: sync.account for name, sync in slots[0].syncs.items()})
         upkeep.register()
+        upkeep.defer_due()  # at once, and then each ten seconds
         self._add_tasks(app, upkeep)
         try:
             async with app.open_async():
