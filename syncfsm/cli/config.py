@@ -41,7 +41,9 @@ from syncfsm.cli.shared.settings import (
     values_for,
     variable_set,
 )
+from syncfsm.cli.shared.unsaid import without_passwords
 from syncfsm.errors import ConfigurationError
+from syncfsm.postgres.driver import is_postgres
 from syncfsm.sources.factory import SOURCES
 
 _NOT_SHOWN = "(set, not shown)"
@@ -144,12 +146,15 @@ def _origin(
 
 
 def _shown(name: str, value: Any) -> Any:
-    """Return a value as it may be shown: nothing of a secret, and of a URL no user, password or query."""
+    """Return a value as it may be shown: nothing of a secret, and of a URL no password."""
     if not isinstance(value, str | int | float | tuple | list):
         return None  # it has no default
     if looks_secret(name):
         return _NOT_SHOWN
-    return _QUERY.sub("?…", _USER.sub("//…@", value)) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return type(value)(map(without_passwords, map(str, value))) if isinstance(value, tuple | list) else value
+    named = without_passwords(value, [value])
+    return named if named != value or is_postgres(value) else _QUERY.sub("?…", _USER.sub("//…@", value))
 
 
 def _of_sources() -> dict[str, Any]:

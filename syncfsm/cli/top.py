@@ -19,6 +19,7 @@ from syncfsm.core.process import Process
 from syncfsm.core.source_name import account_of
 from syncfsm.core.summary import summary
 from syncfsm.errors import LogNotFound
+from syncfsm.log import log_name
 from syncfsm.log.protocol import EventLog
 from syncfsm.log.tail import Watch, is_passing
 from syncfsm.outside.clock import SystemClock
@@ -61,7 +62,7 @@ def top(*, log_path: str, once: bool, over_max: int, interval_s: float, as_json:
     sink lags behind: the age of the last complete sync's watermark. The log is only read. q or Ctrl-C leaves.
     """
     with Watch(log_path) as watch:
-        view = _View(watch, log_path, over_max, Wanted(**asked))
+        view = _View(watch, log_name(log_path), over_max, Wanted(**asked))
         if as_json:
             print_json(view.as_json())
         elif once or not sys.stdout.isatty():
@@ -73,9 +74,9 @@ def top(*, log_path: str, once: bool, over_max: int, interval_s: float, as_json:
 class _View:
     """What is to be seen in a log now."""
 
-    def __init__(self, watch: Watch, log_path: str, over_max: int, wanted: Wanted) -> None:
+    def __init__(self, watch: Watch, name: str, over_max: int, wanted: Wanted) -> None:
         self._watch = watch
-        self._log_path = log_path
+        self._name = name
         self._over_max = over_max
         self._wanted = wanted
         self._pace = Pace()
@@ -121,7 +122,7 @@ class _View:
 
     def as_json(self) -> dict[str, Any]:
         """Return what is to be seen, ready for JSON."""
-        return {"log": self._log_path, "processes": [_as_json(seen) for seen in self.settled()]}
+        return {"log": self._name, "processes": [_as_json(seen) for seen in self.settled()]}
 
     def table(self, sights: list[Sight], width: int) -> Table:
         """Return what is to be seen, for a person whose screen is so many characters wide."""
@@ -138,7 +139,7 @@ class _View:
             cells = dict(zip(_COLUMNS, _cells(seen), strict=True))
             table.add_row(*map(cells.get, shown), style=None if seen.process.is_active else "dim")
         trouble = self._watch.trouble
-        table.caption = Text(printable(f"{self._log_path}: {trouble or _count(sights)}"))
+        table.caption = Text(printable(f"{self._name}: {trouble or _count(sights)}"))
         return table
 
 

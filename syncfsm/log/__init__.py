@@ -50,6 +50,7 @@ __all__ = [
     "Scanned",
     "StoredEvent",
     "Tally",
+    "log_name",
     "open_dry_run",
     "open_log",
 ]
@@ -95,6 +96,22 @@ def open_dry_run(url: str | Path) -> DryRunLog:
     from syncfsm.log.sqlite.dry_run import dry_run  # noqa: PLC0415 - likewise
 
     return dry_run(_file_of(url))
+
+
+def log_name(url: str | Path) -> str:
+    """Return how a log is called to people, and in the commands they are told: its path, or its URL.
+
+    Of a URL that may hold a password, all that is no secret.
+
+    Raises:
+        ConfigurationError: As `open_log`.
+    """
+    if is_postgres(url):
+        require_driver()
+        from syncfsm.postgres.address import parse  # noqa: PLC0415 - see above
+
+        return parse(str(url)).name
+    return str(url)
 
 
 def _file_of(url: str | Path) -> str:

@@ -23,7 +23,7 @@ from syncfsm.cli.shared.output import BROKEN, Command, json_option, print_findin
 from syncfsm.core.describe import plural
 from syncfsm.core.summary import summary
 from syncfsm.history.replay import find
-from syncfsm.log import open_log
+from syncfsm.log import log_name, open_log
 
 
 @click.group()
@@ -104,9 +104,9 @@ def verify(*, log_path: str, as_json: bool) -> None:
     with open_audit(log_path) as events, counted("verifying") as advance:
         count, findings = verify_log(events, on_place=advance)
     if as_json:
-        print_json({"log": log_path, "events": count, "findings": to_builtins(findings)})
+        print_json({"log": log_name(log_path), "events": count, "findings": to_builtins(findings)})
     else:
         print_findings(findings)
         verdict = "sound" if not findings else plural(len(findings), "finding")
-        say(f"{log_path}: {plural(count, 'event')}, {verdict}")
+        say(f"{log_name(log_path)}: {plural(count, 'event')}, {verdict}")
     sys.exit(BROKEN if findings else 0)

@@ -197,7 +197,7 @@ class Session:
             return self._unreachable(words or refusal_advice(error))
         if is_locked(error):
             return unwritable(self.name, self._held_by() or words or "", is_locked=True)
-        return self._no_log(error) or unwritable(self.name, words or error_name(error))
+        return self._no_log(error) or self._refused(words or error_name(error))
 
     def _no_log(self, error: psycopg.Error) -> LogError | None:
         """Return what an error says of the log itself, or of what is asked of it; null if nothing."""
@@ -211,6 +211,11 @@ class Session:
         if isinstance(error, psycopg.DataError):
             return self.unfit()
         return None if advice(error) else LogError(f"the log {self.name}: {error_name(error)}")
+
+    def _refused(self, words: str) -> LogUnwritable:
+        if self._read_only:
+            return LogUnwritable(f"the log {self.name} cannot be read: {words}, then run again")
+        return unwritable(self.name, words)
 
     def unfit(self) -> LogError:
         """Return the refusal of what PostgreSQL takes in no text."""

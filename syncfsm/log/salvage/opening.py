@@ -15,17 +15,20 @@ from syncfsm.log.salvage import remains
 from syncfsm.log.salvage.btree import PAGE_BYTES
 from syncfsm.log.salvage.images import file_image, shortfall
 from syncfsm.log.sqlite.connect import NewerLog
+from syncfsm.postgres.driver import is_postgres
 
 if TYPE_CHECKING:
     from syncfsm.core.process import Process
 
 
 def open_audit(url: str | Path) -> AbstractContextManager[Auditable]:
-    """Open a log for reading, or what is left of it where SQLite refuses the file.
+    """Open a log for reading, or what is left of it where it is a file that SQLite refuses.
 
     Raises:
         ConfigurationError, LogError: As `open_log`; also where nothing says that the file ever was a log.
     """
+    if is_postgres(url):
+        return open_log(url, read_only=True)  # what is left of a server's files is the server's to read
     path = path_in(url)
     try:
         return open_log(url, read_only=True)
