@@ -49,7 +49,9 @@ class _LazyGroup(click.Group):
             raise click.UsageError(f"an argument holds the key of {variable}: leave it to the variable")
         return super().parse_args(ctx, args)
 
-    def make_context(self, info_name: str | None, args: list[str], *more: Any, **kwargs: Any) -> click.Context:
+    def make_context(
+        self, info_name: str | None, args: list[str], *more: Any, **kwargs: Any
+    ) -> click.Context:
         """Read the arguments; where they ask for help, whoever reads it may go away."""
         from syncfsm.cli.shared.output import printing  # noqa: PLC0415 - loaded when it is called
 

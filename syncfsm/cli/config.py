@@ -151,8 +151,10 @@ def _shown(name: str, value: Any) -> Any:
         return None  # it has no default
     if looks_secret(name):
         return _NOT_SHOWN
+    if isinstance(value, tuple | list):
+        return [_shown(name, item) for item in value]
     if not isinstance(value, str):
-        return type(value)(map(without_passwords, map(str, value))) if isinstance(value, tuple | list) else value
+        return value
     named = without_passwords(value, [value])
     return named if named != value or is_postgres(value) else _QUERY.sub("?…", _USER.sub("//…@", value))
 
@@ -187,7 +189,7 @@ def _where(setting: Setting) -> str:
 
 
 def _words(value: Any) -> str:
-    if value is None or value == ():
+    if value is None or value == []:
         return "(not set)"
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -41,7 +41,7 @@ def _reference(words: str) -> _Reference:
     if not separator or not version.isdecimal():
         rest, version = words, ""
     log_path, separator, process = rest.rpartition("#")
-    if not separator:
+    if not separator or (server and not process.isalnum()):  # it belongs to a password that is not encoded
         log_path, process = rest, ""
     return _Reference(
         log_path=f"{server}{log_path}",
@@ -51,7 +51,7 @@ def _reference(words: str) -> _Reference:
 
 
 def _parted(words: str) -> tuple[str, str]:
-    """Return the part of a URL that names the server, in which an @ or # means something else, and the rest."""
+    """Return the part of a URL that names the server, where @ and # mean something else, and the rest."""
     if not is_postgres(words):
         return "", words
     scheme, separator, rest = words.partition("://")

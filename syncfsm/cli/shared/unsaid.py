@@ -38,7 +38,8 @@ def nothing_unsaid(ctx: click.Context | None, args: Iterable[str] = ()) -> Itera
     try:
         yield
     except click.ClickException as error:
-        error.message = without_passwords(error.message, said(ctx) if ctx else args)
+        words = without_passwords(error.message, said(ctx) if ctx else args)
+        error.message = words  # type: ignore[misc] - final, but there is no other way to say it again
         raise
 
 
