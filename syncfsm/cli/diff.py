@@ -41,7 +41,7 @@ def _reference(words: str) -> _Reference:
     if not separator or not version.isdecimal():
         rest, version = words, ""
     log_path, separator, process = rest.rpartition("#")
-    if not separator or (server and not process.isalnum()):  # it belongs to a password that is not encoded
+    if not separator or (server and {*process} & {*"/@"}):  # it belongs to a password that is not encoded
         log_path, process = rest, ""
     return _Reference(
         log_path=f"{server}{log_path}",

@@ -39,7 +39,7 @@ def nothing_unsaid(ctx: click.Context | None, args: Iterable[str] = ()) -> Itera
         yield
     except click.ClickException as error:
         words = without_passwords(error.message, said(ctx) if ctx else args)
-        error.message = words  # type: ignore[misc] - final, but there is no other way to say it again
+        error.message = words  # type: ignore[misc]  # final, but what it says has no other place
         raise
 
 

@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
-from syncfsm.errors import CorruptLog, LogError, LogUnwritable
+from syncfsm.errors import CorruptLog, LogError, LogNotFound, LogUnwritable
 from syncfsm.log.postgres.functions import STANDBY
 from syncfsm.log.refusals import unwritable
 from syncfsm.postgres.address import Address
@@ -204,7 +204,9 @@ class Session:
         if is_damage(error):
             return CorruptLog(f"the log {self.name} is not sound: {advice(error)}")
         if error.sqlstate in _GONE:
-            return LogError(f"the log {self.name} is not there any more, or not whole: {error_name(error)}")
+            return LogNotFound(
+                f"the log {self.name} is not there any more, or not whole: {error_name(error)}"
+            )
         if error.sqlstate == STANDBY:
             words = "is a standby, which cannot tell what is still to come: name the primary"
             return LogError(f"{self.name} {words}")
