@@ -6,7 +6,6 @@ happened before that one does not count.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import get_args
 
@@ -17,6 +16,7 @@ from syncfsm.core.machine import ACTIVE, State
 from syncfsm.core.process import Process
 from syncfsm.core.routes import Brief, items_left, watermark
 from syncfsm.core.state import Route
+from syncfsm.log.protocol import EventStore
 from syncfsm.log.read_model import Query, ReadModel
 
 _OVER = (State.COMPLETED, State.FAILED, State.CANCELLED)
@@ -30,12 +30,12 @@ class ModelRoutes:
 
     Args:
         model: What is asked.
-        load: Returns the state of a process; see `EventStore.load`.
+        events: Asked for the states of processes.
     """
 
-    def __init__(self, model: ReadModel, load: Callable[[str], Process]) -> None:
+    def __init__(self, model: ReadModel, events: EventStore) -> None:
         self._model = model
-        self._load = load
+        self._events = events
 
     def active(self, source: str, object_: str) -> Process | None:
         """See `Routes.active`."""
@@ -46,7 +46,7 @@ class ModelRoutes:
         active = self._model.select(Query(states=ACTIVE))
         over = self._model.select(Query(states=_OVER, sorting="last_moved", count_max=over_max))
         active.sort(key=lambda brief: (brief.started_at, brief.id))
-        return [self._load(brief.id) for brief in (*active, *over)]
+        return list(self._events.loaded([brief.id for brief in (*active, *over)]))
 
     def routes(self) -> list[Route]:
         """See `Routes.routes`."""
@@ -106,4 +106,4 @@ class ModelRoutes:
     def _loaded(self, query: Query) -> Process | None:
         """Return the first process that a query finds."""
         found = self._model.select(query)
-        return self._load(found[0].id) if found else None
+        return self._events.load(found[0].id) if found else None

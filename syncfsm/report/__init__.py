@@ -70,7 +70,7 @@ def render(
 
 def _of_all(log: EventLog, log_name: str, takes: Callable[[Process], bool]) -> Report:
     ids = log.ids()
-    listed = list(islice(filter(takes, map(log.load, reversed(ids))), ROWS_MAX))
+    listed = list(islice(filter(takes, log.loaded(ids[::-1])), ROWS_MAX))
     shown = [_shown(log, process_id, log_name) for process_id in with_room(listed)]
     return _report(page(log_name, shown, overview(listed, len(ids))), len(listed), shown)
 

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 from psycopg import sql
 
 from syncfsm.cli import main
 from syncfsm.log import EventLog, open_log
+from syncfsm.log.postgres.session import Session
 from syncfsm.postgres.address import parse
 from tests.acceptance.conftest import Cli
 from tests.acceptance.test_top import Terminal
@@ -69,6 +71,22 @@ def test_an_import_that_fails_leaves_nothing_of_it(folder: Path, newest_postgres
     assert run("log", "ls", newest_postgres_url).stderr == "no processes yet\n"
     run("log", "import", "cut.jsonl", "--log", "sqlite:new.db", status=3)
     assert not list(folder.glob("*new.db*"))
+
+
+def test_lists_ask_for_many_processes_at_once(
+    folder: Path, newest_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_log(newest_postgres_url) as log:
+        for number in range(20):
+            add(log, None, replace(STARTED, object=f"o{number}"), CANCELLED, process_id=f"p{number}")
+    asked: list[str] = []
+    ask, one = Session.all, Session.one
+    monkeypatch.setattr(Session, "all", lambda *args: asked.append(args[1]) or ask(*args))
+    monkeypatch.setattr(Session, "one", lambda *args: asked.append(args[1]) or one(*args))
+    for command in (("log", "ls"), ("log", "rejects")):
+        asked.clear()
+        run(*command, newest_postgres_url)
+        assert len(asked) < 8, asked
 
 
 # ── watching ─────────────────────────────────────────────────────────────────────────────────

@@ -50,7 +50,7 @@ def ls(*, log_path: str, as_json: bool, **asked: Any) -> None:
     """List the processes of a log, oldest first."""
     wanted = Wanted(**asked)
     with open_log(log_path, read_only=True) as events:
-        processes = [process for process in map(events.load, events.ids()) if wanted(process)]
+        processes = [process for process in events.loaded(events.ids()) if wanted(process)]
         captured = events.capture_counts()
     if as_json:
         found = [{**summary(process), "captured": captured.get(process.id, 0)} for process in processes]

@@ -28,7 +28,7 @@ class SqliteLog(ComposedLog):
         events = SqliteEvents(file, model)
         super().__init__(
             events=events,
-            routes=ModelRoutes(model, events.load),
+            routes=ModelRoutes(model, events),
             inbox=SqliteInbox(file),
             captures=SqliteCaptures(file),
             audit=SqliteAudit(file, events.load),
