@@ -24,19 +24,9 @@ class Receiver:
 
     def __init__(self, cli: Cli, server: Server, log_url: str) -> None:
         cli.env["ATTIO_WEBHOOK_SECRET"] = SECRET
-        where = (
-            "--source",
-            "attio",
-            "--base-url",
-            server.url,
-            "--sink",
-            "sqlite:contacts.db",
-            "--log",
-            log_url,
-        )
-        self.process: Started = cli.start(
-            "webhooks", "--port", "0", "--settle", "0", *where, "--log", log_url, "--json"
-        )
+        where = ("--source", "attio", "--base-url", server.url, "--sink", "sqlite:contacts.db")
+        more = ("--log", log_url, "--port", "0", "--settle", "0", "--json")
+        self.process: Started = cli.start("webhooks", *where, *more)
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()
         self.object_id = server.world.object_ids["people"]
