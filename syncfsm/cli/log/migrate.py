@@ -20,7 +20,7 @@ _WORDS: dict[Did, str] = {
 }
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Make a log, or bring it up to date.")
 @click.argument("log_path", metavar="LOG")
 @json_option
 def migrate(*, log_path: str, as_json: bool) -> None:
