@@ -5,9 +5,9 @@
 
 What embedding takes is here; what it takes to write a source, a sink or a log is in `syncfsm.sources`,
 `syncfsm.sinks` and `syncfsm.log`, and each other room has a door of its own: `syncfsm.engine`,
-`syncfsm.history`, `syncfsm.explain`, `syncfsm.report`, `syncfsm.telemetry`, `syncfsm.webhooks`. To read the
-code, go with the flow: `core.events`, `core.machine`, `core.process`, `core.paging`, `core.decide`,
-`engine.perform`, `engine.engine`, then `log`.
+`syncfsm.history`, `syncfsm.explain`, `syncfsm.report`, `syncfsm.telemetry`, `syncfsm.webhooks`,
+`syncfsm.workers`. To read the code, go with the flow: `core.events`, `core.machine`, `core.process`,
+`core.paging`, `core.decide`, `engine.perform`, `engine.engine`, then `log`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from syncfsm.core.state import Progress
 from syncfsm.engine import Engine, Hook, cancel
 from syncfsm.errors import (
     ActiveSync,
+    AppendInDoubt,
     ConfigurationError,
     CorruptLog,
     LogError,
@@ -41,6 +42,7 @@ from syncfsm.sources import AttioPeople, AttioSource, open_source
 
 __all__ = [
     "ActiveSync",
+    "AppendInDoubt",
     "AttioPeople",
     "AttioSource",
     "ConfigurationError",

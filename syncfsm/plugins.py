@@ -8,7 +8,9 @@ problem with a name, for whoever asks for what it offers and for nobody else.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, Literal, TypeVar
 
@@ -29,6 +31,7 @@ OWN: dict[Kind, dict[str, str]] = {
     "sink": {
         "sqlite": "syncfsm.sinks.own:SQLITE",
         "jsonl": "syncfsm.sinks.own:JSONL",
+        "postgresql": "syncfsm.sinks.own:POSTGRES",
         "quo": "syncfsm.sinks.own:QUO",
     },
 }
@@ -119,7 +122,7 @@ class Registry(Generic[T]):
         return [self._other(point, is_alone=names.count(point.name) == 1) for point in wanted]
 
     def _points(self) -> tuple[EntryPoint, ...]:
-        return tuple(entry_points(group=f"syncfsm.{self._kind}s"))
+        return _installed(f"syncfsm.{self._kind}s", tuple(sys.path))
 
     def _own(self, name: str) -> Plugin[T] | None:
         value = OWN[self._kind].get(name)
@@ -143,6 +146,12 @@ class Registry(Generic[T]):
         if unfit:
             return _broken(point, f"cannot be used: {point.value} {unfit}; {_MEND}")
         return Plugin(name=point.name, package=package, factory=factory)
+
+
+@cache
+def _installed(group: str, _path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Return what is installed; it is looked up once, since it takes a while and each engine asks."""
+    return tuple(entry_points(group=group))
 
 
 _MEND = "mend or uninstall that package"

@@ -12,17 +12,18 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 import psycopg
 import pytest
 from psycopg import sql
 
+from syncfsm.log import open_log
 from syncfsm.postgres import address
 
 GIVEN = os.environ.get("SYNCFSM_TEST_POSTGRES")
@@ -32,13 +33,15 @@ NEWEST = VERSIONS[-1]
 _SETTINGS = (
     "fsync = off",
     "full_page_writes = off",
-    "synchronous_commit = off",
     "max_connections = 50",
     "shared_buffers = 16MB",
     "max_prepared_transactions = 0",
     "autovacuum = off",
     "lc_messages = 'C'",
 )
+
+OpenLog: TypeAlias = Callable[..., Any]
+"""Opens the log of a test once more, with options."""
 
 _servers: dict[int, Any] = {}
 _admins: dict[int, psycopg.Connection[tuple[Any, ...]]] = {}
@@ -145,3 +148,16 @@ def newest_postgres_url() -> Iterator[str]:
     """The URL of a schema of the test's own, on one server: for what no version does differently."""
     with a_schema() as url:
         yield url
+
+
+@pytest.fixture
+def opened(newest_postgres_url: str) -> Iterator[OpenLog]:
+    """Open the same log as often as it is asked for, each with a connection of its own."""
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(open_log(newest_postgres_url, **options))
+
+
+def run(log: Any, statement: str) -> None:
+    """Do what nobody should to the tables of a log, by another connection."""
+    with connected(log.path) as connection:
+        connection.execute(log._session.script(statement))

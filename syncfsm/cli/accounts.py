@@ -33,9 +33,9 @@ def accounts(*, accounts: tuple[str, ...], log_path: str, every: str, as_json: b
     \b
     syncfsm accounts --log sync.db
     """  # noqa: D301 - \b keeps click from wrapping the example
-    asked_of = asked_of_all(accounts)
+    asked_of = asked_of_all(accounts, log_path, every)
     with open_log(log_path, create=False) as log:
-        engines: Engines[Contact] = Engines(log, syncs_of(log, log_path, asked_of, (), every))
+        engines: Engines[Contact] = Engines(log, syncs_of(log, asked_of))
         standings = asyncio.run(engines.standings())
         now = SystemClock().now()
         if as_json:
@@ -48,22 +48,25 @@ def accounts(*, accounts: tuple[str, ...], log_path: str, every: str, as_json: b
 
 
 def _as_json(sync: AccountSync[Contact], seen: Standing) -> dict[str, Any]:
-    process = seen.process
+    process, route = seen.process, seen.route
     return {
         "account": seen.account,
         "sync": seen.sync,
-        "source": seen.route.source,
-        "object": seen.route.object,
-        "sink": seen.route.sink,
+        "source": route and route.source,
+        "object": route and route.object,
+        "sink": route and route.sink,
         "every_s": sync.every_s,
         "due_at": None if process is None else to_builtins(seen.due_at),
         "last_sync_at": to_builtins(seen.last_sync_at),
         "process": summary(process) if process else None,
+        "trouble": seen.trouble,
     }
 
 
 def _words(seen: Standing, now: datetime) -> list[str]:
     process = seen.process
+    if seen.trouble is not None:
+        return [seen.sync, "cannot be run", seen.trouble]
     if process is None:
         return [seen.sync, "never synced", "due now"]
     synced = f"synced {_ago(now, seen.last_sync_at)}" if seen.last_sync_at else "not synced yet"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -118,7 +118,8 @@ def _settings(context: click.Context, flags: list[str], file: ConfigFile) -> Ite
     name_variables(command, path)
     check_variables(context)
     given, _, _ = command.make_parser(context).parse_args(flags)
-    account = given.get("account") or ""
+    context.default_map = values_for(context, file)
+    account = _account_asked(context, given)
     context.default_map = values_for(context, file, account)
     tables = tables_of(command, path, file, account)
     for name, option in options_of(command).items():
@@ -128,6 +129,15 @@ def _settings(context: click.Context, flags: list[str], file: ConfigFile) -> Ite
         value = option.type_cast_value(context, value) if is_set else value
         context.params[option.name or ""] = value  # another's default may depend on it
         yield name, {"value": _shown(name, value), **_origin(name, option, source, file, tables)}
+
+
+def _account_asked(context: click.Context, given: Mapping[str, Any]) -> str | None:
+    """Return whose settings a command takes, by its flags, the environment or the file; null if nobody's."""
+    option = options_of(context.command).get("account")
+    if option is None or option.multiple:
+        return None
+    account, source = option.consume_value(context, given)
+    return None if source is ParameterSource.DEFAULT else str(account)
 
 
 def _origin(

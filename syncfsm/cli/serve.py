@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     show_default=True,
     type=click.IntRange(1, 10_000),
     metavar="N",
-    help="Workspaces of so many people each; their tokens are workspace-1, workspace-2, …",
+    help="Workspaces of so many people each, by their tokens: workspace-1, workspace-2, …",
 )
 @click.option("--seed", default=1, show_default=True, help="Decides who the people are.")
 @click.option(
@@ -106,19 +106,24 @@ def serve(
     from syncfsm_simulator.world.clock import EPOCH  # noqa: PLC0415 - likewise
     from syncfsm_simulator.world.world import World  # noqa: PLC0415 - likewise
 
+    if workspaces > 1 and api_key:
+        raise ConfigurationError(
+            "--api-key is the token of one workspace, and --workspaces gives each its own"
+        )
     clock = SystemClock()
     named = {"reads_per_s": str(rate_limit), "latency_s": str(latency_ms / 1000), "http_targets": "true"}
     named |= {"api_key": api_key} if api_key else {}
     knobs = read_knobs([*map("=".join, named.items()), *settings])
 
-    def workspace(number: int) -> App:
+    def workspace(number: int, **only: str) -> App:
         world = World(seed + number, people=people, now=EPOCH)
-        fake = FakeAttio(world, clock, **msgspec.structs.asdict(knobs))
+        fake = FakeAttio(world, clock, **(msgspec.structs.asdict(knobs) | only))
         return Moving(fake, world, clock, per_s=moving, seed=seed + number) if moving else fake
 
-    attio = (
-        workspace(0) if workspaces == 1 else Workspaces({token(n): workspace(n) for n in range(workspaces)})
-    )
+    if workspaces == 1:
+        attio = workspace(0)
+    else:
+        attio = Workspaces({token(n): workspace(n, api_key=token(n)) for n in range(workspaces)})
     quo = FakeQuo(clock, api_key=quo_api_key, latency_ms=(latency_ms, latency_ms))
     run(beside(quo, attio), port, _say)
 

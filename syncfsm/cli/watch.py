@@ -8,17 +8,13 @@ from typing import Any
 
 import click
 
-from syncfsm.cli.shared.durations import duration
+from syncfsm.cli.shared.durations import pause_s
 from syncfsm.cli.shared.options import changed_by_option, order_option, service_options
 from syncfsm.cli.shared.output import Resumable
 from syncfsm.cli.shared.running import leave_if_off, order_asked
 from syncfsm.cli.shared.serving import engines, limits_asked, say_over, say_trouble
 from syncfsm.engine.watcher import Watcher
-from syncfsm.errors import ConfigurationError
 from syncfsm.log import open_log
-
-EVERY_S_MIN = 1.0
-"""More often, a source that has nothing new would be asked without a pause."""
 
 
 @click.command(cls=Resumable)
@@ -38,9 +34,7 @@ def watch(*, every: str, log_path: str, as_json: bool, **asked: Any) -> None:
     syncfsm watch --every 5m --source attio --sink sqlite:contacts.db --log sync.db
     """  # noqa: D301 - \b keeps click from wrapping the example
     leave_if_off(asked["source"], as_json=as_json)
-    every_s = duration(every).total_seconds()
-    if every_s < EVERY_S_MIN:
-        raise ConfigurationError(f"--every {every} leaves no pause: give 1s or more")
+    every_s = pause_s(every)
     with open_log(log_path) as log, engines(log, log_path=log_path, **asked) as make_engine:
         watcher = Watcher(
             make_engine,

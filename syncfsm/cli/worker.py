@@ -11,8 +11,9 @@ import click
 
 from syncfsm.cli.shared.durations import duration
 from syncfsm.cli.shared.fleet import asked_of_all, fleet_options, secrets_of, syncs_of
-from syncfsm.cli.shared.fleet_running import Fleet, every_option, on_failure_option, outcome_options
+from syncfsm.cli.shared.fleet_running import Fleet, every_option, on_failure_option
 from syncfsm.cli.shared.health import Health, health_served, registry
+from syncfsm.cli.shared.options import json_lines_option, verbose_option
 from syncfsm.cli.shared.output import Command, say
 from syncfsm.cli.shared.running import Show
 from syncfsm.errors import ConfigurationError
@@ -49,7 +50,8 @@ SLICE = "10s"
 @click.option("--listen", metavar="[HOST:]PORT", help="Serve /health and /metrics there: 9464.")
 @every_option
 @on_failure_option
-@outcome_options
+@verbose_option
+@json_lines_option
 def worker(
     *,
     accounts: tuple[str, ...],
@@ -77,19 +79,15 @@ def worker(
         raise ConfigurationError(
             "workers share a log in PostgreSQL: give --log postgresql://…; for a file, there is `syncfsm run`"
         )
-    asked_of = asked_of_all(accounts)
+    asked_of = asked_of_all(accounts, log_path, every)
     metrics = registry() if listen else None
-    fleet = Fleet(as_json=as_json, log_path=log_path, on_failure=on_failure)
     show = Show(secrets_of(asked_of), verbose=verbose, is_live=False)
     hooks = [show, *([metrics.hook] if metrics else [])]
     with open_log(log_path) as log:
-        list(
-            syncs_of(log, log_path, asked_of, hooks, every)
-        )  # what cannot work is said before anything begins
-        fleet.log = log
+        fleet = Fleet(log, as_json=as_json, on_failure=on_failure)
         made = _worker_class()(
             log_path,
-            lambda log: syncs_of(log, log_path, asked_of, hooks, every),
+            lambda log: syncs_of(log, asked_of, hooks),
             concurrency=concurrency,
             slice_s=duration(slice_).total_seconds(),
             name=name,
@@ -116,6 +114,5 @@ async def _run(worker: Worker[Any], fleet: Fleet, health: Health, listen: str | 
         loop.add_signal_handler(number, worker.stop)
     say(f"worker {worker.name} begins", err=True)
     async with health_served(health, listen):
-        await worker.run()
-    await fleet.settle()
+        await fleet.settled(worker.run())
     say(f"worker {worker.name} has ended", err=True)

@@ -28,7 +28,7 @@ class Hook(Protocol):
 
     What it raises stops the run, and is recorded as the process's failure, from which it can be taken up.
     What must never stop a run derives from `telemetry.Observer`, or is wrapped in `telemetry.Guarded`; all
-    that syncfsm brings along is so. Any other may cancel the process, and then nothing more is asked for.
+    that syncfsm brings along is so. Any other may also cancel the process: then nothing more is asked for.
     """
 
     def __call__(self, process: Process, recorded: e.Recorded) -> None:
@@ -57,6 +57,7 @@ def commit(
         VersionConflict: Another worker appended first. Nothing was written.
         ActiveSync: A second sync of the same source object would be active. Nothing was written.
         LogUnwritable: The log cannot be written now.
+        AppendInDoubt: The connection to the log was lost, and it is not known whether it was written.
     """
     version = process.version if process else 0
     recorded = [

@@ -91,11 +91,10 @@ class Engine(Generic[T]):
         self.processes = Processes(
             log, source, sink, clock=self.clock, rng=rng, hooks=hooks, meta=meta or {}, capture=capture
         )
-        self._is_overtaken_by_hooks = not all(getattr(hook, "only_watches", False) for hook in hooks)
         self._waits = Waits(self.clock)
         self._syncs = Syncs(self.processes)
         self._single_records = SingleRecords(self.processes)
-        self._earlier = earlier = Earlier(log, source)
+        self._earlier = earlier = Earlier(log, source, hooks)
         marks, ahead = self.processes.marks, 1 if capture else read_ahead
         self._performer = Performer(
             source, sink, transform, clock=clock, rng=rng, earlier=earlier, marks=marks, read_ahead=ahead
@@ -151,15 +150,14 @@ class Engine(Generic[T]):
         return await self._step(self.processes.load(process_id))
 
     async def sync(self, request: SyncRequest | None = None, **wanted: Unpack[Wanted]) -> Process:
-        """Take up the unfinished sync or start a new one, and run it. See `take_up`, `run` and `sweep`."""
+        """Take up the unfinished sync or start a new one, and run it. See `take_up`, `run`, `sweep`."""
         process = await patiently(self.log, self.clock, self.take_up, request, **wanted)
         return await self.sweep(await self.run(process.id))
 
     async def sweep(self, process: Process) -> Process:
         """Run ongoing syncs behind one that may have missed something, until one finds nothing new.
 
-        Only those by a key that changes may. Return the last state of the last, or the process itself. See
-        `start_sweep`.
+        Only those by a key that changes may. Return the last state of the last, or the process itself.
         """
         while (following := await patiently(self.log, self.clock, self.start_sweep, process)) is not None:
             process = await self.run(following.id)
@@ -168,16 +166,14 @@ class Engine(Generic[T]):
     async def _step(self, process: Process, *, reads_ahead: bool = False) -> Process:
         """Take turns until nothing is held in memory, so that a worker never fetches a page twice.
 
-        An action follows an append, or a load, without waiting; so only a hook can have moved the process on
-        in between. Who did while it was performed is seen by what gives to the sink, and by the append.
+        An action follows an append, or a load, without waiting: only a hook can have moved the process on in
+        between. Who did while it was performed is seen by what gives to the sink, and by the append.
         """
         try:
             while (action := d.next_action(process)) is not None and self._is_due(process):
-                if self._is_overtaken_by_hooks and process.pending is None:
-                    self._earlier.check_untouched(process)
+                self._earlier.check_hooks(process)
                 outcome = await self._performer.perform(process, action, reads_ahead=reads_ahead)
-                events = d.decide(process, outcome)
-                write = self.processes.commit
+                write, events = self.processes.commit, d.decide(process, outcome)
                 process = await patiently(self.log, self.clock, write, process, process.id, events)
                 self._waits.begin(process)
                 self._performer.hold(process, outcome)
@@ -193,7 +189,7 @@ class Engine(Generic[T]):
 
     @property
     def raised(self) -> Exception | None:
-        """The last error that what is plugged in raised, for a debugger: the log has it without its words."""
+        """The last error that what is plugged in raised, for a debugger: the log has not its words."""
         return self._performer.raised
 
     def _is_due(self, process: Process) -> bool:
@@ -216,11 +212,7 @@ class Engine(Generic[T]):
         """Return the process to go on with: the active one, the failed one resumed, or a new one.
 
         An initial sync that is active is gone on with in either mode; one that is not to ask for longer than
-        `wait_s_max` (`process.failure.retry_at`) stays failed.
-
-        Args:
-            request: What is wanted: see `SyncRequest`.
-            wanted: The same by name: `mode="ongoing"`.
+        `wait_s_max` (`process.failure.retry_at`) stays failed. What is wanted is as for `start`.
 
         Raises:
             ActiveSync: The active one is for another sink, or of a mode that is not gone on with.
@@ -259,7 +251,7 @@ class Engine(Generic[T]):
             until: What came later waits on.
 
         Raises:
-            ActiveSync: Another sync of the source object is active. What waits, waits on.
+            ActiveSync: Another sync of the source object is active.
             ConfigurationError: The page size or a limit cannot work, or the webhooks go to another sink.
         """
         return self._single_records.take_up_webhooks(page_size=page_size, options=options, until=until)

@@ -232,7 +232,17 @@ class Performer(Generic[T]):
         is_filled = self._earlier.is_filled(process)
         if sink is not None and (is_filled or self._marks.is_elsewhere(process)) and await sink.is_empty():
             return emptied(process.sink)
-        return put_back(process.sink) if self._marks.has_lost(process, is_filled=is_filled) else None
+        if not self._marks.has_lost(process, is_filled=is_filled):
+            return None
+        unseen = await self._unseen()
+        is_lost = unseen is None and self._marks.has_lost(process, is_filled=is_filled)
+        return put_back(process.sink) if is_lost else unseen
+
+    async def _unseen(self) -> Failure | None:
+        """Return why the sink cannot be looked at for now: what is not seen then is not lost for that."""
+        sink = capabilities(self._sink).inspectable
+        found = await sink.inspect() if sink is not None else None
+        return found if isinstance(found, Failure) else None
 
     async def make_good(self, process: Process) -> None:
         """See that nobody comes back by a page that was given to the sink when others had moved on."""
@@ -249,9 +259,8 @@ class Performer(Generic[T]):
         await self._pages.pause()
 
     async def drop(self) -> None:
-        """Give up what was asked for ahead, at the end of a run."""
+        """Give up what was asked for ahead, at the end of a run; the next asks for the key anew."""
         self.forget()
-        self._heeded = None  # the next run tells its limits, and asks for the key, anew
         await self._pages.drop()
 
     async def _fetch(

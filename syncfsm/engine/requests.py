@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, TypedDict
 from msgspec.structs import replace
 
 from syncfsm.core.options import Options, Order
+from syncfsm.core.process import Process
 from syncfsm.core.value import Value
 
 Leaves: TypeAlias = Callable[[float], bool]
@@ -53,3 +54,9 @@ class Wanted(TypedDict, total=False):
 def requested(request: SyncRequest | None, wanted: Wanted) -> SyncRequest:
     """Return a request with what is wanted otherwise; the usual one if there is none."""
     return replace(request or SyncRequest(), **wanted)
+
+
+def with_own_limits(request: SyncRequest, unfinished: Process | None) -> SyncRequest:
+    """Return what to ask for again and again: an active process keeps its own limits, the next has others."""
+    is_active = unfinished is not None and unfinished.is_active
+    return replace(request, options=None) if is_active else request

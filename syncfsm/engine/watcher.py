@@ -8,8 +8,16 @@ from typing import Generic, TypeVar
 from syncfsm.core.options import Options, Order
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.requests import SyncRequest
-from syncfsm.errors import ActiveSync, BrokenContract, LogUnwritable, SyncfsmError, VersionConflict
+from syncfsm.engine.requests import SyncRequest, with_own_limits
+from syncfsm.errors import (
+    ActiveSync,
+    AppendInDoubt,
+    BrokenContract,
+    LogUnwritable,
+    NotActive,
+    SyncfsmError,
+    VersionConflict,
+)
 from syncfsm.outside.clock import Clock, SteadyClock, SystemClock
 from syncfsm.outside.safe_words import raised_words
 
@@ -70,7 +78,12 @@ class Watcher(Generic[T]):
         """Sync once; return the last state, or `None` where something kept it from that."""
         try:
             process = await self._sync()
-        except (LogUnwritable, VersionConflict) as trouble:
+        except (
+            LogUnwritable,
+            AppendInDoubt,
+            NotActive,
+            VersionConflict,
+        ) as trouble:  # full, or another was faster
             self._on_trouble(trouble)
             return None
         except SyncfsmError:
@@ -85,11 +98,9 @@ class Watcher(Generic[T]):
         """Sync once, as soon as no other sync of the object is active."""
         async with self._make_engine() as engine:
             while True:
-                unfinished = engine.to_go_on_with("ongoing")
-                is_active = unfinished is not None and unfinished.is_active
-                options = None if is_active else self._request.options  # an active process keeps its own
+                request = with_own_limits(self._request, engine.to_go_on_with("ongoing"))
                 try:
-                    return await engine.sync(self._request, options=options)
+                    return await engine.sync(request)
                 except ActiveSync as busy:
                     self._on_trouble(busy)
                     await self._clock.sleep(BUSY_S)

@@ -14,6 +14,7 @@ from syncfsm.explain.advice import Advice, LogName, steps
 from syncfsm.explain.spending import Spending, Spent
 from syncfsm.explain.trouble import Ending, RejectGroup, TroubleAt, Troubles
 from syncfsm.history.replay import Moment, moments
+from syncfsm.log import log_name
 
 if TYPE_CHECKING:
     from syncfsm.log.protocol import EventLog
@@ -82,7 +83,7 @@ def explain(log: EventLog, process_id: str, log_path: str, *, now: datetime | No
         asked, last = asked or moment, moment
     if asked is None or last is None:
         raise ProcessNotFound(f"there is no process {process_id} in this log")
-    named = LogName(path=log_path, is_captured=process_id in log.capture_counts())
+    named = LogName(path=log_name(log_path), is_captured=process_id in log.capture_counts())
     return _account(asked, last, spending=spending, troubles=troubles, log=named, now=now)
 
 

@@ -19,11 +19,13 @@ class Earlier:
     Args:
         log: Where they are.
         source: Whose they are.
+        hooks: What is called after each append; one that does not say that it `only_watches` may do anything.
     """
 
-    def __init__(self, log: EventLog, source: Source) -> None:
+    def __init__(self, log: EventLog, source: Source, hooks: Sequence[object] = ()) -> None:
         self._log = log
         self._source = source
+        self._may_be_stopped = not all(getattr(hook, "only_watches", False) for hook in hooks)
 
     def setup_facts(self, process: Process) -> Mapping[str, str]:
         """Return what a check found when a process, or the last one like it, began to fetch; it must hold."""
@@ -80,6 +82,19 @@ class Earlier:
         other = self._log.load(process_id)
         ours = (process.source, process.object, process.sink)
         return (other.source, other.object, other.sink) == ours
+
+    def check_hooks(self, process: Process) -> None:
+        """Let nothing more be asked for where a hook has cancelled the process.
+
+        An action follows an append, or a load, without waiting, so only a hook can have moved the process on
+        in between; the log need not be asked for anybody else. Who did while the action was under way is seen
+        by the append, and before anything is given to the sink.
+
+        Raises:
+            VersionConflict: The process has moved on in the log.
+        """
+        if self._may_be_stopped and process.pending is None:  # what delivers looks itself
+            self.check_untouched(process)
 
     def check_untouched(self, process: Process) -> None:
         """Let nothing be asked for and nothing delivered where somebody cancelled the process, or is on it.

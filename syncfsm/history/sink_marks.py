@@ -50,7 +50,8 @@ class SinkMarks:
     @cached_property
     def _known_as(self) -> str:
         kind = self._sink.name.partition(":")[0]
-        routes = [route for route in self._log.routes() if route.sink.partition(":")[0] == kind]
+        routes = self._log.routes(self._source.name)  # what others brought into it, its own marks tell
+        routes = [route for route in routes if route.sink.partition(":")[0] == kind]
         found = [(route.sink, self._log.last_found(route.source, route.sink) or {}) for route in routes]
         ids = [(known, facts.get(SINK_ID)) for known, facts in found]
         active = self._log.active(self._source.name, self._source.object)
@@ -112,7 +113,7 @@ class SinkMarks:
             set()
         )  # whose page is under way for a second time: its counts say nothing of the first
         is_its_page = True  # the first page of the process of the mark is what the mark speaks of
-        for process, recorded in self._of_route_after(position):
+        for process, recorded in self._of_route_after(mark, position):
             is_of_mark = process.id == mark.process
             match recorded.event:
                 case e.PageDelivered() as page:
@@ -262,12 +263,13 @@ class SinkMarks:
         event = next(self._log.read(mark.process, after=version - 1, until=version), None)
         return event.position if event else None
 
-    def _of_route_after(self, position: int) -> Iterator[tuple[Process, e.Recorded]]:
-        processes: dict[str, Process] = {}
-        while recorded := self._log.events_after(position):
-            for record in recorded:
-                process = processes.get(record.stream) or self._log.load(record.stream)
-                processes[record.stream] = process
-                if (process.source, process.object, process.sink) == self._route:
+    def _of_route_after(self, mark: Mark, position: int) -> Iterator[tuple[Process, e.Recorded]]:
+        """Yield what was recorded of this route behind the place of a mark, process by process."""
+        moved = self._log.moved_since(*self._route, position=position)
+        of_mark = self._log.load(mark.process)
+        for process in {process.id: process for process in (of_mark, *moved)}.values():
+            behind = position
+            while recorded := self._log.events_after(behind, process_id=process.id):
+                for record in recorded:
                     yield process, record
-            position = recorded[-1].position or 0
+                behind = recorded[-1].position or 0

@@ -129,9 +129,13 @@ class ComposedLog:
         """See `Routes.recent`."""
         return self._routes.recent(over_max=over_max)
 
-    def routes(self) -> list[Route]:
+    def routes(self, source: str | None = None) -> list[Route]:
         """See `Routes.routes`."""
-        return self._routes.routes()
+        return self._routes.routes(source)
+
+    def moved_since(self, source: str, object_: str, sink: str, *, position: int) -> list[Process]:
+        """See `Routes.moved_since`."""
+        return self._routes.moved_since(source, object_, sink, position=position)
 
     def latest(
         self, source: str, object_: str, sink: str, *, mode: Mode | None = "initial"

@@ -50,8 +50,8 @@ class ReadModel(Protocol):
         """
         ...
 
-    def routes(self) -> list[Route]:
-        """Return what was ever brought where, each once.
+    def routes(self, source: str | None) -> list[Route]:
+        """Return what was ever brought where, each once: of a source, or of all.
 
         Raises:
             LogError: It cannot be read.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from syncfsm.core.events import Mode
 from syncfsm.core.process import Process
 from syncfsm.core.routes import Brief
-from syncfsm.errors import ActiveSync, LogUnwritable, VersionConflict
+from syncfsm.errors import ActiveSync, CorruptLog, LogUnwritable, VersionConflict
 
 _KINDS: dict[Mode, str] = {
     "initial": "a sync",
@@ -13,6 +13,10 @@ _KINDS: dict[Mode, str] = {
     "webhook": "a sync of what webhooks told of",
     "rejects": "a retry of the rejects",
 }
+
+
+class NewerLog(CorruptLog):
+    """The log was written by a newer syncfsm."""
 
 
 def conflict(stream: str, *, version: int, expected_version: int) -> VersionConflict:

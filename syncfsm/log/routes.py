@@ -6,6 +6,7 @@ happened before that one does not count.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import get_args
 
@@ -31,11 +32,15 @@ class ModelRoutes:
     Args:
         model: What is asked.
         events: Asked for the states of processes.
+        resumed_after: Returns the processes that were resumed behind a position; see `Routes.moved_since`.
     """
 
-    def __init__(self, model: ReadModel, events: EventStore) -> None:
+    def __init__(
+        self, model: ReadModel, events: EventStore, resumed_after: Callable[[int], Sequence[str]]
+    ) -> None:
         self._model = model
         self._events = events
+        self._resumed_after = resumed_after
 
     def active(self, source: str, object_: str) -> Process | None:
         """See `Routes.active`."""
@@ -48,9 +53,17 @@ class ModelRoutes:
         active.sort(key=lambda brief: (brief.started_at, brief.id))
         return list(self._events.loaded([brief.id for brief in (*active, *over)]))
 
-    def routes(self) -> list[Route]:
+    def routes(self, source: str | None = None) -> list[Route]:
         """See `Routes.routes`."""
-        return self._model.routes()
+        return self._model.routes(source)
+
+    def moved_since(self, source: str, object_: str, sink: str, *, position: int) -> list[Process]:
+        """See `Routes.moved_since`."""
+        begun = self._model.select(Query(source=source, object=object_, sink=sink, position_min=position + 1))
+        ids = dict.fromkeys((*(brief.id for brief in begun), *self._resumed_after(position)))
+        found = self._events.loaded(list(ids))
+        ours = (source, object_, sink)
+        return [process for process in found if (process.source, process.object, process.sink) == ours]
 
     def latest(
         self, source: str, object_: str, sink: str, *, mode: Mode | None = "initial"

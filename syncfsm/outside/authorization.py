@@ -2,7 +2,7 @@
 
 A key is a text, or comes from a *provider*: a function, or coroutine function, that returns the key as it is
 now. It is asked when a run begins, and once more where the API refuses what it gave: tokens of OAuth expire.
-No key is shown or written anywhere.
+Requests that need a key at the same time wait for one answer. No key is shown or written anywhere.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ KeyProvider: TypeAlias = Callable[[], str | Awaitable[str]]
 """Returns a key, or a promise of one."""
 
 Key: TypeAlias = str | KeyProvider
+
+PROVIDER_S_MAX = 30.0
+"""How long a provider may take; then it is as one that cannot be reached."""
 
 SECRETS_MAX = 8
 """The most keys of one client that are remembered, to be taken out of answers."""
@@ -42,50 +45,58 @@ class Authorization:
         self._service = service
         self._missing = missing or f"there is no key for {service}"
         self._scheme = f"{scheme} " if scheme else ""
-        self._provider = None if isinstance(key, str) else key
         self._asking = asyncio.Lock()
-        self._header: str | None = None
+        self._asked = 0
+        self._refused: str | None = None
         self.secrets: tuple[str, ...] = ()
-        if isinstance(key, str):
-            self._header = self._checked(key)
+        self._provider = None if isinstance(key, str) else key
+        self._answer: str | Failure | None = self._checked(key) if isinstance(key, str) else None
 
     def forget(self) -> None:
-        """Let a provider be asked again before the next request."""
+        """Let a provider be asked again before the next request, and once more if that is refused."""
+        self._refused = None
         if self._provider is not None:
-            self._header = None
+            self._answer = None
 
     async def header(self) -> str | Failure:
         """Return what goes with a request now."""
+        asked = self._asked
         async with self._asking:
-            if self._header is None:
-                provided = await self._provided()
-                if isinstance(provided, Failure):
-                    return provided
-                self._header = provided
-            return self._header
+            has_failed = isinstance(self._answer, Failure) and self._asked == asked  # and not just now
+            if self._answer is None or has_failed:
+                self._answer = await self._provided()
+                self._asked += 1
+            return self._answer
 
     async def renewed(self, refused: str) -> str | Failure | None:
         """Return what may go with a request in the place of what was refused; null if there is nothing."""
         if self._provider is None:
             return None
-        if self._header == refused:
-            self.forget()
+        if self._answer == refused:
+            if self._refused == refused:  # it was asked once more, and had nothing else
+                return None
+            self._refused, self._answer = refused, None
         header = await self.header()  # which another request, refused too, may have asked for by now
         return None if header == refused else header
 
     async def _provided(self) -> str | Failure:
         assert self._provider is not None, "a key that is given stays"
+        who = f"what provides the key for {self._service}"
         try:
-            key = self._provider()
-            if inspect.isawaitable(key):
-                key = await key
+            async with asyncio.timeout(PROVIDER_S_MAX) as limit:
+                key = self._provider()
+                if inspect.isawaitable(key):
+                    key = await key
         except Exception as error:  # noqa: BLE001 - whatever it does, and perhaps it can be reached later
-            words = raised_words(f"what provides the key for {self._service}", error)
-            return Failure(kind=FailureKind.UNAVAILABLE, message=words)
+            if limit.expired():
+                words = f"{who} did not answer within {PROVIDER_S_MAX:g} s."
+                return Failure(kind=FailureKind.TIMEOUT, message=words)
+            return Failure(kind=FailureKind.UNAVAILABLE, message=raised_words(who, error))
         try:
             return self._checked(key)
-        except ConfigurationError as error:
-            return Failure(kind=FailureKind.UNAUTHORIZED, message=f"{error}.")
+        except ConfigurationError:
+            words = f"{who} returned none: no text, an empty one, or one with characters that no key has."
+            return Failure(kind=FailureKind.UNAUTHORIZED, message=words)
 
     def _checked(self, key: object) -> str:
         """Return the header for a key, if it can be sent, and remember what must not be shown."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from traceback import extract_tb
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 REDACTED = "[redacted]"
 
@@ -64,6 +64,14 @@ def plain_url(url: str) -> str:
     scheme, separator, rest = url.rstrip("/").partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}"
+
+
+def passwords(url: str) -> tuple[str, ...]:
+    """Return the passwords that stand in a URL, as they are written and as they are meant."""
+    credentials = url.partition("://")[2].partition("@")[0].partition(":")[2]
+    asked = [pair.partition("=") for pair in url.partition("?")[2].split("&")]
+    written = [credentials, *(value for key, _, value in asked if "password" in key)]
+    return tuple(dict.fromkeys(form for text in written if text for form in (text, unquote(text))))
 
 
 def uuid(text: str) -> str:

@@ -61,18 +61,27 @@ def render(
         ConfigurationError: The process has more events than a page can show.
         CorruptLog, InvalidTransition: An event cannot be read, or is not legal where it stands.
     """
-    only = process_id or find(log, None)
-    if process_id is None and len(log.ids()) > 1:
-        return _of_all(log, log_name, takes)
-    shown = _shown(log, only, log_name)
+    if process_id is None:
+        listed = _listed(log, takes)
+        if len(listed) > 1:
+            return _of_all(log, log_name, listed)
+        process_id = listed[0].id
+    shown = _shown(log, process_id, log_name)
     return _report(page(log_name, [shown]), 1, [shown])
 
 
-def _of_all(log: EventLog, log_name: str, takes: Callable[[Process], bool]) -> Report:
-    ids = log.ids()
-    listed = list(islice(filter(takes, log.loaded(ids[::-1])), ROWS_MAX))
+def _listed(log: EventLog, takes: Callable[[Process], bool]) -> list[Process]:
+    """Return the processes that a page is to have, newest first."""
+    last = find(log, None)
+    listed = list(islice(filter(takes, log.loaded(log.ids()[::-1])), ROWS_MAX))
+    if not listed:
+        raise ProcessNotFound(f"the log has no such process; the last that it has is {last}")
+    return listed
+
+
+def _of_all(log: EventLog, log_name: str, listed: Sequence[Process]) -> Report:
     shown = [_shown(log, process_id, log_name) for process_id in with_room(listed)]
-    return _report(page(log_name, shown, overview(listed, len(ids))), len(listed), shown)
+    return _report(page(log_name, shown, overview(listed, len(log.ids()))), len(listed), shown)
 
 
 def _shown(log: EventLog, process_id: str, log_name: str) -> Shown:

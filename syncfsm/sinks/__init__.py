@@ -16,6 +16,8 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.outside.safe_words import word
 from syncfsm.plugins import OWN
 from syncfsm.sinks.factory import SINKS, SinkFactory, SinkSettings
+from syncfsm.sinks.postgres.same_place import KIND as POSTGRES
+from syncfsm.sinks.postgres.same_place import kind_of
 from syncfsm.sinks.protocol import (
     Deleting,
     Emptiable,
@@ -63,10 +65,11 @@ def open_sink(
     transport: httpx.AsyncBaseTransport | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> Sink[Contact]:
-    """Open the sink at `sqlite:contacts.db`, `jsonl:people.jsonl`, `quo:`, or one that a package brings.
+    """Open the sink at `sqlite:contacts.db`, `jsonl:people.jsonl`, `postgresql://…`, `quo:`, or a package's.
 
     Args:
-        url: The kind of sink and its file; of Quo, nothing, or where its API is.
+        url: The kind of sink and its file; of PostgreSQL, as libpq takes it, with `schema` and `table` as two
+            more parameters; of Quo, nothing, or where its API is.
         key: What it is opened with; what its variable of the environment holds if `None`.
         clock: For the times that the sink writes, and for its rate limit; the machine's if `None`.
         transport: Where its requests go; the network if `None`.
@@ -75,13 +78,16 @@ def open_sink(
     Raises:
         ConfigurationError: The URL names no known kind of sink, or the sink's key is missing.
     """
-    kind, separator, where = url.partition(":")
+    _, separator, where = url.partition(":")
+    kind = kind_of(url)
     is_known = bool(separator) and bool(word(kind)) and kind in SINKS.names()
-    if not is_known or (kind in FILE_SINKS and not where.removeprefix("//")):
+    is_nowhere = not where.removeprefix("//") if kind in FILE_SINKS else _lacks_slashes(kind, where)
+    if not is_known or is_nowhere:
         others = [name for name in SINKS.names() if name not in OWN["sink"]]
         brought = "".join(f", {name}:" for name in others)
         raise ConfigurationError(
-            f"no sink is known as {_shown(url)}: use sqlite:contacts.db, jsonl:people.jsonl or quo:{brought}"
+            f"no sink is known as {_shown(url)}: use sqlite:contacts.db, jsonl:people.jsonl, "
+            f"postgresql://USER@HOST/DATABASE or quo:{brought}"
         )
 
     def opened(factory: SinkFactory) -> Sink[Contact]:
@@ -92,6 +98,10 @@ def open_sink(
         return factory.open(settings)
 
     return SINKS.use(kind, opened)
+
+
+def _lacks_slashes(kind: str, where: str) -> bool:
+    return kind == POSTGRES and not where.startswith("//")
 
 
 def _shown(url: str) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from syncfsm.errors import ConfigurationError
 from syncfsm.items.contact import Contact
+from syncfsm.postgres.driver import require_driver
 from syncfsm.sinks.factory import SinkFactory, SinkSettings
+from syncfsm.sinks.postgres.same_place import KIND
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sinks.quo.api import BASE_URL, KEY_VARIABLE
 
@@ -33,6 +37,23 @@ class _Jsonl:
         from syncfsm.sinks.jsonl import JsonlSink  # noqa: PLC0415 - likewise
 
         return JsonlSink(_file(settings, self.example))
+
+
+class _Postgres:
+    name = KIND
+    description = "A table of contacts in PostgreSQL."
+    key_variable = "PGPASSWORD"
+    example = "postgresql://USER@HOST/DATABASE"
+
+    def open(self, settings: SinkSettings) -> Sink[Contact]:
+        """Open a table; `key` is the password, where it is not libpq's to find."""
+        require_driver()
+        from syncfsm.sinks.postgres.sink import PostgresSink  # noqa: PLC0415 - likewise
+
+        _check_more(settings, set())
+        is_given = settings.key != os.environ.get(self.key_variable, "")
+        password = settings.key if is_given else ""
+        return PostgresSink(f"{KIND}:{settings.where}", password=password, clock=settings.clock)
 
 
 class _Quo:
@@ -71,4 +92,5 @@ def _file(settings: SinkSettings, example: str) -> str:
 
 SQLITE: SinkFactory = _Sqlite()
 JSONL: SinkFactory = _Jsonl()
+POSTGRES: SinkFactory = _Postgres()
 QUO: SinkFactory = _Quo()

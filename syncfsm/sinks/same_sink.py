@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.files.paths import file_name, split_url
+from syncfsm.sinks.postgres.same_place import KIND as POSTGRES
+from syncfsm.sinks.postgres.same_place import kind_of, whereabouts
 
 FILE_SINKS = ("sqlite", "jsonl")
 """The kinds of sinks that are a file."""
@@ -17,8 +19,10 @@ def is_same(sink: str, other: str) -> bool:
     return sink == other or _place(sink) == _place(other)
 
 
-def _place(sink: str) -> str:
+def _place(sink: str) -> object:
     kind, path = split_url(sink)
+    if kind_of(sink) == POSTGRES:
+        return whereabouts(sink)
     return f"{kind}:{file_name(path)}" if kind in FILE_SINKS and path else sink
 
 

@@ -16,7 +16,14 @@ from syncfsm.core.notices import KEPT
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
-from syncfsm.errors import ActiveSync, BrokenContract, LogUnwritable, SyncfsmError, VersionConflict
+from syncfsm.errors import (
+    ActiveSync,
+    AppendInDoubt,
+    BrokenContract,
+    LogUnwritable,
+    SyncfsmError,
+    VersionConflict,
+)
 from syncfsm.log.patience import patiently
 from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.outside.safe_words import raised_words
@@ -100,7 +107,7 @@ class WebhookWorker(Generic[T]):
         except ActiveSync as busy:
             self._say(busy)
             return self._poll_s
-        except (LogUnwritable, VersionConflict) as trouble:
+        except (LogUnwritable, AppendInDoubt, VersionConflict) as trouble:
             self._on_trouble(trouble)
             return self._pause_s
         except SyncfsmError:

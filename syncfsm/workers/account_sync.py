@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
 from syncfsm.core.process import Process
+from syncfsm.core.source_name import account_of, checked_account
 from syncfsm.core.state import Route
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.requests import SyncRequest
+from syncfsm.engine.requests import SyncRequest, with_own_limits
+from syncfsm.errors import ConfigurationError
 
 T = TypeVar("T")
 
@@ -26,6 +29,9 @@ class AccountSync(Generic[T]):
         label: What tells it from the account's other syncs: `people`.
         request: What is wanted, or what says so for an engine; by default what is new, after one sync of all.
         every_s: From the beginning of one sync to that of the next.
+
+    Raises:
+        ConfigurationError: No account can be called so, or there would be no pause.
     """
 
     def __init__(
@@ -37,46 +43,57 @@ class AccountSync(Generic[T]):
         request: SyncRequest | Callable[[Engine[T]], SyncRequest] | None = None,
         every_s: float = EVERY_S,
     ) -> None:
-        self.account = account
+        self.account = checked_account(account)
         self.name = f"{account}/{label}" if label else account
-        self.make_engine = make_engine
+        if not every_s > 0:
+            raise ConfigurationError(f"{self.name}: every_s={every_s} leaves no pause: choose more than 0")
+        self._make_engine = make_engine
         self._request = request or SyncRequest(mode="ongoing")
         self.every_s = every_s
-        self._route: Route | None = None
+        self.route: Route | None = None
+        """What it brings where, as the log calls it: as the last engine had it; null until there was one."""
 
     def __repr__(self) -> str:
         """Name it."""
         return f"<AccountSync {self.name}>"
 
-    async def learn(self) -> None:
-        """Learn what it brings where; an engine is made for that, once.
+    @asynccontextmanager
+    async def engine(self) -> AsyncIterator[Engine[T]]:
+        """Yield an engine of its own, and learn what it brings where: a sink that is replaced is another.
 
         Raises:
-            ConfigurationError: None can be made.
+            ConfigurationError: None can be made, or its source is another account's.
         """
-        if self._route is None:
-            async with self.make_engine() as engine:
-                source, sink = engine.source, engine.processes.sink_name
-                self._route = Route(source=source.name, object=source.object, sink=sink)
+        async with self._make_engine() as engine:
+            self._check_account(engine.source.name)
+            source, sink = engine.source, engine.processes.sink_name
+            self.route = Route(source=source.name, object=source.object, sink=sink)
+            yield engine
 
-    @property
-    def route(self) -> Route:
-        """What it brings where, as the log calls it."""
-        assert self._route is not None, "it is learned first"
-        return self._route
+    def _check_account(self, source: str) -> None:
+        if account_of(source) != self.account:
+            raise ConfigurationError(
+                f"the sync {self.name} has the source {source}, which is not of its account: open that with "
+                f"account={self.account!r}"
+            )
 
     def taken_up(self, engine: Engine[T]) -> Process:
-        """Return the process to go on with, or a new one. An active process keeps its own limits.
+        """Return the process to go on with, or a new one.
 
         Raises:
             ActiveSync, ConfigurationError: See `Engine.take_up`.
         """
-        request = self._request if isinstance(self._request, SyncRequest) else self._request(engine)
-        unfinished = engine.to_go_on_with(request.mode)
-        is_active = unfinished is not None and unfinished.is_active
-        return engine.take_up(request, options=None if is_active else request.options)
+        request = self._wanted(engine)
+        return engine.take_up(with_own_limits(request, engine.to_go_on_with(request.mode)))
 
-    @property
-    def is_known(self) -> bool:
-        """Whether it has been learned what it brings where."""
-        return self._route is not None
+    def rejects_taken_up(self, engine: Engine[T]) -> Process | None:
+        """Return the process that sends rejected records again; `None` where there are none.
+
+        Raises:
+            ActiveSync, ConfigurationError: See `Engine.retry_rejects`.
+        """
+        request = with_own_limits(self._wanted(engine), engine.unfinished("rejects"))
+        return engine.retry_rejects(page_size=request.page_size, options=request.options)
+
+    def _wanted(self, engine: Engine[T]) -> SyncRequest:
+        return self._request if isinstance(self._request, SyncRequest) else self._request(engine)

@@ -17,7 +17,7 @@ from syncfsm.core import events as e
 from syncfsm.core.process import Process
 from syncfsm.core.summary import summary
 from syncfsm.errors import ConfigurationError
-from syncfsm.log.protocol import EventStore
+from syncfsm.log.protocol import EventLog
 
 TIMEOUT_S = 30.0
 
@@ -47,6 +47,29 @@ class Alerts:
         if not self._is_url and not self._command:
             raise ConfigurationError("whom to tell of failures is empty: give a URL or a command")
         self._say = say
+        self._telling: set[asyncio.Task[None]] = set()
+
+    def of_failure(self, log: EventLog, sync: str, process: Process) -> None:
+        """Begin to tell of a process, if it has failed and was not told of before."""
+        if process.failure is None:
+            return
+        events = (recorded.event for recorded in log.read(process.id))
+        if sum(isinstance(event, e.SyncFailed) for event in events) == 1:
+            self._begin("failed", log, sync, process)
+
+    def of_standstill(self, log: EventLog, sync: str, process: Process) -> None:
+        """Begin to tell of a process that does not move."""
+        self._begin("stalled", log, sync, process)
+
+    async def settle(self) -> None:
+        """Wait until all that is to be told is told."""
+        await asyncio.gather(*self._telling)
+
+    def _begin(self, what: str, log: EventLog, sync: str, process: Process) -> None:
+        alert = {"alert": what, "log": log.path, "sync": sync, **summary(process)}
+        task = asyncio.get_running_loop().create_task(self.tell(alert))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
     async def tell(self, alert: Alert) -> None:
         """Tell, and wait until it is told; it takes no longer than `TIMEOUT_S`."""
@@ -85,20 +108,3 @@ class Alerts:
                 process.kill()
             raise
         return "" if process.returncode == 0 else f"it ended with status {process.returncode}"
-
-
-def of_failure(log: EventStore, log_name: str, sync: str, process: Process) -> Alert | None:
-    """Return what to tell of a process that has failed; null if it has not, or was told of before."""
-    if process.failure is None:
-        return None
-    failures = sum(isinstance(recorded.event, e.SyncFailed) for recorded in log.read(process.id))
-    return _alert("failed", log_name, sync, process) if failures == 1 else None
-
-
-def of_standstill(log_name: str, sync: str, process: Process) -> Alert:
-    """Return what to tell of a process that does not move."""
-    return _alert("stalled", log_name, sync, process)
-
-
-def _alert(what: str, log_name: str, sync: str, process: Process) -> Alert:
-    return {"alert": what, "log": log_name, "sync": sync, **summary(process)}

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from syncfsm.core.backoff import left_s
 from syncfsm.core.machine import State
 from syncfsm.core.process import Process
+from syncfsm.core.starts import put_off_s
 from syncfsm.core.state import Route
 from syncfsm.core.value import Value
-from syncfsm.log.protocol import Routes
+from syncfsm.log.protocol import EventLog
 
 AT_ONCE = datetime.min.replace(tzinfo=UTC)
 
@@ -23,18 +25,20 @@ class Standing(Value, frozen=True):
     Attributes:
         sync: Its name.
         account: Whose it is.
-        route: What it brings where.
-        process: What came last of it; null if nothing did.
+        route: What it brings where; null if that cannot be known now.
         due_at: When there is something to do; long ago if there always was.
+        process: What came last of it; null if nothing did.
         last_sync_at: Up to when the sink has everything; null if no sync was completed.
+        trouble: Why nobody can tell how it stands: no engine can be made for it now. Null if one can.
     """
 
     sync: str
     account: str
-    route: Route
-    process: Process | None
-    due_at: datetime
-    last_sync_at: datetime | None
+    route: Route | None
+    due_at: datetime = AT_ONCE
+    process: Process | None = None
+    last_sync_at: datetime | None = None
+    trouble: str | None = None
 
     @property
     def is_unfinished(self) -> bool:
@@ -42,25 +46,40 @@ class Standing(Value, frozen=True):
         return self.process is not None and (self.process.is_active or self.process.is_resumable)
 
 
-def last_process(log: Routes, route: Route) -> Process | None:
-    """Return the sync of a route that began last, whether of all or of what is new."""
+def last_process(log: EventLog, route: Route) -> Process | None:
+    """Return the sync of a route that is active, or began last, whether of all or of what is new."""
     found = (log.latest(route.source, route.object, route.sink, mode=mode) for mode in ("initial", "ongoing"))
     begun = [process for process in found if process is not None]
-    return max(begun, key=lambda process: (process.is_active, process.started_at), default=None)
+    if len(begun) > 1:  # by their places in the log: a clock may have been set back between them
+        return max(begun, key=lambda process: (process.is_active, _place(log, process)))
+    return begun[0] if begun else None
 
 
-def due_at(process: Process | None, *, every_s: float, now: datetime) -> datetime:
-    """Return when there is something to do for a sync whose last process this is.
+def _place(log: EventLog, process: Process) -> int:
+    """Return where in the log a process begins."""
+    (began,) = log.events_after(0, process_id=process.id, count_max=1)
+    assert began.position is not None, "what is in the log has a place"
+    return began.position
+
+
+def due_in_s(process: Process, *, every_s: float, now: datetime) -> float:
+    """Return how long it is until there is something to do for a sync whose last process this is.
 
     What is under way is due at once, or when its wait is over. What failed is due when the next would be,
-    but not before it may ask. No clock that was wrong puts anything off for longer than `every_s`.
+    but not before it may ask. A clock that was set back makes none of this longer than it was.
+
+    Args:
+        process: The process.
+        every_s: From the beginning of one sync to that of the next.
+        now: The time of day.
+
+    Returns:
+        Seconds; 0 or less if there is something to do now.
     """
-    if process is None:
-        return AT_ONCE
     if process.is_active:
-        return process.retry.retry_at if process.retry else AT_ONCE
-    has_failed = process.state is State.FAILED
-    since = process.updated_at if has_failed else process.started_at
-    due = min(since, now) + timedelta(seconds=every_s)
-    told = process.failure.retry_at if process.failure else None
-    return max(due, told) if told else due
+        if process.retry is None or process.waits_since is None:
+            return 0.0
+        return left_s(process.retry.retry_at, process.waits_since, now)
+    since = process.updated_at if process.state is State.FAILED else process.started_at
+    left = left_s(since + timedelta(seconds=every_s), since, now)
+    return max(left, put_off_s(process, now))

@@ -15,6 +15,7 @@ from benchmarks.contestant import Syncfsm
 from benchmarks.turns import measure
 from benchmarks.workload import WORKLOADS, appends, merged
 from syncfsm.core.machine import State
+from tests.postgres import GIVEN, server_url
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,3 +82,12 @@ def test_the_peers_replay_the_same_records() -> None:
 
 def test_a_person_gets_a_table() -> None:
     assert "pages of 50: 2" in run()
+
+
+@pytest.mark.skipif(bool(GIVEN), reason="it makes schemas of its own")
+def test_appends_to_a_server_are_measured_and_a_follower_misses_none() -> None:
+    options = ("--appends", "20", "--writers", "2", "--seconds", "0.2")
+    command = [sys.executable, "-m", "benchmarks.postgres", "--url", server_url(), *options]
+    out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "missed 0, out_of_turn 0" in out
+    assert " times, one follower beside" in out

@@ -103,7 +103,7 @@ def test_a_time_that_is_none_is_refused(cli: Cli) -> None:
     _, err = cli("watch", "--every", "soon", *cli.sync_args("http://127.0.0.1:9")[1:], status=2)
     assert "'soon' is no length of time" in err
     _, err = cli("watch", "--every", "0s", *cli.sync_args("http://127.0.0.1:9")[1:], status=2)
-    assert "--every 0s leaves no pause: give 1s or more" in err
+    assert "every 0s leaves no pause: give 1s or more" in err
 
 
 # ── webhooks ─────────────────────────────────────────────────────────────────────────────────

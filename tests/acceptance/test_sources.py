@@ -68,7 +68,12 @@ def test_what_is_installed_is_listed_with_keys_and_paginations(cli: Cli) -> None
         ("attio", "offset", "ATTIO_API_KEY"),
         ("axiscare", "cursor", "AXISCARE_API_KEY"),
     ]
-    assert [sink["example"] for sink in found["sinks"]] == ["sqlite:FILE", "jsonl:FILE", "quo:"]
+    assert [sink["example"] for sink in found["sinks"]] == [
+        "sqlite:FILE",
+        "jsonl:FILE",
+        "postgresql://USER@HOST/DATABASE",
+        "quo:",
+    ]
     out, _ = cli("sources")
     assert "key in AXISCARE_API_KEY; by cursors; order id" in out
 
@@ -114,7 +119,7 @@ def test_a_sink_of_another_package_takes_everybody(cli: Cli, site: Path, acme_ur
     cli("sync", "--source", "acme", "--base-url", acme_url, "--sink", "lines:people")
     assert len((cli.folder / "people.jsonl").read_text().splitlines()) == PEOPLE
     _, err = cli("sync", "--source", "acme", "--base-url", acme_url, "--sink", "line:people", status=2)
-    assert "choose from sqlite, jsonl, quo, lines" in err
+    assert "choose from sqlite, jsonl, postgresql, quo, lines" in err
 
 
 BROKEN = {

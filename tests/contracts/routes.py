@@ -155,11 +155,26 @@ def due(processes: list[Folded], changed_by: str | None) -> datetime | None:
     return max((mark for mark in marks if mark), default=None)
 
 
+def moved_agrees(log: EventLog, route: tuple[str, str, str], ours: list[Folded]) -> None:
+    """Ask who began, or went on after a failure, behind each place where one of them has an event."""
+    for position in {recorded.position or 0 for folded in ours for recorded in folded.events}:
+        behind = {
+            folded.process.id
+            for folded in ours
+            for recorded in folded.events
+            if (recorded.position or 0) > position
+            and isinstance(recorded.event, e.SyncStarted | e.SyncResumed)
+        }
+        assert {process.id for process in log.moved_since(*route, position=position)} == behind
+
+
 def agrees(log: EventLog) -> None:
     """Ask a log about every route, and compare."""
     everything = [Folded(log, process_id) for process_id in log.ids()]
     there = {(folded.process.object, folded.process.sink) for folded in everything}
     assert {(route.object, route.sink) for route in log.routes()} == there
+    assert {(route.object, route.sink) for route in log.routes("attio")} == there
+    assert log.routes("nobody") == []
     for object_ in OBJECTS:
         webhooks = [
             f.process.sink for f in everything if f.process.mode == "webhook" and f.process.object == object_
@@ -168,6 +183,7 @@ def agrees(log: EventLog) -> None:
         for sink in SINKS:
             ours = [f for f in everything if (f.process.object, f.process.sink) == (object_, sink)]
             _agrees_on(log, ("attio", object_, sink), ours)
+            moved_agrees(log, ("attio", object_, sink), ours)
     for sink in SINKS:
         found = [
             recorded

@@ -382,6 +382,8 @@ def test_a_name_that_a_page_needs_is_not_forgotten_for_one_that_it_brings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Source:
+        kind = "attio"
+
         async def company_names(self, record_ids: set[str]) -> dict[str, str | None]:
             return {record_id: f"name of {record_id}" for record_id in record_ids}
 

@@ -20,6 +20,7 @@ from syncfsm.sinks.protocol import capabilities
 from syncfsm.sources.protocol import Record, Transformed
 from tests.crm import Crm
 from tests.fakes import TestClock
+from tests.integration.test_postgres_sink import ask
 
 
 async def to_contacts(records: tuple[Record, ...]) -> Transformed[Contact]:
@@ -66,10 +67,27 @@ class Desk:
         for path in self.path.parent.glob(f"{self.path.name}*"):
             path.unlink()
 
+    def is_there(self) -> bool:
+        return self.path.exists()
+
+    def wipe(self) -> None:
+        """Leave a sink with nothing in it."""
+        self.remove()
+        self.path.touch()
+
+    def take_away(self) -> None:
+        self.path.rename(self.path.with_name("kept"))
+
+    def bring_back(self) -> None:
+        self.path.with_name("kept").rename(self.path)
+
     def is_empty(self) -> bool:
-        sink = capabilities(open_sink(self.url)).emptiable
-        assert sink is not None
-        return asyncio.run(sink.is_empty())
+        sink = open_sink(self.url)
+        able = capabilities(sink).emptiable
+        assert able is not None
+        is_empty = asyncio.run(able.is_empty())
+        asyncio.run(sink.aclose())
+        return is_empty
 
     def looked(self) -> Preflight:
         found = self.with_engine(
@@ -79,10 +97,32 @@ class Desk:
         return found
 
 
-@pytest.fixture(params=["sqlite", "jsonl"])
+class PostgresDesk(Desk):
+    """The same with a table in PostgreSQL; what the sink says of itself beside it stays."""
+
+    def remove(self) -> None:
+        ask(self.url, "DROP TABLE {table}")
+
+    def is_there(self) -> bool:
+        return ask(self.url, "SELECT to_regclass('{table}') IS NOT NULL") == [(True,)]
+
+    def wipe(self) -> None:
+        ask(self.url, "TRUNCATE {table}")
+
+    def take_away(self) -> None:
+        ask(self.url, "ALTER TABLE {table} RENAME TO kept")
+
+    def bring_back(self) -> None:
+        ask(self.url, "ALTER TABLE {schema}.kept RENAME TO contacts")
+
+
+@pytest.fixture(params=["sqlite", "jsonl", "postgresql"])
 def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
     with open_log(":memory:") as log:
-        yield Desk(log, f"{request.param}:{tmp_path / 'sink'}")
+        if request.param == "postgresql":
+            yield PostgresDesk(log, request.getfixturevalue("newest_postgres_url"))
+        else:
+            yield Desk(log, f"{request.param}:{tmp_path / 'sink'}")
 
 
 def assert_refused(process: Process) -> None:
@@ -95,7 +135,7 @@ def test_an_ongoing_sync_into_a_sink_that_is_gone_is_refused_and_makes_none(desk
     desk.sync()
     desk.remove()
     assert_refused(desk.sync(mode="ongoing"))
-    assert not desk.path.exists()
+    assert not desk.is_there()
     assert desk.sync().state is State.COMPLETED  # all of them
     assert not desk.is_empty()
     assert desk.sync(mode="ongoing").state is State.COMPLETED
@@ -103,16 +143,15 @@ def test_an_ongoing_sync_into_a_sink_that_is_gone_is_refused_and_makes_none(desk
 
 def test_a_sink_that_was_emptied_is_as_bad_as_none(desk: Desk) -> None:
     desk.sync()
-    desk.remove()
-    desk.path.touch()
+    desk.wipe()
     assert_refused(desk.sync(mode="ongoing"))
 
 
 def test_a_sync_does_not_go_on_into_a_sink_that_is_gone_until_it_is_back(desk: Desk) -> None:
     begun = desk.cut_short()
-    kept = desk.path.rename(desk.path.with_name("kept"))
+    desk.take_away()
     assert_refused(desk.sync())
-    kept.rename(desk.path)
+    desk.bring_back()
     done = desk.sync()
     assert (done.id, done.state, done.progress.created) == (begun.id, State.COMPLETED, 10)
 
@@ -124,7 +163,7 @@ def test_before_a_sync_it_is_said_too(desk: Desk) -> None:
     problem = desk.looked().sink.problem
     assert problem is not None
     assert "has nothing any more" in problem.words
-    assert not desk.path.exists()
+    assert not desk.is_there()
 
 
 def test_a_sink_into_which_nobody_came_is_rightly_empty(desk: Desk) -> None:

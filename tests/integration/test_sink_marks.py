@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,10 +24,12 @@ from syncfsm.errors import ActiveSync
 from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog, open_log
 from syncfsm.sinks import Sink, open_sink
+from syncfsm.sinks.postgres.place import placed
 from syncfsm.sinks.protocol import capabilities
 from syncfsm.sources.protocol import Record, Transformed
 from tests.crm import Crm
 from tests.fakes import TestClock
+from tests.integration.test_postgres_sink import ask
 
 
 class Desk:
@@ -51,7 +54,7 @@ class Desk:
             )
 
         async def used() -> object:
-            sink: Sink[Contact] = open_sink(url or f"{self.kind}:{self.path}")
+            sink: Sink[Contact] = open_sink(url or self.url)
             async with Engine(self.log, self.crm, sink, to_contacts, clock=self.clock) as engine:  # type: ignore[arg-type]
                 return await use(engine)  # type: ignore[misc]
 
@@ -74,22 +77,46 @@ class Desk:
     def new_day(self) -> None:
         self.clock.at += timedelta(days=1)
 
+    @property
+    def url(self) -> str:
+        return f"{self.kind}:{self.path}"
+
     def files(self) -> list[Path]:
         return [*self.path.parent.glob(f"{self.path.name}*")]
 
-    def back_up(self) -> None:
-        (self.path.parent / "backup").mkdir(exist_ok=True)
-        for path in self.files():
-            shutil.copy2(path, self.path.parent / "backup" / path.name)
+    def content(self) -> object:
+        return {path: path.read_bytes() for path in self.files()}
 
-    def put_back(self) -> None:
+    def remove(self) -> None:
         for path in self.files():
             path.unlink()
-        for path in (self.path.parent / "backup").iterdir():
+
+    def back_up(self, name: str = "backup") -> None:
+        (self.path.parent / name).mkdir(exist_ok=True)
+        for path in self.files():
+            shutil.copy2(path, self.path.parent / name / path.name)
+
+    def put_back(self, name: str = "backup") -> None:
+        self.remove()
+        for path in (self.path.parent / name).iterdir():
             shutil.copy2(path, self.path.parent / path.name)
 
+    def forget_marks(self) -> None:
+        if self.kind == "jsonl":
+            self.path.with_name("sink.mark").unlink()
+            return
+        with sqlite3.connect(self.path) as connection:
+            connection.execute("DROP TABLE syncfsm_sink")
+            connection.execute("DROP TABLE syncfsm_marks")
+        connection.close()
+
+    def spoil(self, statement: str) -> None:
+        with sqlite3.connect(self.path) as connection:
+            connection.execute(statement.format(marks="syncfsm_marks", table="contacts"))
+        connection.close()
+
     def ids(self) -> set[str]:
-        sink = open_sink(f"{self.kind}:{self.path}")
+        sink = open_sink(self.url)
         able = capabilities(sink).enumerable
         assert able is not None
         found = asyncio.run(able.known("crm"))
@@ -98,9 +125,12 @@ class Desk:
         return set(found)
 
     def marks(self) -> tuple[Mark, ...]:
-        able = capabilities(open_sink(f"{self.kind}:{self.path}")).marked
+        sink = open_sink(self.url)
+        able = capabilities(sink).marked
         assert able is not None
-        return able.marks()
+        found = able.marks()
+        asyncio.run(sink.aclose())
+        return found
 
     def state_told(self, process: Process) -> str:
         events = [record.event for record in self.log.read(process.id)]
@@ -108,10 +138,75 @@ class Desk:
         return began.found.get("sink_state", "")
 
 
-@pytest.fixture(params=["sqlite", "jsonl"])
-def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
+class PostgresDesk(Desk):
+    """The same with a sink in PostgreSQL: an older copy of it is a dump of its schema, restored over it."""
+
+    def __init__(self, log: EventLog, url: str) -> None:
+        super().__init__(log, "postgresql", Path())
+        self._url = url
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+    def content(self) -> object:
+        tables = ("{table}", "{sinks}", "{marks}")
+        return [ask(self.url, f"SELECT xmin::text, t.* FROM {table} AS t") for table in tables]
+
+    def remove(self) -> None:
+        ask(self.url, "DROP SCHEMA {schema} CASCADE")
+
+    def back_up(self, name: str = "backup") -> None:
+        there, copy = self.url, self._copy(name)
+        ask(copy, "DROP SCHEMA IF EXISTS {schema} CASCADE")
+        _copy_tables(there, copy)
+
+    def put_back(self, name: str = "backup") -> None:
+        self.remove()
+        _copy_tables(self._copy(name), self.url)
+
+    def forget_marks(self) -> None:
+        ask(self.url, "DROP TABLE {sinks}, {marks}")
+
+    def spoil(self, statement: str) -> None:
+        ask(self.url, statement)
+
+    def _copy(self, name: str) -> str:
+        return f"{self.url}-{name}"  # a URL ends in its schema
+
+
+def _copy_tables(url: str, to: str) -> None:
+    """Let a schema have the tables of another one, as a dump has them that is restored."""
+    ask(to, "CREATE SCHEMA {schema}")
+    for table in ("{table}", "{sinks}", "{marks}"):
+        there = placed(url).composed(table).as_string().replace("{", "{{").replace("}", "}}")
+        ask(to, f"CREATE TABLE {table} (LIKE {there} INCLUDING ALL)")
+        ask(to, f"INSERT INTO {table} SELECT * FROM {there}")
+
+
+@contextmanager
+def a_desk(kind: str, request: pytest.FixtureRequest) -> Iterator[Desk]:
+    """Yield a desk with a sink of a kind."""
     with open_log(":memory:") as log:
-        yield Desk(log, request.param, tmp_path / "sink")
+        if kind != "postgresql":
+            yield Desk(log, kind, request.getfixturevalue("tmp_path") / "sink")
+            return
+        desk = PostgresDesk(log, request.getfixturevalue("newest_postgres_url"))
+        yield desk
+        for name in ("backup", "kept"):
+            ask(f"{desk.url}-{name}", "DROP SCHEMA IF EXISTS {schema} CASCADE")
+
+
+@pytest.fixture(params=["sqlite", "jsonl", "postgresql"])
+def desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
+    with a_desk(request.param, request) as desk:
+        yield desk
+
+
+@pytest.fixture(params=["sqlite", "jsonl"])
+def file_desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
+    with a_desk(request.param, request) as desk:
+        yield desk
 
 
 def test_a_sync_leaves_its_mark_with_what_it_delivered(desk: Desk) -> None:
@@ -215,14 +310,10 @@ def test_once_the_right_one_is_back_it_goes_on(desk: Desk) -> None:
     for _ in range(10):
         desk.crm.create()
     begun = _begin(desk)
-    kept = desk.path.parent / "kept"
-    kept.mkdir()
-    for path in desk.files():
-        shutil.copy2(path, kept / path.name)
+    desk.back_up("kept")
     desk.put_back()
     assert desk.sync().state is State.FAILED
-    for path in kept.iterdir():
-        shutil.copy2(path, desk.path.parent / path.name)
+    desk.put_back("kept")
     done = desk.sync()
     assert (done.id, done.state) == (begun.id, State.COMPLETED)
 
@@ -234,13 +325,13 @@ def test_before_a_sync_it_is_said_too_and_nothing_is_touched(desk: Desk) -> None
     desk.crm.create()
     desk.sync()
     desk.put_back()
-    before = {path: path.read_bytes() for path in desk.files()}
+    before = desk.content()
     found = desk.use(lambda engine: preflight(engine, lambda engine: engine.take_up(mode="ongoing")))
     assert isinstance(found, Preflight)
     assert "an older copy of it was put back" in found.sink.found["sink_state"]
     assert found.process is not None
     assert found.process.mode == "initial"
-    assert {path: path.read_bytes() for path in desk.files()} == before
+    assert desk.content() == before
 
 
 def test_where_the_log_is_the_older_one_its_watermark_counts(desk: Desk, tmp_path: Path) -> None:
@@ -265,49 +356,48 @@ def test_where_the_log_is_the_older_one_its_watermark_counts(desk: Desk, tmp_pat
 
 
 def test_the_same_file_from_another_folder_is_the_same_sink(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file_desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    desk.sync(f"{desk.kind}:sink")
+    file_desk.sync(f"{file_desk.kind}:sink")
     monkeypatch.chdir("/")
-    done = desk.sync(f"{desk.kind}:{tmp_path / 'sink'}", mode="ongoing")
-    assert (done.mode, done.sink) == ("ongoing", f"{desk.kind}:sink")
+    done = file_desk.sync(f"{file_desk.kind}:{tmp_path / 'sink'}", mode="ongoing")
+    assert (done.mode, done.sink) == ("ongoing", f"{file_desk.kind}:sink")
 
 
-def test_a_file_that_was_moved_is_the_same_sink(desk: Desk) -> None:
-    first = desk.sync()
-    for path in desk.files():
+def test_a_file_that_was_moved_is_the_same_sink(file_desk: Desk) -> None:
+    first = file_desk.sync()
+    for path in file_desk.files():
         path.rename(path.with_name(path.name.replace("sink", "moved")))
-    desk.path = desk.path.with_name("moved")
-    done = desk.sync(mode="ongoing")
+    file_desk.path = file_desk.path.with_name("moved")
+    done = file_desk.sync(mode="ongoing")
     assert (done.mode, done.sink) == ("ongoing", first.sink)
 
 
 def test_two_files_of_one_name_are_two_sinks(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file_desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         monkeypatch.chdir(tmp_path / folder)
         with open_log(":memory:") as other:  # so that it is there, with an id of its own
-            log, desk.log = desk.log, other
-            desk.sync(f"{desk.kind}:sink")
-            desk.log = log
+            log, file_desk.log = file_desk.log, other
+            file_desk.sync(f"{file_desk.kind}:sink")
+            file_desk.log = log
     names = []
     for folder in ("one", "two", "one", "two"):
         monkeypatch.chdir(tmp_path / folder)
-        names.append(desk.sync(f"{desk.kind}:sink", mode="ongoing"))
+        names.append(file_desk.sync(f"{file_desk.kind}:sink", mode="ongoing"))
     assert [done.mode for done in names] == ["initial", "initial", "ongoing", "ongoing"]
-    assert names[0].sink == names[2].sink == f"{desk.kind}:sink"
+    assert names[0].sink == names[2].sink == f"{file_desk.kind}:sink"
     assert names[1].sink == names[3].sink
-    assert names[1].sink.startswith(f"{desk.kind}:sink#")
+    assert names[1].sink.startswith(f"{file_desk.kind}:sink#")
     assert plain_name(names[1].sink) == names[0].sink
 
 
 def test_another_file_at_the_path_of_an_unfinished_sync_is_not_gone_on_with(desk: Desk) -> None:
     begun = desk.cut_short()
-    for path in desk.files():
-        path.unlink()
+    desk.remove()
     with open_log(":memory:") as other:
         log, desk.log = desk.log, other
         desk.sync()
@@ -336,7 +426,7 @@ def test_a_sink_and_a_log_from_before_there_were_marks_go_on(
         then.setattr("syncfsm.engine.deliver.capabilities", _without_marks)
         then.setattr("syncfsm.engine.perform.capabilities", _without_marks)
         first = desk.sync()
-    _forget_marks(desk)
+    desk.forget_marks()
     desk.new_day()
     desk.crm.create()
     done = desk.sync(mode="ongoing")
@@ -349,16 +439,6 @@ def test_a_sink_and_a_log_from_before_there_were_marks_go_on(
 
 def _without_marks(sink: Sink[Contact]) -> object:
     return capabilities(sink)._replace(marked=None)
-
-
-def _forget_marks(desk: Desk) -> None:
-    if desk.kind == "jsonl":
-        desk.path.with_name("sink.mark").unlink()
-        return
-    with sqlite3.connect(desk.path) as connection:
-        connection.execute("DROP TABLE syncfsm_sink")
-        connection.execute("DROP TABLE syncfsm_marks")
-    connection.close()
 
 
 def test_a_file_beside_the_lines_that_says_nothing_sound_is_not_believed(tmp_path: Path) -> None:
@@ -380,7 +460,7 @@ def test_a_file_beside_the_lines_that_says_nothing_sound_is_not_believed(tmp_pat
 @pytest.mark.parametrize("what", ["moved", "removed", "cut", "replaced"])
 @pytest.mark.parametrize("page", [2, 3])
 def test_a_file_that_goes_away_under_a_sync_is_noticed_before_a_page_counts(
-    desk: Desk, what: str, page: int
+    file_desk: Desk, what: str, page: int
 ) -> None:
     pages = 0
 
@@ -388,26 +468,26 @@ def test_a_file_that_goes_away_under_a_sync_is_noticed_before_a_page_counts(
         nonlocal pages
         pages += 1
         if pages == page:
-            happens_to(desk.path, what)
+            happens_to(file_desk.path, what)
 
-    desk.around = around
-    process = desk.sync(page_size=4)
+    file_desk.around = around
+    process = file_desk.sync(page_size=4)
     assert process.failure is not None
     assert (process.failure.reason, process.is_resumable) == (FailureKind.REPLACED.value, True)
     assert process.progress.pages == page - 1
 
 
-def test_one_that_goes_away_before_the_end_is_noticed_there(desk: Desk) -> None:
+def test_one_that_goes_away_before_the_end_is_noticed_there(file_desk: Desk) -> None:
     async def without_end(engine: Engine[Contact]) -> Process:
         process = engine.start(page_size=10)
         for _ in range(2):
             process = await engine.step(process.id)
         if process.is_active:
-            happens_to(desk.path, "removed")
+            happens_to(file_desk.path, "removed")
             process = await engine.run(process.id)
         return process
 
-    process = desk.use(without_end)
+    process = file_desk.use(without_end)
     assert isinstance(process, Process)
     assert process.failure is not None
     assert process.failure.reason == FailureKind.REPLACED.value

@@ -6,14 +6,15 @@ import asyncio
 import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 import syncfsm.engine.processes
 from syncfsm.core.failure import FailureKind
+from syncfsm.core.machine import State
 from syncfsm.core.notices import Notice
 from syncfsm.core.paging.place import ToldGone
 from syncfsm.core.process import Process
@@ -29,21 +30,34 @@ from syncfsm.sinks.sqlite import SqliteSink
 from syncfsm.sources.protocol import Record, Transformed
 from tests.crm import Died
 from tests.fakes import DictSink, ListSource, TestClock
-from tests.integration.test_sink_marks import Desk
+from tests.integration.test_postgres_sink import a_trigger
+from tests.integration.test_sink_marks import Desk, a_desk
 
 BROUGHT_AGAIN = "an older copy of it was put back; what came since is brought again"
 
 
-@pytest.fixture(params=["sqlite", "jsonl"])
-def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
-    with open_log(":memory:") as log:
-        yield Desk(log, request.param, tmp_path / "sink")
+@pytest.fixture(params=["sqlite", "jsonl", "postgresql"])
+def desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
+    with a_desk(request.param, request) as desk:
+        yield desk
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def in_a_table(request: pytest.FixtureRequest) -> Iterator[Desk]:
+    with a_desk(request.param, request) as desk:
+        yield desk
 
 
 @pytest.fixture
-def in_sqlite(tmp_path: Path) -> Iterator[Desk]:
-    with open_log(":memory:") as log:
-        yield Desk(log, "sqlite", tmp_path / "sink")
+def in_sqlite(request: pytest.FixtureRequest) -> Iterator[Desk]:
+    with a_desk("sqlite", request) as desk:
+        yield desk
+
+
+@pytest.fixture
+def in_postgres(request: pytest.FixtureRequest) -> Iterator[Desk]:
+    with a_desk("postgresql", request) as desk:
+        yield desk
 
 
 def tell(desk: Desk, record_ids: list[str], *, are_gone: bool = False) -> None:
@@ -86,8 +100,7 @@ def test_an_engine_that_is_kept_looks_at_the_sink_again_before_it_goes_on(desk: 
     async def used(engine: Engine[Contact]) -> Process:
         process = await engine.step(engine.start(page_size=4).id)
         process = await engine.step(process.id)
-        for file in desk.files():
-            file.unlink()
+        desk.remove()
         failed = await engine.run(process.id)
         assert failed.failure is not None
         assert failed.failure.reason == FailureKind.REPLACED
@@ -159,22 +172,22 @@ def test_a_sink_from_before_there_were_marks_has_what_webhooks_brought(
 
 
 def test_deletions_that_a_crash_left_half_told_are_not_counted_twice(
-    in_sqlite: Desk, monkeypatch: pytest.MonkeyPatch
+    in_a_table: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(90):
-        in_sqlite.crm.create()
-    in_sqlite.sync()
-    in_sqlite.new_day()
-    gone = list(in_sqlite.crm.people)[:40]
+        in_a_table.crm.create()
+    in_a_table.sync()
+    in_a_table.new_day()
+    gone = list(in_a_table.crm.people)[:40]
     for record_id in gone:
-        in_sqlite.crm.delete(record_id)
-    tell(in_sqlite, gone, are_gone=True)
+        in_a_table.crm.delete(record_id)
+    tell(in_a_table, gone, are_gone=True)
     with monkeypatch.context() as patch:
         die_at_delivery(patch)
         with pytest.raises(Died):
-            see_to_webhooks(in_sqlite)
-    assert not in_sqlite.ids() & set(gone)
-    assert see_to_webhooks(in_sqlite).failure is None
+            see_to_webhooks(in_a_table)
+    assert not in_a_table.ids() & set(gone)
+    assert see_to_webhooks(in_a_table).failure is None
 
 
 @pytest.mark.parametrize("shm", [None, bytes(32_768)], ids=["no index", "an unfinished one"])
@@ -276,13 +289,11 @@ def test_contacts_that_a_trigger_keeps_out_are_not_delivered(in_sqlite: Desk) ->
     assert "a trigger in it keeps 1 contacts out" in process.failure.error
 
 
-def test_a_mark_that_makes_no_sense_says_nothing(in_sqlite: Desk) -> None:
-    in_sqlite.sync()
-    with sqlite3.connect(in_sqlite.path) as somebody:
-        somebody.execute("UPDATE syncfsm_marks SET watermark = 'yesterday'")
-    somebody.close()
-    in_sqlite.new_day()
-    assert in_sqlite.sync(mode="ongoing").failure is None
+def test_a_mark_that_makes_no_sense_says_nothing(in_a_table: Desk) -> None:
+    in_a_table.sync()
+    in_a_table.spoil("UPDATE {marks} SET watermark = 'yesterday'")
+    in_a_table.new_day()
+    assert in_a_table.sync(mode="ongoing").failure is None
 
 
 def test_what_another_log_brought_into_the_sink_is_not_missing(in_sqlite: Desk) -> None:
@@ -303,3 +314,31 @@ def test_a_journal_that_has_its_header_alone_has_nothing(in_sqlite: Desk) -> Non
     assert not lacks_shm(in_sqlite.path)
     in_sqlite.new_day()
     assert in_sqlite.sync(mode="ongoing").failure is None
+
+
+def test_contacts_that_a_trigger_of_a_server_keeps_out_are_rejected(in_postgres: Desk) -> None:
+    in_postgres.sync()
+    in_postgres.new_day()
+    in_postgres.spoil(a_trigger("RETURN NULL;", "BEFORE INSERT ON {table}"))
+    kept_out = in_postgres.crm.create()
+    process = in_postgres.sync()
+    assert (process.state, process.progress.rejected) == (State.COMPLETED, 1)
+    assert kept_out not in in_postgres.ids()
+
+
+def test_a_sink_that_cannot_be_reached_for_a_while_has_not_lost_anything(
+    in_postgres: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun = in_postgres.cut_short()
+    with monkeypatch.context() as patch:
+
+        def down(*_: Any, **__: Any) -> None:
+            raise psycopg.OperationalError("Connection refused")
+
+        patch.setattr("syncfsm.sinks.postgres.session.connect", down)
+        process = in_postgres.use(lambda engine: engine.step(begun.id))
+    assert isinstance(process, Process)
+    assert (process.failure, process.progress.retries) == (None, 1)
+    done = in_postgres.sync()
+    assert (done.id, done.failure, done.progress.created) == (begun.id, None, 10)

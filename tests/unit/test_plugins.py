@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 import syncfsm
+from syncfsm import plugins
 from syncfsm.errors import ConfigurationError
 from syncfsm.sinks import Failure, SinkSettings
 from syncfsm.sources import AxisCareClients, SourceSettings
@@ -49,9 +50,22 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, s
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(f"[syncfsm.sources]\n{name} = {module}:ACME\n")
+        plugins._installed.cache_clear()
         (tmp_path / f"{module}.py").write_text(code)
 
     return lay_out
+
+
+def test_a_source_that_heeds_no_account_is_not_opened_for_one(
+    install: Callable[[str, str, str], None],
+) -> None:
+    install("acme", "deaf_acme_module", SOURCE.replace("NAME", "acme"))
+    with pytest.raises(ConfigurationError, match="the source acme cannot tell accounts apart"):
+        syncfsm.open_source("acme", key=KEY, account="globex", more={"transform": AxisCareClients})
+    hearing = SOURCE.replace("settings.key,", "settings.key, account=settings.account,")
+    install("hearing", "hearing_module", hearing.replace("NAME", "hearing").replace('"acme"', '"hearing"'))
+    opened = syncfsm.open_source("hearing", key=KEY, account="globex", more={"transform": AxisCareClients})
+    assert opened.source.kind == "hearing@globex"
 
 
 def test_asking_for_one_package_runs_no_other(install: Callable[[str, str, str], None]) -> None:

@@ -29,7 +29,8 @@ TOP_NAMES_MAX = 28
 DOORS = (
     "syncfsm",
     *(f"syncfsm.{room}" for room in ("engine", "explain", "history", "log", "report", "sinks", "sources")),
-    *("syncfsm.sources.attio", "syncfsm.telemetry", "syncfsm.webhooks", "syncfsm_simulator"),
+    *("syncfsm.sources.attio", "syncfsm.telemetry", "syncfsm.webhooks", "syncfsm.workers"),
+    "syncfsm_simulator",
 )
 
 

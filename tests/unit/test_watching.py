@@ -14,7 +14,7 @@ from syncfsm.core.machine import State
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process
 from syncfsm.engine.watcher import BUSY_S, Watcher
-from syncfsm.errors import ConfigurationError, LogUnwritable, SyncfsmError
+from syncfsm.errors import ConfigurationError, LogUnwritable, NotActive, SyncfsmError
 from syncfsm.log import open_log
 from tests.crm import Desk
 from tests.fakes import WRONG_KEY
@@ -123,6 +123,20 @@ def test_a_log_that_cannot_be_written_now_waits_for_the_next_turn(desk: Watched)
     desk.log.append = full_once  # type: ignore[method-assign]
     desk.watch(2)
     assert [str(trouble) for trouble in desk.troubles] == ["the disk is full"]
+    assert [process.state for process in desk.over] == [State.COMPLETED]
+
+
+def test_a_process_that_another_program_resumed_first_is_left_to_it_for_this_turn(desk: Watched) -> None:
+    append, calls = desk.log.append, iter([True])
+
+    def resumed(*args: Any, **more: Any) -> None:
+        if next(calls, False):
+            raise NotActive("it was resumed a moment ago")
+        append(*args, **more)
+
+    desk.log.append = resumed  # type: ignore[method-assign]
+    desk.watch(2)
+    assert [type(trouble) for trouble in desk.troubles] == [NotActive]
     assert [process.state for process in desk.over] == [State.COMPLETED]
 
 

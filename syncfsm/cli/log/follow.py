@@ -17,13 +17,16 @@ from syncfsm.cli.shared.filters import Wanted, following_options
 from syncfsm.cli.shared.output import FAILED, INTERRUPTED, Command, FiniteRange, print_json_line, say
 from syncfsm.core.events import Recorded
 from syncfsm.core.machine import State
-from syncfsm.errors import LogNotFound
-from syncfsm.history.replay import find
+from syncfsm.errors import LogNotFound, ProcessNotFound
+from syncfsm.history.replay import choose
 from syncfsm.log.protocol import EventLog
 from syncfsm.log.tail import Follower, Watch, is_passing
 from syncfsm.outside.clock import SystemClock
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+LOOKED_MAX = 1000
+"""How many more past events are looked at for the last of an account or a mode."""
+
 _TIMES = "2026-01-31T09:30 (UTC), or 90s, 10m, 2h, 1d for so long ago"
 
 
@@ -122,6 +125,7 @@ class _Following:
         self._follower = Follower()
         self._wanted = Wanted(**wanted)
         self._is_wanted: dict[str, bool] = {}
+        self._unshown: list[Recorded] = []
 
     def run(self) -> int:
         """Show events until the process is over; return the exit status."""
@@ -132,9 +136,12 @@ class _Following:
         while True:
             state = self._watch.look(self._state)  # before its last events are read, so that none is missed
             found = self._watch.look(self._follower.news)
-            news = self._watch.look(partial(self._of_wanted, found or []))
+            self._unshown += found or []
+            news = self._watch.look(partial(self._of_wanted, self._unshown))
             self._say_what_is_wrong()
-            self._show(news or [])
+            if news is not None:  # else they wait until their processes can be looked up
+                self._unshown = []
+                self._show(news)
             if state is not None and not found and not self._watch.trouble:
                 return 0 if state is State.COMPLETED else FAILED
             if not found:
@@ -145,10 +152,19 @@ class _Following:
     def _begin(self, log: EventLog) -> list[Recorded] | None:
         """Return the first events to show, or `None` while the process is not there and is waited for."""
         if self._prefix is not None or self._until_over:
-            if self._wait and not any(id_.startswith(self._prefix or "") for id_ in log.ids()):
+            ids = self._of_wanted_ids(log)
+            if self._wait and not any(id_.startswith(self._prefix or "") for id_ in ids):
                 return None
-            self._follower.process_id = find(log, self._prefix)
-        return self._of_wanted(self._follower.begin(log, last=self._last, since=self._since), log)
+            if not ids and self._wanted:
+                raise ProcessNotFound("the log has no such process yet: --wait waits for one")
+            self._follower.process_id = choose(ids, self._prefix)
+        looked = self._last + LOOKED_MAX if self._wanted and self._last else self._last
+        events = self._of_wanted(self._follower.begin(log, last=looked, since=self._since), log)
+        return events[-self._last :] if self._last else []
+
+    def _of_wanted_ids(self, log: EventLog) -> list[str]:
+        """Return the processes that may be meant."""
+        return [id_ for id_ in log.ids() if not self._wanted or self._wanted(log.load(id_))]
 
     def _check_worth_waiting(self) -> None:
         """Wait for a log that is to come only where that was asked for; for one that is locked, always."""

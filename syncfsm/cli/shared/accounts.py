@@ -80,32 +80,49 @@ def _object(file: ConfigFile, above: Keys, number: int) -> str:
 
 
 def tables_asked_for(file: ConfigFile, asked: str) -> AccountTable | None:
-    """Return the sync that `--account NAME[/SYNC]` means; null where the file knows no accounts at all.
+    """Return the one sync that `--account NAME[/SYNC]` means; null where the file knows no accounts at all.
 
     Raises:
         ConfigurationError: There is no such account, or no such sync of it; or it has several.
     """
     name, _, label = asked.partition("/")
     checked_account(name)
-    names = account_names(file)
-    if not names and not label:
+    if not label and not account_names(file):
         return None
+    found = tables_named(file, asked)
+    if len(found) > 1:
+        choices = ", ".join(f"--account {table.name}" for table in found)
+        raise ConfigurationError(
+            f"the account {name} of {file.name} has {len(found)} syncs: choose one ({choices}), or run them "
+            f"all by `syncfsm run --once --account {name}`"
+        )
+    return found[0]
+
+
+def tables_named(file: ConfigFile, asked: str) -> list[AccountTable]:
+    """Return the syncs that `NAME` means, or `NAME/SYNC`, where a sync may be called by its number too.
+
+    Raises:
+        ConfigurationError: There is no such account, or no such sync of it.
+    """
+    name, separator, label = asked.partition("/")
+    names = account_names(file)
     if name not in names:
         raise ConfigurationError(
             f"{file.name or 'no settings file'} has no account {name!r}: {nearest(name, names)}"
         )
     tables = tables_of_account(file, name)
-    found = [table for number, table in enumerate(tables, 1) if label in {"", table.label, str(number)}]
+    found = [
+        table
+        for number, table in enumerate(tables, 1)
+        if not separator or label in {table.label, str(number)}
+    ]
     if not found:
-        labels = [table.label for table in tables]
-        raise ConfigurationError(f"the account {name} has no sync {label!r}: {nearest(label, labels)}")
-    if len(found) > 1:
-        choices = ", ".join(f"--account {table.name}" for table in tables)
+        labels = [table.label or "1" for table in tables]
         raise ConfigurationError(
-            f"the account {name} has {len(found)} syncs: choose one ({choices}), or run them all by "
-            f"`syncfsm run --once --account {name}`"
+            f"the account {name} of {file.name} has no sync {label!r}: {nearest(label, labels)}"
         )
-    return found[0]
+    return found
 
 
 def check_accounts(file: ConfigFile, known: Collection[str]) -> None:
@@ -119,9 +136,9 @@ def check_accounts(file: ConfigFile, known: Collection[str]) -> None:
         ConfigurationError: A name is none, a table is missing, or a key's variable is not named as one.
     """
     accounts = file.get((ACCOUNTS_TABLE,))
-    if accounts is not None and not isinstance(accounts, Mapping):
+    if not isinstance(accounts, Mapping):
         raise file.refuse((ACCOUNTS_TABLE,), f"accounts are tables: [{ACCOUNTS_TABLE}.NAME]")
-    for account in accounts or {}:
+    for account in accounts:
         path = (ACCOUNTS_TABLE, account)
         try:
             checked_account(account)

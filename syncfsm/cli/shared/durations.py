@@ -10,6 +10,21 @@ from syncfsm.errors import ConfigurationError
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _DURATION = re.compile(r"(\d{1,6})([dhms])")
 
+EVERY_S_MIN = 1.0
+"""More often, a source that has nothing new would be asked without a pause."""
+
+
+def pause_s(text: str) -> float:
+    """Return how often something is to be done: the seconds from one beginning to the next.
+
+    Raises:
+        ConfigurationError: It is no length of time, or none that leaves a pause.
+    """
+    seconds = duration(text).total_seconds()
+    if seconds < EVERY_S_MIN:
+        raise ConfigurationError(f"every {text} leaves no pause: give 1s or more")
+    return seconds
+
 
 def duration(text: str) -> timedelta:
     """Return a time such as `30d`, `12h`, `90m`, `0s`.

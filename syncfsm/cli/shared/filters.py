@@ -21,7 +21,7 @@ _STATE = click.option(
     "--state",
     "states",
     multiple=True,
-    type=click.Choice([state.value for state in State], case_sensitive=False),
+    type=click.Choice([state.value for state in State if state is not State.NONE], case_sensitive=False),
     help="Only in this state.",
 )
 _MODE = click.option(

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
 import click
 
-from syncfsm.cli.shared.accounts import ACCOUNTS_TABLE, account_names, tables_of_account
+from syncfsm.cli.shared.accounts import ACCOUNTS_TABLE, account_names, tables_named, tables_of_account
 from syncfsm.cli.shared.beginning import account_options
-from syncfsm.cli.shared.config_file import ConfigFile, nearest
-from syncfsm.cli.shared.durations import duration
+from syncfsm.cli.shared.durations import pause_s
 from syncfsm.cli.shared.file_conflicts import check_sink_file
-from syncfsm.cli.shared.options import sync_options, with_options
-from syncfsm.cli.shared.output import Command
-from syncfsm.cli.shared.running import make_engine, order_asked, secrets_given
+from syncfsm.cli.shared.options import log_option, sync_options, with_options
+from syncfsm.cli.shared.output import Command, say
+from syncfsm.cli.shared.running import make_engine, off_words, order_asked, secrets_given
 from syncfsm.cli.shared.settings import current, switched_off
 from syncfsm.core.limits import with_limits
 from syncfsm.engine.commit import Hook
@@ -31,9 +31,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 Asked = Mapping[str, Any]
 """The options of one sync, by the names of their parameters."""
 
-EVERY_S_MIN = 1.0
-"""More often, a source that has nothing new would be asked without a pause."""
-
 _OPTIONS = (
     click.option(
         "--account",
@@ -42,13 +39,7 @@ _OPTIONS = (
         metavar="NAME",
         help="Only this account's, or this sync of it: NAME/OBJECT; may be given again.  [default: all]",
     ),
-    click.option(
-        "--log",
-        "log_path",
-        default="sync.db",
-        show_default=True,
-        help="The event log: a file, or postgresql://…",
-    ),
+    log_option,
 )
 
 
@@ -57,8 +48,15 @@ def fleet_options(command: F) -> F:
     return with_options(command, _OPTIONS)
 
 
-def asked_of_all(accounts: Collection[str]) -> dict[str, Asked]:
+def asked_of_all(accounts: Collection[str], log_path: str, every: str) -> dict[str, Asked]:
     """Return the options of each sync of the settings file, by its name; of these accounts if any are named.
+
+    What is switched off is left out, and that is said.
+
+    Args:
+        accounts: The names of accounts, or of one sync of one.
+        log_path: What their log is called.
+        every: How often, where nothing is said of that.
 
     Raises:
         ConfigurationError: There is no such account or sync, or an option cannot be used.
@@ -70,24 +68,35 @@ def asked_of_all(accounts: Collection[str]) -> dict[str, Asked]:
             f"{file.name or 'there is no settings file, and so it'} says nothing of accounts: add a table "
             f"[{ACCOUNTS_TABLE}.NAME]; see docs/accounts.md"
         )
-    found = {table.name: table.account for name in names for table in tables_of_account(file, name)}
-    for asked in accounts:
-        if asked not in {*found, *names}:
-            raise ConfigurationError(
-                f"{file.name} has no account {asked!r}: {nearest(asked, [*names, *found])}"
-            )
-    wanted = [name for name, account in found.items() if not accounts or {name, account} & {*accounts}]
-    return {name: _asked(file, name) for name in wanted}
+    found = [table.name for name in names for table in tables_of_account(file, name)]
+    wanted = {table.name for asked in accounts for table in tables_named(file, asked)}
+    asked_of = {name: _asked(name, log_path, every) for name in found if not accounts or name in wanted}
+    for name, asked in asked_of.items():
+        if by := switched_off(asked["source"]):
+            say(f"{name} is left out: {off_words(asked['source'], by)}", err=True)
+    return {name: asked for name, asked in asked_of.items() if not switched_off(asked["source"])}
 
 
-def _asked(file: ConfigFile, name: str) -> Asked:
-    """Return what the options of `sync` are for one sync of an account, by the file and the environment."""
-    root = click.get_current_context().find_root()
+@contextmanager
+def _said_of(name: str) -> Iterator[None]:
+    """Say of which account something is refused."""
     try:
-        asked = _of_one.make_context("sync", ["--account", name], parent=root).params
-    except click.UsageError as error:
-        raise ConfigurationError(f"account {name} of {file.name}: {error.format_message()}") from error
-    return {key: value for key, value in asked.items() if key not in _NOT_OF_ONE}
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"account {name}: {error}") from error
+
+
+def _asked(name: str, log_path: str, every: str) -> Asked:
+    """Return the options of `sync` for one sync of an account, by the file and the environment."""
+    root = click.get_current_context().find_root()
+    with _said_of(name):
+        try:
+            asked = _of_one.make_context("sync", ["--account", name], parent=root).params
+        except click.UsageError as error:
+            raise ConfigurationError(error.format_message()) from error
+        check_sink_file(asked["sink_url"], log_path)
+        every_s = pause_s(asked["every"] or every)
+    return {key: value for key, value in asked.items() if key not in _NOT_OF_ONE} | {"every_s": every_s}
 
 
 @click.command("sync", cls=Command)
@@ -103,44 +112,29 @@ _NOT_OF_ONE = {"log_path", "as_json", "verbose", "metrics", "fresh"}
 
 
 def syncs_of(
-    log: EventLog, log_path: str, asked_of: Mapping[str, Asked], hooks: Sequence[Hook], every: str
+    log: EventLog, asked_of: Mapping[str, Asked], hooks: Sequence[Hook] = ()
 ) -> Iterator[AccountSync[Contact]]:
     """Yield the syncs of accounts, as their options say.
 
     Args:
         log: Their log.
-        log_path: What that is called.
         asked_of: Their options, by name.
         hooks: Told of every event.
-        every: How often, where nothing is said of that.
-
-    Raises:
-        ConfigurationError: An option cannot be used.
     """
     for name, asked in asked_of.items():
-        if switched_off(asked["source"]):
-            continue
-        check_sink_file(asked["sink_url"], log_path)
         account, _, label = name.partition("/")
-        every_s = duration(asked["every"] or every).total_seconds()
-        if every_s < EVERY_S_MIN:
-            raise ConfigurationError(f"account {name}: every {every_s:g} s leaves no pause: give 1s or more")
         yield AccountSync(
             account,
-            partial(_engine, log, hooks, asked),
+            partial(make_engine, log, hooks, **asked),
             label=label,
             request=partial(_request, asked=asked),
-            every_s=every_s,
+            every_s=asked["every_s"],
         )
 
 
 def secrets_of(asked_of: Mapping[str, Asked]) -> tuple[str, ...]:
     """Return the keys of all accounts, which must not show."""
     return tuple({secret for asked in asked_of.values() for secret in secrets_given(**asked)})
-
-
-def _engine(log: EventLog, hooks: Sequence[Hook], asked: Asked) -> Engine[Contact]:
-    return make_engine(log, hooks, **asked)
 
 
 def _request(engine: Engine[Contact], asked: Asked) -> SyncRequest:

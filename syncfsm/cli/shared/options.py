@@ -27,6 +27,21 @@ without_option = click.option(
     help="Leave an attribute alone, such as job_title: the sink keeps what it has. May be given again.",
 )
 
+log_option = click.option(
+    "--log",
+    "log_path",
+    default="sync.db",
+    show_default=True,
+    help="The file for what happens: the event log.",
+)
+metrics_option = click.option(
+    "--metrics", metavar="[HOST:]PORT", help="Serve metrics for Prometheus there while it runs: 9464."
+)
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Write every event to stderr.")
+json_lines_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON Lines: one object for each sync that is over."
+)
+
 _OPTIONS = (
     account_option(),
     click.option(
@@ -50,7 +65,7 @@ _OPTIONS = (
         "sink_url",
         required=True,
         metavar="URL",
-        help="sqlite:FILE, jsonl:FILE, quo:, or what `syncfsm sources` lists besides.",
+        help="sqlite:FILE, jsonl:FILE, postgresql://…, quo:, or what `syncfsm sources` lists besides.",
     ),
     *quo_options,
     click.option(
@@ -63,13 +78,7 @@ _OPTIONS = (
         metavar="VARIABLE",
         help="What holds the key of the sink, where that is not the usual variable.",
     ),
-    click.option(
-        "--log",
-        "log_path",
-        default="sync.db",
-        show_default=True,
-        help="The file for what happens: the event log.",
-    ),
+    log_option,
     click.option(
         "--page-size",
         cls=PageSize,
@@ -83,9 +92,7 @@ _OPTIONS = (
     ),
     without_option,
     click.option("--set", "settings", multiple=True, metavar=LIMIT, help=LIMITS_HELP),
-    click.option(
-        "--metrics", metavar="[HOST:]PORT", help="Serve metrics for Prometheus there while it runs: 9464."
-    ),
+    metrics_option,
     click.option(
         "--capture", is_flag=True, help="Keep what comes in the log, for rerun. It holds personal data."
     ),
@@ -97,7 +104,7 @@ _OPTIONS = (
         metavar="N",
         help="Requests for pages under way at once; 1 asks for one after the other.",
     ),
-    click.option("-v", "--verbose", is_flag=True, help="Write every event to stderr."),
+    verbose_option,
 )
 
 
@@ -119,8 +126,7 @@ def sync_options(command: F) -> F:
 
 def service_options(command: F) -> F:
     """Give a command the options of everything that runs syncs for ever."""
-    lines = "Print JSON Lines: one object for each sync that is over."
-    return with_options(command, (*_OPTIONS, click.option("--json", "as_json", is_flag=True, help=lines)))
+    return with_options(command, (*_OPTIONS, json_lines_option))
 
 
 def with_options(command: F, options: Sequence[Callable[[F], F]]) -> F:

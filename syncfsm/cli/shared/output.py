@@ -25,6 +25,7 @@ import msgspec
 from syncfsm.cli.shared.settings import config_option
 from syncfsm.cli.shared.unsaid import said, without_passwords
 from syncfsm.errors import (
+    AppendInDoubt,
     CorruptLog,
     InvalidTransition,
     LogUnwritable,
@@ -55,6 +56,7 @@ _BEYOND_ASCII = re.compile(r"[^\x00-\x7e]")
 
 _STATUS: dict[type[SyncfsmError], int] = {
     LogUnwritable: FAILED,
+    AppendInDoubt: FAILED,
     VersionConflict: FAILED,
     CorruptLog: BROKEN,
     InvalidTransition: BROKEN,

@@ -29,7 +29,9 @@ from syncfsm.engine.commit import Hook
 from syncfsm.engine.engine import Engine
 from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog
+from syncfsm.outside.safe_words import passwords
 from syncfsm.sinks.factory import SINKS
+from syncfsm.sinks.postgres.same_place import kind_of
 from syncfsm.sources import OpenedSource, open_source
 from syncfsm.sources.factory import SOURCES
 
@@ -131,11 +133,11 @@ def make_engine(
 def secrets_given(
     *, source: str, sink_url: str, key_variable: str | None, sink_key_variable: str | None, **_: Any
 ) -> tuple[str, ...]:
-    """Return the keys in the environment, which must not show."""
-    sink = SINKS.find(sink_url.partition(":")[0])
+    """Return the keys in the environment and the passwords in the URL, which must not show."""
+    sink = SINKS.find(kind_of(sink_url))
     named = {key_variable, sink_key_variable} - {None}
     variables = {*KEY_VARIABLES, sink.key_variable, SOURCES.find(source).key_variable, *named}
-    return tuple(os.environ.get(variable or "", "") for variable in variables)
+    return (*(os.environ.get(variable or "", "") for variable in variables), *passwords(sink_url))
 
 
 def sight_words(process: Process | None, found: Mapping[str, str]) -> str | None:

@@ -1,4 +1,4 @@
-"""What `watch` and `webhooks` share: engines one after the other, a line for each sync, trouble on stderr."""
+"""What those share that run for ever: engines one by one, a line for each sync, trouble on stderr."""
 
 from __future__ import annotations
 
@@ -49,26 +49,31 @@ def limits_asked(settings: tuple[str, ...], **asked: Any) -> Options | None:
     return with_limits(make_source(**asked).source.options, settings) if settings else None
 
 
-def say_over(process: Process, *, as_json: bool) -> None:
-    """Print what a sync came to: one line."""
+def say_over(process: Process, *, as_json: bool, sync: str = "") -> None:
+    """Print what a sync came to: one line; with its name, where there are several."""
     if as_json:
-        print_json_line(summary(process))
+        print_json_line({"sync": sync, **summary(process)} if sync else summary(process))
     else:
-        say(_line(process))
+        say(_line(process, sync))
     sys.stdout.flush()
     if process.failure is not None:
-        say(f"error: {process.failure.error}", err=True)
+        say(f"error: {_of(sync)}{process.failure.error}", err=True)
 
 
-def say_trouble(error: SyncfsmError) -> None:
+def say_trouble(error: SyncfsmError, *, sync: str = "") -> None:
     """Say on stderr why a sync could not begin or go on now."""
-    say(f"waiting: {error}", err=True)
+    say(f"waiting: {_of(sync)}{error}", err=True)
 
 
-def _line(process: Process) -> str:
+def _of(sync: str) -> str:
+    return f"{sync}: " if sync else ""
+
+
+def _line(process: Process, sync: str) -> str:
     progress = process.progress
     state = "" if process.state is State.COMPLETED else f" {process.state}"
+    named = f"{sync}  " if sync else ""
     return (
-        f"{process.updated_at:%Y-%m-%d %H:%M:%S}  {process.id}  {process.mode:<7}{state}  "
+        f"{process.updated_at:%Y-%m-%d %H:%M:%S}  {named}{process.id}  {process.mode:<7}{state}  "
         f"{plural(progress.fetched, 'record')}: {counts_words(progress)}, {progress.rejected:,} rejected"
     )

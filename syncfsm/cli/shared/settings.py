@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import click
@@ -50,6 +51,8 @@ _OF_OTHERS = {(SOURCES_TABLE,), (ACCOUNTS_TABLE,)}
 _FILE = "syncfsm.settings.file"
 _NAME = "syncfsm.settings.name"
 _ACCOUNT = "syncfsm.settings.account"
+_READ = "syncfsm.settings.read"
+_CHECKED = "syncfsm.settings.checked"
 
 
 def config_option(*, hidden: bool = False) -> click.Option:
@@ -99,7 +102,7 @@ def _take(ctx: click.Context, account: str | None = None) -> None:
     """Take the settings of the file for the command that is about to read its options."""
     try:
         name_variables(ctx.command, path_of(ctx))
-        ctx.meta[_FILE] = file = read_config(ctx.meta.get(_NAME))
+        ctx.meta[_FILE] = file = _read(ctx)
         check_variables(ctx)
         ctx.default_map = values_for(ctx, file, account)
     except ConfigurationError as error:
@@ -109,6 +112,16 @@ def _take(ctx: click.Context, account: str | None = None) -> None:
 def current() -> ConfigFile:
     """Return the settings file of the command that is running."""
     file: ConfigFile = click.get_current_context().meta.get(_FILE) or ConfigFile()
+    return file
+
+
+def _read(ctx: click.Context) -> ConfigFile:
+    """Return the settings file; it is read, and its names are checked, once for all accounts."""
+    name = ctx.meta.get(_NAME)
+    if ctx.meta.get(_READ, ((), None))[0] != (name,):
+        ctx.meta[_READ] = (name,), read_config(name)
+        ctx.meta.pop(_CHECKED, None)
+    file: ConfigFile = ctx.meta[_READ][1]
     return file
 
 
@@ -135,7 +148,7 @@ def check_variables(ctx: click.Context) -> None:
     for option in options_of(ctx.command).values():
         variable = variable_set(option)
         if variable is not None:
-            with _refused_with(f"{variable}: "):
+            with _refused_with(partial("{}: ".format, variable)):
                 _check_for_key(variable)
                 _cast(ctx, option, option.value_from_envvar(ctx))
 
@@ -157,7 +170,9 @@ def values_for(ctx: click.Context, file: ConfigFile, account: str | None = None)
     Raises:
         ConfigurationError: A name at the top or in the command's table is none, or a value does not fit.
     """
-    check_names(ctx, file)
+    if ctx.meta.get(_CHECKED) != (file.name, ctx.command.name):
+        check_names(ctx, file)
+        ctx.meta[_CHECKED] = file.name, ctx.command.name
     options = options_of(ctx.command)
     found: dict[str, Any] = {}
     for table in tables_of(ctx.command, path_of(ctx), file, account):
@@ -165,7 +180,7 @@ def values_for(ctx: click.Context, file: ConfigFile, account: str | None = None)
         for said, value in (file.get(table) or {}).items():
             key = plain_key(said) if is_of_account else said
             if key in options:
-                with _refused_with(f"{file.place((*table, said))}: {said}: "):
+                with _refused_with(partial(_place_words, file, (*table, said))):
                     found[options[key].name or ""] = _fitting(ctx, options[key], value)
             elif table and not is_of_account:
                 raise file.unknown((*table, key), options, f"setting of `syncfsm {table[0]}`")
@@ -191,6 +206,8 @@ def check_names(ctx: click.Context, file: ConfigFile) -> None:
         ConfigurationError: It is none; the message says which is the nearest.
     """
     root = ctx.find_root()
+    if file.get((ACCOUNTS_TABLE,)) is not None:
+        check_accounts(file, shared_names(root))
     for key, value in file.values.items():
         if isinstance(value, Mapping):
             if key not in {SOURCES_TABLE, ACCOUNTS_TABLE} and command_at(root, key) is None:
@@ -200,8 +217,6 @@ def check_names(ctx: click.Context, file: ConfigFile) -> None:
             if key not in names:
                 raise file.unknown((key,), names, "setting of a sync")
     _check_sources(file)
-    if file.get((ACCOUNTS_TABLE,)) is not None:
-        check_accounts(file, shared_names(root))
 
 
 def _no_table(root: click.Context, file: ConfigFile, key: str) -> ConfigurationError:
@@ -259,14 +274,18 @@ def _cast(ctx: click.Context, option: click.Option, value: Any) -> None:
 
 
 @contextmanager
-def _refused_with(where: str) -> Iterator[None]:
-    """Say where, when something is refused."""
+def _refused_with(where: Callable[[], str]) -> Iterator[None]:
+    """Say where, when something is refused: only then is the line looked for, which takes a while."""
     try:
         yield
     except click.BadParameter as error:
-        raise ConfigurationError(f"{where}{error.message}") from error
+        raise ConfigurationError(f"{where()}{error.message}") from error
     except ConfigurationError as error:
-        raise ConfigurationError(f"{where}{error}") from error
+        raise ConfigurationError(f"{where()}{error}") from error
+
+
+def _place_words(file: ConfigFile, path: Keys) -> str:
+    return f"{file.place(path)}: {path[-1]}: "
 
 
 # ── switching off ────────────────────────────────────────────────────────────────────────────
@@ -280,7 +299,7 @@ def switched_off(source: str) -> str | None:
     """
     variable = variable_of(SOURCES_TABLE, source, "enabled")
     if text := os.environ.get(variable):
-        with _refused_with(f"{variable}: "):
+        with _refused_with(partial("{}: ".format, variable)):
             return None if click.BOOL.convert(text, None, None) else variable
     file, path = current(), (SOURCES_TABLE, source, "enabled")
     return file.place(path) if file.get(path) is False else None

@@ -44,7 +44,7 @@ def conclude(log: Auditable, audit: Audit) -> None:
     last = _asked(audit, log.position_given)
     if last is None:
         _note(audit, "how many events there were cannot be told any more", loses_events=True)
-    elif last > audit.position:
+    elif last > audit.position and not log.has_gaps:
         audit.miss(last)
     projection = _asked(audit, log.projection)
     if projection is not None:

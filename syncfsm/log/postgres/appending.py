@@ -8,8 +8,8 @@ has our digest, the first try was the one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -33,11 +33,22 @@ from syncfsm.postgres.connection import Connection
 Within = Callable[[Connection, Process], object]
 """Takes part in the transaction of an append; gets its connection, and the state that the events lead to."""
 
-_VALUES = 33
-_APPEND = f"SELECT {{s}}.append({', '.join(['%s'] * _VALUES)})"
+_LISTS = {*range(5, 11), *range(28, 33)}
+"""The places of the values that are lists. They are sent in the binary form: in that of text, the driver puts
+a backslash before each quote of the JSON, which took as long as all the rest of an append."""
+
+_APPEND = f"SELECT {{s}}.append({', '.join('%b' if place in _LISTS else '%s' for place in range(33))})"
 
 _VERSION = "SELECT coalesce(max(version), 0) FROM {s}.events WHERE stream = %s"
 _IS_THERE = "SELECT 1 FROM {s}.events WHERE stream = %s AND version = %s AND digest = %s"
+
+
+class _Theirs(Exception):
+    """What takes part in a transaction has raised an error of the driver."""
+
+    def __init__(self, error: psycopg.Error) -> None:
+        super().__init__()
+        self.error = error
 
 
 class Appending:
@@ -82,7 +93,6 @@ class Appending:
             *captures.columns(stream, rows[0].version, rows[0].at, exchanges),
             list(notices) or None,
         )
-        self._digests.forget(stream)  # until it is known which it is
         self._write(rows, values, after)
         self._digests.know(stream, rows[-1].version, rows[-1].digest)
 
@@ -93,20 +103,35 @@ class Appending:
             if not self._session.is_lost(error):
                 raise self._refusal(error, rows, after) from None
             self._try_again(rows, values, after)
+        except _Theirs as raised:
+            raise raised.error from None
         except UnicodeEncodeError as error:
             raise self._session.unfit() from error
 
     def _try(self, values: tuple[Any, ...], after: Process) -> None:
-        connection = self._session.connection
-        with nullcontext() if self._within is None else connection.transaction():
-            connection.execute(self._session.text(_APPEND), values)
-            if self._within is not None:
+        connection, statement = self._session.connection, self._session.text(_APPEND)
+        if self._within is None:
+            connection.execute(statement, values)
+            return
+        with connection.transaction():
+            connection.execute(statement, values)
+            with self._theirs():
                 self._within(connection, after)
 
-    def _try_again(self, rows: Sequence[StoredEvent], values: tuple[Any, ...], after: Process) -> None:
-        """Append once more what may have been appended already."""
+    @contextmanager
+    def _theirs(self) -> Iterator[None]:
+        """Let what is raised within it be the caller's own, unless the connection is lost."""
         try:
-            self._try(values, after)
+            yield
+        except psycopg.Error as error:
+            if self._session.is_lost(error):
+                raise
+            raise _Theirs(error) from error
+
+    def _try_again(self, rows: Sequence[StoredEvent], values: tuple[Any, ...], after: Process) -> None:
+        """Append once more what may have been appended already, or is about to be: that is waited for."""
+        try:
+            self._try((self._session.patient_timeout, *values[1:]), after)
         except LogUnwritable as error:  # no connection can be made
             raise self._in_doubt(rows, str(error)) from error
         except psycopg.Error as error:

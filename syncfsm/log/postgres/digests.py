@@ -32,10 +32,6 @@ class Digests:
         if len(self._known) > PROCESSES_MAX:
             self._known.popitem(last=False)
 
-    def forget(self, process_id: str) -> None:
-        """Ask the log again when it is needed next."""
-        self._known.pop(process_id, None)
-
     def at(self, process_id: str, version: int) -> str | None:
         """Return the digest of an event, the empty text before the first; null if there is no such event."""
         if version == 0:

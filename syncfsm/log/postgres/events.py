@@ -179,6 +179,11 @@ class PostgresEvents:
         (version,) = self._session.one(_VERSION, (process_id,))
         return int(version)
 
+    def resumed_after(self, position: int) -> list[str]:
+        """Return the processes that were resumed behind a position. See `Routes.moved_since`."""
+        sql = "SELECT DISTINCT stream FROM {s}.events WHERE position > %s AND type = 'SyncResumed'"
+        return [stream for (stream,) in self._session.all(sql, (position,))]
+
     def ids(self) -> list[str]:
         """See `EventStore.ids`."""
         return [id_ for (id_,) in self._session.all("SELECT id FROM {s}.processes ORDER BY position")]

@@ -30,9 +30,11 @@ class PostgresModel:
         sql = f"SELECT {BRIEF} FROM {{s}}.processes {where} ORDER BY {_SORTINGS[query.sorting]} LIMIT %s"  # noqa: S608
         return [brief(row) for row in self._session.all(sql, (*values, query.count_max))]
 
-    def routes(self) -> list[Route]:
+    def routes(self, source: str | None) -> list[Route]:
         """See `ReadModel.routes`."""
-        rows = self._session.all("SELECT DISTINCT source, object, sink FROM {s}.processes")
+        where, values = _filter(Query(source=source))
+        sql = f"SELECT DISTINCT source, object, sink FROM {{s}}.processes {where}"  # noqa: S608
+        rows = self._session.all(sql, tuple(values))
         return [Route(source=source, object=object_, sink=sink) for source, object_, sink in rows]
 
 
@@ -49,9 +51,9 @@ def _filter(query: Query) -> tuple[str, list[Any]]:
     }
     tests = [test for test, value in given.items() if value is not None]
     values = [value for value in given.values() if value is not None]
-    if query.modes:
-        tests.append("mode = ANY (%s)")
-        values.append(list(query.modes))
+    if query.modes:  # one is written as one: an array of one gives rows in no order
+        tests.append("mode = %s" if len(query.modes) == 1 else "mode = ANY (%s)")
+        values.append(query.modes[0] if len(query.modes) == 1 else list(query.modes))
     if query.states:
         states = ", ".join(f"'{state.value}'" for state in query.states)
         tests.append(f"state IN ({states})")

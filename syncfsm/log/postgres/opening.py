@@ -9,15 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from syncfsm.errors import CorruptLog, LogError, LogNotFound
+from syncfsm.errors import LogError, LogNotFound
 from syncfsm.log.postgres.schema import MIGRATIONS, MIGRATIONS_TABLE, TABLES, Migration
 from syncfsm.log.postgres.session import Session
+from syncfsm.log.refusals import NewerLog
 from syncfsm.postgres.connection import Connection
-
-
-class NewerLog(CorruptLog):
-    """The log was written by a newer syncfsm."""
-
 
 MIGRATION_TIMEOUT_S = 60
 """How long to wait for another worker that migrates, or for what it must lock."""

@@ -33,8 +33,15 @@ TRIGGERS = {
 """Of the events, by name: whether each fires always, or not on a replica (`pg_trigger.tgenabled`)."""
 
 INDEXES = (
-    *("events_pkey", "events_stream_version", "processes_pkey", "one_active_sync", "processes_by_route"),
-    *("processes_by_fetching", "processes_stopped", "captures_by_stream", "inbox_once", "inbox_by_process"),
+    *("events_pkey", "events_stream_version", "events_resumed", "processes_pkey", "one_active_sync"),
+    *(
+        "processes_by_route",
+        "processes_by_fetching",
+        "processes_stopped",
+        "captures_by_stream",
+        "inbox_once",
+        "inbox_by_process",
+    ),
 )
 """Those that a rule or a promised speed rests on."""
 
@@ -52,6 +59,7 @@ CREATE TABLE {s}.events (
     CONSTRAINT events_pkey PRIMARY KEY (position),
     CONSTRAINT events_stream_version UNIQUE (stream, version)
 );
+CREATE INDEX events_resumed ON {s}.events (position) WHERE type = 'SyncResumed';
 CREATE TABLE {s}.tally (
     shard    integer PRIMARY KEY,
     events   bigint NOT NULL,

@@ -51,6 +51,9 @@ an append finds there what it has in the same schema."""
 _GONE = {"42P01", "3F000", "42883"}
 """A table, a schema or a function that is there no more."""
 
+_UNFIT = {None, "22021", "22P05"}
+"""Texts that the driver does not send, or the server does not take."""
+
 _MAY_WRITE = """
 SELECT pg_is_in_recovery(),
     has_table_privilege({events}, 'INSERT') AND has_schema_privilege({schema}, 'USAGE')
@@ -82,21 +85,33 @@ class Session:
         self._waits_s = lock_timeout_s
         self._read_only = read_only
         self._is_closed = False
+        self._is_in_snapshot = False
         self.quoted = sql.Identifier(address.schema).as_string(None)
         self._texts: dict[str, bytes] = {}
         self._connection = self._connected()
 
     @property
     def connection(self) -> Connection:
-        """The connection; made anew if the last one was lost between two uses."""
+        """The connection; made anew if the last one was lost between two uses, but not within a snapshot.
+
+        Raises:
+            LogUnwritable: None can be made, or what was to be seen of one moment would be of two.
+        """
         if self._connection.closed and not self._is_closed:
+            if self._is_in_snapshot:
+                raise self._unreachable(code_advice("08000") or "")
             self._connection = self._connected()
         return self._connection
 
     @property
     def lock_timeout(self) -> str:
         """How long a statement waits for whoever holds what is to be written, as the server takes it."""
-        return f"{max(1, round(self._waits_s * 1000))}ms"  # 0 would mean for ever
+        return _limit(self._waits_s)
+
+    @property
+    def patient_timeout(self) -> str:
+        """The same where it is not to be told at once."""
+        return _limit(self.lock_timeout_s)
 
     def text(self, template: str) -> bytes:
         """Return a statement, which takes values, with the names of this schema in it. See `schema.py`."""
@@ -165,9 +180,11 @@ class Session:
             return
         begin = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1"  # what is read first decides
         self.ask(lambda connection: connection.execute(begin))
+        self._is_in_snapshot = True
         try:
             yield
         finally:
+            self._is_in_snapshot = False
             with suppress(psycopg.Error):  # one that was lost is over
                 self._connection.execute(b"ROLLBACK")
 
@@ -210,7 +227,7 @@ class Session:
         if error.sqlstate == STANDBY:
             words = "is a standby, which cannot tell what is still to come: name the primary"
             return LogError(f"{self.name} {words}")
-        if isinstance(error, psycopg.DataError):
+        if isinstance(error, psycopg.DataError) and error.sqlstate in _UNFIT:
             return self.unfit()
         return None if advice(error) else LogError(f"the log {self.name}: {error_name(error)}")
 
@@ -267,3 +284,7 @@ class Session:
         """Close the connection. Closing twice is harmless."""
         self._is_closed = True
         self._connection.close()
+
+
+def _limit(seconds: float) -> str:
+    return f"{max(1, round(seconds * 1000))}ms"  # 0 would mean for ever

@@ -26,7 +26,8 @@ class EventStore(Protocol):
     ) -> None:
         """Append the events of one process, all or none, and update the read model.
 
-        Positions are 1, 2, 3 …, in the order in which appends are committed: one that is refused uses none.
+        Positions grow: within a process by its versions, and in the whole log so that whoever has read up to
+        one misses nothing (see `last_position`). They are 1, 2, 3 …, unless the log `has_gaps`.
 
         Args:
             events: At least one, all of one stream, with versions from `expected_version + 1` on.
@@ -38,7 +39,8 @@ class EventStore(Protocol):
         Raises:
             VersionConflict: Another worker appended first.
             ActiveSync: The state would be a second active one of the same source object.
-            LogUnwritable: The disk is full, the file is read-only or locked. Nothing was written.
+            LogUnwritable: The disk is full, the log is read-only or locked. Nothing was written.
+            AppendInDoubt: The connection to the log was lost: all was written, or nothing.
         """
         ...
 

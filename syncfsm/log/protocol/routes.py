@@ -25,8 +25,8 @@ class Routes(Protocol):
         """
         ...
 
-    def routes(self) -> list[Route]:
-        """Return what was ever brought where, each once."""
+    def routes(self, source: str | None = None) -> list[Route]:
+        """Return what was ever brought where, each once: of a source, or of all."""
         ...
 
     def latest(
@@ -63,6 +63,19 @@ class Routes(Protocol):
             object_: The kind of its records.
             sink: The name of the sink.
             changed_by: The attribute that says when a record last changed; `None` where it asks by creation.
+        """
+        ...
+
+    def moved_since(self, source: str, object_: str, sink: str, *, position: int) -> list[Process]:
+        """Return the processes of a route that began behind a position, or went on there after a failure.
+
+        One that was active there may have moved on, too: whoever asks knows it.
+
+        Args:
+            source: The name of the source.
+            object_: The kind of its records.
+            sink: The name of the sink.
+            position: The place of an event.
         """
         ...
 

@@ -11,10 +11,10 @@ from syncfsm.errors import LogError, LogUnwritable
 from syncfsm.files.paths import path_in
 from syncfsm.log import open_log
 from syncfsm.log.protocol import Auditable, Scanned
+from syncfsm.log.refusals import NewerLog
 from syncfsm.log.salvage import remains
 from syncfsm.log.salvage.btree import PAGE_BYTES
 from syncfsm.log.salvage.images import file_image, shortfall
-from syncfsm.log.sqlite.connect import NewerLog
 from syncfsm.postgres.driver import is_postgres
 
 if TYPE_CHECKING:

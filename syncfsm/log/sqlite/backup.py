@@ -20,6 +20,7 @@ from syncfsm.log.protocol import Scanned
 from syncfsm.log.refusals import unwritable
 from syncfsm.log.sqlite.file import LogFile
 from syncfsm.log.sqlite.store import SqliteLog
+from syncfsm.postgres.driver import is_postgres
 
 STEPS = 50_000
 """Of SQLite's own steps, between two looks at what else there is to do."""
@@ -55,6 +56,11 @@ def back_up(
         LogError: The log cannot be read.
         LogUnwritable: The copy cannot be written.
     """
+    if is_postgres(path):
+        raise ConfigurationError(
+            "only a log in a file is copied: have the server back up its own by `pg_dump --schema`, or let "
+            "`syncfsm log export` write the events"
+        )
     _check(Path(path), target, replaces=replaces)
     try:
         with written_whole(target, replaces=replaces) as made:

@@ -22,14 +22,9 @@ from syncfsm.files.sqlite import (
     traceless_uri,
     unwritable_advice,
 )
-from syncfsm.log.refusals import unwritable
+from syncfsm.log.refusals import NewerLog, unwritable
 from syncfsm.log.sqlite.schema import migrations, shadows
 from syncfsm.log.sqlite.shapes import disguise, intruder
-
-
-class NewerLog(CorruptLog):
-    """The log was written by a newer syncfsm."""
-
 
 PAGE_BYTES = 8192
 """The page size of a new file. The events of a page of 50 records have about 2.5 KB: three fit, where of

@@ -148,6 +148,11 @@ class SqliteEvents:
         sql = "SELECT stream FROM events WHERE version = 1 ORDER BY position"
         return [stream for (stream,) in self._file.all(sql)]
 
+    def resumed_after(self, position: int) -> list[str]:
+        """Return the processes that were resumed behind a position. See `Routes.moved_since`."""
+        sql = "SELECT DISTINCT stream FROM events WHERE position > ? AND +type = 'SyncResumed'"
+        return [stream for (stream,) in self._file.all(sql, (position,))]
+
     def _write_process(self, process: Process, *, begins_fetching: bool) -> None:
         """Bring the read model up to a state, within the transaction of the events that lead to it."""
         with unique(lambda: self._second(process)):

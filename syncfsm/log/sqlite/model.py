@@ -31,9 +31,10 @@ class SqliteModel:
         sql = f"SELECT {BRIEF} FROM processes {where} ORDER BY {_SORTINGS[query.sorting]} LIMIT ?"  # noqa: S608
         return [brief(row) for row in self._file.all(sql, (*values, limit))]
 
-    def routes(self) -> list[Route]:
+    def routes(self, source: str | None) -> list[Route]:
         """See `ReadModel.routes`."""
-        rows = self._file.all("SELECT DISTINCT source, object, sink FROM processes")
+        where, values = _filter(Query(source=source))
+        rows = self._file.all(f"SELECT DISTINCT source, object, sink FROM processes {where}", tuple(values))  # noqa: S608
         return [Route(source=source, object=object_, sink=sink) for source, object_, sink in rows]
 
 

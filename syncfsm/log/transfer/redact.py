@@ -29,7 +29,7 @@ from syncfsm.log.protocol import StoredEvent
 
 KEY_BYTES = 32
 
-_KINDS = frozenset({"attio", "axiscare", "jsonl", "postgres", "quo", "sqlite"})
+_KINDS = frozenset({"attio", "axiscare", "jsonl", "postgresql", "quo", "sqlite"})
 _OBJECTS = frozenset({"companies", "deals", "people", "users", "workspaces"})  # those of every workspace
 _CAUSES = frozenset(kind.value for kind in FailureKind)
 _REASONS = _CAUSES | {"cursor_repeats", "ties", "unasked", "unordered"} | set(Options.__struct_fields__)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from procrastinate import SyncPsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.jobs import JobDeferrer
 from procrastinate.manager import JobManager
 from procrastinate.tasks import configure_task
 
@@ -32,8 +33,13 @@ class Jobs:
 
         Within a transaction of the connection, it is part of that.
         """
+        with suppress(AlreadyEnqueued), connection.transaction():
+            self.job(connection, sync, after_s=after_s).defer(sync=sync)
+
+    def job(self, connection: Connection, sync: str, *, after_s: float = 0.0) -> JobDeferrer:
+        """Return the job, which defers itself by this connection, and fails there if one waits already."""
         at = datetime.now(UTC) + timedelta(seconds=after_s) if after_s > 0 else None
-        job = configure_task(
+        return configure_task(
             name=TURN,
             job_manager=self._manager,
             connection=connection,
@@ -42,5 +48,3 @@ class Jobs:
             queueing_lock=sync,
             schedule_at=at,
         )
-        with suppress(AlreadyEnqueued), connection.transaction():
-            job.defer(sync=sync)

@@ -11,16 +11,16 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Generic, TypeVar
 
+import psycopg
+from procrastinate.exceptions import ConnectorException
+
 from syncfsm.core.backoff import left_s
-from syncfsm.core.machine import State
 from syncfsm.core.process import Process
+from syncfsm.core.starts import put_off_s
 from syncfsm.errors import (
-    ActiveSync,
-    AppendInDoubt,
     BrokenContract,
     LogUnwritable,
     SyncfsmError,
-    VersionConflict,
 )
 from syncfsm.log.patience import patiently
 from syncfsm.log.postgres.store import PostgresLog
@@ -31,7 +31,8 @@ from syncfsm.postgres.connection import Connection
 from syncfsm.workers.account_sync import AccountSync
 from syncfsm.workers.queue import turns
 from syncfsm.workers.queue.jobs import Jobs
-from syncfsm.workers.standing import due_at
+from syncfsm.workers.standing import due_in_s, last_process
+from syncfsm.workers.troubles import BUSY
 
 T = TypeVar("T")
 
@@ -40,6 +41,16 @@ Fleet = Callable[[EventLog], Iterable[AccountSync[T]]]
 
 WAIT_S_MAX = 2.0
 """For how long a process is waited with; for longer, its next job is deferred until then."""
+
+EARLY_S = 1.0
+"""By how much a sync may begin before it is due."""
+
+_PATIENT = b"SET LOCAL lock_timeout = '5s'"
+"""An append waits for nobody, so that nothing else in the program does; for a job that is just being deferred
+it does."""
+
+MENDED_S = 60.0
+"""After which a setting, or what a sync is made with, may have been mended."""
 
 TROUBLE_S = 5
 """How long until the next try where something kept a slice from beginning or going on."""
@@ -83,6 +94,7 @@ class Slot(Generic[T]):
         self._ends_at: datetime = self._steady.now()
         self._taken_by = 0
         self._deferred_at: tuple[str, int] | None = None
+        self._pages: int | None = None
 
     @property
     def sync(self) -> str | None:
@@ -116,24 +128,31 @@ class Slot(Generic[T]):
 
     async def _slice(self, sync: AccountSync[T], turn: turns.Turn) -> tuple[float, float]:
         """Return in how many seconds the sync is due again, and for how many its account is told to wait."""
-        self._turn, self._deferred_at = turn, None
+        self._turn, self._deferred_at, self._pages = turn, None, None
         self._taken_by = self.log.connection.info.backend_pid
         self._ends_at = self._steady.now() + timedelta(seconds=self._slice_s)
         try:
             process = await self._worked_on(sync)
-        except (ActiveSync, AppendInDoubt, LogUnwritable, VersionConflict) as busy:
+        except BUSY as busy:
             self._on_trouble(sync, busy)
+            return float(TROUBLE_S), 0.0
+        except (psycopg.Error, ConnectorException) as error:  # of the queue, whose job was to be deferred
+            self._on_trouble(sync, LogUnwritable(f"the queue cannot be written: {type(error).__name__}"))
             return float(TROUBLE_S), 0.0
         except SyncfsmError as error:
             self._on_trouble(sync, error)
-            return sync.every_s, 0.0
+            return min(sync.every_s, MENDED_S), 0.0
         except Exception as error:  # noqa: BLE001 - a hook's, or that of whoever makes the engine
             self._on_trouble(sync, BrokenContract(raised_words("what a sync is made with", error)))
-            return sync.every_s, 0.0
+            return min(sync.every_s, MENDED_S), 0.0
         return self._next(sync, process)
 
     async def _worked_on(self, sync: AccountSync[T]) -> Process:
-        async with sync.make_engine() as engine:
+        async with sync.engine() as engine:
+            assert sync.route is not None, "its engine tells it"
+            last = last_process(self.log, sync.route)
+            if last is not None and due_in_s(last, every_s=sync.every_s, now=self._clock.now()) > EARLY_S:
+                return last  # a job came twice, or came late
             begun = await patiently(self.log, self._clock, sync.taken_up, engine)
             process = await engine.run(begun.id, leaves=lambda _wait_s: self._deferred_at is not None)
             if process.is_active:
@@ -147,10 +166,7 @@ class Slot(Generic[T]):
             if self._deferred_at is None:  # begun in the last moment, or it has lost its connection
                 self.log.ask(partial(self._jobs.defer, sync=sync.name, after_s=turns.GAP_S))
             return turns.GUARD_S, self._wait_s(process)
-        due = due_at(process, every_s=sync.every_s, now=now)
-        told = process.failure.retry_at if process.failure else None
-        wait_s = (told - now).total_seconds() if told else 0.0
-        return (due - now).total_seconds(), wait_s
+        return due_in_s(process, every_s=sync.every_s, now=now), put_off_s(process, now)
 
     def _wait_s(self, process: Process) -> float:
         if process.retry is None or process.waits_since is None:
@@ -166,12 +182,14 @@ class Slot(Generic[T]):
         if self._turn is None or self._deferred_at not in {None, place}:
             return
         turns.at_process(connection, self._turn, after.id)
-        if after.state is State.INITIALIZING and after.version == 1:
-            return
+        if self._pages is None:
+            self._pages = after.progress.pages
         wait_s = self._wait_s(after)
         is_lost = connection.info.backend_pid != self._taken_by  # the turn went with the connection
-        is_over = self._is_stopping() or self._steady.now() >= self._ends_at
+        has_moved = after.progress.pages > self._pages  # however short a slice is, it brings a page
+        is_over = has_moved and (self._is_stopping() or self._steady.now() >= self._ends_at)
         is_at_end = wait_s > WAIT_S_MAX or is_over or is_lost
         if after.is_active and after.pending is None and is_at_end:
+            connection.execute(_PATIENT)
             self._jobs.defer(connection, self._turn.sync, after_s=max(turns.GAP_S, wait_s))
             self._deferred_at = place

@@ -55,6 +55,11 @@ _REGISTER = """
 INSERT INTO turns (sync, account) VALUES (%s, %s)
 ON CONFLICT (sync) DO UPDATE SET account = excluded.account
 """
+_AT_PROCESS = """
+UPDATE turns SET process = %s WHERE sync IN (
+    SELECT sync FROM turns WHERE sync = %s AND process IS DISTINCT FROM %s FOR UPDATE SKIP LOCKED
+)
+"""
 _DUE = "SELECT sync FROM turns WHERE due_at <= now() AND sync = ANY (%s) ORDER BY due_at"
 _LOOKED_AT = "UPDATE turns SET due_at = now() + make_interval(secs => %s) WHERE sync = ANY (%s)"
 _STILL = """
@@ -114,11 +119,8 @@ def give_back(connection: Connection, turn: Turn, *, due_s: float, wait_s: float
 
 
 def at_process(connection: Connection, turn: Turn, process_id: str) -> None:
-    """Say which process somebody is at, in the transaction of its event."""
-    connection.execute(
-        "UPDATE turns SET process = %s WHERE sync = %s AND process IS DISTINCT FROM %s",
-        (process_id, turn.sync, process_id),
-    )
+    """Say which process somebody is at, in the transaction of its event; it waits for nobody who looks."""
+    connection.execute(_AT_PROCESS, (process_id, turn.sync, process_id))
 
 
 def due(connection: Connection, syncs: list[str]) -> list[str]:

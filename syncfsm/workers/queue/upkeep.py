@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 
 import psycopg
 from procrastinate import App
+from procrastinate.exceptions import UniqueViolation
+from procrastinate.jobs import Job, Status
 
 from syncfsm.core.process import Process
 from syncfsm.core.times import format_time
@@ -56,8 +58,15 @@ class Upkeep:
         """Give the jobs of dead workers to others; return how many there were."""
         stalled = list(await self._app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_S))
         for job in stalled:
-            await self._app.job_manager.retry_job(job)
+            await self._rescue(job)
         return len(stalled)
+
+    async def _rescue(self, job: Job) -> None:
+        """Let a job be done by another, or be gone where one waits that does the same: two may not wait."""
+        try:
+            await self._app.job_manager.retry_job(job)
+        except UniqueViolation:
+            await self._app.job_manager.finish_job(job, status=Status.ABORTED, delete_job=True)
 
     def stalled(self, log: EventLog) -> list[tuple[str, Process]]:
         """Return the syncs whose process has not moved for long and waits for nothing, each process once."""

@@ -104,7 +104,7 @@ class Worker(Generic[T]):
         made_ready(self._url)
         for slot in slots:
             self._slots.put_nowait(slot)
-        self._app = app = self._made_app()
+        self._app = app = self.queue()
         upkeep = Upkeep(self._address, app, {name: sync.account for name, sync in slots[0].syncs.items()})
         upkeep.register()
         self._add_tasks(app, upkeep)
@@ -167,7 +167,8 @@ class Worker(Generic[T]):
         except (ConnectorException, psycopg.Error):
             return False
 
-    def _made_app(self) -> App:
+    def queue(self) -> App:
+        """Return the queue, not opened yet, without any tasks."""
         schema = (
             sql.Identifier(self._address.schema).as_string(None).replace("\\", "\\\\").replace(" ", "\\ ")
         )

@@ -16,7 +16,8 @@ class Workspaces:
     """An app that hands each request on to the app of its workspace.
 
     Args:
-        apps: The workspaces, by their tokens. Who comes with any other is answered by the first, in its way.
+        apps: The workspaces, by their tokens. Who comes with any other is answered by the first, in its way:
+            with 401, if that has an `api_key`.
     """
 
     def __init__(self, apps: Mapping[str, App]) -> None:
