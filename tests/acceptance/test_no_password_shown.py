@@ -39,6 +39,7 @@ class Place:
         self.folder = folder
         self.log = log
         self.source = ("--source", "attio", "--base-url", source_url, "--sink", "sqlite:c.db")
+        self.sink = (*self.source[:-1], f"{log}-sink", "--log", log)
 
     @property
     def sync(self) -> tuple[str, ...]:
@@ -97,22 +98,31 @@ def cases(place: Place) -> Mapping[str, Cases]:
     log, of_accounts = place.log, ("--log", place.log)
     readers = {
         name: [(0, (log,)), (0, (log, "--json")), (2, (log, "nobody")), (2, (log, log))]
-        for name in ("explain", "replay", "log show", "log check", "log rejects", "log scenario")
+        for name in ("replay", "log show", "log check", "log rejects", "log scenario")
     }
     return {
         **readers,
-        "sync": [(0, place.sync), (0, (*place.sync, "--json")), (2, (*place.sync, "--mode", log))],
-        "check": [(0, place.sync), (0, (*place.sync, "--json")), (2, (*place.sync, "--set", f"{log}=1"))],
+        "sync": [
+            *((0, place.sync), (0, (*place.sync, "--json")), (2, (*place.sync, "--mode", log))),
+            *((0, place.sink), (0, (*place.sink, "--json")), (0, (*place.sink, "-v", "--mode", "ongoing"))),
+            (2, (*place.sink[:-3], f"{log}&table={log}", *place.sink[-2:])),
+        ],
+        "explain": [(0, (log,)), (0, (log, "--json"))],  # the last, into the other sink
+        "check": [
+            *((0, place.sync), (0, (*place.sync, "--json")), (2, (*place.sync, "--set", f"{log}=1"))),
+            *((0, place.sink), (0, (*place.sink, "--json"))),
+        ],
         "watch": [(2, (*place.sync, "--every", log))],  # more in what follows
         "webhooks": [(2, (*place.sync, "--host", log))],  # likewise
         "worker": [(2, (*of_accounts, "--account", log)), (2, ("--log", "sqlite:x", "--account", log))],
         "run": [(0, (*of_accounts, "--once")), (2, (*of_accounts, "--account", log))],
         "accounts": [(0, of_accounts), (0, (*of_accounts, "--json")), (2, (*of_accounts, "--account", log))],
         "resume": [(0, of_accounts), (0, (*of_accounts, "--reason", log))],
-        "retry-rejects": [(0, place.sync), (2, (*place.sync, log))],
+        "retry-rejects": [(0, place.sync), (0, place.sink), (2, (*place.sync, log))],
         "rerun": [
             (0, (log, "--sink", "sqlite:again.db", "--log", f"{log}-rerun")),
             (2, (log, "--sink", "sqlite:again.db", "--log", log)),
+            (0, (log, "--sink", f"{log}-again", "--log", f"{log}-rerun")),
             (2, (f"{log}-rerun", "--sink", "sqlite:again.db", "--log", "r.db")),
         ],
         "cancel": [(2, (log, "nobody")), (2, (log, log))],
@@ -140,7 +150,12 @@ def cases(place: Place) -> Mapping[str, Cases]:
         "simulate": [(2, ("calm", "--people", "3", "--log", log)), (2, (log,))],
         "serve": [(2, ("--host", log))],
         "sources": [(0, ())],
-        "config show": [(0, ("sync", "--log", log)), (0, ("sync", "--without", log)), (2, (log,))],
+        "config show": [
+            (0, ("sync", "--log", log)),
+            (0, ("sync", "--without", log)),
+            (0, ("sync", *place.sink)),
+            (2, (log,)),
+        ],
     }
 
 
