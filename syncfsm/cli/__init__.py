@@ -9,6 +9,7 @@ import click
 
 from syncfsm.cli.shared.config_file import held_key
 from syncfsm.cli.shared.settings import config_option
+from syncfsm.cli.shared.unsaid import nothing_unsaid, remember
 
 INTERRUPTED = 130
 
@@ -43,23 +44,26 @@ class _LazyGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Refuse a key among the arguments before anything repeats them: an error, an event, a file name."""
+        remember(ctx, args)
         for variable in filter(None, map(held_key, args)):
             raise click.UsageError(f"an argument holds the key of {variable}: leave it to the variable")
         return super().parse_args(ctx, args)
 
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+    def make_context(
+        self, info_name: str | None, args: list[str], *more: Any, **kwargs: Any
+    ) -> click.Context:
         """Read the arguments; where they ask for help, whoever reads it may go away."""
         from syncfsm.cli.shared.output import printing  # noqa: PLC0415 - loaded when it is called
 
-        with printing():
-            return super().make_context(*args, **kwargs)
+        with printing(), nothing_unsaid(None, tuple(args)):
+            return super().make_context(info_name, args, *more, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command, or print its help; a Ctrl-C while it is being loaded ends it as one later does."""
         try:
             from syncfsm.cli.shared.output import printing  # noqa: PLC0415 - likewise
 
-            with printing():
+            with printing(), nothing_unsaid(ctx):
                 return super().invoke(ctx)
         except KeyboardInterrupt:
             click.echo("error: interrupted", err=True)

@@ -42,7 +42,9 @@ from syncfsm.cli.shared.settings import (
     values_for,
     variable_set,
 )
+from syncfsm.cli.shared.unsaid import without_passwords
 from syncfsm.errors import ConfigurationError
+from syncfsm.postgres.driver import is_postgres
 from syncfsm.sources.factory import SOURCES
 
 _NOT_SHOWN = "(set, not shown)"
@@ -155,12 +157,17 @@ def _origin(
 
 
 def _shown(name: str, value: Any) -> Any:
-    """Return a value as it may be shown: nothing of a secret, and of a URL no user, password or query."""
+    """Return a value as it may be shown: nothing of a secret, and of a URL no password."""
     if not isinstance(value, str | int | float | tuple | list):
         return None  # it has no default
     if looks_secret(name):
         return _NOT_SHOWN
-    return _QUERY.sub("?…", _USER.sub("//…@", value)) if isinstance(value, str) else value
+    if isinstance(value, tuple | list):
+        return [_shown(name, item) for item in value]
+    if not isinstance(value, str):
+        return value
+    named = without_passwords(value, [value])
+    return named if named != value or is_postgres(value) else _QUERY.sub("?…", _USER.sub("//…@", value))
 
 
 def _of_sources() -> dict[str, Any]:
@@ -193,7 +200,7 @@ def _where(setting: Setting) -> str:
 
 
 def _words(value: Any) -> str:
-    if value is None or value == ():
+    if value is None or value == []:
         return "(not set)"
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -16,8 +16,9 @@ from syncfsm.core.value import Value
 from syncfsm.errors import ProcessNotFound
 from syncfsm.history.difference import Change, Comparison, Parting, compare, value_words
 from syncfsm.history.replay import Moment, find, moments
-from syncfsm.log import open_log
+from syncfsm.log import log_name, open_log
 from syncfsm.log.checks.rules import ensure_chained
+from syncfsm.postgres.driver import is_postgres
 
 
 class _Reference(Value, frozen=True):
@@ -27,15 +28,35 @@ class _Reference(Value, frozen=True):
     process: str | None
     version: int | None
 
+    def __str__(self) -> str:
+        """Name it as somebody would, but for what is secret in the log's URL."""
+        process = f"#{self.process}" if self.process else ""
+        version = f"@{self.version}" if self.version is not None else ""
+        return f"{log_name(self.log_path)}{process}{version}"
+
 
 def _reference(words: str) -> _Reference:
+    server, words = _parted(words)
     rest, separator, version = words.rpartition("@")
     if not separator or not version.isdecimal():
         rest, version = words, ""
     log_path, separator, process = rest.rpartition("#")
-    if not separator:
+    if not separator or (server and {*process} & {*"/@"}):  # it belongs to a password that is not encoded
         log_path, process = rest, ""
-    return _Reference(log_path=log_path, process=process or None, version=int(version) if version else None)
+    return _Reference(
+        log_path=f"{server}{log_path}",
+        process=process or None,
+        version=int(version) if version else None,
+    )
+
+
+def _parted(words: str) -> tuple[str, str]:
+    """Return the part of a URL that names the server, where @ and # mean something else, and the rest."""
+    if not is_postgres(words):
+        return "", words
+    scheme, separator, rest = words.partition("://")
+    place, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{place}{slash}", path
 
 
 @click.command(cls=Command)
@@ -59,7 +80,7 @@ def diff(*, one: str, two: str, as_json: bool) -> None:
     if as_json:
         print_json(_as_json(comparison))
     else:
-        say(*_lines(one, two, comparison))
+        say(*_lines(str(first), str(second), comparison))
     sys.exit(1 if comparison.parting or comparison.settings else 0)
 
 
@@ -75,6 +96,9 @@ class _Opened:
 
     def __exit__(self, *exc_info: object) -> None:
         self._log.close()
+
+    def __str__(self) -> str:
+        return str(self._reference)
 
     def moments(self) -> Iterator[Moment]:
         process_id, version = find(self._log, self._reference.process), self._reference.version

@@ -36,7 +36,7 @@ def explain(*, log_path: str, process: str | None, as_json: bool) -> None:
     with open_log(log_path, read_only=True) as log:
         process_id = find(log, process)
         ensure_chained(log, process_id)
-        account = explain_process(log, process_id, log_path, now=SystemClock().now())
+        account = explain_process(log, process_id, log.path, now=SystemClock().now())
     if as_json:
         print_json(_as_json(account))
     else:

@@ -14,6 +14,7 @@ from syncfsm.errors import ConfigurationError
 from syncfsm.files.private import rewritten
 from syncfsm.history.replay import find
 from syncfsm.log import open_log
+from syncfsm.postgres.driver import is_postgres
 from syncfsm.report import GENERATOR, render
 
 _HEAD_BYTES = 4096
@@ -44,7 +45,7 @@ def report(*, log_path: str, process: str | None, output: str, as_json: bool, **
         raise ConfigurationError("--json and the report cannot both go to stdout: name a file with -o")
     with open_log(log_path, read_only=True) as log:
         process_id = find(log, process) if process is not None else None
-        made = render(log, process_id, log_name=Path(log_path).name, takes=Wanted(**asked))
+        made = render(log, process_id, log_name=_title(log.path), takes=Wanted(**asked))
     html = made.html.encode()
     if path is None:
         click.echo(html, nl=False)
@@ -63,6 +64,11 @@ def report(*, log_path: str, process: str | None, output: str, as_json: bool, **
     else:
         what = plural(made.processes, "process", "processes")
         say(f"{output}: {what}, {plural(made.events, 'event')}, {len(html) / 1e6:.1f} MB")
+
+
+def _title(log_name: str) -> str:
+    """Return what a report calls its log: of a file, its name alone, since a path tells of the machine."""
+    return log_name if is_postgres(log_name) else Path(log_name).name
 
 
 def _check_replaceable(path: Path) -> None:

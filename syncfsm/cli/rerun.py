@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 from functools import partial
-from pathlib import Path
 
 import click
 
-from syncfsm.cli.shared.file_conflicts import check_sink_file
+from syncfsm.cli.shared.file_conflicts import check_sink_file, is_same_log
 from syncfsm.cli.shared.naming import LIMIT
 from syncfsm.cli.shared.options import LIMITS_HELP
 from syncfsm.cli.shared.output import Command, json_option
@@ -56,12 +55,12 @@ def rerun(
     from syncfsm.engine.rerun import rerun as run_again  # noqa: PLC0415 - it loads the HTTP client
 
     check_sink_file(sink_url, captured_path, log_path)
-    if Path(captured_path).resolve() == Path(log_path).resolve():
+    if is_same_log(captured_path, log_path):
         raise ConfigurationError("a re-run has a log of its own: name another with --log")
     show = Show("", verbose=verbose, is_live=not as_json and not verbose and sys.stderr.isatty())
     try:
         with open_log(captured_path, read_only=True) as captured, open_log(log_path) as log:
-            meant = captured.load(_meant(captured, prefix, captured_path))
+            meant = captured.load(_meant(captured, prefix))
             process = asyncio.run(
                 run_again(
                     captured,
@@ -75,16 +74,18 @@ def rerun(
             )
     finally:
         show.close()
-    sys.exit(report(process, log_path, as_json=as_json))
+    sys.exit(report(process, log.path, as_json=as_json))
 
 
-def _meant(log: EventLog, prefix: str | None, path: str) -> str:
+def _meant(log: EventLog, prefix: str | None) -> str:
     if prefix is not None:
         return find(log, prefix)
     captured = log.capture_counts()
     ids = [process_id for process_id in log.ids() if process_id in captured]
     if not ids:
-        raise ConfigurationError(f"nothing in {path} was captured: `syncfsm sync --capture` keeps what comes")
+        raise ConfigurationError(
+            f"nothing in {log.path} was captured: `syncfsm sync --capture` keeps what comes"
+        )
     return ids[-1]
 
 

@@ -38,7 +38,7 @@ def retry_rejects(*, prefix: str | None, log_path: str, as_json: bool, **asked: 
     check_sink_file(asked["sink_url"], log_path)
     with open_log(log_path, create=False) as log:
         process = run(log, begin, as_json=as_json, **asked)
-    sys.exit(_report(process, begin.without_id, log_path, as_json=as_json))
+    sys.exit(_report(process, begin.without_id, log.path, as_json=as_json))
 
 
 class _Retry:

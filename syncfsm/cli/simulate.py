@@ -19,6 +19,7 @@ from syncfsm.core.machine import State
 from syncfsm.core.summary import summary
 from syncfsm.errors import ConfigurationError, LogError
 from syncfsm.log import open_log
+from syncfsm.postgres.driver import is_postgres
 
 if TYPE_CHECKING:
     from syncfsm_simulator.runs.run import Verdict
@@ -136,6 +137,11 @@ def _make_way(log_path: str) -> None:
     """Delete the log of an earlier simulation; refuse to touch anything else."""
     from syncfsm_simulator.stage.set_up import SOURCE  # noqa: PLC0415 - the simulator is an extra
 
+    if is_postgres(log_path):
+        raise ConfigurationError(
+            "a simulation makes its log anew, and deletes none on a server: name a file with --log; "
+            "`syncfsm log export` and `log import` bring it there"
+        )
     if not Path(log_path).exists():
         return
     try:

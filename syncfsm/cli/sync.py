@@ -34,4 +34,4 @@ def sync(*, log_path: str, as_json: bool, **asked: Any) -> None:
     with open_log(log_path) as log:
         process = run(log, beginning(**asked), as_json=as_json, **asked)
     assert process is not None, "a sync always has something to do"
-    sys.exit(report(process, log_path, as_json=as_json))
+    sys.exit(report(process, log.path, as_json=as_json))

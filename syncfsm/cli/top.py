@@ -19,10 +19,12 @@ from syncfsm.core.process import Process
 from syncfsm.core.source_name import account_of
 from syncfsm.core.summary import summary
 from syncfsm.errors import LogNotFound
+from syncfsm.log import log_name
 from syncfsm.log.protocol import EventLog
 from syncfsm.log.tail import Watch, is_passing
 from syncfsm.outside.clock import SystemClock
 from syncfsm.outside.safe_words import printable
+from syncfsm.postgres.driver import is_postgres
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -58,10 +60,11 @@ def top(*, log_path: str, once: bool, over_max: int, interval_s: float, as_json:
     """Show the running syncs of a log, live, and the last that are over.
 
     How far and how fast each is, what it waits for and how long, when it was last heard of, and how far its
-    sink lags behind: the age of the last complete sync's watermark. The log is only read. q or Ctrl-C leaves.
+    sink lags behind: the age of the last complete sync's watermark; with several workers, which of them is on
+    it. The log is only read. q or Ctrl-C leaves.
     """
     with Watch(log_path) as watch:
-        view = _View(watch, log_path, over_max, Wanted(**asked))
+        view = _View(watch, log_name(log_path), over_max, Wanted(**asked))
         if as_json:
             print_json(view.as_json())
         elif once or not sys.stdout.isatty():
@@ -73,9 +76,9 @@ def top(*, log_path: str, once: bool, over_max: int, interval_s: float, as_json:
 class _View:
     """What is to be seen in a log now."""
 
-    def __init__(self, watch: Watch, log_path: str, over_max: int, wanted: Wanted) -> None:
+    def __init__(self, watch: Watch, name: str, over_max: int, wanted: Wanted) -> None:
         self._watch = watch
-        self._log_path = log_path
+        self._name = name
         self._over_max = over_max
         self._wanted = wanted
         self._pace = Pace()
@@ -105,9 +108,15 @@ class _View:
     def _read(self, log: EventLog) -> list[Sight]:
         processes = self._processes(log)
         self._pace.forget_others(processes)
-        now = self._now()
+        now, workers = self._now(), _workers(log)
         return [
-            sight(process, now, pace=self._pace, last_sync_at=_last_sync_at(log, process))
+            sight(
+                process,
+                now,
+                pace=self._pace,
+                last_sync_at=_last_sync_at(log, process),
+                worker=workers.get(process.id),
+            )
             for process in processes
         ]
 
@@ -121,7 +130,7 @@ class _View:
 
     def as_json(self) -> dict[str, Any]:
         """Return what is to be seen, ready for JSON."""
-        return {"log": self._log_path, "processes": [_as_json(seen) for seen in self.settled()]}
+        return {"log": self._name, "processes": [_as_json(seen) for seen in self.settled()]}
 
     def table(self, sights: list[Sight], width: int) -> Table:
         """Return what is to be seen, for a person whose screen is so many characters wide."""
@@ -129,8 +138,7 @@ class _View:
         from rich.text import Text  # noqa: PLC0415 - likewise
 
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", caption_justify="left")
-        has_accounts = any(account_of(seen.process.source) for seen in sights)
-        left_out = (set() if width >= WIDE else _ONLY_WIDE) | (set() if has_accounts else {"account"})
+        left_out = _not_needed(sights) | (set() if width >= WIDE else _ONLY_WIDE)
         shown = [name for name in _COLUMNS if name not in left_out]
         for name in shown:
             table.add_column(name, justify=_COLUMNS[name], no_wrap=name not in _WRAPPED, overflow="fold")
@@ -138,8 +146,26 @@ class _View:
             cells = dict(zip(_COLUMNS, _cells(seen), strict=True))
             table.add_row(*map(cells.get, shown), style=None if seen.process.is_active else "dim")
         trouble = self._watch.trouble
-        table.caption = Text(printable(f"{self._log_path}: {trouble or _count(sights)}"))
+        words = f"waiting: {trouble}" if trouble else f"{self._name}: {_count(sights)}"
+        table.caption = Text(printable(words))
         return table
+
+
+def _not_needed(sights: list[Sight]) -> set[str]:
+    """Return the columns in which nobody has anything."""
+    told = {"account": any(account_of(seen.process.source) for seen in sights)}
+    told["worker"] = any(seen.worker for seen in sights)
+    return {name for name, is_told in told.items() if not is_told}
+
+
+def _workers(log: EventLog) -> dict[str, str]:
+    """Return which worker is on which process; none on a log that no workers share."""
+    if not is_postgres(log.path):
+        return {}
+    from syncfsm.log.postgres.store import PostgresLog  # noqa: PLC0415 - a backend is loaded when it is used
+    from syncfsm.workers.queue.turns import workers_on  # noqa: PLC0415 - an extra
+
+    return log.ask(workers_on) if isinstance(log, PostgresLog) else {}
 
 
 def _last_sync_at(log: EventLog, process: Process) -> datetime | None:
@@ -155,6 +181,7 @@ def _as_json(seen: Sight) -> dict[str, Any]:
 _COLUMNS: dict[str, Any] = {
     "process": "left",
     "account": "left",
+    "worker": "left",
     "sync": "left",
     "state": "left",
     "pages": "right",
@@ -181,6 +208,7 @@ def _cells(seen: Sight) -> list[Any]:
     return [
         Text(printable(process.id)),
         Text(account_of(process.source)),
+        Text(printable(seen.worker or "")),
         Text(printable(f"{process.object} of {process.source} → {process.sink}")),
         Text(process.state.value, style=_STYLES.get(process.state, "")),
         f"{progress.pages:,}",

@@ -75,8 +75,7 @@ def count_without_id(found: Sequence[Rejected]) -> int:
 
 def last_with_rejects(log: EventStore, is_meant: Callable[[Process], bool]) -> Process | None:
     """Return the last sync that is over, or has failed, and has rejects; if there is one. No retry counts."""
-    for process_id in reversed(log.ids()):
-        process = log.load(process_id)
+    for process in log.loaded(log.ids()[::-1]):
         is_over = process.state in {State.COMPLETED, State.FAILED}
         if process.mode != "rejects" and is_over and process.progress.rejected and is_meant(process):
             return process
@@ -107,10 +106,9 @@ def _last_deliveries(
     """
     found: dict[str, e.Recorded | None] = {}
     ids = log.ids()
-    for process_id in ids[ids.index(process.id) + 1 :]:
-        other = log.load(process_id)
+    for other in log.loaded(ids[ids.index(process.id) + 1 :]):
         if (other.source, other.object, other.sink) == (process.source, process.object, process.sink):
-            deliveries = _deliveries(log.read(process_id))
+            deliveries = _deliveries(log.read(other.id))
             found |= {record_id: recorded for record_id, recorded in deliveries if record_id in wanted}
     return found
 

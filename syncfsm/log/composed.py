@@ -103,6 +103,10 @@ class ComposedLog:
         """See `EventStore.load`."""
         return self._events.load(process_id)
 
+    def loaded(self, process_ids: Sequence[str]) -> Iterator[Process]:
+        """See `EventStore.loaded`."""
+        return self._events.loaded(process_ids)
+
     def version(self, process_id: str) -> int:
         """See `EventStore.version`."""
         return self._events.version(process_id)

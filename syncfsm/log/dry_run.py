@@ -7,7 +7,7 @@ and leave no trace: no event, no file, not even what SQLite keeps beside a file 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NoReturn
 
@@ -73,6 +73,10 @@ class DryRunLog(ComposedLog):
         """See `EventStore.load`."""
         return self._tried.get(process_id) or super().load(process_id)
 
+    def loaded(self, process_ids: Sequence[str]) -> Iterator[Process]:
+        """See `EventStore.loaded`."""
+        return (self._tried.get(process.id, process) for process in super().loaded(process_ids))
+
     def version(self, process_id: str) -> int:
         """See `EventStore.version`."""
         tried = self._tried.get(process_id)
@@ -88,7 +92,7 @@ class DryRunLog(ComposedLog):
 
     def recent(self, *, over_max: int) -> list[Process]:
         """See `Routes.recent`."""
-        return [self.load(process.id) for process in super().recent(over_max=over_max)]
+        return [self._tried.get(process.id, process) for process in super().recent(over_max=over_max)]
 
     def latest(
         self, source: str, object_: str, sink: str, *, mode: Mode | None = "initial"

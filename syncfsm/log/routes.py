@@ -17,6 +17,7 @@ from syncfsm.core.machine import ACTIVE, State
 from syncfsm.core.process import Process
 from syncfsm.core.routes import Brief, items_left, watermark
 from syncfsm.core.state import Route
+from syncfsm.log.protocol import EventStore
 from syncfsm.log.read_model import Query, ReadModel
 
 _OVER = (State.COMPLETED, State.FAILED, State.CANCELLED)
@@ -30,18 +31,15 @@ class ModelRoutes:
 
     Args:
         model: What is asked.
-        load: Returns the state of a process; see `EventStore.load`.
+        events: Asked for the states of processes.
         resumed_after: Returns the processes that were resumed behind a position; see `Routes.moved_since`.
     """
 
     def __init__(
-        self,
-        model: ReadModel,
-        load: Callable[[str], Process],
-        resumed_after: Callable[[int], Sequence[str]],
+        self, model: ReadModel, events: EventStore, resumed_after: Callable[[int], Sequence[str]]
     ) -> None:
         self._model = model
-        self._load = load
+        self._events = events
         self._resumed_after = resumed_after
 
     def active(self, source: str, object_: str) -> Process | None:
@@ -53,7 +51,7 @@ class ModelRoutes:
         active = self._model.select(Query(states=ACTIVE))
         over = self._model.select(Query(states=_OVER, sorting="last_moved", count_max=over_max))
         active.sort(key=lambda brief: (brief.started_at, brief.id))
-        return [self._load(brief.id) for brief in (*active, *over)]
+        return list(self._events.loaded([brief.id for brief in (*active, *over)]))
 
     def routes(self, source: str | None = None) -> list[Route]:
         """See `Routes.routes`."""
@@ -63,7 +61,7 @@ class ModelRoutes:
         """See `Routes.moved_since`."""
         begun = self._model.select(Query(source=source, object=object_, sink=sink, position_min=position + 1))
         ids = dict.fromkeys((*(brief.id for brief in begun), *self._resumed_after(position)))
-        found = [self._load(process_id) for process_id in ids]
+        found = self._events.loaded(list(ids))
         ours = (source, object_, sink)
         return [process for process in found if (process.source, process.object, process.sink) == ours]
 
@@ -128,4 +126,4 @@ class ModelRoutes:
     def _loaded(self, query: Query) -> Process | None:
         """Return the first process that a query finds."""
         found = self._model.select(query)
-        return self._load(found[0].id) if found else None
+        return self._events.load(found[0].id) if found else None

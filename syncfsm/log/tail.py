@@ -15,11 +15,12 @@ from syncfsm.core.events import Recorded
 from syncfsm.errors import LogError, LogNotFound, LogUnwritable
 from syncfsm.log import open_log
 from syncfsm.log.protocol import EventLog, EventStore
+from syncfsm.postgres.driver import is_postgres
 
 T = TypeVar("T")
 
 LOOKS_MAX = 10
-"""Looks through one opened log: a file that was put in the place of the old one is seen after so many."""
+"""Looks through one opened file: one that was put in the place of the old one is seen after so many."""
 
 EVENTS_MAX = 500
 """Events of one look; the next look brings the rest."""
@@ -69,7 +70,7 @@ class Watch:
 
     def _opened(self) -> EventLog:
         self._looks += 1
-        if self._looks > LOOKS_MAX:
+        if self._looks > LOOKS_MAX and not is_postgres(self._url):  # a server tells by itself
             self.close()
         if self._log is None:
             self._log = open_log(self._url, read_only=True, busy_timeout_s=self._busy_timeout_s)

@@ -73,7 +73,7 @@ def render(
 def _listed(log: EventLog, takes: Callable[[Process], bool]) -> list[Process]:
     """Return the processes that a page is to have, newest first."""
     last = find(log, None)
-    listed = list(islice(filter(takes, map(log.load, reversed(log.ids()))), ROWS_MAX))
+    listed = list(islice(filter(takes, log.loaded(log.ids()[::-1])), ROWS_MAX))
     if not listed:
         raise ProcessNotFound(f"the log has no such process; the last that it has is {last}")
     return listed

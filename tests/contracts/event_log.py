@@ -303,6 +303,17 @@ class EventLogContract:
             process = commit(log, process, recorded.stream, (recorded.event,), at=recorded.at)
             assert log.load("p1") == process == fold(None, log.read("p1"))
 
+    def test_many_states_come_together_in_the_order_in_which_they_are_asked_for(self, log: EventLog) -> None:
+        ids = [f"p{number}" for number in range(230)]  # more than a part
+        for process_id in ids:
+            add(log, None, replace(STARTED, object=process_id), process_id=process_id)
+        asked = [*ids[::-1], "p7", "p7"]
+        assert list(log.loaded(asked)) == [log.load(process_id) for process_id in asked]
+        assert list(log.loaded([])) == []
+        with pytest.raises(ProcessNotFound):
+            list(log.loaded(["p1", "nobody"]))
+        assert next(iter(log.loaded(["p1", "nobody"]))).id == "p1"
+
     def test_the_version_of_a_process_is_that_of_its_last_event(self, log: EventLog) -> None:
         assert log.version("p1") == 0
         add(log, add(log, None, STARTED), BEGAN)

@@ -27,9 +27,9 @@ def check(*, log_path: str, process: str | None, as_json: bool) -> None:
     with open_log(log_path, read_only=True) as log:
         count, findings = check_log(log, find(log, process) if process is not None else None)
     if as_json:
-        print_json({"log": log_path, "events": count, "findings": to_builtins(findings)})
+        print_json({"log": log.path, "events": count, "findings": to_builtins(findings)})
     else:
         print_findings(findings)
         verdict = "each follows from what was due" if not findings else plural(len(findings), "finding")
-        say(f"{log_path}: {plural(count, 'event')}, {verdict}")
+        say(f"{log.path}: {plural(count, 'event')}, {verdict}")
     sys.exit(BROKEN if findings else 0)

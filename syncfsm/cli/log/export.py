@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ from syncfsm.core.describe import plural
 from syncfsm.errors import ConfigurationError
 from syncfsm.files.private import private
 from syncfsm.history.replay import choose
+from syncfsm.log import log_name
 from syncfsm.log.checks.findings import Extent, versions
 from syncfsm.log.protocol import Auditable
 from syncfsm.log.salvage.opening import open_audit
@@ -65,9 +67,9 @@ def export(*, log_path: str, process: str | None, output: str, redact: bool, as_
             for line in done.lines():
                 write(line)
     if as_json:
-        print_json(_as_json(done, log_path, output))
+        print_json(_as_json(done, log_name(log_path), output))
     else:
-        _print(done, log_path)
+        _print(done, log_name(log_path))
     sys.exit(0 if done.is_whole and not done.notices_left_out else BROKEN)
 
 
@@ -125,7 +127,7 @@ def _print(done: Export, log_path: str) -> None:
         say(f"left out: {_notices_words(done.notices_left_out, log_path)}", err=True)
     print_findings([finding for finding in findings if finding.loses_events], err=True)
     if any(not finding.loses_events for finding in findings):
-        say(f"more is wrong that costs no events: see `syncfsm log verify {log_path}`", err=True)
+        say(f"more is wrong that costs no events: see `syncfsm log verify {quote(log_path)}`", err=True)
 
 
 def _notices_words(count: int, log_path: str) -> str:

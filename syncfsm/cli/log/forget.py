@@ -33,9 +33,9 @@ def forget(*, log_path: str, older_than: str, prefix: str | None, as_json: bool)
         forgotten = log.forget(before=before, process_id=None if prefix is None else find(log, prefix))
         left = sum(log.capture_counts().values())
     if as_json:
-        print_json({"log": log_path, **to_builtins(forgotten), "left": left, "before": to_builtins(before)})
+        print_json({"log": log.path, **to_builtins(forgotten), "left": left, "before": to_builtins(before)})
         return
     say(
-        f"{log_path}: {plural(forgotten.exchanges, 'captured answer')} deleted, "
+        f"{log.path}: {plural(forgotten.exchanges, 'captured answer')} deleted, "
         f"{forgotten.freed_bytes:,} bytes freed, {left:,} left"
     )

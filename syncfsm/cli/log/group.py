@@ -23,7 +23,7 @@ from syncfsm.cli.shared.output import BROKEN, Command, json_option, print_findin
 from syncfsm.core.describe import plural
 from syncfsm.core.summary import summary
 from syncfsm.history.replay import find
-from syncfsm.log import open_log
+from syncfsm.log import log_name, open_log
 
 
 @click.group()
@@ -50,7 +50,7 @@ def ls(*, log_path: str, as_json: bool, **asked: Any) -> None:
     """List the processes of a log, oldest first."""
     wanted = Wanted(**asked)
     with open_log(log_path, read_only=True) as events:
-        processes = [process for process in map(events.load, events.ids()) if wanted(process)]
+        processes = [process for process in events.loaded(events.ids()) if wanted(process)]
         captured = events.capture_counts()
     if as_json:
         found = [{**summary(process), "captured": captured.get(process.id, 0)} for process in processes]
@@ -104,9 +104,9 @@ def verify(*, log_path: str, as_json: bool) -> None:
     with open_audit(log_path) as events, counted("verifying") as advance:
         count, findings = verify_log(events, on_place=advance)
     if as_json:
-        print_json({"log": log_path, "events": count, "findings": to_builtins(findings)})
+        print_json({"log": log_name(log_path), "events": count, "findings": to_builtins(findings)})
     else:
         print_findings(findings)
         verdict = "sound" if not findings else plural(len(findings), "finding")
-        say(f"{log_path}: {plural(count, 'event')}, {verdict}")
+        say(f"{log_name(log_path)}: {plural(count, 'event')}, {verdict}")
     sys.exit(BROKEN if findings else 0)

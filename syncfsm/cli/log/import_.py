@@ -17,9 +17,11 @@ from syncfsm.cli.shared.output import Command, json_option, print_json, say
 from syncfsm.cli.shared.progress import counted
 from syncfsm.core.describe import plural
 from syncfsm.errors import ConfigurationError
+from syncfsm.files.paths import path_in
 from syncfsm.log import EventLog, open_log
 from syncfsm.log.transfer.importing import Imported, header_of, import_lines
 from syncfsm.log.transfer.lines import LINE_BYTES_MAX
+from syncfsm.postgres.driver import is_postgres
 
 
 class _Import(Command):
@@ -50,21 +52,22 @@ def import_(*, export_path: str, log_path: str, as_json: bool) -> None:
         with _made(log_path) as log:
             imported = import_lines(log, chain([first], lines))
     if as_json:
-        print_json({"log": log_path, **to_builtins(imported)})
+        print_json({"log": log.path, **to_builtins(imported)})
     else:
-        _print(imported, log_path)
+        _print(imported, log.path)
 
 
 @contextmanager
 def _made(log_path: str) -> Iterator[EventLog]:
-    """Open the log; one that is new and stays empty is taken away again."""
-    is_new = not Path(log_path).exists()
+    """Open the log; a file that is new and stays empty is taken away again."""
+    file = None if is_postgres(log_path) else Path(path_in(log_path))
+    is_new = file is not None and not file.exists()
     try:
         with open_log(log_path) as log:
             yield log
     except BaseException:
         for suffix in ("", "-wal", "-shm") if is_new else ():
-            Path(f"{log_path}{suffix}").unlink(missing_ok=True)
+            Path(f"{file}{suffix}").unlink(missing_ok=True)
         raise
 
 

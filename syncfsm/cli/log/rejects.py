@@ -34,7 +34,7 @@ def rejects(*, log_path: str, process: str | None, as_json: bool) -> None:
     if as_json:
         print_json(_as_json(meant, found))
     else:
-        _print(meant, found, log_path)
+        _print(meant, found, events.path)
 
 
 def _meant(log: EventLog, prefix: str | None) -> Process:

@@ -23,6 +23,7 @@ import click
 import msgspec
 
 from syncfsm.cli.shared.settings import config_option
+from syncfsm.cli.shared.unsaid import said, without_passwords
 from syncfsm.errors import (
     AppendInDoubt,
     CorruptLog,
@@ -166,7 +167,7 @@ def _hints(error: SyncfsmError, ctx: click.Context) -> tuple[str, ...]:
     """Return what to do about a log that does not hold; commands that are about that say it themselves."""
     if not isinstance(error, CorruptLog) or "syncfsm" in str(error):
         return ()
-    path = quote(str(ctx.params.get("log_path", "LOG")))
+    path = quote(without_passwords(str(ctx.params.get("log_path", "LOG"))))
     words = (
         f"`syncfsm log verify {path}` says what is wrong, and `syncfsm log export {path}` saves what is sound"
     )
@@ -178,6 +179,7 @@ def _status(error: SyncfsmError) -> int:
 
 
 def _stop(ctx: click.Context, words: str, kind: str, status: int, *hints: str) -> NoReturn:
+    words = without_passwords(words, said(ctx))
     if ctx.params.get("as_json"):
         print_json({"error": "\n".join((words, *hints)), "type": kind})
     say(f"error: {words}", *hints, err=True)

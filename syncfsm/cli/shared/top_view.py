@@ -29,6 +29,7 @@ class Sight(Value, frozen=True):
         last_event_age_s: How long ago its last event was.
         lag_s: How old the watermark of the last complete sync of the same object into the same sink is: what
             was there by then is delivered. Null if there was none.
+        worker: Who of the workers on one log is on it; null if none is, as on every log in a file.
     """
 
     process: Process
@@ -37,6 +38,7 @@ class Sight(Value, frozen=True):
     waiting_for: str | None
     last_event_age_s: float
     lag_s: float | None
+    worker: str | None = None
 
 
 class Pace:
@@ -63,7 +65,14 @@ class Pace:
         self._seen = {process_id: seen for process_id, seen in self._seen.items() if process_id in kept}
 
 
-def sight(process: Process, now: datetime, *, pace: Pace, last_sync_at: datetime | None) -> Sight:
+def sight(
+    process: Process,
+    now: datetime,
+    *,
+    pace: Pace,
+    last_sync_at: datetime | None,
+    worker: str | None = None,
+) -> Sight:
     """Return how a process looks `now`.
 
     Args:
@@ -71,6 +80,7 @@ def sight(process: Process, now: datetime, *, pace: Pace, last_sync_at: datetime
         now: The present moment, UTC.
         pace: What is remembered of earlier looks.
         last_sync_at: The watermark of the last complete sync into the same sink, if there was one.
+        worker: Who is on it, if that is known.
     """
     retry = process.retry if process.is_active else None
     is_set_back = process.updated_at - now > _CLOCKS_DISAGREE
@@ -84,6 +94,7 @@ def sight(process: Process, now: datetime, *, pace: Pace, last_sync_at: datetime
         waiting_for=retry.cause if retry and is_waiting else None,
         last_event_age_s=_age_s(process.updated_at, now),
         lag_s=None if last_sync_at is None else _age_s(last_sync_at, now),
+        worker=worker,
     )
 
 

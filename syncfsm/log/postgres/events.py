@@ -56,6 +56,8 @@ _LOADED = """
     FROM {s}.processes AS p JOIN {s}.events AS e ON e.stream = p.id AND e.version = p.version WHERE p.id = %s
 """
 
+_LOADED_MANY = _LOADED.replace("SELECT ", "SELECT p.id, ").replace("p.id = %s", "p.id = ANY (%s)")
+
 _VERSION = "SELECT coalesce(max(version), 0) FROM {s}.events WHERE stream = %s"
 
 
@@ -155,6 +157,16 @@ class PostgresEvents:
         if process is None:
             raise ProcessNotFound(f"no process {process_id} in {self._session.name}")
         return process
+
+    def loaded(self, process_ids: Sequence[str]) -> Iterator[Process]:
+        """See `EventStore.loaded`: one query for so many of them."""
+        for first in range(0, len(process_ids), PART):
+            part = list(process_ids[first : first + PART])
+            found = {id_: rest for id_, *rest in self._session.all(_LOADED_MANY, (part,))}
+            for process_id in part:
+                snapshot = from_snapshot(*found[process_id][:2]) if process_id in found else None
+                is_last = snapshot is not None and snapshot.version == found[process_id][2]
+                yield snapshot if snapshot is not None and is_last else self.load(process_id)
 
     def _told(self, process_id: str, after: int) -> Iterator[Recorded]:
         """Yield the events of a process, and keep in mind which was the last."""

@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
-from syncfsm.errors import CorruptLog, LogError, LogUnwritable
+from syncfsm.errors import CorruptLog, LogError, LogNotFound, LogUnwritable
 from syncfsm.log.postgres.functions import STANDBY
 from syncfsm.log.refusals import unwritable
 from syncfsm.postgres.address import Address
@@ -214,20 +214,27 @@ class Session:
             return self._unreachable(words or refusal_advice(error))
         if is_locked(error):
             return unwritable(self.name, self._held_by() or words or "", is_locked=True)
-        return self._no_log(error) or unwritable(self.name, words or error_name(error))
+        return self._no_log(error) or self._refused(words or error_name(error))
 
     def _no_log(self, error: psycopg.Error) -> LogError | None:
         """Return what an error says of the log itself, or of what is asked of it; null if nothing."""
         if is_damage(error):
             return CorruptLog(f"the log {self.name} is not sound: {advice(error)}")
         if error.sqlstate in _GONE:
-            return LogError(f"the log {self.name} is not there any more, or not whole: {error_name(error)}")
+            return LogNotFound(
+                f"the log {self.name} is not there any more, or not whole: {error_name(error)}"
+            )
         if error.sqlstate == STANDBY:
             words = "is a standby, which cannot tell what is still to come: name the primary"
             return LogError(f"{self.name} {words}")
         if isinstance(error, psycopg.DataError) and error.sqlstate in _UNFIT:
             return self.unfit()
         return None if advice(error) else LogError(f"the log {self.name}: {error_name(error)}")
+
+    def _refused(self, words: str) -> LogUnwritable:
+        if self._read_only:
+            return LogUnwritable(f"the log {self.name} cannot be read: {words}, then run again")
+        return unwritable(self.name, words)
 
     def unfit(self) -> LogError:
         """Return the refusal of what PostgreSQL takes in no text."""

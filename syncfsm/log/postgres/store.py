@@ -74,7 +74,7 @@ class PostgresLog(ComposedLog):
         inbox, captures = PostgresInbox(session), PostgresCaptures(session)
         super().__init__(
             events=events,
-            routes=ModelRoutes(model, events.load, events.resumed_after),
+            routes=ModelRoutes(model, events, events.resumed_after),
             inbox=inbox,
             captures=captures,
             audit=PostgresAudit(session, events=events, inbox=inbox, captures=captures, load=events.load),

@@ -89,6 +89,14 @@ class EventStore(Protocol):
         """
         ...
 
+    def loaded(self, process_ids: Sequence[str]) -> Iterator[Process]:
+        """Yield the states of many processes, in this order, as `load` returns each.
+
+        A log on a server is asked for many of them at once, and for no more than are taken, but for some
+        hundred. Raises what `load` raises.
+        """
+        ...
+
     def version(self, process_id: str) -> int:
         """Return the version of a process, 0 if there is none: a cheap way to see whether it has moved."""
         ...

@@ -134,6 +134,10 @@ class SqliteEvents:
             raise ProcessNotFound(f"no process {process_id} in {self._file.path}")
         return process
 
+    def loaded(self, process_ids: Sequence[str]) -> Iterator[Process]:
+        """See `EventStore.loaded`: in a file, one by one costs no more."""
+        return map(self.load, process_ids)
+
     def version(self, process_id: str) -> int:
         """See `EventStore.version`."""
         (version,) = self._file.one("SELECT max(version) FROM events WHERE stream = ?", (process_id,))

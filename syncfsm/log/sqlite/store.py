@@ -28,7 +28,7 @@ class SqliteLog(ComposedLog):
         events = SqliteEvents(file, model)
         super().__init__(
             events=events,
-            routes=ModelRoutes(model, events.load, events.resumed_after),
+            routes=ModelRoutes(model, events, events.resumed_after),
             inbox=SqliteInbox(file),
             captures=SqliteCaptures(file),
             audit=SqliteAudit(file, events.load),

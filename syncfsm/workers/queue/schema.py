@@ -62,18 +62,32 @@ def made_ready(url: str) -> None:
 
 
 def _prepare(address: Address) -> None:
+    migrations = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
     with queue_connection(address, "making the queue") as connection, connection.transaction():
+        if _is_ready(connection, migrations):
+            return
         connection.execute(
             "SELECT pg_advisory_xact_lock(hashtext(%s), hashtext(%s))", (_MAKING, address.schema)
         )
         connection.execute(TURNS.encode())
         is_there = connection.execute("SELECT to_regclass('procrastinate_jobs') IS NOT NULL").fetchone()
-        migrations = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
         if is_there is not None and not is_there[0]:
             connection.execute(SchemaManager.get_schema().encode())
             _record(connection, migrations)
         else:
             _migrate(connection, migrations)
+
+
+def _is_ready(connection: Connection, migrations: list[Path]) -> bool:
+    """Whether nothing is left to make, which a worker may not be allowed to: `log migrate` has made it."""
+    made = connection.execute(
+        "SELECT to_regclass('turns') IS NOT NULL AND to_regclass('account_waits') IS NOT NULL "
+        "AND to_regclass('queue_migrations') IS NOT NULL AND to_regclass('procrastinate_jobs') IS NOT NULL"
+    ).fetchone()
+    if made is None or not made[0]:
+        return False
+    had = {name for (name,) in connection.execute("SELECT name FROM queue_migrations")}
+    return had >= {migration.name for migration in migrations}
 
 
 def _migrate(connection: Connection, migrations: list[Path]) -> None:

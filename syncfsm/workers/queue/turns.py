@@ -142,8 +142,8 @@ def told(connection: Connection, sync: str, process_id: str) -> None:
 
 
 def workers_on(connection: Connection) -> dict[str, str]:
-    """Return which worker is on which process, by the processes' ids; none where there is no queue."""
-    is_there = connection.execute("SELECT to_regclass('turns') IS NOT NULL").fetchone()
+    """Return which worker is on which process, by the processes' ids; none where no queue can be read."""
+    is_there = connection.execute("SELECT has_table_privilege(to_regclass('turns'), 'SELECT')").fetchone()
     if not is_there or not is_there[0]:
         return {}
     found = connection.execute(
