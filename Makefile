@@ -13,7 +13,7 @@ EVENTS ?= 50000
 # a third worker works while others wait for sockets.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n 3 --durations=15 --durations-min=1
 
-.PHONY: demo test thorough bench conformance conformance-quo mutants simulate soak lint docs screenshot check clean
+.PHONY: demo demo-many test thorough bench conformance conformance-quo mutants simulate soak lint docs screenshot check clean
 
 demo: .venv/sim ## a simulated sync of 5,000 people with faults, its replay, and its picture in demo.html
 	$(BIN)/syncfsm simulate --people 5000 --log demo.db
@@ -21,6 +21,9 @@ demo: .venv/sim ## a simulated sync of 5,000 people with faults, its replay, and
 	$(BIN)/syncfsm replay demo.db --until COMPLETED
 	$(BIN)/syncfsm explain demo.db
 	$(BIN)/syncfsm report demo.db -o demo.html
+
+demo-many: .venv/dev ## 20 accounts, 3 workers, one of them killed, on a PostgreSQL of its own; the report in many.html
+	$(BIN)/python -m benchmarks.many --accounts 20 --workers 3 --kills 1 --report many.html
 
 test: .venv/dev ## all tests, some minutes
 	$(PYTEST)
@@ -70,7 +73,7 @@ screenshot: .venv/dev ## take docs/report.png anew; needs chromium and chromedri
 check: lint test ## what CI runs
 
 clean: ## remove what was made here
-	rm -rf .venv mutants demo.db demo.db-wal demo.db-shm demo.html
+	rm -rf .venv mutants demo.db demo.db-wal demo.db-shm demo.html many.html
 
 .venv/made: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "python 3.11 or newer is needed")'
