@@ -206,7 +206,7 @@ def test_nor_does_the_settings_file(place: Place, run: Callable[..., int]) -> No
     [
         (("watch", "--every", "1s"), "ongoing"),
         (("webhooks", "--port", "0"), "http://"),
-        (("--config", "accounts.toml", "worker"), "acme"),
+        (("--config", "accounts.toml", "worker", "--every", "1s"), "acme"),
     ],
 )
 def test_nor_what_goes_on_until_it_is_ended(

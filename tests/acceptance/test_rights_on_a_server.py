@@ -83,6 +83,11 @@ def test_who_may_only_read_does_all_that_only_reads_and_is_refused_the_rest(user
     run("diff", reader, f"{users}")
     for command in (("cancel", reader, "p9"), ("log", "forget", reader, "--older-than", "0s")):
         assert "the user may not do that there" in run(*command, status=1).stderr
+    turns = sql.Identifier(parse(users).schema, "turns")
+    admin().execute(
+        sql.SQL("REVOKE SELECT ON {} FROM reader").format(turns)
+    )  # made after the rights were given
+    run("top", reader)
     run("log", "export", reader, "-o", "e.jsonl")
     Path("e.jsonl").write_text(Path("e.jsonl").read_text().replace('"p9"', '"p8"'))
     assert "syncfsm" in run("log", "import", "e.jsonl", "--log", reader, status=3).stderr
