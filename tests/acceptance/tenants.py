@@ -50,10 +50,18 @@ class Offices:
             self._queries[who] += 1
             if self.asks_before and self._queries.total() >= self.asks_before:
                 self.is_asked.set()
+        left = [who]
+
+        async def answered(message: Any) -> None:
+            if message["type"] == "http.response.body" and left:  # before whoever asked can ask for the next
+                self._busy[left.pop()] -= 1
+            await send(message)
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, answered)
         finally:
-            self._busy[who] -= 1
+            if left:
+                self._busy[left.pop()] -= 1
 
     @property
     def queries(self) -> int:

@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = {"syncfsm": ROOT / "syncfsm", "syncfsm_simulator": ROOT / "simulator/syncfsm_simulator"}
 SDIST = {
-    *("syncfsm", "simulator", "tests", "benchmarks", "docs"),
+    *("syncfsm", "simulator", "tests", "benchmarks", "docs", "findings"),
     *("README.md", "CHANGELOG.md", "LICENSE", "Makefile", "pyproject.toml", "PKG-INFO", ".gitignore"),
 }
 

@@ -69,7 +69,7 @@ class Office:
         open_log(url).close()
         made_ready(url)
         self.connection = queue_connection(parse(url), "test")
-        turns.register(self.connection, [(name, name) for name in self.accounts])
+        turns.register(self.connection, [(name, name, 3600.0) for name in self.accounts])
         self._slots: list[Slot[Item]] = []
 
     def fleet(self, log: EventLog) -> Iterator[AccountSync[Item]]:
@@ -374,6 +374,14 @@ def rescued(office: Office) -> int:
 
 def statuses(office: Office) -> list[tuple[str, ...]]:
     return office.connection.execute("SELECT lock, status::text FROM procrastinate_jobs").fetchall()
+
+
+def test_what_is_to_come_more_often_from_now_on_is_due_sooner(office: Office) -> None:
+    work(office.slot(), "small")
+    turns.register(office.connection, [("small", "small", 5.0)])
+    due = office.connection.execute("SELECT due_at - now() FROM turns WHERE sync = 'small'").fetchone()
+    assert due is not None
+    assert 0 < due[0].total_seconds() <= 5
 
 
 def test_the_job_of_a_dead_worker_is_given_to_another(office: Office) -> None:

@@ -53,7 +53,8 @@ WHERE sync = %(sync)s
 """
 _REGISTER = """
 INSERT INTO turns (sync, account) VALUES (%s, %s)
-ON CONFLICT (sync) DO UPDATE SET account = excluded.account
+ON CONFLICT (sync) DO UPDATE
+SET account = excluded.account, due_at = least(turns.due_at, now() + make_interval(secs => %s))
 """
 _AT_PROCESS = """
 UPDATE turns SET process = %s WHERE sync IN (
@@ -83,8 +84,11 @@ class Turn(Value, frozen=True):
     worker: str
 
 
-def register(connection: Connection, syncs: Iterable[tuple[str, str]]) -> None:
-    """Let syncs be known, each with its account; one that is new is due at once."""
+def register(connection: Connection, syncs: Iterable[tuple[str, str, float]]) -> None:
+    """Let syncs be known, each with its account and how often it is due, which may be more often than before.
+
+    One that is new is due at once.
+    """
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(_REGISTER, sorted(syncs))
 

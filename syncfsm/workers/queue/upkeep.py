@@ -6,6 +6,7 @@ due: after an hour without any worker, each comes once.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import psycopg
@@ -79,9 +80,9 @@ class Upkeep:
             turns.told(self._connected(), sync, process.id)
         return still
 
-    def register(self) -> None:
+    def register(self, syncs: Iterable[tuple[str, str, float]]) -> None:
         """Let all syncs be known."""
-        turns.register(self._connected(), self._syncs.items())
+        turns.register(self._connected(), syncs)
 
     def close(self) -> None:
         """Close the connection."""

@@ -106,7 +106,7 @@ class Worker(Generic[T]):
             self._slots.put_nowait(slot)
         self._app = app = self.queue()
         upkeep = Upkeep(self._address, app, {name: sync.account for name, sync in slots[0].syncs.items()})
-        upkeep.register()
+        upkeep.register((sync.name, sync.account, sync.every_s) for sync in slots[0].syncs.values())
         upkeep.defer_due()  # at once, and then each ten seconds
         self._add_tasks(app, upkeep)
         try:
