@@ -358,7 +358,7 @@ def stalled(office: Office, name: str) -> None:
     )
     office.connection.execute(
         "UPDATE procrastinate_jobs SET status = 'doing', "
-        "worker_id = (SELECT max(id) FROM procrastinate_workers) WHERE lock = %s",
+        "worker_id = (SELECT max(id) FROM procrastinate_workers) WHERE queueing_lock = %s",
         (name,),
     )
 
@@ -373,7 +373,7 @@ def rescued(office: Office) -> int:
 
 
 def statuses(office: Office) -> list[tuple[str, ...]]:
-    return office.connection.execute("SELECT lock, status::text FROM procrastinate_jobs").fetchall()
+    return office.connection.execute("SELECT queueing_lock, status::text FROM procrastinate_jobs").fetchall()
 
 
 def test_the_job_of_a_dead_worker_is_given_to_another(office: Office) -> None:
