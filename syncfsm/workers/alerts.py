@@ -21,6 +21,8 @@ from syncfsm.log.protocol import EventLog
 
 TIMEOUT_S = 30.0
 
+_STDERR = 2
+
 Alert = dict[str, Any]
 """`alert`, which is `failed` or `stalled`, `log`, `sync`, and the summary of the process."""
 
@@ -100,7 +102,11 @@ class Alerts:
         return "" if reply.is_success else f"it answered {reply.status_code}"
 
     async def _run(self, body: bytes) -> str:
-        process = await asyncio.create_subprocess_exec(*self._command, stdin=asyncio.subprocess.PIPE)
+        process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=_STDERR,  # stdout has lines of JSON
+        )
         try:
             await process.communicate(body)
         except BaseException:

@@ -358,7 +358,7 @@ def stalled(office: Office, name: str) -> None:
     )
     office.connection.execute(
         "UPDATE procrastinate_jobs SET status = 'doing', "
-        "worker_id = (SELECT max(id) FROM procrastinate_workers) WHERE lock = %s",
+        "worker_id = (SELECT max(id) FROM procrastinate_workers) WHERE queueing_lock = %s",
         (name,),
     )
 
@@ -373,7 +373,7 @@ def rescued(office: Office) -> int:
 
 
 def statuses(office: Office) -> list[tuple[str, ...]]:
-    return office.connection.execute("SELECT lock, status::text FROM procrastinate_jobs").fetchall()
+    return office.connection.execute("SELECT queueing_lock, status::text FROM procrastinate_jobs").fetchall()
 
 
 def test_what_is_to_come_more_often_from_now_on_is_due_sooner(office: Office) -> None:

@@ -62,41 +62,50 @@ def made_ready(url: str) -> None:
 
 
 def _prepare(address: Address) -> None:
-    migrations = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
     with queue_connection(address, "making the queue") as connection, connection.transaction():
-        if _is_ready(connection, migrations):
-            return
+        migrations = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
+        had = _had(connection)
+        is_made = all(_is_there(connection, table) for table in ("turns", "account_waits"))
+        if is_made and had.issuperset(migration.name for migration in migrations):
+            return  # also for a user who may make nothing there
         connection.execute(
             "SELECT pg_advisory_xact_lock(hashtext(%s), hashtext(%s))", (_MAKING, address.schema)
         )
         connection.execute(TURNS.encode())
-        is_there = connection.execute("SELECT to_regclass('procrastinate_jobs') IS NOT NULL").fetchone()
-        if is_there is not None and not is_there[0]:
-            connection.execute(SchemaManager.get_schema().encode())
-            _record(connection, migrations)
-        else:
-            _migrate(connection, migrations)
+        _bring_up_to_date(connection, migrations, address)
 
 
-def _is_ready(connection: Connection, migrations: list[Path]) -> bool:
-    """Whether nothing is left to make, which a worker may not be allowed to: `log migrate` has made it."""
-    made = connection.execute(
-        "SELECT to_regclass('turns') IS NOT NULL AND to_regclass('account_waits') IS NOT NULL "
-        "AND to_regclass('queue_migrations') IS NOT NULL AND to_regclass('procrastinate_jobs') IS NOT NULL"
-    ).fetchone()
-    if made is None or not made[0]:
-        return False
-    had = {name for (name,) in connection.execute("SELECT name FROM queue_migrations")}
-    return had >= {migration.name for migration in migrations}
+def _bring_up_to_date(connection: Connection, migrations: list[Path], address: Address) -> None:
+    """Make Procrastinate's tables, or run the migrations that have come since.
 
-
-def _migrate(connection: Connection, migrations: list[Path]) -> None:
-    """Run the migrations that have come since; where none were recorded, all there are count as had."""
-    had = {name for (name,) in connection.execute("SELECT name FROM queue_migrations")}
-    pending = [migration for migration in migrations if had and migration.name not in had]
-    for migration in pending:
-        connection.execute(migration.read_text(encoding="utf-8").encode())
+    Raises:
+        LogError: They are there, and nobody recorded which migrations they have had.
+    """
+    had = _had(connection)
+    if had:
+        for migration in migrations:
+            if migration.name not in had:
+                connection.execute(migration.read_text(encoding="utf-8").encode())
+    elif _is_there(connection, "procrastinate_jobs"):
+        raise LogError(
+            f"{address.name} has tables of Procrastinate that somebody else made, of whatever version: give "
+            "the log a schema of its own, by ?schema=NAME"
+        )
+    else:
+        connection.execute(SchemaManager.get_schema().encode())
     _record(connection, migrations)
+
+
+def _had(connection: Connection) -> set[str]:
+    """Return the names of the migrations that the schema has had."""
+    if not _is_there(connection, "queue_migrations"):
+        return set()
+    return {name for (name,) in connection.execute("SELECT name FROM queue_migrations")}
+
+
+def _is_there(connection: Connection, table: str) -> bool:
+    found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table,)).fetchone()
+    return found is not None and bool(found[0])
 
 
 def _record(connection: Connection, migrations: list[Path]) -> None:

@@ -7,8 +7,11 @@ times are the server's, so that clocks of machines may differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
+
+import psycopg
 
 from syncfsm.core.value import Value
 from syncfsm.postgres.connection import Connection
@@ -104,7 +107,8 @@ def take(connection: Connection, turn: Turn) -> float | None:
     if wait_s > 0:
         connection.execute(_UNLOCK.encode(), values)
         return float(wait_s)
-    connection.execute(_TAKEN.encode(), values)
+    with _unlocked_if_it_fails(connection, values):
+        connection.execute(_TAKEN.encode(), values)
     return None
 
 
@@ -118,8 +122,23 @@ def give_back(connection: Connection, turn: Turn, *, due_s: float, wait_s: float
         wait_s: For how long nobody is to ask for the account.
     """
     values = _values(turn, due_s=max(0.0, due_s), wait_s=max(GAP_S, wait_s))
-    connection.execute(_GIVE_BACK.encode(), values)
+    with _unlocked_if_it_fails(connection, values):
+        connection.execute(_GIVE_BACK.encode(), values)
     connection.execute(_UNLOCK.encode(), values)
+
+
+@contextmanager
+def _unlocked_if_it_fails(connection: Connection, values: dict[str, Any]) -> Iterator[None]:
+    """Let go of an account whose row cannot be written, on a full disk for instance.
+
+    Else it would be held for as long as the session lasts, from which nobody else could tell why.
+    """
+    try:
+        yield
+    except psycopg.Error:
+        with suppress(psycopg.Error):  # a session that was lost has let go
+            connection.execute(_UNLOCK.encode(), values)
+        raise
 
 
 def at_process(connection: Connection, turn: Turn, process_id: str) -> None:

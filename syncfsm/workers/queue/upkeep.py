@@ -51,8 +51,7 @@ class Upkeep:
         """Let a worker go on with each sync that is due; return how many were."""
         connection = self._connected()
         due = turns.due(connection, list(self._syncs))
-        for sync in due:
-            self._jobs.defer(connection, sync)
+        self._jobs.defer_all(connection, due)
         return len(due)
 
     async def rescue(self) -> int:

@@ -11,8 +11,9 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import psycopg
 from procrastinate import App, PsycopgConnector, RetryStrategy
@@ -21,6 +22,7 @@ from psycopg import sql
 
 from syncfsm.core.process import Process
 from syncfsm.errors import SyncfsmError
+from syncfsm.outside.safe_words import raised_words
 from syncfsm.postgres.address import parse
 from syncfsm.workers.account_sync import AccountSync, Fleet
 from syncfsm.workers.queue.jobs import QUEUE, TURN
@@ -28,6 +30,7 @@ from syncfsm.workers.queue.schema import made_ready
 from syncfsm.workers.queue.slot import TROUBLE_S, Slot
 from syncfsm.workers.queue.upkeep import STALLED_S, Upkeep
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 CONCURRENCY = 4
@@ -194,7 +197,24 @@ class Worker(Generic[T]):
             on_trouble=self._on_trouble,
         )
 
+    def _said(self, task: Callable[P, Awaitable[None]]) -> Callable[P, Awaitable[None]]:
+        """Say what a task raises, which the queue only counts; its job is tried again, or comes again."""
+
+        @wraps(task)
+        async def told(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                await task(*args, **kwargs)
+            except SyncfsmError as error:
+                self._say(f"waiting: {error}")
+                raise
+            except Exception as error:
+                self._say(raised_words("the worker", error))
+                raise
+
+        return told
+
     def _add_tasks(self, app: App, upkeep: Upkeep) -> None:
+        @self._said
         async def turn(sync: str) -> None:
             slot = await self._slots.get()
             try:
@@ -202,11 +222,13 @@ class Worker(Generic[T]):
             finally:
                 self._slots.put_nowait(slot)
 
+        @self._said
         async def due(timestamp: int) -> None:  # noqa: ARG001 - what was due then is due now
             upkeep.defer_due()
             for sync, process in upkeep.stalled(self._all[0].log):
                 self._on_stalled(sync, process)
 
+        @self._said
         async def rescue(timestamp: int) -> None:  # noqa: ARG001 - likewise
             await upkeep.rescue()
 
