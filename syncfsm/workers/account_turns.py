@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from syncfsm.log.postgres.store import PostgresLog
     from syncfsm.postgres.connection import Connection
 
-_TAKE = """
-SELECT pg_try_advisory_lock(hashtextextended('syncfsm account ' || current_schema() || ' ' || %s, 0)),
-    pg_backend_pid()
-"""
-_GIVE_BACK = """
-SELECT pg_advisory_unlock(hashtextextended('syncfsm account ' || current_schema() || ' ' || %s, 0))
-FROM pg_backend_pid() AS session WHERE session = %s
-"""
-_HELD = """
+_KEY = "hashtextextended('syncfsm account ' || current_schema() || ' ' || {account}, 0)"
+"""The number of an account's lock, in the schema of its log; whoever holds a turn must hold the same."""
+
+LOCK = f"pg_try_advisory_lock({_KEY})".format(account="%(account)s")
+UNLOCK = f"pg_advisory_unlock({_KEY})".format(account="%(account)s")
+
+_TAKE = f"SELECT {LOCK}, pg_backend_pid()"
+_GIVE_BACK = f"SELECT {UNLOCK} FROM pg_backend_pid() AS session WHERE session = %(session)s"  # noqa: S608
+_HELD = f"""
 WITH held AS MATERIALIZED (
     SELECT (classid::bigint << 32) | objid::bigint AS key FROM pg_locks
     WHERE locktype = 'advisory' AND objsubid = 1 AND granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 )
 SELECT account FROM unnest(%s::text[]) AS account
-WHERE hashtextextended('syncfsm account ' || current_schema() || ' ' || account, 0) IN (SELECT key FROM held)
-"""
+WHERE {_KEY.format(account="account")} IN (SELECT key FROM held)
+"""  # noqa: S608 - all of it is ours
 
 
 @contextmanager
@@ -49,12 +49,12 @@ def turn_of(log: EventLog, account: str) -> Iterator[bool]:
     if postgres is None:
         yield True
         return
-    got, session = postgres.ask(partial(_row, sql=_TAKE, values=(account,)))
+    got, session = postgres.ask(partial(_row, sql=_TAKE, values={"account": account}))
     try:
         yield got
     finally:
         if got:  # by another session, there is nothing to give back: the turn went with the one that had it
-            postgres.ask(partial(_row, sql=_GIVE_BACK, values=(account, session)))
+            postgres.ask(partial(_row, sql=_GIVE_BACK, values={"account": account, "session": session}))
 
 
 def worked_on(log: EventLog, accounts: Collection[str]) -> set[str]:
@@ -66,11 +66,11 @@ def worked_on(log: EventLog, accounts: Collection[str]) -> set[str]:
     postgres = _postgres(log)
     if postgres is None:
         return set()
-    rows = postgres.ask(lambda connection: connection.execute(_HELD, (list(accounts),)).fetchall())
+    rows = postgres.ask(lambda connection: connection.execute(_HELD.encode(), (list(accounts),)).fetchall())
     return {account for (account,) in rows}
 
 
-def _row(connection: Connection, *, sql: str, values: tuple[Any, ...]) -> Any:
+def _row(connection: Connection, *, sql: str, values: dict[str, Any]) -> Any:
     return connection.execute(sql.encode(), values).fetchone()
 
 

@@ -61,6 +61,13 @@ def last_process(log: EventLog, route: Route) -> Process | None:
     return log.last_begun(route.source, route.object, route.sink)
 
 
+def waits_s(process: Process, now: datetime) -> float:
+    """Return how long a process that is under way still waits; 0 or less if it does not."""
+    if process.retry is None or process.waits_since is None:
+        return 0.0
+    return left_s(process.retry.retry_at, process.waits_since, now)
+
+
 def due_in_s(process: Process, *, every_s: float, now: datetime) -> float:
     """Return how long it is until there is something to do for a sync whose last process this is.
 
@@ -76,9 +83,7 @@ def due_in_s(process: Process, *, every_s: float, now: datetime) -> float:
         Seconds; 0 or less if there is something to do now.
     """
     if process.is_active:
-        if process.retry is None or process.waits_since is None:
-            return 0.0
-        return left_s(process.retry.retry_at, process.waits_since, now)
+        return waits_s(process, now)
     since = process.updated_at if process.state is State.FAILED else process.started_at
     left = left_s(since + timedelta(seconds=every_s), since, now)
     return max(left, put_off_s(process, now))

@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager
 
 from syncfsm.core.process import Process
 from syncfsm.errors import LogError
-from syncfsm.log.codec import SNAPSHOT_SCHEMA, from_snapshot
-from syncfsm.log.columns import MODEL, model_values, stored_event
+from syncfsm.log.columns import stored_event
+from syncfsm.log.model_doubt import JUDGED, model_doubt
 from syncfsm.log.postgres.captures import PostgresCaptures
 from syncfsm.log.postgres.events import PostgresEvents
 from syncfsm.log.postgres.inbox import WAITING_COUNT, PostgresInbox
@@ -20,8 +20,7 @@ from syncfsm.log.postgres.session import Session
 from syncfsm.log.postgres.shapes import differences
 from syncfsm.log.protocol import Scanned, Tally
 
-_STORED = f"{MODEL}, position, fetching_position"
-_OF_PROCESS = f"SELECT {_STORED}, snapshot, snapshot_schema FROM {{s}}.processes WHERE id = %s"  # noqa: S608
+_OF_PROCESS = f"SELECT {JUDGED} FROM {{s}}.processes WHERE id = %s"  # noqa: S608
 
 _TALLY = """
     SELECT sum(events)::bigint, max(position),
@@ -103,14 +102,6 @@ class PostgresAudit:
     def model_doubt(self, process: Process, *, position: int, fetching_position: int | None) -> str | None:
         """See `Auditable.model_doubt`."""
         found = self._session.one(_OF_PROCESS, (process.id,))
-        if found is None:
-            return "the read model does not find this process by its id"
-        *stored, snapshot, schema = found
-        due = (*model_values(process), position, fetching_position)
-        wrong = [name for name, one, two in zip(_STORED.split(", "), stored, due, strict=True) if one != two]
-        if wrong:
-            return f"the read model does not agree with the events in {', '.join(wrong)}"
-        if snapshot is not None and schema == SNAPSHOT_SCHEMA and from_snapshot(snapshot, schema) is None:
-            return "the snapshot in the read model cannot be read"
-        is_fold = self._load(process.id) == process
-        return None if is_fold else "the snapshot in the read model does not agree with the events"
+        return model_doubt(
+            found, process, position=position, fetching_position=fetching_position, load=self._load
+        )

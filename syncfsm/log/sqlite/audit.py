@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 from syncfsm.core.process import Process
-from syncfsm.log.codec import SNAPSHOT_SCHEMA, from_snapshot
-from syncfsm.log.columns import MODEL, model_values
+from syncfsm.log.model_doubt import JUDGED, model_doubt
 from syncfsm.log.protocol import Scanned, Tally
 from syncfsm.log.salvage.images import damages, image_of, one_moment
 from syncfsm.log.salvage.remains import scan
@@ -16,8 +15,6 @@ from syncfsm.log.sqlite.connect import applied
 from syncfsm.log.sqlite.file import LogFile
 from syncfsm.log.sqlite.inbox import WAITING_COUNT
 from syncfsm.log.sqlite.shapes import differences
-
-_STORED = f"{MODEL}, position, fetching_position"
 
 
 class SqliteAudit:
@@ -87,16 +84,8 @@ class SqliteAudit:
 
     def model_doubt(self, process: Process, *, position: int, fetching_position: int | None) -> str | None:
         """See `Auditable.model_doubt`."""
-        sql = f"SELECT {_STORED}, snapshot, snapshot_schema FROM processes WHERE id = ?"  # noqa: S608 - ours
+        sql = f"SELECT {JUDGED} FROM processes WHERE id = ?"  # noqa: S608 - ours
         found = self._file.one(sql, (process.id,))
-        if found is None:
-            return "the read model does not find this process by its id"
-        *stored, snapshot, schema = found
-        due = (*model_values(process), position, fetching_position)
-        wrong = [name for name, one, two in zip(_STORED.split(", "), stored, due, strict=True) if one != two]
-        if wrong:
-            return f"the read model does not agree with the events in {', '.join(wrong)}"
-        if snapshot is not None and schema == SNAPSHOT_SCHEMA and from_snapshot(snapshot, schema) is None:
-            return "the snapshot in the read model cannot be read"
-        is_fold = self._load(process.id) == process
-        return None if is_fold else "the snapshot in the read model does not agree with the events"
+        return model_doubt(
+            found, process, position=position, fetching_position=fetching_position, load=self._load
+        )

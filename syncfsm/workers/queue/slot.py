@@ -14,7 +14,6 @@ from typing import Generic, TypeVar
 import psycopg
 from procrastinate.exceptions import ConnectorException
 
-from syncfsm.core.backoff import left_s
 from syncfsm.core.process import Process
 from syncfsm.core.starts import put_off_s
 from syncfsm.errors import (
@@ -30,7 +29,7 @@ from syncfsm.workers.account_sync import AccountSync, Fleet
 from syncfsm.workers.queue import turns
 from syncfsm.workers.queue.jobs import Jobs
 from syncfsm.workers.slices import WAIT_S_MAX, work_on
-from syncfsm.workers.standing import due_in_s
+from syncfsm.workers.standing import due_in_s, waits_s
 from syncfsm.workers.troubles import BUSY
 
 T = TypeVar("T")
@@ -157,9 +156,7 @@ class Slot(Generic[T]):
         return due_in_s(process, every_s=sync.every_s, now=now), put_off_s(process, now)
 
     def _wait_s(self, process: Process) -> float:
-        if process.retry is None or process.waits_since is None:
-            return 0.0
-        return left_s(process.retry.retry_at, process.waits_since, self._clock.now())
+        return waits_s(process, self._clock.now())
 
     def _takes_part(self, after: Process) -> bool:
         """Whether there is something to write with an event: the first of a slice, or its last."""

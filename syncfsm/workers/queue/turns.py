@@ -15,6 +15,7 @@ import psycopg
 
 from syncfsm.core.value import Value
 from syncfsm.postgres.connection import Connection
+from syncfsm.workers.account_turns import LOCK, UNLOCK
 
 GAP_S = 1.0
 """Between two slices of an account: its key's limit is for each second, and the second slice counts anew."""
@@ -25,20 +26,12 @@ BUSY_S = 1.0
 GUARD_S = 45.0
 """After which a sync is looked at again, whatever became of its job."""
 
-_TAKE = """
-WITH lock AS MATERIALIZED (
-        SELECT pg_try_advisory_lock(
-            hashtextextended('syncfsm account ' || current_schema() || ' ' || %(account)s, 0)
-        ) AS got
-    ),
+_TAKE = f"""
+WITH lock AS MATERIALIZED (SELECT {LOCK} AS got),
     wait AS (SELECT max(not_before) AS until FROM account_waits WHERE account = %(account)s)
 SELECT got, coalesce(extract(epoch FROM until - clock_timestamp()), 0)::float8 FROM lock, wait
-"""
-_UNLOCK = """
-SELECT pg_advisory_unlock(
-    hashtextextended('syncfsm account ' || current_schema() || ' ' || %(account)s, 0)
-)
-"""
+"""  # noqa: S608 - all of it is ours
+_UNLOCK = f"SELECT {UNLOCK}"
 _TAKEN = """
 INSERT INTO turns (sync, account, worker, since, due_at)
 VALUES (%(sync)s, %(account)s, %(worker)s, now(), now() + make_interval(secs => %(guard_s)s))
