@@ -33,6 +33,7 @@ from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.outside.safe_words import raised_words
 from syncfsm.workers.account_sync import AccountSync
 from syncfsm.workers.agenda import Agenda
+from syncfsm.workers.slices import SLICE_S, WAIT_S_MAX
 from syncfsm.workers.slots import Slots
 from syncfsm.workers.standing import Standing, due_in_s, last_process
 from syncfsm.workers.troubles import BUSY, Troubles
@@ -45,10 +46,6 @@ Begin: TypeAlias = Callable[[AccountSync[T], Engine[T]], Process | None]
 """Returns the process to work on, if there is any."""
 
 AT_ONCE_MAX = 4
-SLICE_S = 30.0
-
-WAIT_S_MAX = 2.0
-"""For how long a process is waited with by whoever has it in hand; for longer, it is gone on with later."""
 
 BUSY_S = 5.0
 """How long until the next try where somebody else is on a process, or holds the log."""
