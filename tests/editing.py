@@ -23,8 +23,20 @@ def edit(path: Path, *statements: str) -> None:
     connection.close()
 
 
+WITHOUT_SIDES = (
+    "DROP TABLE sides",
+    "DROP INDEX processes_by_position",
+    "DROP INDEX processes_by_end",
+    "CREATE INDEX processes_by_route ON processes (source, object, sink, mode, position)",
+    "CREATE INDEX processes_by_fetching ON processes (source, sink, fetching_position)",
+    "DELETE FROM _sqlite_migrations WHERE name >= 'm009'",
+)
+"""Make a log as one was before there were sides."""
+
+
 def without_guards(path: Path) -> None:
     """Make a log as one was before what would replace an event was refused, and rows had checksums."""
+    edit(path, *WITHOUT_SIDES)
     with sqlite3.connect(path) as connection:
         for name in ("events_refuse_replace", "events_tally"):
             connection.execute(f"DROP TRIGGER {name}")

@@ -181,7 +181,9 @@ def find(log: EventStore, prefix: str | None) -> str:
     Raises:
         ProcessNotFound: None does, or more than one.
     """
-    return choose(log.ids(), prefix)
+    if not prefix:
+        return choose(log.ids(last=1), prefix)
+    return choose(log.ids(begin_with=prefix) or log.ids(), prefix)
 
 
 def choose(ids: Sequence[str], prefix: str | None) -> str:

@@ -26,9 +26,6 @@ from syncfsm.log.protocol import EventLog
 from syncfsm.sinks.protocol import Marked, Sink, capabilities
 from syncfsm.sources.protocol import Source
 
-EVENTS_AT_ONCE = 500
-"""How many events are read in one question to the log."""
-
 
 class SinkMarks(Looks):
     """The marks of a sink beside a log.
@@ -279,18 +276,15 @@ class SinkMarks(Looks):
 
     def _of_route_after(self, mark: Mark, position: int) -> Iterator[tuple[Process, e.Recorded]]:
         """Yield what was recorded of this route behind the place of a mark, process by process."""
-        of_mark = [*self._events_after(position, mark.process)]
+
+        def is_behind(recorded: e.Recorded) -> bool:
+            return (recorded.position or 0) > position
+
+        of_mark = [*self._log.read(mark.process, after=mark.version)]
         if of_mark:
             process = self._log.load(mark.process)
             yield from ((process, recorded) for recorded in of_mark)
         for process in self._log.moved_since(*self._route, position=position):
             if process.id != mark.process:
-                yield from ((process, recorded) for recorded in self._events_after(position, process.id))
-
-    def _events_after(self, position: int, process_id: str) -> Iterator[e.Recorded]:
-        while True:
-            found = self._log.events_after(position, process_id=process_id, count_max=EVENTS_AT_ONCE)
-            yield from found
-            if len(found) < EVENTS_AT_ONCE:
-                return
-            position = found[-1].position or 0
+                behind = (recorded for recorded in self._log.read(process.id) if is_behind(recorded))
+                yield from ((process, recorded) for recorded in behind)

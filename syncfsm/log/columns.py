@@ -19,10 +19,7 @@ MODEL = (
 )
 """What the read model says of a process, as its state has it; the places of two of its events come beside."""
 
-BRIEF = (
-    "id, mode, state, position, started_at, watermark, changed_by, "
-    "created, updated, unchanged, deleted, missing"
-)
+BRIEF = "id, mode, state, started_at"
 """What `ReadModel.select` tells of a process."""
 
 
@@ -72,19 +69,5 @@ def model_values(process: Process) -> tuple[Any, ...]:
 
 def brief(row: tuple[Any, ...]) -> Brief:
     """Return what a row of the columns of `BRIEF` says."""
-    id_, mode, state, position, started_at, watermark, changed_by, *counts = row
-    created, updated, unchanged, deleted, missing = counts
-    return Brief(
-        id=id_,
-        mode=mode,
-        state=State(state),
-        position=position,
-        started_at=parse_time(started_at),
-        watermark=parse_time(watermark) if watermark else None,
-        changed_by=changed_by,
-        created=created,
-        updated=updated,
-        unchanged=unchanged,
-        deleted=deleted,
-        missing=missing,
-    )
+    id_, mode, state, started_at = row
+    return Brief(id=id_, mode=mode, state=State(state), started_at=parse_time(started_at))

@@ -111,9 +111,9 @@ class ComposedLog:
         """See `EventStore.version`."""
         return self._events.version(process_id)
 
-    def ids(self) -> list[str]:
+    def ids(self, *, begin_with: str = "", last: int | None = None) -> list[str]:
         """See `EventStore.ids`."""
-        return self._events.ids()
+        return self._events.ids(begin_with=begin_with, last=last)
 
     def restore(self, rows: Iterable[StoredEvent], after: Callable[[], Iterable[Process]]) -> None:
         """See `Restorable.restore`."""
@@ -227,6 +227,10 @@ class ComposedLog:
     def doubts(self) -> list[str]:
         """See `Auditable.doubts`."""
         return self._audit.doubts()
+
+    def side_doubts(self) -> list[str]:
+        """See `Auditable.side_doubts`."""
+        return self._audit.side_doubts()
 
     def damages(self) -> list[str]:
         """See `Auditable.damages`."""

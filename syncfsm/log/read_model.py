@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
-from syncfsm.core.events import Mode
 from syncfsm.core.machine import State
-from syncfsm.core.routes import Brief
+from syncfsm.core.routes import Brief, Side
 from syncfsm.core.state import Route
 from syncfsm.core.value import Value
 
-Sorting = Literal["first_begun", "last_begun", "last_moved", "last_fetching"]
-"""By the place of the first event, or of `FetchingBegan` (without it, a process is left out), or by the time
-of the last event and, of the same time, by the id."""
+Sorting = Literal["first_begun", "last_moved"]
+"""By the place of the first event, or by the time of the last event and, of the same time, by the id."""
 
 
 class Query(Value, frozen=True):
@@ -23,7 +21,7 @@ class Query(Value, frozen=True):
 
     Attributes:
         source, object, sink: Null for any.
-        modes, states: One of these; empty for any.
+        states: One of these; empty for any.
         position_min: The least place of the first event.
         sorting: In which order.
         count_max: The most of them; null for all.
@@ -32,7 +30,6 @@ class Query(Value, frozen=True):
     source: str | None = None
     object: str | None = None
     sink: str | None = None
-    modes: tuple[Mode, ...] = ()
     states: tuple[State, ...] = ()
     position_min: int = 0
     sorting: Sorting = "first_begun"
@@ -44,6 +41,14 @@ class ReadModel(Protocol):
 
     def select(self, query: Query) -> list[Brief]:
         """Return the processes asked for.
+
+        Raises:
+            LogError: They cannot be read.
+        """
+        ...
+
+    def sides(self, source: str, object_: str | None = None, sink: str | None = None) -> list[Side]:
+        """Return the sides of a source: of one object or of all, of one sink or of all.
 
         Raises:
             LogError: They cannot be read.

@@ -1,7 +1,6 @@
 """The questions of `Routes`, answered from any read model: what counts as the last, and where to go on.
 
-Each costs a look at a few processes, or at those since the last initial sync that was completed; whatever
-happened before that one does not count.
+Each costs a look at a few rows and at most one process, however many there are.
 """
 
 from __future__ import annotations
@@ -10,18 +9,15 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import get_args
 
-from msgspec.structs import replace
-
+from syncfsm.core import routes
 from syncfsm.core.events import Mode
 from syncfsm.core.machine import ACTIVE, State
 from syncfsm.core.process import Process
-from syncfsm.core.routes import Brief, items_left, watermark
 from syncfsm.core.state import Route
 from syncfsm.log.protocol import EventStore
 from syncfsm.log.read_model import Query, ReadModel
 
 _OVER = (State.COMPLETED, State.FAILED, State.CANCELLED)
-_DONE = (State.COMPLETED,)
 _SYNCS: tuple[Mode, ...] = ("initial", "ongoing")
 _MODES: tuple[Mode, ...] = get_args(Mode)
 
@@ -44,7 +40,8 @@ class ModelRoutes:
 
     def active(self, source: str, object_: str) -> Process | None:
         """See `Routes.active`."""
-        return self._loaded(Query(source=source, object=object_, states=ACTIVE, count_max=1))
+        found = self._model.select(Query(source=source, object=object_, states=ACTIVE, count_max=1))
+        return self._loaded(found[0].id if found else None)
 
     def recent(self, *, over_max: int) -> list[Process]:
         """See `Routes.recent`."""
@@ -69,61 +66,35 @@ class ModelRoutes:
         self, source: str, object_: str, sink: str, *, mode: Mode | None = "initial"
     ) -> Process | None:
         """See `Routes.latest`."""
-        modes = (mode,) if mode else ()
-        wanted = Query(
-            source=source, object=object_, sink=sink, modes=modes, sorting="last_begun", count_max=1
-        )
-        return self._loaded(wanted)
+        sides = self._model.sides(source, object_, sink)
+        return self._loaded(routes.last_begun(sides, (mode,) if mode else _MODES))
 
     def last_begun(self, source: str, object_: str, sink: str) -> Process | None:
         """See `Routes.last_begun`."""
-        wanted = Query(
-            source=source, object=object_, sink=sink, modes=_SYNCS, sorting="last_begun", count_max=1
-        )
-        return self._loaded(wanted)
+        return self._loaded(routes.last_begun(self._model.sides(source, object_, sink), _SYNCS))
 
     def last_completed(self, source: str, object_: str, sink: str) -> Process | None:
         """See `Routes.last_completed`."""
-        wanted = Query(
-            source=source,
-            object=object_,
-            sink=sink,
-            modes=_SYNCS,
-            states=_DONE,
-            sorting="last_moved",
-            count_max=1,
-        )
-        return self._loaded(wanted)
+        return self._loaded(routes.last_completed(self._model.sides(source, object_, sink), _SYNCS))
 
     def last_found(self, source: str, sink: str) -> dict[str, str] | None:
         """See `Routes.last_found`."""
-        last = self._loaded(Query(source=source, sink=sink, sorting="last_fetching", count_max=1))
-        return last.found if last else None
+        return routes.last_found(self._model.sides(source, sink=sink))
 
     def last_sync_time(
         self, source: str, object_: str, sink: str, *, changed_by: str | None = None
     ) -> datetime | None:
         """See `Routes.last_sync_time`."""
-        return watermark(self._completed(source, object_, sink, _SYNCS), changed_by=changed_by)
+        return routes.watermark(self._model.sides(source, object_, sink), changed_by=changed_by)
 
     def items_left_by_syncs(self, source: str, object_: str, sink: str) -> int:
         """See `Routes.items_left_by_syncs`."""
-        return items_left(self._completed(source, object_, sink, _MODES))
+        return routes.items_left(self._model.sides(source, object_, sink))
 
     def webhook_sink(self, source: str, object_: str) -> str | None:
         """See `Routes.webhook_sink`."""
-        first = self._loaded(Query(source=source, object=object_, modes=("webhook",), count_max=1))
+        first = routes.first_begun(self._model.sides(source, object_), "webhook")
         return first.sink if first else None
 
-    def _completed(self, source: str, object_: str, sink: str, modes: tuple[Mode, ...]) -> list[Brief]:
-        """Return the completed processes of a route from the last initial sync on, in order of beginning."""
-        done = Query(source=source, object=object_, sink=sink, states=_DONE)
-        last = self._model.select(replace(done, modes=("initial",), sorting="last_begun", count_max=1))
-        if not last:
-            return []
-        return self._model.select(replace(done, modes=modes, position_min=last[0].position))
-
-    def _loaded(self, query: Query) -> Process | None:
-        """Return the first process that a query finds."""
-        found = self._model.select(query)
-        return self._events.load(found[0].id) if found else None
+    def _loaded(self, process_id: str | None) -> Process | None:
+        return self._events.load(process_id) if process_id is not None else None

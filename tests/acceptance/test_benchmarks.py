@@ -91,3 +91,11 @@ def test_appends_to_a_server_are_measured_and_a_follower_misses_none() -> None:
     out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "missed 0, out_of_turn 0" in out
     assert " times, one follower beside" in out
+
+
+def test_the_benchmark_of_old_logs_asks_each_log_and_goes_on_with_it() -> None:
+    sizes = ("--size", "5", "--size", "12", "--rounds", "1", "--turns", "1", "--json")
+    command = [sys.executable, "-m", "benchmarks.old_logs", *sizes]
+    found = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    assert set(found["cpu_ms"]) == {"ongoing", "ls", "explain", "top", "verify --tail", "verify"}
+    assert all(set(ms) == {"5", "12"} for ms in found["cpu_ms"].values())

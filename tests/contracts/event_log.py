@@ -183,6 +183,10 @@ class EventLogContract:
         add(log, None, _started(object="companies"), process_id="p2")
         add(log, None, _started(source="attio:other"), process_id="p3")
         assert log.ids() == ["p1", "p2", "p3"]
+        assert log.ids(last=2) == ["p2", "p3"]
+        assert log.ids(begin_with="p2") == ["p2"]
+        assert log.ids(begin_with="p", last=1) == ["p3"]
+        assert log.ids(begin_with="q") == []
 
     def test_a_new_sync_may_begin_when_the_last_one_is_over(self, log: EventLog) -> None:
         process = add(log, None, STARTED)

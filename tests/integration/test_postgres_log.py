@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -40,7 +41,7 @@ from tests.contracts.event_log import (
     copy_of,
     notice,
 )
-from tests.contracts.routes import agrees, written
+from tests.contracts.routes import COUNTS, agrees, written
 from tests.effort import tries
 from tests.postgres import GIVEN, OpenLog, a_schema, admin, run
 from tests.property.test_routes import SYNCS
@@ -253,11 +254,11 @@ def test_an_older_log_is_migrated_beside_workers_that_go_on(opened: OpenLog) -> 
     older = opened()
     process = add(older, None, STARTED)
     opening.prepare(older._session, read_only=False, create=True, migrations=LATER)
-    assert opening.applied(older._session) == 2
+    assert opening.applied(older._session) == len(LATER)
     process = add(older, process, BEGAN)
     assert older.load("p1") == process
     names = older._session.all("SELECT number, name FROM {s}.log_migrations ORDER BY number")
-    assert names == [(1, "the log"), (2, "later")]
+    assert names == [(1, "the log"), (2, "sides"), (3, "later")]
 
 
 def test_an_older_log_is_not_changed_by_who_only_reads(opened: OpenLog) -> None:
@@ -265,7 +266,7 @@ def test_an_older_log_is_not_changed_by_who_only_reads(opened: OpenLog) -> None:
     reader = opened(read_only=True)
     with pytest.raises(LogError, match="older than this syncfsm"):
         opening.prepare(reader._session, read_only=True, create=True, migrations=LATER)
-    assert opening.applied(reader._session) == 1
+    assert opening.applied(reader._session) == len(MIGRATIONS)
 
 
 def test_a_migration_that_fails_leaves_nothing(opened: OpenLog) -> None:
@@ -273,7 +274,7 @@ def test_a_migration_that_fails_leaves_nothing(opened: OpenLog) -> None:
     session = opened()._session
     with pytest.raises(LogError, match="DivisionByZero"):
         opening.prepare(session, read_only=False, create=True, migrations=broken)
-    assert opening.applied(session) == 1
+    assert opening.applied(session) == len(MIGRATIONS)
     assert session.one("SELECT to_regclass({events}) IS NOT NULL") == (True,)
 
 
@@ -459,8 +460,35 @@ def test_what_is_asked_at_each_start_is_found_by_an_index(opened: OpenLog) -> No
     log.latest(*where)
     log.last_found("attio", "list")
     log.last_sync_time(*where)
-    assert len(asked) == 4
+    log.moved_since(*where, position=99)
+    log.recent(over_max=1)
+    log.ids(last=1)
+    log.ids(begin_with="p")
+    asked = [(template, values) for template, values in asked if "snapshot" not in template]  # of some ids
     plans = ["\n".join(line for (line,) in ask(f"EXPLAIN {template}", values)) for template, values in asked]
-    assert "one_active_sync" in plans[0]
-    assert all("Index Scan" in plan and " processes_by_" in plan for plan in plans[1:]), plans
-    assert not any("Sort" in plan for plan in plans[1:]), "one row is found without sorting any"
+    found = [re.findall(r"Scan (?:Backward )?(?:using|on) (\w+)", plan)[-1] for plan in plans]
+    assert found == [
+        *("one_active_sync", "sides_pkey", "sides_pkey", "sides_pkey", "processes_by_side", "events_resumed"),
+        *("one_active_sync", "processes_by_end", "processes_by_position", "processes_pkey"),
+    ], plans
+
+
+BUSY: list[Any] = [
+    (("initial", "people", "list", None, 0), "late", dict.fromkeys(COUNTS, 3), 5),
+    (("initial", "people", "list", None, 1), "completed", dict.fromkeys(COUNTS, 2), 4),
+    (("ongoing", "people", "list", "updated_at", 2), "completed", dict.fromkeys(COUNTS, 1), 9),
+    (("ongoing", "people", "list", None, 3), "failed", dict.fromkeys(COUNTS, 1), 9),
+    (("webhook", "people", "other", None, 4), "completed", dict.fromkeys(COUNTS, 1), 9),
+]
+
+
+def test_a_log_from_before_there_were_sides_gets_those_that_it_would_have(
+    newest_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(opening.prepare, "__kwdefaults__", {"migrations": MIGRATIONS[:1]})
+        with open_log(newest_postgres_url) as log:
+            written(log, BUSY)
+    with open_log(newest_postgres_url) as log:
+        agrees(log)
+        assert verify(log)[1] == []

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from syncfsm.cli import main
 from syncfsm.errors import LogError
 from syncfsm.log import open_log
 from syncfsm.log.checks.findings import Finding
-from syncfsm.log.checks.verify import verify
+from syncfsm.log.checks.verify import verify, verify_tail
 from syncfsm.log.salvage.opening import open_audit
 from tests.busy import a_busy_log
 from tests.cells import places_of_events
-from tests.contracts.event_log import BEGAN, STARTED, add, copy_of
+from tests.contracts.event_log import BEGAN, CANCELLED, STARTED, add, copy_of
 from tests.editing import edit, without_guards
 from tests.pure import PureSync, people, slice_of
 
@@ -425,3 +426,54 @@ def test_positions_that_are_said_not_to_have_been_given_out_are_a_finding(path: 
     (finding,) = findings_of(path)
     assert finding.problem == "it says that 3 positions were given out, and the last event is at 9"
     assert not finding.loses_events
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE sides SET items_left = items_left + 1",
+        "UPDATE sides SET watermark = '2031-01-01T00:00:00.000000Z'",
+        "DELETE FROM sides",
+        "UPDATE sides SET mode = 'webhook'",
+    ],
+)
+def test_what_the_sides_say_and_the_processes_do_not_is_found(path: Path, change: str) -> None:
+    edit(path, change)
+    assert [problem for *_, problem in told(findings_of(path))] == [
+        "the read model of people of model into list does not agree with its processes"
+    ]
+
+
+def tail_of(path: Path, events: int) -> tuple[int, list[Finding]]:
+    with open_log(path, read_only=True) as log:
+        return verify_tail(log, events)
+
+
+def test_the_tail_is_verified_as_the_whole_is_and_the_rest_is_left_alone(path: Path) -> None:
+    with open_log(path) as log:
+        behind = len(list(log.stored_events()))
+        add(log, add(log, None, STARTED, process_id="p2"), BEGAN, process_id="p2")
+    edit(path, "UPDATE events SET data = replace(data, ':', ': ') WHERE stream = 'p1' AND version = 2")
+    assert tail_of(path, 1) == tail_of(path, 2) == (2, [])
+    count, findings = tail_of(path, 3)
+    assert count == behind + 2
+    assert findings == findings_of(path) != []
+
+
+def test_what_the_read_model_says_of_the_tail_is_compared(path: Path) -> None:
+    edit(path, "UPDATE processes SET version = version + 1")
+    assert "does not agree with the events in version" in tail_of(path, 1)[1][0].problem
+
+
+@pytest.mark.parametrize(
+    ("options", "listed"),
+    [((), "p1 p2 p3"), (("--last", "2"), "p2 p3"), (("--last", "1", "--state", "COMPLETED"), "p1")],
+)
+def test_the_last_processes_are_listed_oldest_first(
+    path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], listed: str
+) -> None:
+    with open_log(path) as log:
+        for process_id in ("p2", "p3"):
+            add(log, add(log, None, STARTED, process_id=process_id), CANCELLED, process_id=process_id)
+    main(["log", "ls", str(path), *options], standalone_mode=False)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == listed.split()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from typing import Any
 
 import click
@@ -45,12 +46,14 @@ log.add_command(import_)
 @log.command(cls=Command)
 @click.argument("log_path", metavar="LOG")
 @filter_options
+@click.option("--last", type=click.IntRange(1), metavar="N", help="Only the N that began last.")
 @json_option
-def ls(*, log_path: str, as_json: bool, **asked: Any) -> None:
+def ls(*, log_path: str, last: int | None, as_json: bool, **asked: Any) -> None:
     """List the processes of a log, oldest first."""
     wanted = Wanted(**asked)
     with open_log(log_path, read_only=True) as events:
-        processes = [process for process in events.loaded(events.ids()) if wanted(process)]
+        newest_first = events.ids(last=None if wanted else last)[::-1]
+        processes = list(islice(filter(wanted, events.loaded(newest_first)), last))[::-1]
         captured = events.capture_counts()
     if as_json:
         found = [{**summary(process), "captured": captured.get(process.id, 0)} for process in processes]
@@ -90,8 +93,14 @@ def show(*, log_path: str, process: str | None, as_json: bool) -> None:
 
 @log.command(cls=Command, short_help="Check that a log is what was written to it.")
 @click.argument("log_path", metavar="LOG")
+@click.option(
+    "--tail",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Only the processes that the last N events are of, each from its beginning.",
+)
 @json_option
-def verify(*, log_path: str, as_json: bool) -> None:
+def verify(*, log_path: str, tail: int | None, as_json: bool) -> None:
     """Check that a log is what was written to it: digests, versions, transitions, the read model.
 
     Each finding names the event: its position, process, version and type. A damaged file is read as far as
@@ -99,10 +108,16 @@ def verify(*, log_path: str, as_json: bool) -> None:
     """
     from syncfsm.cli.shared.progress import counted  # noqa: PLC0415 - only this command needs these
     from syncfsm.log.checks.verify import verify as verify_log  # noqa: PLC0415
+    from syncfsm.log.checks.verify import verify_tail  # noqa: PLC0415
     from syncfsm.log.salvage.opening import open_audit  # noqa: PLC0415
 
-    with open_audit(log_path) as events, counted("verifying") as advance:
-        count, findings = verify_log(events, on_place=advance)
+    with counted("verifying") as advance:
+        if tail is None:
+            with open_audit(log_path) as events:
+                count, findings = verify_log(events, on_place=advance)
+        else:
+            with open_log(log_path, read_only=True) as events:
+                count, findings = verify_tail(events, tail, on_place=advance)
     if as_json:
         print_json({"log": log_name(log_path), "events": count, "findings": to_builtins(findings)})
     else:

@@ -8,6 +8,7 @@ read on.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import TypeVar
 
 from syncfsm.core.describe import plural
@@ -15,9 +16,9 @@ from syncfsm.core.process import Process
 from syncfsm.errors import LogError, SyncfsmError
 from syncfsm.log.checks.audit import Audit, Stream
 from syncfsm.log.checks.findings import Draft, Finding, versions
-from syncfsm.log.protocol import Auditable, Scanned, Tally
+from syncfsm.log.protocol import Auditable, EventLog, Scanned, Tally
 
-__all__ = ["Finding", "conclude", "verify"]
+__all__ = ["Finding", "conclude", "verify", "verify_tail"]
 
 T = TypeVar("T")
 
@@ -36,6 +37,35 @@ def verify(log: Auditable, *, on_place: Callable[[Scanned], None] | None = None)
             if on_place is not None:
                 on_place(place)
         conclude(log, audit)
+    return audit.count, audit.findings()
+
+
+def verify_tail(
+    log: EventLog, events: int, *, on_place: Callable[[Scanned], None] | None = None
+) -> tuple[int, list[Finding]]:
+    """Verify the processes that the last events are of, each from its beginning, and nothing else.
+
+    What is found is what `verify` would say of them, at a cost that does not grow with the log.
+
+    Args:
+        log: The log.
+        events: How many events, from the last one back.
+        on_place: As for `verify`.
+
+    Raises:
+        LogError: The last events cannot be read: `verify` says why.
+    """
+    audit = Audit(has_gaps=True)
+    with log.reading():
+        last = log.last_events(events)
+        for row in chain.from_iterable(map(log.stored_events, dict.fromkeys(one.stream for one in last))):
+            place = Scanned(position=row.position, row=row)
+            audit.take(place)
+            if on_place is not None:
+                on_place(place)
+        for stream in audit.streams.values():
+            if stream.is_sound and stream.process is not None:
+                _compare(log, audit, stream, stream.version)
     return audit.count, audit.findings()
 
 
@@ -59,6 +89,9 @@ def conclude(log: Auditable, audit: Audit) -> None:
     for doubt in _asked(audit, log.doubts, "how it is built") or ():
         _note(audit, doubt)
     _tell_damages(audit, log.damages())
+    if not audit.findings():  # else it may disagree with what is told already
+        for doubt in _asked(audit, log.side_doubts) or ():
+            _note(audit, doubt)
 
 
 def _asked(audit: Audit, question: Callable[[], T], what: str = "the read model") -> T | None:

@@ -19,6 +19,7 @@ from syncfsm.log.postgres.inbox import WAITING_COUNT, PostgresInbox
 from syncfsm.log.postgres.session import Session
 from syncfsm.log.postgres.shapes import differences
 from syncfsm.log.protocol import Scanned, Tally
+from syncfsm.log.sides import DOUBTED, doubt
 
 _OF_PROCESS = f"SELECT {JUDGED} FROM {{s}}.processes WHERE id = %s"  # noqa: S608
 
@@ -90,6 +91,10 @@ class PostgresAudit:
     def doubts(self) -> list[str]:
         """See `Auditable.doubts`."""
         return [*differences(self._session), *self._inbox.doubts(), *self._captures.doubts()]
+
+    def side_doubts(self) -> list[str]:
+        """See `Auditable.side_doubts`."""
+        return list(map(doubt, self._session.all(DOUBTED.replace("{s}", "{s}."))))
 
     def damages(self) -> list[str]:
         """See `Auditable.damages`."""

@@ -23,6 +23,7 @@ from syncfsm.log.postgres.horizon import Horizon
 from syncfsm.log.postgres.parts import PART, in_parts
 from syncfsm.log.postgres.session import Session
 from syncfsm.log.protocol import StoredEvent
+from syncfsm.log.selection import ids_asked
 
 _NUMBER_MAX = 2**63 - 1
 """The largest number that PostgreSQL knows."""
@@ -184,9 +185,10 @@ class PostgresEvents:
         sql = "SELECT DISTINCT stream FROM {s}.events WHERE position > %s AND type = 'SyncResumed'"
         return [stream for (stream,) in self._session.all(sql, (position,))]
 
-    def ids(self) -> list[str]:
+    def ids(self, *, begin_with: str = "", last: int | None = None) -> list[str]:
         """See `EventStore.ids`."""
-        return [id_ for (id_,) in self._session.all("SELECT id FROM {s}.processes ORDER BY position")]
+        sql, values = ids_asked("%s", begin_with, last)
+        return [id_ for (id_,) in self._session.all(sql.replace("{s}", "{s}."), tuple(values))][::-1]
 
     def _recorded(self, template: str, values: tuple[Any, ...]) -> list[Recorded]:
         return [from_row(stored_event(columns)) for columns in self._session.all(template, values)]

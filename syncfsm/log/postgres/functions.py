@@ -15,6 +15,8 @@ anybody: the locks are shared, and only looked at.
 
 from __future__ import annotations
 
+from syncfsm.log import sides
+
 CONFLICT, OTHER_EVENT, STANDBY, APPEND_ONLY = "SF001", "SF002", "SF003", "SF004"
 """The codes that are raised here: the stream is elsewhere; its last event is another than the caller thinks;
 a standby cannot know who writes; nobody changes events."""
@@ -55,15 +57,15 @@ END
 $syncfsm$;
 """  # noqa: S608 - all ours
 
-PROJECT = """
-CREATE FUNCTION {s}.project(
+_PROJECT = """
+CREATE OR REPLACE FUNCTION {s}.project(
     begins_fetching boolean,
     p_id text, p_source text, p_object text, p_sink text, p_mode text, p_started_at text, p_state text,
     p_version bigint, p_updated_at text, p_watermark text, p_changed_by text,
     p_created bigint, p_updated bigint, p_unchanged bigint, p_deleted bigint, p_missing bigint,
     p_snapshot text, p_snapshot_schema integer
 ) RETURNS void LANGUAGE plpgsql AS $syncfsm$
-BEGIN
+{declared}BEGIN
     INSERT INTO {s}.processes AS p (
         id, source, object, sink, mode, started_at, state, version, updated_at, watermark, changed_by,
         created, updated, unchanged, deleted, missing, snapshot, snapshot_schema, position
@@ -85,11 +87,37 @@ BEGIN
             SELECT e.position FROM {s}.events AS e WHERE e.stream = p_id AND e.type = 'FetchingBegan'
             ORDER BY e.version LIMIT 1
         ) WHERE id = p_id;
-    END IF;
+    END IF;{sides}
 END
 $syncfsm$;
 """
 
+_DECLARED = """DECLARE
+    is_new boolean := NOT EXISTS (SELECT 1 FROM {s}.processes AS known WHERE known.id = p_id);
+"""
+
+_SIDES = """
+    IF is_new THEN{begun};
+    END IF;
+    IF begins_fetching THEN{fetching};
+    END IF;
+    IF p_state = 'COMPLETED' THEN{done};{added};{counted_anew};
+    END IF;"""
+
+
+def _in_schema(statement: str) -> str:
+    return statement.replace("{s}", "{s}.").replace("{id}", "p_id").rstrip()
+
+
+PROJECT_WITHOUT_SIDES = _PROJECT.replace("{declared}", "").replace("{sides}", "")
+PROJECT = _PROJECT.replace("{declared}", _DECLARED).replace(
+    "{sides}",
+    _SIDES.replace("{begun}", _in_schema(sides.BEGUN))
+    .replace("{fetching}", _in_schema(sides.FETCHING))
+    .replace("{done}", _in_schema(sides.DONE))
+    .replace("{added}", _in_schema(sides.ADDED))
+    .replace("{counted_anew}", _in_schema(sides.COUNTED_ANEW)),
+)
 APPEND = f"""
 CREATE FUNCTION {{s}}.append(
     p_lock_timeout text, p_idle_timeout text,

@@ -16,12 +16,22 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from syncfsm.log.postgres.functions import ANNOUNCE, APPEND, HORIZON, PROJECT, RECEIVE, REFUSE, TALLY
+from syncfsm.log import sides
+from syncfsm.log.postgres.functions import (
+    ANNOUNCE,
+    APPEND,
+    HORIZON,
+    PROJECT,
+    PROJECT_WITHOUT_SIDES,
+    RECEIVE,
+    REFUSE,
+    TALLY,
+)
 
 TALLY_ROWS = 32
 """Sessions that share a row of the tally wait for each other's commits."""
 
-TABLES = ("events", "processes", "captures", "inbox", "tally")
+TABLES = ("events", "processes", "sides", "captures", "inbox", "tally")
 """All that there are, but for the one that records the migrations."""
 
 TRIGGERS = {
@@ -35,9 +45,11 @@ TRIGGERS = {
 INDEXES = (
     *("events_pkey", "events_stream_version", "events_resumed", "processes_pkey", "one_active_sync"),
     *(
-        "processes_by_route",
-        "processes_by_fetching",
+        "processes_by_side",
+        "processes_by_position",
+        "processes_by_end",
         "processes_stopped",
+        "sides_pkey",
         "captures_by_stream",
         "inbox_once",
         "inbox_by_process",
@@ -157,6 +169,39 @@ FUNCTIONS = {
 TRUSTED = "$syncfsm$"
 """What stands around the body of a function."""
 
+_FIRST_FUNCTIONS = {**FUNCTIONS, "project": PROJECT_WITHOUT_SIDES}
+
+_SIDES = f"""
+LOCK TABLE {{s}}.processes IN SHARE ROW EXCLUSIVE MODE;
+CREATE TABLE {{s}}.sides (
+    source            text COLLATE "C" NOT NULL,
+    object            text COLLATE "C" NOT NULL,
+    sink              text COLLATE "C" NOT NULL,
+    mode              text COLLATE "C" NOT NULL,
+    changed_by        text COLLATE "C" NOT NULL,
+    first_position    bigint NOT NULL,
+    last_position     bigint NOT NULL,
+    last_id           text COLLATE "C" NOT NULL,
+    done_id           text COLLATE "C",
+    done_at           text COLLATE "C",
+    done_position     bigint,
+    watermark         text COLLATE "C",
+    items_left        bigint NOT NULL DEFAULT 0,
+    fetching_position bigint,
+    found             text COLLATE "C",
+    CONSTRAINT sides_pkey PRIMARY KEY (source, object, sink, mode, changed_by)
+) WITH (fillfactor = 50);
+DROP INDEX {{s}}.processes_by_route;
+DROP INDEX {{s}}.processes_by_fetching;
+CREATE INDEX processes_by_side ON {{s}}.processes (source, object, sink, position);
+CREATE INDEX processes_by_position ON {{s}}.processes (position);
+CREATE INDEX processes_by_end ON {{s}}.processes (updated_at, id)
+    WHERE state IN ('COMPLETED', 'FAILED', 'CANCELLED');
+{PROJECT}
+{sides.MADE.replace("{s}", "{s}.")};
+"""
+"""Nobody appends meanwhile: what a process leaves is told by the rows that are made, or by `project`."""
+
 _SHARDS = (
     f"INSERT INTO {{s}}.tally SELECT shard, 0, 0, '' FROM generate_series(0, {TALLY_ROWS - 1}) AS shard;"  # noqa: S608
 )
@@ -172,8 +217,9 @@ class Migration(NamedTuple):
 MIGRATIONS = (
     Migration(
         "the log",
-        "".join((_EVENTS, _PROCESSES, _CAPTURES, _INBOX, _SHARDS, *FUNCTIONS.values(), _GUARDS)),
+        "".join((_EVENTS, _PROCESSES, _CAPTURES, _INBOX, _SHARDS, *_FIRST_FUNCTIONS.values(), _GUARDS)),
     ),
+    Migration("sides", _SIDES),
 )
 """All that there are, in order. Those that a release has had are never changed."""
 

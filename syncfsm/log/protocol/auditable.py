@@ -53,6 +53,14 @@ class Auditable(Protocol):
         """
         ...
 
+    def side_doubts(self) -> list[str]:
+        """Return where the read model of sides does not agree with that of processes. See `core.routes.Side`.
+
+        Raises:
+            LogError: It cannot be read.
+        """
+        ...
+
     def damages(self) -> list[str]:
         """Return what the store itself says is wrong with it, apart from its events. Raises nothing."""
         ...

@@ -101,6 +101,11 @@ class EventStore(Protocol):
         """Return the version of a process, 0 if there is none: a cheap way to see whether it has moved."""
         ...
 
-    def ids(self) -> list[str]:
-        """Return the ids of all processes, oldest first."""
+    def ids(self, *, begin_with: str = "", last: int | None = None) -> list[str]:
+        """Return the ids of all processes, oldest first.
+
+        Args:
+            begin_with: Only those that begin with this.
+            last: Only so many, which began last.
+        """
         ...

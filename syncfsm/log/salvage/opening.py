@@ -79,6 +79,10 @@ class Remains:
         """See `Auditable.doubts`: likewise."""
         return []
 
+    def side_doubts(self) -> list[str]:
+        """See `Auditable.side_doubts`: likewise."""
+        return []
+
     def damages(self) -> list[str]:
         """See `Auditable.damages`."""
         with file_image(self._path, self._page_bytes) as image:

@@ -10,6 +10,7 @@ from syncfsm.log.model_doubt import JUDGED, model_doubt
 from syncfsm.log.protocol import Scanned, Tally
 from syncfsm.log.salvage.images import damages, image_of, one_moment
 from syncfsm.log.salvage.remains import scan
+from syncfsm.log.sides import DOUBTED, doubt
 from syncfsm.log.sqlite.checksums import SEALED, row_doubts
 from syncfsm.log.sqlite.connect import applied
 from syncfsm.log.sqlite.file import LogFile
@@ -70,6 +71,10 @@ class SqliteAudit:
             sealed = {table: names for table, names in columns.items() if "digest" in names}
             with image_of(self._file.connection, self._file.path) as image:
                 return [*found, *row_doubts(image, sealed)]
+
+    def side_doubts(self) -> list[str]:
+        """See `Auditable.side_doubts`."""
+        return list(map(doubt, self._file.all(DOUBTED.format(s=""))))
 
     def _applied(self) -> set[str]:
         return applied(self._file.connection)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from syncfsm.core import events as e
 from syncfsm.core.capture import Exchange
 from syncfsm.core.events import Recorded
-from syncfsm.core.machine import ACTIVE
+from syncfsm.core.machine import ACTIVE, State
 from syncfsm.core.process import Process, fold
 from syncfsm.core.times import format_time
 from syncfsm.errors import ActiveSync, ProcessNotFound, VersionConflict
@@ -21,12 +22,15 @@ from syncfsm.log.columns import COLUMNS, stored_event
 from syncfsm.log.protocol import StoredEvent
 from syncfsm.log.read_model import Query, ReadModel
 from syncfsm.log.refusals import conflict, second_active
+from syncfsm.log.selection import ids_asked
 from syncfsm.log.sqlite import captures, inbox
 from syncfsm.log.sqlite.file import LogFile
 from syncfsm.log.sqlite.rules import refusals_told, unique
 from syncfsm.log.sqlite.tables import (
     INSERT_EVENT,
-    SET_FETCHING_POSITION,
+    SIDE_BEGINS,
+    SIDE_FETCHES,
+    SIDE_IS_DONE,
     UPSERT_PROCESS,
     event_values,
     process_values,
@@ -66,7 +70,8 @@ class SqliteEvents:
             with self._file.atomic():
                 with unique(lambda: self._conflict(stream, expected_version)):
                     connection.executemany(INSERT_EVENT, map(event_values, rows))
-                self._write_process(after, begins_fetching=any(map(_begins_fetching, events)))
+                begins_fetching = any(map(_begins_fetching, events))
+                self._write_process(after, begins=not expected_version, begins_fetching=begins_fetching)
                 if exchanges:
                     captures.insert(connection, stream, rows[0].version, rows[0].at, exchanges)
                 if notices:
@@ -79,7 +84,7 @@ class SqliteEvents:
                 with unique(lambda row=row: self._conflict(row.stream, row.version - 1)):  # type: ignore[misc]
                     self._file.connection.execute(INSERT_EVENT, event_values(row))
             for process in sorted(after(), key=lambda process: process.is_active):
-                self._write_process(process, begins_fetching=True)
+                self._write_process(process, begins=True, begins_fetching=True)
 
     def read(self, process_id: str, *, after: int = 0, until: int | None = None) -> Iterator[Recorded]:
         """See `EventStore.read`."""
@@ -143,22 +148,24 @@ class SqliteEvents:
         (version,) = self._file.one("SELECT max(version) FROM events WHERE stream = ?", (process_id,))
         return version or 0
 
-    def ids(self) -> list[str]:
+    def ids(self, *, begin_with: str = "", last: int | None = None) -> list[str]:
         """See `EventStore.ids`."""
-        sql = "SELECT stream FROM events WHERE version = 1 ORDER BY position"
-        return [stream for (stream,) in self._file.all(sql)]
+        sql, values = ids_asked("?", begin_with, last)
+        return [id_ for (id_,) in self._file.all(sql.format(s=""), tuple(values))][::-1]
 
     def resumed_after(self, position: int) -> list[str]:
         """Return the processes that were resumed behind a position. See `Routes.moved_since`."""
-        sql = "SELECT DISTINCT stream FROM events WHERE position > ? AND +type = 'SyncResumed'"
+        sql = "SELECT stream FROM events WHERE position > ? AND type = 'SyncResumed'"
         return [stream for (stream,) in self._file.all(sql, (position,))]
 
-    def _write_process(self, process: Process, *, begins_fetching: bool) -> None:
+    def _write_process(self, process: Process, *, begins: bool, begins_fetching: bool) -> None:
         """Bring the read model up to a state, within the transaction of the events that lead to it."""
         with unique(lambda: self._second(process)):
             self._file.connection.execute(UPSERT_PROCESS, process_values(process))
-        if begins_fetching:
-            self._file.connection.execute(SET_FETCHING_POSITION, (process.id,))
+        is_done = process.state is State.COMPLETED
+        changes = ((begins, SIDE_BEGINS), (begins_fetching, SIDE_FETCHES), (is_done, SIDE_IS_DONE))
+        for statement in chain.from_iterable(statements for applies, statements in changes if applies):
+            self._file.connection.execute(statement, (process.id,))
 
     def _digest_at(self, stream: str, version: int) -> str:
         """Return the digest of an event. What is in the log never changes, so no transaction is needed."""

@@ -15,6 +15,7 @@ from collections.abc import Set as AbstractSet
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from syncfsm.log import sides
 from syncfsm.log.sqlite.checksums import SEALED, seal
 
 migrations = Migrations("syncfsm.log")
@@ -76,13 +77,16 @@ _SHADOW_TABLES = {
     "m008_told": "CREATE TEMP VIEW inbox AS SELECT *, NULL AS gone FROM main.inbox",
 }
 
+_SHADOW_SIDES = f"CREATE TEMP VIEW sides AS {sides.OF_PROCESSES.format(s='')}"
+"""Of `m009_sides`; made last, since it may be of a view of `processes`."""
+
 _SHADOW_COLUMNS = {
     "m003_modes": ["'initial' AS mode"],
     "m006_routes": [f"{value} AS {name}" for name, value in _ROUTES.items()],
 }
 """Of `processes`."""
 
-SHADOWS = _SHADOW_TABLES.keys() | _SHADOW_COLUMNS.keys()
+SHADOWS = _SHADOW_TABLES.keys() | _SHADOW_COLUMNS.keys() | {"m009_sides"}
 """The migrations that a connection which only reads can do without: an older log can be read by every command
 that writes nothing. Each migration after the second has to be one."""
 
@@ -97,6 +101,8 @@ def shadows(applied: AbstractSet[str]) -> list[str]:
     if columns:
         more = ", ".join(columns)
         made.append(f"CREATE TEMP VIEW processes AS SELECT *, {more} FROM main.processes")  # noqa: S608 - ours
+    if "m009_sides" not in applied:
+        made.append(_SHADOW_SIDES)
     return made
 
 
@@ -232,3 +238,36 @@ def m007_guards(db: Database) -> None:
 def m008_told(db: Database) -> None:
     """Keep who a notice says is gone; null for those that wait already, of which it was not kept."""
     db.execute("ALTER TABLE inbox ADD COLUMN gone TEXT")
+
+
+@migrations()
+def m009_sides(db: Database) -> None:
+    """Keep what is asked at each start beside the processes: it costs the same however many there are."""
+    db.execute("""
+        CREATE TABLE sides (
+            source            TEXT NOT NULL,
+            object            TEXT NOT NULL,
+            sink              TEXT NOT NULL,
+            mode              TEXT NOT NULL,
+            changed_by        TEXT NOT NULL,
+            first_position    INTEGER NOT NULL,
+            last_position     INTEGER NOT NULL,
+            last_id           TEXT NOT NULL,
+            done_id           TEXT,
+            done_at           TEXT,
+            done_position     INTEGER,
+            watermark         TEXT,
+            items_left        INTEGER NOT NULL DEFAULT 0,
+            fetching_position INTEGER,
+            found             TEXT,
+            PRIMARY KEY (source, object, sink, mode, changed_by)
+        ) STRICT
+    """)
+    db.execute(sides.MADE.format(s=""))
+    db.execute("DROP INDEX processes_by_route")
+    db.execute("DROP INDEX processes_by_fetching")
+    db.execute("CREATE INDEX processes_by_position ON processes (position)")
+    db.execute("""
+        CREATE INDEX processes_by_end ON processes (updated_at)
+        WHERE state IN ('COMPLETED', 'FAILED', 'CANCELLED')
+    """)

@@ -19,7 +19,16 @@ from sqlite_utils.migrations import Migrations
 
 from syncfsm.log.sqlite.schema import TRIGGERS, migrations
 
-_OWN = {"events", "processes", "captures", "inbox", "tally", "sqlite_sequence", Migrations.migrations_table}
+_OWN = {
+    "events",
+    "processes",
+    "sides",
+    "captures",
+    "inbox",
+    "tally",
+    "sqlite_sequence",
+    Migrations.migrations_table,
+}
 """The tables that are read or written."""
 
 _KEPT_BY_OTHERS = {Migrations.migrations_table}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from syncfsm.core.process import Process
+from syncfsm.log import sides
 from syncfsm.log.codec import SNAPSHOT_SCHEMA, to_snapshot
 from syncfsm.log.columns import MODEL, model_values
 from syncfsm.log.protocol import StoredEvent
@@ -29,7 +30,17 @@ UPSERT_PROCESS = f"""
         snapshot_schema = iif(excluded.snapshot IS NULL, snapshot_schema, excluded.snapshot_schema)
 """  # noqa: S608 - the columns are ours
 
-SET_FETCHING_POSITION = f"UPDATE processes SET fetching_position = {FETCHING_POSITION} WHERE id = ?"  # noqa: S608
+_SET_FETCHING_POSITION = f"UPDATE processes SET fetching_position = {FETCHING_POSITION} WHERE id = ?"  # noqa: S608
+
+
+def _of_sides(*statements: str) -> tuple[str, ...]:
+    return tuple(statement.format(s="", id="?") for statement in statements)
+
+
+SIDE_BEGINS = _of_sides(sides.BEGUN)
+SIDE_FETCHES = (_SET_FETCHING_POSITION, *_of_sides(sides.FETCHING))
+SIDE_IS_DONE = _of_sides(sides.DONE, sides.ADDED, sides.COUNTED_ANEW)
+"""What is written for a process, behind its own row: each takes its id."""
 
 
 def event_values(row: StoredEvent) -> tuple[Any, ...]:
