@@ -489,6 +489,11 @@ def test_a_log_from_before_there_were_sides_gets_those_that_it_would_have(
         older.setattr(opening.prepare, "__kwdefaults__", {"migrations": MIGRATIONS[:1]})
         with open_log(newest_postgres_url) as log:
             written(log, BUSY)
+            run(
+                log, "GRANT USAGE ON SCHEMA {s} TO PUBLIC; GRANT SELECT ON ALL TABLES IN SCHEMA {s} TO PUBLIC"
+            )
     with open_log(newest_postgres_url) as log:
+        log._session.connection.execute("SET ROLE pg_monitor")  # any other than whose it is
         agrees(log)
+        log._session.connection.execute("RESET ROLE")
         assert verify(log)[1] == []

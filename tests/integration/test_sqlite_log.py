@@ -166,6 +166,18 @@ def test_a_large_frontier_leaves_snapshots_out_and_the_tail_is_folded(tmp_path: 
     assert f'"version":{sync.process.version}' not in snapshot
 
 
+def test_a_process_of_few_events_is_folded_and_keeps_no_snapshot(tmp_path: Path) -> None:
+    few, many = PureSync(slice_of(people(5)), page_size=50), PureSync(slice_of(people(50)), page_size=5)
+    for sync, is_kept in ((few, False), (many, True)):
+        sync.run()
+        path = tmp_path / f"{len(sync.recorded)}.db"
+        with open_log(path) as log:
+            copy_of(sync, log)
+            (snapshot,) = log._connection.execute("SELECT snapshot FROM processes").fetchone()  # type: ignore[attr-defined]
+            assert (snapshot is not None) == is_kept
+            assert log.load("p1") == sync.process
+
+
 ROUTES = (
     "position",
     "fetching_position",

@@ -199,8 +199,24 @@ CREATE INDEX processes_by_end ON {{s}}.processes (updated_at, id)
     WHERE state IN ('COMPLETED', 'FAILED', 'CANCELLED');
 {PROJECT}
 {sides.MADE.replace("{s}", "{s}.")};
-"""
-"""Nobody appends meanwhile: what a process leaves is told by the rows that are made, or by `project`."""
+DO $grants$
+DECLARE
+    given record;
+BEGIN
+    FOR given IN
+        SELECT acl.grantee, acl.privilege_type, made.oid::regclass AS made
+        FROM pg_class AS c CROSS JOIN aclexplode(c.relacl) AS acl
+        JOIN pg_class AS made ON made.relnamespace = c.relnamespace AND made.relname = 'sides'
+        WHERE c.oid = {{events}}::regclass
+    LOOP
+        EXECUTE format('GRANT %s ON %s TO %s', given.privilege_type, given.made,
+            CASE given.grantee WHEN 0 THEN 'PUBLIC' ELSE given.grantee::regrole::text END);
+    END LOOP;
+END
+$grants$;
+"""  # noqa: S608 - all ours
+"""Nobody appends meanwhile: what a process leaves is told by the rows that are made, or by `project`. Whoever
+may do something with the events may do it with the sides."""
 
 _SHARDS = (
     f"INSERT INTO {{s}}.tally SELECT shard, 0, 0, '' FROM generate_series(0, {TALLY_ROWS - 1}) AS shard;"  # noqa: S608

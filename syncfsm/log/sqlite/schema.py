@@ -264,6 +264,7 @@ def m009_sides(db: Database) -> None:
         ) STRICT
     """)
     db.execute(sides.MADE.format(s=""))
+    db.execute("UPDATE processes SET snapshot = NULL WHERE version < 9")  # they are folded
     db.execute("DROP INDEX processes_by_route")
     db.execute("DROP INDEX processes_by_fetching")
     db.execute("CREATE INDEX processes_by_position ON processes (position)")

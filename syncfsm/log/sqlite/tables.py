@@ -11,6 +11,10 @@ from syncfsm.log.columns import MODEL, model_values
 from syncfsm.log.protocol import StoredEvent
 from syncfsm.log.sqlite.schema import FETCHING_POSITION
 
+SNAPSHOT_VERSION_MIN = 9
+"""A process of fewer events is folded and has no snapshot, which would be longer than all of them: so it is
+with most, in a log of ongoing syncs."""
+
 INSERT_EVENT = """
     INSERT INTO events (stream, version, type, schema, at, data, meta, digest)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -50,4 +54,5 @@ def event_values(row: StoredEvent) -> tuple[Any, ...]:
 
 def process_values(process: Process) -> tuple[Any, ...]:
     """Return the values for `UPSERT_PROCESS`."""
-    return (*model_values(process), to_snapshot(process), SNAPSHOT_SCHEMA, process.id)
+    snapshot = to_snapshot(process) if process.version >= SNAPSHOT_VERSION_MIN else None
+    return (*model_values(process), snapshot, SNAPSHOT_SCHEMA, process.id)
