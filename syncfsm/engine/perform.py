@@ -116,6 +116,7 @@ class Performer(Generic[T]):
         self._read_ahead = read_ahead
         self._checked: str | None = None
         self._found: dict[str, str] = {}
+        self._state = ""
         self._heeded: Options | None = None
         self._held: HeldPage | None = None
 
@@ -201,7 +202,6 @@ class Performer(Generic[T]):
 
     async def _check_sink(self, process: Process) -> dict[str, str] | Failure:
         """Check the sink, see who it is, and bring its mark up to what is known of it now."""
-        state = self._marks.told()
         there = await self._sink.check()
         if isinstance(there, Failure):
             return there
@@ -209,7 +209,7 @@ class Performer(Generic[T]):
         failure = await sink.set_mark(mark) if mark is not None and sink is not None else None
         if failure is not None:
             return failure
-        facts = {SINK_ID: self._marks.sink_id() or "", "sink_state": state}
+        facts = {SINK_ID: self._marks.sink_id() or "", "sink_state": self._state}
         return there | {name: fact for name, fact in facts.items() if fact}
 
     async def _check_same(self, process: Process) -> dict[str, str] | Failure:
@@ -232,8 +232,10 @@ class Performer(Generic[T]):
         is_filled = self._earlier.is_filled(process)
         if sink is not None and (is_filled or self._marks.is_elsewhere(process)) and await sink.is_empty():
             return emptied(process.sink)
-        if not self._marks.has_lost(process, is_filled=is_filled):
-            return None
+        with self._marks.at_once():
+            self._state = self._marks.told()
+            if not self._marks.has_lost(process, is_filled=is_filled):
+                return None
         unseen = await self._unseen()
         is_lost = unseen is None and self._marks.has_lost(process, is_filled=is_filled)
         return put_back(process.sink) if is_lost else unseen

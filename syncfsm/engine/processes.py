@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from syncfsm.core import events as e
 from syncfsm.core.backoff import later
@@ -66,7 +66,7 @@ class Processes:
 
     def unfinished(self, mode: e.Mode = "initial") -> Process | None:
         """Return the process to go on with. See `Engine.unfinished`."""
-        process = self.log.latest(self.source.name, self.source.object, self.sink_name, mode=mode)
+        process = self.marks.last_begun((mode,))
         return process if process and (process.is_active or process.is_resumable) else None
 
     def unfinished_retry(self, parent: Process) -> Process | None:
@@ -83,7 +83,7 @@ class Processes:
 
         Another one would ask the same source, or write to the same sink.
         """
-        last = self.log.latest(self.source.name, self.source.object, self.sink_name, mode=None)
+        last = self.marks.last_begun(get_args(e.Mode))
         return last if last and put_off_s(last, self.clock.now()) else None
 
     def is_ours(self, process: Process) -> bool:

@@ -8,7 +8,7 @@ log that is older. Of their watermarks, the older counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from typing import Any, assert_never
@@ -20,6 +20,7 @@ from syncfsm.core.endpoints import mixed_up
 from syncfsm.core.failure import Failure
 from syncfsm.core.marks import SINK_ID, Mark, known_as, takes_up_at
 from syncfsm.core.process import Process
+from syncfsm.core.routes import Side, items_left, last_begun, last_found, watermark
 from syncfsm.core.source_name import SourceName
 from syncfsm.history.looks import Looks, at_once
 from syncfsm.log.protocol import EventLog
@@ -52,10 +53,11 @@ class SinkMarks(Looks):
     @cached_property
     def _known_as(self) -> str:
         kind = self._sink.name.partition(":")[0]
-        routes = self._log.routes(self._source.name)  # what others brought into it, its own marks tell
-        routes = [route for route in routes if route.sink.partition(":")[0] == kind]
-        found = [(route.sink, self._log.last_found(route.source, route.sink) or {}) for route in routes]
-        ids = [(known, facts.get(SINK_ID)) for known, facts in found]
+        by_sink: dict[str, list[Side]] = {}
+        for side in self._log.sides(self._source.name):  # what others brought into it, its own marks tell
+            if side.route.sink.partition(":")[0] == kind:
+                by_sink.setdefault(side.route.sink, []).append(side)
+        ids = [(known, (last_found(sides) or {}).get(SINK_ID)) for known, sides in by_sink.items()]
         active = self._log.active(self._source.name, self._source.object)
         if active is not None and active.found is None and active.sink == self._sink.name:
             return active.sink  # cut off before it could say whether this is its sink
@@ -63,10 +65,19 @@ class SinkMarks(Looks):
 
     # ── what is believed ─────────────────────────────────────────────────────────────────────
 
+    def sides(self) -> Sequence[Side]:
+        """Return what the log says that the processes of this source object and sink come to."""
+        return self._look("sides", lambda: self._log.sides(*self._route))
+
+    def last_begun(self, modes: Sequence[e.Mode]) -> Process | None:
+        """Return the process of these modes that began last."""
+        process_id = last_begun(self.sides(), modes)
+        return self._loaded(process_id) if process_id is not None else None
+
     @at_once
     def last_sync_time(self) -> datetime | None:
         """Return the watermark at which an ongoing sync takes up: the log's or the sink's, the older one."""
-        time = self._log.last_sync_time(*self._route, changed_by=self._source.changed_by)
+        time = watermark(self.sides(), changed_by=self._source.changed_by)
         if time is None or not self._has_id:
             return time
         mark = self._mark()
@@ -112,30 +123,30 @@ class SinkMarks(Looks):
         return self._lost[1]
 
     def _lost_since(self, mark: Mark) -> tuple[Process, ...]:
-        position = self._position(mark)
-        if position is None:
+        known = self._known(mark)
+        if not known:
             return ()
         lost: dict[str, Process] = {}
-        again: set[str] = (
-            set()
-        )  # whose page is under way for a second time: its counts say nothing of the first
+        again: set[str] = set()
+        """Whose page is under way for a second time: its counts say nothing of the first."""
         is_its_page = True  # the first page of the process of the mark is what the mark speaks of
-        for process, recorded in self._of_route_after(mark, position):
-            is_of_mark = process.id == mark.process
+        for id_, recorded in self._of_route_after(mark, known):
+            is_of_mark = id_ == mark.process
             match recorded.event:
                 case e.PageDelivered() as page:
-                    is_written = page.created or page.updated or page.deleted or process.id in again
-                    if (is_written or process.record_ids) and not (is_of_mark and is_its_page):
-                        lost[process.id] = process
+                    is_written = page.created or page.updated or page.deleted or id_ in again
+                    is_lost = is_written or self._loaded(id_).record_ids
+                    if is_lost and not (is_of_mark and is_its_page):
+                        lost[id_] = self._loaded(id_)
                     is_its_page &= not is_of_mark
-                    again.discard(process.id)
+                    again.discard(id_)
                 case e.PageFetched():
                     is_its_page &= not is_of_mark
                 case e.RetryScheduled(action="deliver") | e.SyncResumed():
-                    again.add(process.id)
+                    again.add(id_)
                 case e.SyncCompleted(missing=missing):
                     if missing and not (is_of_mark and recorded.version == mark.version + 1):
-                        lost[process.id] = process
+                        lost[id_] = self._loaded(id_)
                 case (
                     e.SyncStarted() | e.FetchingBegan() | e.MissingFound() | e.RecordRejected()
                     | e.RetryScheduled() | e.PagesShifted() | e.SyncFailed() | e.SyncCancelled()
@@ -175,7 +186,7 @@ class SinkMarks(Looks):
         mark = self._mark() if self._has_id else None
         if mark is None:
             return "it has lost what the log says that it had" if self._has_id and self._is_blank else ""
-        if self._position(mark) is None:
+        if not self._known(mark):
             return "it was written by a process that this log does not know; the older of the two counts"
         if not self.lost(mark):
             return ""
@@ -243,12 +254,15 @@ class SinkMarks(Looks):
     @property
     def _is_known(self) -> bool:
         """Whether the log has seen an id of the sink: by then, each page was marked."""
-        return SINK_ID in (self._log.last_found(self._source.name, self.name) or {})
+        return SINK_ID in (self._look("found", self._last_found) or {})
+
+    def _last_found(self) -> dict[str, str] | None:
+        return self._log.last_found(self._source.name, self.name)
 
     @property
     def _is_blank(self) -> bool:
         """Whether the sink says nothing of what the log says that it has."""
-        return self._is_known and self._log.items_left_by_syncs(*self._route) > 0
+        return self._is_known and items_left(self.sides()) > 0
 
     @property
     def all(self) -> tuple[Mark, ...]:
@@ -265,26 +279,29 @@ class SinkMarks(Looks):
         if last is None:
             return None
         source, object_, _ = self._route
-        time = self._log.last_sync_time(*self._route, changed_by=self._source.changed_by)
+        time = watermark(self.sides(), changed_by=self._source.changed_by)
         return Mark(source=source, object=object_, process=last.id, version=last.version, watermark=time)
 
-    def _position(self, mark: Mark) -> int | None:
-        """Return the place in the log of what a mark speaks of; `None` where the log does not know it."""
-        version = min(mark.version, self._log.version(mark.process))
-        event = next(self._log.read(mark.process, after=version - 1, until=version), None)
-        return event.position if event else None
+    def _known(self, mark: Mark) -> tuple[e.Recorded, ...]:
+        """Return the event that a mark speaks of, and what came of its process since; none if it is unknown.
 
-    def _of_route_after(self, mark: Mark, position: int) -> Iterator[tuple[Process, e.Recorded]]:
+        Of a version that the log has not, it is the last one that there is.
+        """
+        return self._look(("known", mark), partial(self._known_by_now, mark))
+
+    def _known_by_now(self, mark: Mark) -> tuple[e.Recorded, ...]:
+        found = tuple(self._log.read(mark.process, after=mark.version - 1))
+        return found or tuple(self._log.last_events(1, process_id=mark.process))
+
+    def _of_route_after(self, mark: Mark, known: Sequence[e.Recorded]) -> Iterator[tuple[str, e.Recorded]]:
         """Yield what was recorded of this route behind the place of a mark, process by process."""
-
-        def is_behind(recorded: e.Recorded) -> bool:
-            return (recorded.position or 0) > position
-
-        of_mark = [*self._log.read(mark.process, after=mark.version)]
-        if of_mark:
-            process = self._log.load(mark.process)
-            yield from ((process, recorded) for recorded in of_mark)
+        yield from ((mark.process, recorded) for recorded in known[1:])
+        position = known[0].position or 0
         for process in self._log.moved_since(*self._route, position=position):
-            if process.id != mark.process:
-                behind = (recorded for recorded in self._log.read(process.id) if is_behind(recorded))
-                yield from ((process, recorded) for recorded in behind)
+            has_written = process.progress.pages or process.progress.missing
+            if process.id != mark.process and has_written:
+                behind = (one for one in self._log.read(process.id) if (one.position or 0) > position)
+                yield from ((process.id, recorded) for recorded in behind)
+
+    def _loaded(self, process_id: str) -> Process:
+        return self._look(("process", process_id), partial(self._log.load, process_id))

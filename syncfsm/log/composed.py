@@ -11,6 +11,7 @@ from syncfsm.core.capture import Captured, Exchange, Forgotten
 from syncfsm.core.events import Mode, Recorded
 from syncfsm.core.notices import Notice, Waiting
 from syncfsm.core.process import Process
+from syncfsm.core.routes import Side
 from syncfsm.core.state import Route
 from syncfsm.log.protocol import (
     Auditable,
@@ -132,6 +133,10 @@ class ComposedLog:
     def routes(self, source: str | None = None) -> list[Route]:
         """See `Routes.routes`."""
         return self._routes.routes(source)
+
+    def sides(self, source: str, object_: str | None = None, sink: str | None = None) -> Sequence[Side]:
+        """See `Routes.sides`."""
+        return self._routes.sides(source, object_, sink)
 
     def moved_since(self, source: str, object_: str, sink: str, *, position: int) -> list[Process]:
         """See `Routes.moved_since`."""

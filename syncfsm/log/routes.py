@@ -13,6 +13,7 @@ from syncfsm.core import routes
 from syncfsm.core.events import Mode
 from syncfsm.core.machine import ACTIVE, State
 from syncfsm.core.process import Process
+from syncfsm.core.routes import Side
 from syncfsm.core.state import Route
 from syncfsm.log.protocol import EventStore
 from syncfsm.log.read_model import Query, ReadModel
@@ -54,6 +55,10 @@ class ModelRoutes:
         """See `Routes.routes`."""
         return self._model.routes(source)
 
+    def sides(self, source: str, object_: str | None = None, sink: str | None = None) -> Sequence[Side]:
+        """See `Routes.sides`."""
+        return self._model.sides(source, object_, sink)
+
     def moved_since(self, source: str, object_: str, sink: str, *, position: int) -> list[Process]:
         """See `Routes.moved_since`."""
         begun = self._model.select(Query(source=source, object=object_, sink=sink, position_min=position + 1))
@@ -66,16 +71,16 @@ class ModelRoutes:
         self, source: str, object_: str, sink: str, *, mode: Mode | None = "initial"
     ) -> Process | None:
         """See `Routes.latest`."""
-        sides = self._model.sides(source, object_, sink)
+        sides = self.sides(source, object_, sink)
         return self._loaded(routes.last_begun(sides, (mode,) if mode else _MODES))
 
     def last_begun(self, source: str, object_: str, sink: str) -> Process | None:
         """See `Routes.last_begun`."""
-        return self._loaded(routes.last_begun(self._model.sides(source, object_, sink), _SYNCS))
+        return self._loaded(routes.last_begun(self.sides(source, object_, sink), _SYNCS))
 
     def last_completed(self, source: str, object_: str, sink: str) -> Process | None:
         """See `Routes.last_completed`."""
-        return self._loaded(routes.last_completed(self._model.sides(source, object_, sink), _SYNCS))
+        return self._loaded(routes.last_completed(self.sides(source, object_, sink), _SYNCS))
 
     def last_found(self, source: str, sink: str) -> dict[str, str] | None:
         """See `Routes.last_found`."""
@@ -85,11 +90,11 @@ class ModelRoutes:
         self, source: str, object_: str, sink: str, *, changed_by: str | None = None
     ) -> datetime | None:
         """See `Routes.last_sync_time`."""
-        return routes.watermark(self._model.sides(source, object_, sink), changed_by=changed_by)
+        return routes.watermark(self.sides(source, object_, sink), changed_by=changed_by)
 
     def items_left_by_syncs(self, source: str, object_: str, sink: str) -> int:
         """See `Routes.items_left_by_syncs`."""
-        return routes.items_left(self._model.sides(source, object_, sink))
+        return routes.items_left(self.sides(source, object_, sink))
 
     def webhook_sink(self, source: str, object_: str) -> str | None:
         """See `Routes.webhook_sink`."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
 from syncfsm.core.events import Mode
 from syncfsm.core.process import Process
+from syncfsm.core.routes import Side
 from syncfsm.core.state import Route
 
 
@@ -67,6 +69,13 @@ class Routes(Protocol):
             object_: The kind of its records.
             sink: The name of the sink.
             changed_by: The attribute that says when a record last changed; `None` where it asks by creation.
+        """
+        ...
+
+    def sides(self, source: str, object_: str | None = None, sink: str | None = None) -> Sequence[Side]:
+        """Return what the processes of a source come to: of one object or of all, of one sink or of all.
+
+        Whoever asks several things of a route at once asks this, and `core.routes` for what follows from it.
         """
         ...
 

@@ -28,16 +28,21 @@ GUARD_S = 45.0
 
 _TAKE = f"""
 WITH lock AS MATERIALIZED (SELECT {LOCK} AS got),
-    wait AS (SELECT max(not_before) AS until FROM account_waits WHERE account = %(account)s)
-SELECT got, coalesce(extract(epoch FROM until - clock_timestamp()), 0)::float8 FROM lock, wait
+    wait AS (
+        SELECT coalesce(extract(epoch FROM max(not_before) - clock_timestamp()), 0)::float8 AS left_s
+        FROM account_waits WHERE account = %(account)s
+    ),
+    taken AS (
+        INSERT INTO turns (sync, account, worker, since, due_at)
+        SELECT %(sync)s, %(account)s, %(worker)s, now(), now() + make_interval(secs => %(guard_s)s)
+        FROM lock, wait WHERE got AND left_s <= 0
+        ON CONFLICT (sync) DO UPDATE SET
+            account = excluded.account, worker = excluded.worker, since = excluded.since,
+            due_at = excluded.due_at
+    )
+SELECT got, left_s FROM lock, wait
 """  # noqa: S608 - all of it is ours
 _UNLOCK = f"SELECT {UNLOCK}"
-_TAKEN = """
-INSERT INTO turns (sync, account, worker, since, due_at)
-VALUES (%(sync)s, %(account)s, %(worker)s, now(), now() + make_interval(secs => %(guard_s)s))
-ON CONFLICT (sync) DO UPDATE
-SET account = excluded.account, worker = excluded.worker, since = excluded.since, due_at = excluded.due_at
-"""
 _GIVE_BACK = """
 WITH waits AS (
     INSERT INTO account_waits (account, not_before)
@@ -92,7 +97,8 @@ def register(connection: Connection, syncs: Iterable[tuple[str, str, float]]) ->
 def take(connection: Connection, turn: Turn) -> float | None:
     """Take the turn of an account; return `None`, or for how many seconds it is not to be had."""
     values = _values(turn, guard_s=GUARD_S)
-    row = connection.execute(_TAKE.encode(), values).fetchone()
+    with _unlocked_if_it_fails(connection, values):
+        row = connection.execute(_TAKE.encode(), values).fetchone()
     assert row is not None, "it always answers"
     got, wait_s = row
     if not got:
@@ -100,8 +106,6 @@ def take(connection: Connection, turn: Turn) -> float | None:
     if wait_s > 0:
         connection.execute(_UNLOCK.encode(), values)
         return float(wait_s)
-    with _unlocked_if_it_fails(connection, values):
-        connection.execute(_TAKEN.encode(), values)
     return None
 
 
