@@ -15,8 +15,10 @@ import pytest
 
 from syncfsm.core import events as e
 from syncfsm.core.capture import Exchange, Forgotten
+from syncfsm.core.marks import Mark
 from syncfsm.core.notices import Notice
 from syncfsm.errors import CorruptLog, LogError, LogUnwritable, ProcessNotFound
+from syncfsm.history.sink_marks import SinkMarks
 from syncfsm.log import EventLog, open_log
 from syncfsm.log.checks.verify import verify
 from syncfsm.log.codec import encode
@@ -25,6 +27,7 @@ from syncfsm.log.sqlite.schema import SHADOWS, migrations
 from tests.busy import a_busy_log
 from tests.contracts.event_log import BEGAN, STARTED, EventLogContract, add, copy_of
 from tests.editing import edit, without_guards
+from tests.fakes import DictSink, ListSource, TestClock
 from tests.pure import EPOCH, PureSync, Row, people, slice_of
 
 
@@ -556,3 +559,20 @@ def test_a_log_from_before_captures_can_be_read_without_being_changed(path: Path
     with open_log(path) as log:
         add(log, None, STARTED, process_id="p2", exchanges=[Exchange(request="x", as_of="", body=b"")])
         assert log.capture_counts() == {"p2": 1}
+
+
+@pytest.mark.parametrize(("pages_marked", "is_lost"), [(1, True), (9, True), (10, False), (99, False)])
+def test_what_a_process_wrote_after_the_mark_of_the_sink_is_lost_to_it(
+    pages_marked: int, is_lost: bool
+) -> None:
+    sync = PureSync(slice_of(people(100)), page_size=10)
+    sync.run()
+    pages = [one.version for one in sync.recorded if one.type == "PageFetched"]
+    version = pages[pages_marked - 1] if pages_marked <= len(pages) else 999
+    source, sink = ListSource(TestClock(), 0), DictSink()
+    source.name, sink.name = "model", "list"
+    mark = Mark(source="model", object="people", process="p1", version=version, watermark=None)
+    with open_log(":memory:") as log:
+        copy_of(sync, log)
+        lost = SinkMarks(log, source, sink).lost(mark)
+    assert [process.id for process in lost] == ["p1"] * is_lost
