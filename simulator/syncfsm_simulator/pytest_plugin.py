@@ -33,7 +33,10 @@ def pytest_load_initial_conftests() -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take looptime's own plugins away where pytest-asyncio is missing: there they fail every test."""
+    """Take looptime's own plugins away where pytest-asyncio is missing: there they fail every test.
+
+    The simulator took its time from looptime once, and whoever upgrades has it still.
+    """
     plugins = config.pluginmanager
     if not plugins.has_plugin("asyncio"):
         for name in ("looptime_plugin", "looptime_timeproxies", "looptime_chronometers"):

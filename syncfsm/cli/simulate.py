@@ -72,8 +72,6 @@ def simulate(
     if is_list:
         _list(as_json=as_json)
         return
-    from syncfsm.cli.shared.sweep import run_many  # noqa: PLC0415 - the simulator is an extra
-
     scenario = _scenario(scenario_name, asked)
     first = scenario.seed if seed is None else seed
     if seeds is None and not until_failure:
@@ -82,6 +80,8 @@ def simulate(
         _run_one(scenario, first, log_path or "sim.db", as_json=as_json)
     if log_path is not None:
         raise ConfigurationError("many seeds keep no log: leave out --log, or run one of them with --seed")
+    from syncfsm.cli.shared.sweep import run_many  # noqa: PLC0415 - one seed needs none of it
+
     run_many(
         scenario,
         first,

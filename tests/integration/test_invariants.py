@@ -260,6 +260,7 @@ def test_it_fails_when_it_is_broken(
 
 def test_tampering_shows_fails_where_nobody_looks_at_digests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("syncfsm_simulator.runs.tampering.verify", lambda _log: (0, []))
+    monkeypatch.setattr("syncfsm_simulator.runs.tampering.Audit.findings", lambda _audit: [])
     assert violated(monkeypatch, lambda _run: None) == {"tampering_shows"}
 
 

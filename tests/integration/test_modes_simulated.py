@@ -23,7 +23,6 @@ from syncfsm_simulator.runs.invariants import (
     sink_is_world,
     violations,
 )
-from syncfsm_simulator.runs.oracle import expected
 from syncfsm_simulator.runs.run import run_of
 from syncfsm_simulator.stage.effects.sinks import DELETE, LISTING
 from syncfsm_simulator.stage.fault_table import FAULTS
@@ -107,9 +106,7 @@ def outdated(run: Run, watermark: datetime) -> set[str]:
         for record_id, entity in people.items()
         if _at(entity.values["updated_at"][0]["value"]) + MILLISECOND < watermark
     }
-    wrong = {
-        record_id for record_id in settled if contacts.get(record_id) != expected(people[record_id].values)
-    }
+    wrong = {record_id for record_id in settled if contacts.get(record_id) != run.known[record_id].fields}
     return wrong - _rejected(run)
 
 

@@ -45,6 +45,18 @@ class TestSqliteMemory(EventLogContract):
             yield log
 
 
+def test_a_log_in_memory_is_built_as_one_in_a_file_and_shares_nothing_with_others(tmp_path: Path) -> None:
+    built = "SELECT type, name, sql FROM sqlite_schema ORDER BY type, name"
+    kept = ("application_id", "page_size", "user_version")
+    with open_log(tmp_path / "log.db") as file, open_log(":memory:") as log, open_log(":memory:") as other:
+        for sql in (built, *(f"PRAGMA {name}" for name in kept)):
+            in_file, in_memory = (each._connection.execute(sql).fetchall() for each in (file, log))  # type: ignore[attr-defined]
+            assert in_memory == in_file
+        add(log, None, STARTED)
+        assert len(log.ids()) == 1
+        assert not other.ids()
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A log with one complete sync in it, closed."""

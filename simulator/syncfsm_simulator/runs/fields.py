@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from syncfsm.sources.attio.attributes import MAPPED
-from syncfsm_simulator.runs.oracle import company_of, expected
 
 if TYPE_CHECKING:
     from syncfsm_simulator.runs.invariants import Run
@@ -35,13 +34,15 @@ def companies_are_named(run: Run) -> str | None:
     """Everybody who came has the name of the company that they work for, though an answer left it out."""
     if run.process.source.partition(":")[0] != "attio":
         return None
-    people, untouched = run.world.entities("people"), run.changes.untouched
-    for record_id, found in sorted(_companies(run), key=lambda company: company[0]):
-        if record_id in untouched and (record_id, "company") not in run.untold:
-            wanted = company_of(people[record_id].values, run.world.entities("companies"))
-            if found != wanted:
-                return f"{record_id} has the company {found}, not {wanted}"
-    return None
+    untouched, people = run.changes.untouched, run.known
+    wrong = [
+        (record_id, found, people[record_id].company)
+        for record_id, found in _companies(run)
+        if record_id in untouched
+        and found != people[record_id].company
+        and (record_id, "company") not in run.untold
+    ]
+    return "{} has the company {}, not {}".format(*min(wrong)) if wrong else None
 
 
 FIELDS = (companies_are_named, no_field_blanked)
@@ -58,9 +59,8 @@ def fits(run: Run, record_id: str, found: tuple[Any, ...], wanted: tuple[Any, ..
 
 
 def _wanted(run: Run, record_id: str) -> dict[str, Any]:
-    values = run.world.entities("people")[record_id].values
-    company = company_of(values, run.world.entities("companies"))
-    return {**dict(zip(NAMES, expected(values), strict=True)), "company": company}
+    person = run.known[record_id]
+    return {**dict(zip(NAMES, person.fields, strict=True)), "company": person.company}
 
 
 def _companies(run: Run) -> Iterator[tuple[str, str | None]]:

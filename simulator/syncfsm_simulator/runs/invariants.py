@@ -22,7 +22,7 @@ from syncfsm.log import EventLog
 from syncfsm.log.checks.verify import verify
 from syncfsm_simulator.runs.alive import nobody_alive_is_deleted
 from syncfsm_simulator.runs.fields import FIELDS, contacts_of, fits
-from syncfsm_simulator.runs.oracle import expected
+from syncfsm_simulator.runs.oracle import Known, everybody
 from syncfsm_simulator.runs.silence import no_secret_shows, nobody_is_quoted
 from syncfsm_simulator.runs.tampering import unnoticed
 from syncfsm_simulator.runs.times import (
@@ -92,6 +92,11 @@ class Run(msgspec.Struct, dict=True):
     def histories(self) -> list[list[Moment]]:
         """Every step of every process."""
         return [list(moments(self.log, process_id)) for process_id in self.log.ids()]
+
+    @cached_property
+    def known(self) -> dict[str, Known]:
+        """What the CRM has of everybody who is there at the end, by id."""
+        return everybody(self.world)
 
     def steps(self) -> Iterator[Moment]:
         """Yield every step of every process."""
@@ -164,10 +169,12 @@ def _delivered(history: Iterable[Moment]) -> Counter[str]:
 
 def sink_is_world(run: Run) -> str | None:
     """The sink has what the CRM has, for everybody who did not change meanwhile."""
-    contacts, people = contacts_of(run), run.world.entities("people")
-    for record_id in sorted(run.changes.untouched & contacts.keys()):
-        wanted = expected(people[record_id].values)
-        if not fits(run, record_id, found := contacts[record_id], wanted):
+    contacts, people = contacts_of(run), run.known
+    untouched = run.changes.untouched & contacts.keys()
+    others = sorted(each for each in untouched if contacts[each] != people[each].fields)
+    for record_id in others:
+        found, wanted = contacts[record_id], people[record_id].fields
+        if not fits(run, record_id, found, wanted):
             return f"{record_id} is {found}, not {wanted}"
     return None
 

@@ -15,8 +15,10 @@ def no_secret_shows(run: Run) -> str | None:
     for row in run.log.stored_events():
         if run.key in row.data or run.key in row.meta:
             return f"position {row.position} of the log holds the key"
-    contacts = run.contacts.execute("SELECT * FROM contacts")
-    return "the sink holds the key" if any(run.key in str(row) for row in contacts) else None
+    columns = [name for (name,) in run.contacts.execute("SELECT name FROM pragma_table_info('contacts')")]
+    told = " OR ".join(f"instr({column}, :key)" for column in columns)
+    sql = f"SELECT 1 FROM contacts WHERE {told}"  # noqa: S608 - ours
+    return "the sink holds the key" if run.contacts.execute(sql, {"key": run.key}).fetchone() else None
 
 
 def nobody_is_quoted(run: Run) -> str | None:

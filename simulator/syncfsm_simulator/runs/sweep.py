@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import time
 from collections import Counter
@@ -132,7 +133,7 @@ def _side_by_side(scenario: Scenario, seeds: Iterable[int], jobs: int) -> Genera
     with ProcessPoolExecutor(
         jobs,
         mp_context=get_context("spawn"),
-        initializer=_leave_signals,
+        initializer=_begin,
     ) as pool:
         try:
             pending: set[Future[Result]] = set()
@@ -147,8 +148,12 @@ def _side_by_side(scenario: Scenario, seeds: Iterable[int], jobs: int) -> Genera
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _leave_signals() -> None:
-    """Ignore what may reach every process of a group: only the one that sums up is to act on it."""
+def _begin() -> None:
+    """Leave the signals that reach every process of a group to the one that sums up.
+
+    What is loaded stays: the collector need not look through every module again and again.
+    """
+    gc.freeze()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 

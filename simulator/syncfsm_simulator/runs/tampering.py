@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from syncfsm.core.events import Recorded
 from syncfsm.log import EventLog, StoredEvent
+from syncfsm.log.checks.audit import Audit
 from syncfsm.log.checks.verify import verify
 from syncfsm.log.codec import from_row
 from syncfsm.log.protocol import Scanned
@@ -45,8 +46,17 @@ def unnoticed(log: EventLog, chance: random.Random) -> str | None:
         return None
     tamper = chance.choice((_change, _drop, _swap) if len(rows) > 1 else (_change, _drop))
     done = tamper(rows, chance)
-    _, findings = verify(cast("EventLog", _Tampered(log, rows)))
-    return None if findings else f"{done}, and nobody saw it"
+    tampered = _Tampered(log, rows)
+    is_noticed = _is_noticed(tampered) or verify(cast("EventLog", tampered))[1]
+    return None if is_noticed else f"{done}, and nobody saw it"
+
+
+def _is_noticed(log: _Tampered) -> bool:
+    """Whether the events alone tell: as a rule they do, and what a log knows besides takes longer to ask."""
+    audit = Audit()
+    for place in log.scan():
+        audit.take(place)
+    return bool(audit.findings())
 
 
 def _change(rows: _Rows, chance: random.Random) -> str:

@@ -33,7 +33,8 @@ class WatchedSink(SqliteSink):
         ids = {item.external_id for item in items}
         before = self._values(ids)
         result = await super().upsert(items)
-        self.blanked |= before - self._values(ids)
+        if before:
+            self.blanked |= before - self._values(ids)
         return result
 
     def _values(self, ids: set[str]) -> frozenset[tuple[str, str]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from hashlib import blake2b
 from itertools import chain
 from typing import Annotated, Any, Generic
@@ -115,13 +116,18 @@ class Strike(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     times: Count = 1
 
 
-class Visit(msgspec.Struct, Generic[C, R], frozen=True):
-    """One visit to a port: what strikes, and chance for the details, the same whatever else strikes."""
+class Visit(msgspec.Struct, Generic[C, R], frozen=True, dict=True):
+    """One visit to a port: what strikes, and the words that decide chance for the details."""
 
     port: Port[C, R]
     strikes: tuple[Strike, ...]
     faults: tuple[Fault, ...]
-    rng: random.Random
+    words: str
+
+    @cached_property
+    def rng(self) -> random.Random:
+        """Chance for the details, the same whatever else strikes; most visits need none."""
+        return random.Random(self.words)
 
     @property
     def kind(self) -> str | None:
@@ -194,7 +200,7 @@ class Faults:
             strikes = strikes[:1]
         self.struck += strikes
         faults = tuple(self._faults[strike.kind] for strike in strikes)
-        return Visit(port, strikes, faults, random.Random(f"{self._seed}:{port.name}:{at}"))
+        return Visit(port, strikes, faults, f"{self._seed}:{port.name}:{at}")
 
     def _strikes(self, port: Port[Any, Any], at: int) -> Iterator[Strike]:
         """Yield what strikes at a visit: what is said to, then what is drawn together, then the others."""
@@ -204,8 +210,10 @@ class Faults:
                 yield Strike(kind=kind, at=at, times=times)
 
     def _drawn_together(self, port: Port[Any, Any], at: int) -> Iterator[tuple[str, int]]:
+        rates = self._together.get(port.name)
+        if not rates:
+            return
         rng = random.Random(f"{self._seed}:{port.name}:{at}:draw")
-        rates = self._together.get(port.name, {})
         if port.takes_many:
             yield from ((kind, int(rate + rng.random())) for kind, rate in rates.items())
             return

@@ -7,7 +7,11 @@ few phones, some people without a name or an address, shared companies, text in 
 from __future__ import annotations
 
 import random
-from typing import Any
+from bisect import bisect
+from collections.abc import Sequence
+from functools import cache
+
+from syncfsm_simulator.world.entity import fields_text
 
 FIRST_NAMES = (
     "Marisol", "Ada", "Zoë", "Nguyễn", "Łukasz", "Þóra", "محمد", "李娜", "さくら", "Ольга", "Ioánna", "Chidi",
@@ -36,7 +40,9 @@ CITIES = (
 )
 PHONES = (("US", "+1415555", "(415) 555-"), ("GB", "+4420794", "+44 20 794 "), ("DE", "+4930555", "030 555 "))
 
-Fields = dict[str, Any]
+_EMAILS = (1, 6, 7.5, 8.0)
+_PHONES = (4, 9, 10.0)
+"""How often there are 0, 1, 2 … of them, added up."""
 
 
 def uuid(rng: random.Random) -> str:
@@ -46,58 +52,83 @@ def uuid(rng: random.Random) -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
-def name_fields(rng: random.Random) -> Fields | None:
+def below(rng: random.Random, count: int) -> int:
+    """Return the number that `rng.randrange(count)` would, in a third of the time: a world takes many."""
+    bits = count.bit_length()
+    number = rng.getrandbits(bits)
+    while number >= count:
+        number = rng.getrandbits(bits)
+    return number
+
+
+def _how_many(rng: random.Random, odds: Sequence[float]) -> int:
+    """Return the number that `rng.choices` would, of odds that are added up."""
+    return bisect(odds, rng.random() * odds[-1], 0, len(odds) - 1)
+
+
+# The fields of values are JSON, without the braces around them.
+
+
+def name_fields(rng: random.Random) -> str | None:
     """Return a personal name, or nothing for a twelfth of people; some have only one part."""
     odds = rng.random()
     if odds < 0.08:
         return None
-    first = rng.choice(FIRST_NAMES) if odds > 0.1 else ""
-    last = rng.choice(LAST_NAMES) if odds < 0.95 else ""
-    return {"first_name": first, "last_name": last, "full_name": f"{first} {last}".strip()}
+    first = FIRST_NAMES[below(rng, len(FIRST_NAMES))] if odds > 0.1 else ""
+    last = LAST_NAMES[below(rng, len(LAST_NAMES))] if odds < 0.95 else ""
+    return full_name(first, last)
 
 
-def email_fields(rng: random.Random, index: int) -> list[Fields]:
+@cache
+def full_name(first: str, last: str) -> str:
+    """Return the fields of a name; there are few, and many who bear them."""
+    return fields_text(first_name=first, last_name=last, full_name=f"{first} {last}".strip())
+
+
+def title_fields(rng: random.Random) -> str:
+    """Return a job title."""
+    return _title(TITLES[below(rng, len(TITLES))])
+
+
+@cache
+def _title(title: str) -> str:
+    return fields_text(value=title)
+
+
+def email_fields(rng: random.Random, index: int) -> list[str]:
     """Return up to three addresses; one person in eight has none."""
-    count = rng.choices((0, 1, 2, 3), (1, 5, 1.5, 0.5))[0]
-    return [_email(f"p{index}.{number}", rng.randrange(200)) for number in range(count)]
+    return [_email(f"{index}.{number}", below(rng, 200)) for number in range(_how_many(rng, _EMAILS))]
 
 
-def _email(local: str, domain_number: int) -> Fields:
+def _email(number: str, domain_number: int) -> str:
     root = f"harbor{domain_number}.example"
-    return {
-        "original_email_address": f"{local.title()}@mail.{root}",
-        "email_address": f"{local}@mail.{root}",
-        "email_domain": f"mail.{root}",
-        "email_root_domain": root,
-        "email_local_specifier": local,
-    }
+    return (
+        f'"original_email_address":"P{number}@mail.{root}","email_address":"p{number}@mail.{root}",'
+        f'"email_domain":"mail.{root}","email_root_domain":"{root}","email_local_specifier":"p{number}"'
+    )
 
 
-def phone_fields(rng: random.Random) -> list[Fields]:
+def phone_fields(rng: random.Random) -> list[str]:
     """Return up to two numbers; two people in five have none, and some numbers are shared."""
-    count = rng.choices((0, 1, 2), (4, 5, 1))[0]
-    return [_phone(rng) for _ in range(count)]
+    return [_phone(rng) for _ in range(_how_many(rng, _PHONES))]
 
 
-def _phone(rng: random.Random) -> Fields:
-    country, prefix, written = rng.choice(PHONES)
-    number = f"{rng.randrange(3000):04}"
-    return {
-        "country_code": country,
-        "original_phone_number": f"{written}{number}",
-        "phone_number": f"{prefix}{number}",
-    }
+def _phone(rng: random.Random) -> str:
+    country, prefix, written = PHONES[below(rng, len(PHONES))]
+    number = f"{below(rng, 3000):04}"
+    return (
+        f'"country_code":"{country}","original_phone_number":"{written}{number}",'
+        f'"phone_number":"{prefix}{number}"'
+    )
 
 
-def location_fields(rng: random.Random) -> Fields:
+def location_fields(rng: random.Random) -> str:
     """Return a place, known to the town."""
-    locality, region, country = rng.choice(CITIES)
-    return {
-        **dict.fromkeys(("line_1", "line_2", "line_3", "line_4")),
-        "locality": locality,
-        "region": region,
-        "postcode": None,
-        "country_code": country,
-        "latitude": f"{rng.uniform(-60, 70):.6f}",
-        "longitude": f"{rng.uniform(-180, 180):.6f}",
-    }
+    town = _town(*CITIES[below(rng, len(CITIES))])
+    return f'{town},"latitude":"{rng.uniform(-60, 70):.6f}","longitude":"{rng.uniform(-180, 180):.6f}"'
+
+
+@cache
+def _town(locality: str, region: str | None, country: str) -> str:
+    lines = dict.fromkeys(("line_1", "line_2", "line_3", "line_4"))
+    return fields_text(**lines, locality=locality, region=region, postcode=None, country_code=country)

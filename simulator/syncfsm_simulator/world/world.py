@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from syncfsm_simulator.world import population
-from syncfsm_simulator.world.entity import Actor, Change, Entity, Value, Values, time_text, wrapped
+from syncfsm_simulator.world.entity import Actor, Change, Entity, Value, time_text, wrapped
 from syncfsm_simulator.world.ids import Ids
 from syncfsm_simulator.world.population import uuid
 from syncfsm_simulator.world.records import TIED, Maker
@@ -52,6 +52,10 @@ class World:
         self._has_updated_at = updated_at
         self.objects = {
             slug: kind.having(UPDATED_AT) if updated_at else kind for slug, kind in OBJECTS.items()
+        }
+        self._attributes = {
+            slug: {attribute.slug: attribute for attribute in kind.attributes}
+            for slug, kind in self.objects.items()
         }
         self.ids = Ids(self._rng("workspace"))
         self._actor: Actor = {"type": "workspace-member", "id": self.member_id}
@@ -94,7 +98,7 @@ class World:
 
     def attribute(self, slug: str, name: str) -> Attribute | None:
         """Return an attribute of an object by its slug or id, or nothing."""
-        known = {attribute.slug: attribute for attribute in self.objects[slug].attributes}
+        known = self._attributes[slug]
         if name in known:
             return known[name]
         by_id = {self.ids.of_attribute(slug, each)["attribute_id"]: known[each] for each in known}
@@ -129,9 +133,10 @@ class World:
         """Add a record with these values."""
         record_id = uuid(self._rng(f"created:{slug}:{len(self._touched[slug])}"))
         entity = self._maker.entity(
-            slug, record_id, at, at, self._maker.blank(slug, record_id, at, at, actor)
+            slug, record_id, created_at=time_text(at), recorded_at=time_text(at), by=actor
         )
-        entity.values.update(values)
+        for attribute, held in values.items():
+            entity.set(attribute, held)
         self._add(slug, entity)
         self._tell(Change("created", slug, record_id, actor))
         return entity
@@ -173,13 +178,13 @@ class World:
         """
         primary, secondary = (self._entities[slug][record_id] for record_id in (primary_id, secondary_id))
         new_id = uuid(self._rng(f"merged:{slug}:{len(self._touched[slug])}"))
-        values: Values = {}
+        entity = self._maker.entity(
+            slug, new_id, created_at=primary.created_at, recorded_at=time_text(at), by=actor
+        )
         for attribute in self.objects[slug].attributes:
-            ours, theirs = primary.values[attribute.slug], secondary.values[attribute.slug]
-            values[attribute.slug] = [*ours, *theirs] if attribute.is_multiselect else ours or theirs
-        values["record_id"] = [self._value(at, "text", new_id)]
-        entity = self._maker.entity(slug, new_id, at, at, values)
-        entity.created_at = primary.created_at
+            ours, theirs = primary.held(attribute.slug), secondary.held(attribute.slug)
+            entity.set(attribute.slug, [*ours, *theirs] if attribute.is_multiselect else ours or theirs)
+        entity.set("record_id", [self._value(at, "text", new_id)])
         for record_id in (primary_id, secondary_id):
             self._take(slug, record_id)
         self._add(slug, entity)
@@ -193,7 +198,7 @@ class World:
             referring = [attribute.slug for attribute in kind.attributes if attribute.target == slug]
             for entity in self._entities[other].values():
                 for attribute in referring:
-                    held = entity.values[attribute]
+                    held = entity.held(attribute)
                     if any(value["target_record_id"] in gone for value in held):
                         entity.set(attribute, _repointed(held, gone, new_id))
                         self._touched[other].append(entity.record_id)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -112,12 +113,30 @@ def _open_read_only(path: str, busy_timeout_s: float) -> sqlite3.Connection:
 
 def _prepare(connection: sqlite3.Connection, path: str, synchronous: str) -> None:
     """Make a new file a log; bring an older log up to date; refuse any other database."""
-    if _is_empty(connection):
+    if path == MEMORY:
+        with closing(sqlite3.connect(MEMORY)) as new:
+            new.deserialize(_new_log())
+            new.backup(connection)
+    elif _is_empty(connection):
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     else:
         _checked(connection, path)  # before anything is changed
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
+    _migrate(connection)
+
+
+@cache
+def _new_log() -> bytes:
+    """Return the bytes of a new log: who simulates opens one in memory for each seed."""
+    with closing(_open(_uri(MEMORY, "rwc"), 0.0)) as connection:
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        _migrate(connection)
+        return connection.serialize()
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Bring a log's tables up to date."""
     db = Database(connection)
     if migrations.pending(db):
         connection.execute("BEGIN IMMEDIATE")  # of two workers that make the same log, one does it

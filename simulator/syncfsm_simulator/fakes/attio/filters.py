@@ -124,10 +124,10 @@ def _holds(attribute: Attribute, name: str, operators: dict[str, Any], path: Pat
     ]
 
     def predicate(entity: Entity) -> bool:
-        values = entity.active(attribute.slug)
+        values = entity.each(attribute.slug, name)
         if wants_value is not None and bool(values) is not bool(wants_value):
             return False
-        readings = (reading for value in values for reading in _readings(value.get(name)))
+        readings = (reading for value in values for reading in _readings(value))
         return not compares or any(_fits(reading, compares) for reading in readings)
 
     return predicate

@@ -7,8 +7,8 @@ Ties are broken by ascending record id, as far as the sorts leave any.
 from __future__ import annotations
 
 import random
-from bisect import bisect_left
-from collections.abc import Collection
+from bisect import insort
+from collections.abc import Collection, Iterable
 from itertools import groupby
 from typing import Any
 
@@ -17,7 +17,7 @@ import msgspec
 from syncfsm_simulator.fakes.attio.errors import invalid, unknown_attribute
 from syncfsm_simulator.fakes.attio.filters import compile_filter
 from syncfsm_simulator.fakes.attio.knobs import Knobs
-from syncfsm_simulator.fakes.attio.sorts import parse_sorts, sort_key
+from syncfsm_simulator.fakes.attio.sorts import in_order, parse_sorts, sort_key
 from syncfsm_simulator.world.entity import Entity
 from syncfsm_simulator.world.world import World
 
@@ -25,7 +25,8 @@ LIMIT_DEFAULT = 500
 
 _ORDERS_KEPT_MAX = 16
 
-_Key = tuple[Any, ...]
+MANY = 8
+"""Where more than one record in so many was touched, all are sorted anew: that is quicker."""
 
 
 class Query:
@@ -103,45 +104,31 @@ class _Ordered:
         self._world = world
         self._slug = slug
         self._fits = compile_filter(world, slug, filter_)
-        self._key = sort_key(world, parse_sorts(world, slug, sorts))
+        self._sorts = parse_sorts(world, slug, sorts)
+        self._key = sort_key(world, self._sorts)
         self._changes = 0
-        self._keys: dict[str, _Key] = {}
-        self._sorted: list[_Key] = []
         self._rows: list[Entity] = []
 
     def rows(self) -> list[Entity]:
         """Return the records as they are now."""
         touched = self._world.touched(self._slug, self._changes)
         self._changes += len(touched)
-        if self._keys:
-            for record_id in dict.fromkeys(touched):
-                self._take_out(record_id)
-                self._put_in(record_id)
+        if len(touched) > len(self._rows) // MANY:
+            self._rows = in_order(self._world, self._sorts, self._fitting(self._world.entities(self._slug)))
         elif touched:
-            self._sort()
+            self._move(dict.fromkeys(touched))
         return self._rows
 
-    def _sort(self) -> None:
-        """Sort all records at once, the first time."""
-        rows = [entity for entity in self._world.entities(self._slug).values() if self._fits(entity)]
-        self._keys = {entity.record_id: self._key(entity) for entity in rows}
-        self._rows = sorted(rows, key=lambda entity: self._keys[entity.record_id])
-        self._sorted = [self._keys[entity.record_id] for entity in self._rows]
+    def _fitting(self, record_ids: Iterable[str]) -> list[Entity]:
+        entities = self._world.entities(self._slug)
+        there = (entities[record_id] for record_id in record_ids if record_id in entities)
+        return [entity for entity in there if self._fits(entity)]
 
-    def _take_out(self, record_id: str) -> None:
-        key = self._keys.pop(record_id, None)
-        if key is not None:
-            place = bisect_left(self._sorted, key)
-            del self._sorted[place], self._rows[place]
-
-    def _put_in(self, record_id: str) -> None:
-        entity = self._world.entities(self._slug).get(record_id)
-        if entity is None or not self._fits(entity):
-            return
-        key = self._keys[record_id] = self._key(entity)
-        place = bisect_left(self._sorted, key)
-        self._sorted.insert(place, key)
-        self._rows.insert(place, entity)
+    def _move(self, touched: Collection[str]) -> None:
+        """Take the records out that were touched, and put those in that fit now, at their place."""
+        self._rows = [row for row in self._rows if row.record_id not in touched]
+        for entity in self._fitting(touched):
+            insort(self._rows, entity, key=self._key)
 
 
 def whole_number(name: str, value: Any, *, least: int) -> int:

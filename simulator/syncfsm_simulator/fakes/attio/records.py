@@ -42,7 +42,7 @@ def values(service: Service, request: Request) -> Reply:
     if attribute is None:
         raise errors.not_found(f'Attribute with slug/ID "{name}" not found.')
     historic = request.query.get("show_historic") == "true"
-    held = list(entity.values[attribute.slug]) if historic else entity.active(attribute.slug)
+    held = entity.held(attribute.slug) if historic else entity.active(attribute.slug)
     return json_reply({"data": request.page(held)})
 
 

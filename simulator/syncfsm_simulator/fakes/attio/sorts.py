@@ -8,6 +8,7 @@ descending. Attio documents neither.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -93,16 +94,24 @@ def sort_key(world: World, sorts: list[Sort]) -> Callable[[Entity], _Key]:
     """Return the sort key of a record: a part for each sort, and the record id to break ties."""
 
     def key(entity: Entity) -> _Key:
-        parts = [_part(world, entity, sort) for sort in sorts]
-        turned = (
-            _Descending(part) if sort.is_descending else part for part, sort in zip(parts, sorts, strict=True)
-        )
-        return (*turned, entity.record_id)
+        parts = [
+            _Descending(_part(world, sort, entity)) if sort.is_descending else _part(world, sort, entity)
+            for sort in sorts
+        ]
+        return (*parts, entity.record_id)
 
     return key
 
 
-def _part(world: World, entity: Entity, sort: Sort) -> tuple[bool, Any]:
+def in_order(world: World, sorts: list[Sort], rows: list[Entity]) -> list[Entity]:
+    """Return records in the order of their sort keys, one sort after the other: the last decides least."""
+    ordered = sorted(rows, key=lambda entity: entity.record_id)
+    for sort in reversed(sorts):
+        ordered.sort(key=partial(_part, world, sort), reverse=sort.is_descending)
+    return ordered
+
+
+def _part(world: World, sort: Sort, entity: Entity) -> tuple[bool, Any]:
     """Return a key that puts records without a value last, or first where the order is descending."""
     if len(sort.steps) > 1:
         end = next(iter(reached(world, sort.steps, entity)), None)
@@ -111,10 +120,7 @@ def _part(world: World, entity: Entity, sort: Sort) -> tuple[bool, Any]:
 
 
 def _value(entity: Entity, slug: str, name: str) -> tuple[bool, Any]:
-    if slug == "created_at":
-        return (False, entity.created_at)
-    for value in entity.values[slug]:
-        if value["active_until"] is None and value.get(name) is not None:
-            found = value[name]
+    for found in entity.each(slug, name):
+        if found is not None:
             return (False, found["title"] if isinstance(found, dict) else found)
     return (True, "")
