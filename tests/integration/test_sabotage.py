@@ -24,6 +24,7 @@ from syncfsm.engine import perform, processes, waits
 from syncfsm.engine.perform import Performer
 from syncfsm.errors import VersionConflict
 from syncfsm.history.sink_marks import SinkMarks
+from syncfsm.items.contact import Contact
 from syncfsm.log import codec
 from syncfsm.log.checks import audit
 from syncfsm.log.sqlite import events as sqlite_events
@@ -162,7 +163,12 @@ def without_the_redaction(patch: Patch) -> None:
 
 def without_the_unknown(patch: Patch) -> None:
     """What a record does not tell is believed to be empty."""
-    patch.setattr(people, "_ALL", frozenset())
+    make = people.AttioPeople._partly
+
+    def believed(transform: people.AttioPeople, record_id: str, fields: dict[str, Any]) -> Contact:
+        return replace(make(transform, record_id, fields), unknown=frozenset())
+
+    patch.setattr(people.AttioPeople, "_partly", believed)
 
 
 def without_a_second_look_up(patch: Patch) -> None:
