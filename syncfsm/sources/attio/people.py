@@ -11,17 +11,27 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
-import msgspec
 from msgspec import UNSET, UnsetType
 
 from syncfsm.core.failure import Failure
 from syncfsm.core.paging.place import Reject
 from syncfsm.items.contact import FIELDS, Contact
-from syncfsm.outside.decoding import Decoder, OfAnotherType, Undecodable
+from syncfsm.outside.decoding import Undecodable
 from syncfsm.sources.attio.attributes import MAPPED, left_alone, misfit
 from syncfsm.sources.attio.companies import try_out
+from syncfsm.sources.attio.person import (
+    EmailValue,
+    HistoricValue,
+    NameValue,
+    Person,
+    PhoneValue,
+    ReferenceValue,
+    TextValue,
+    Told,
+    person_of,
+)
 from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Record, Transformed
 
@@ -31,72 +41,7 @@ COMPANIES_CACHED_MAX = 10_000
 UNTOLD = "that the source did not tell"
 """What is counted of an attribute whose key is missing, or of a company whose name did not come."""
 
-
-_Told: TypeAlias = str | UnsetType | None
-"""A text, none, or nothing said at all."""
-
-
-class _Value(msgspec.Struct, gc=False):
-    active_until: str | None = None
-
-
-class _Name(_Value, gc=False):
-    first_name: _Told = UNSET
-    last_name: _Told = UNSET
-    full_name: _Told = UNSET
-
-
-class _Title(_Value, gc=False):
-    value: _Told = UNSET
-
-
-class _Email(_Value, gc=False):
-    text: _Told = msgspec.field(default=UNSET, name="email_address")
-    original: _Told = msgspec.field(default=UNSET, name="original_email_address")
-
-
-class _Phone(_Value, gc=False):
-    text: _Told = msgspec.field(default=UNSET, name="phone_number")
-    original: _Told = msgspec.field(default=UNSET, name="original_phone_number")
-
-
-class _Reference(_Value, gc=False):
-    target_object: _Told = UNSET
-    target_record_id: _Told = UNSET
-
-
-class _Values(msgspec.Struct, gc=False):
-    name: list[_Name] | UnsetType = UNSET
-    email_addresses: list[_Email] | UnsetType = UNSET
-    phone_numbers: list[_Phone] | UnsetType = UNSET
-    company: list[_Reference] | UnsetType = UNSET
-    job_title: list[_Title] | UnsetType = UNSET
-
-
-class _Person(msgspec.Struct, gc=False):
-    values: _Values
-    web_url: _Told = UNSET
-
-
-class _Loose(msgspec.Struct):
-    """A person, whatever the values of the attributes are."""
-
-    values: dict[str, msgspec.Raw]
-    web_url: msgspec.Raw | UnsetType = UNSET
-
-
-V = TypeVar("V", bound=_Value)
-
-_people = Decoder(_Person)
-_loose = Decoder(_Loose)
-_url = Decoder(_Told)
-_values: dict[str, Decoder[Any]] = {
-    "name": Decoder(list[_Name]),
-    "email_addresses": Decoder(list[_Email]),
-    "phone_numbers": Decoder(list[_Phone]),
-    "company": Decoder(list[_Reference]),
-    "job_title": Decoder(list[_Title]),
-}
+V = TypeVar("V", bound=HistoricValue)
 
 
 class AttioPeople:
@@ -116,7 +61,8 @@ class AttioPeople:
         self._source = source
         self.without = left_alone(without)
         self._wanted = MAPPED.keys() - self.without - (set() if companies else {"company"})
-        self._unwanted = tuple(MAPPED.keys() - self._wanted)
+        unwanted = MAPPED.keys() - self._wanted
+        self._left_alone = frozenset(field for slug in unwanted for field in MAPPED[slug].fields)
         self._names: OrderedDict[str, str | None] = OrderedDict()
 
     async def check_source(self, *, tries_look_ups: bool = False) -> Failure | None:
@@ -129,10 +75,8 @@ class AttioPeople:
     async def __call__(self, records: Sequence[Record]) -> Transformed[Contact] | Failure:
         """Return the contacts of a page, or the failure of the look-up."""
         people, rejects = _decode(records)
-        for slug in self._unwanted:
-            for _, person in people:
-                setattr(person.values, slug, UNSET)
-        companies = [_company_id(person.values.company) for _, person in people]
+        looks = "company" in self._wanted
+        companies = [_company_id(person.values.company) if looks else UNSET for _, person in people]
         failure = await self._look_up({company for company in companies if company})
         if failure is not None:
             return failure
@@ -155,7 +99,7 @@ class AttioPeople:
             self._names.popitem(last=False)
         return None
 
-    def _contact(self, record_id: str, person: _Person, company_id: _Told) -> Contact:
+    def _contact(self, record_id: str, person: Person, company_id: Told) -> Contact:
         """Return the contact; of most people all is told, so that nothing is made in between."""
         values = person.values
         fields: tuple[Any, ...] = (
@@ -166,7 +110,7 @@ class AttioPeople:
             _texts(values.email_addresses),
             person.web_url,
         )
-        if UNSET in fields:
+        if self._left_alone or UNSET in fields:
             return self._partly(record_id, dict(zip(FIELDS, fields, strict=True)))
         first_name, last_name, company, role, phone_numbers, emails, source_url = fields
         return Contact(
@@ -182,8 +126,12 @@ class AttioPeople:
         )
 
     def _partly(self, record_id: str, fields: dict[str, Any]) -> Contact:
-        """Return the contact of somebody of whom not all is told."""
-        told = {name: value for name, value in fields.items() if value is not UNSET}
+        """Return the contact of somebody of whom not all is told, or wanted."""
+        told = {
+            name: value
+            for name, value in fields.items()
+            if value is not UNSET and name not in self._left_alone
+        }
         unknown = frozenset(fields.keys() - told.keys())
         return Contact(external_id=record_id, source=self._source.kind, **told, unknown=unknown)
 
@@ -199,39 +147,15 @@ class AttioPeople:
         return {f"values of {slug} {UNTOLD}": count for slug, count in counts.items() if count}
 
 
-def _decode(records: Sequence[Record]) -> tuple[list[tuple[str, _Person]], tuple[Reject, ...]]:
-    people: list[tuple[str, _Person]] = []
+def _decode(records: Sequence[Record]) -> tuple[list[tuple[str, Person]], tuple[Reject, ...]]:
+    people: list[tuple[str, Person]] = []
     rejects: list[Reject] = []
     for record in records:
         try:
-            people.append((record.id, _person(record.raw)))
+            people.append((record.id, person_of(record)))
         except Undecodable as error:
             rejects.append(Reject(record_id=record.id, reason=f"not a person: {error}"))
     return people, tuple(rejects)
-
-
-def _person(raw: bytes | msgspec.Raw) -> _Person:
-    """Return a person; an attribute with values of another type is unknown.
-
-    Raises:
-        Undecodable: It is none, or not to be read as a whole.
-    """
-    try:
-        return _people.decode(raw)
-    except OfAnotherType:
-        loose = _loose.decode(raw)
-    values = {
-        slug: _typed(_values[slug], loose.values[slug]) for slug in _values.keys() & loose.values.keys()
-    }
-    web_url = UNSET if isinstance(loose.web_url, UnsetType) else _typed(_url, loose.web_url)
-    return _Person(values=_Values(**values), web_url=web_url)
-
-
-def _typed(decoder: Decoder[Any], raw: msgspec.Raw) -> Any:
-    try:
-        return decoder.decode(raw)
-    except OfAnotherType:
-        return UNSET
 
 
 def _active(values: Sequence[V]) -> V | None:
@@ -241,7 +165,7 @@ def _active(values: Sequence[V]) -> V | None:
     return None
 
 
-def _company_id(values: Sequence[_Reference] | UnsetType) -> _Told:
+def _company_id(values: Sequence[ReferenceValue] | UnsetType) -> Told:
     """Return the company that somebody is of; none, or nothing where it is not told which."""
     if values is UNSET:
         return UNSET
@@ -252,7 +176,7 @@ def _company_id(values: Sequence[_Reference] | UnsetType) -> _Told:
     return reference.target_record_id or UNSET if is_company else UNSET
 
 
-def _name(values: Sequence[_Name] | UnsetType) -> tuple[_Told, _Told]:
+def _name(values: Sequence[NameValue] | UnsetType) -> tuple[Told, Told]:
     """Return the first and the last name."""
     if values is UNSET:
         return UNSET, UNSET
@@ -265,19 +189,19 @@ def _name(values: Sequence[_Name] | UnsetType) -> tuple[_Told, _Told]:
     return _filled(first), _filled(last)
 
 
-def _role(values: Sequence[_Title] | UnsetType) -> _Told:
+def _role(values: Sequence[TextValue] | UnsetType) -> Told:
     if values is UNSET:
         return UNSET
     title = _active(values)
     return None if title is None else _filled(title.value)
 
 
-def _filled(text: _Told) -> _Told:
+def _filled(text: Told) -> Told:
     """Return a text, and none for an empty one; what is not told stays so."""
     return None if text == "" else text
 
 
-def _texts(values: Sequence[_Email] | Sequence[_Phone] | UnsetType) -> tuple[str, ...] | UnsetType:
+def _texts(values: Sequence[EmailValue] | Sequence[PhoneValue] | UnsetType) -> tuple[str, ...] | UnsetType:
     """Return all active texts, each as it is or else as it was typed; nothing if one is of another type."""
     if values is UNSET:
         return UNSET
