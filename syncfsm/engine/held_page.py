@@ -36,8 +36,7 @@ class HeldPage:
     """
 
     def __init__(self, page: e.PageFetched, rows: Sequence[Row]) -> None:
-        sound = [row for row in rows if isinstance(row, Record) and not row.problem]
-        by_id = {record.id: record for record in reversed(sound)}
+        by_id = {row.id: row for row in reversed(rows) if isinstance(row, Record) and not row.problem}
         self.page = page
         self.records = tuple(by_id[id_] for id_ in page.record_ids)
         self.blanking: Blanking | None = None

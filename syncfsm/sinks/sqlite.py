@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -35,23 +36,7 @@ from syncfsm.sinks.protocol import NOT_THERE, UpsertResult
 from syncfsm.sinks.same_sink import replaced
 from syncfsm.sinks.sqlite_file import NotInPlace, OfALog, SinkFile
 from syncfsm.sinks.sqlite_rows import NAMES, Key, Stored, by_key, said, to_row
-
-_SCHEMA = """
-    CREATE TABLE IF NOT EXISTS contacts (
-        external_id   TEXT NOT NULL,
-        source        TEXT NOT NULL,
-        first_name    TEXT,
-        last_name     TEXT,
-        company       TEXT,
-        role          TEXT,
-        phone_numbers TEXT NOT NULL,
-        emails        TEXT NOT NULL,
-        source_url    TEXT,
-        synced_at     TEXT NOT NULL,
-        deleted_at    TEXT,
-        PRIMARY KEY (external_id, source)
-    ) STRICT, WITHOUT ROWID
-"""
+from syncfsm.sinks.sqlite_table import is_ours, prepare
 
 _FOREIGN = "another program's: it has a table `contacts` of another shape; name another file"
 
@@ -60,9 +45,9 @@ _LOG = "the log of a sync, which holds nothing but its own; name another file"
 _COLUMNS = ", ".join(NAMES)
 
 _KNOWN = f"""
-    SELECT {_COLUMNS} FROM contacts
+    SELECT {_COLUMNS} FROM json_each(?) AS wanted
+    CROSS JOIN contacts ON external_id = wanted.value AND source = ?
     WHERE deleted_at IS NULL
-        AND (external_id, source) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))
 """  # noqa: S608 - the columns are ours
 
 _WRITE = f"""
@@ -106,12 +91,12 @@ class SqliteSink:
         self._clock = clock or SystemClock()
         self._rng = rng or random.SystemRandom()
         self._mark: Mark | None = None
-        self._file = SinkFile(self.path, busy_timeout_s, _prepare)
+        self._file = SinkFile(self.path, busy_timeout_s, prepare)
 
     async def check(self) -> dict[str, str] | Failure:
         """Check that the table is there, or can be made, and can be written."""
         try:
-            if not _is_ours(self._file.db()):
+            if not is_ours(self._file.db()):
                 return self._foreign(_FOREIGN)
             with self._file.writing() as db:
                 db.execute("DELETE FROM contacts WHERE 0")
@@ -152,7 +137,7 @@ class SqliteSink:
     def _counted(self, db: Database) -> dict[str, str] | Failure:
         if "contacts" not in db.table_names():
             return {"sink": self.name, "table": NOT_THERE}
-        if not _is_ours(db):
+        if not is_ours(db):
             return self._foreign(_FOREIGN)
         return {"sink": self.name, "contacts": str(db["contacts"].count)}
 
@@ -233,24 +218,37 @@ class SqliteSink:
 
     def _known(self, keys: Iterable[Key]) -> dict[Key, Stored]:
         """Return the rows of those contacts that are there."""
-        wanted = msgspec.json.encode(list(keys)).decode()
-        return {(row[0], row[1]): row for row in self._file.db().execute(_KNOWN, [wanted])}
+        wanted: defaultdict[str, list[str]] = defaultdict(list)
+        for external_id, source in keys:
+            wanted[source].append(external_id)
+        known: dict[Key, Stored] = {}
+        for source, ids in wanted.items():
+            rows = self._file.db().execute(_KNOWN, [msgspec.json.encode(ids).decode(), source])
+            known |= {(row[0], row[1]): row for row in rows}
+        return known
 
     def _write(self, contacts: dict[Key, Contact]) -> UpsertResult:
         known = self._known(contacts)
-        rows = {key: to_row(contact, known.get(key)) for key, contact in contacts.items()}
-        changed = [row for key, row in rows.items() if known.get(key) != row]
+        created, updated = [], []
+        for key, contact in contacts.items():
+            before = known.get(key)
+            row = to_row(contact, before)
+            if before is None:
+                created.append(row)
+            elif row != before:
+                updated.append(row)
+        changed = created + updated
         if changed or self._mark:
             self._commit(changed, self._mark)
-        created = sum((row[0], row[1]) not in known for row in changed)
         return UpsertResult(
-            created=created, updated=len(changed) - created, unchanged=len(rows) - len(changed)
+            created=len(created), updated=len(updated), unchanged=len(contacts) - len(changed)
         )
 
     def _commit(self, changed: list[Stored], mark: Mark | None) -> None:
         with self._file.writing() as db:
             if changed:
                 synced_at = format_time(self._clock.now())
+                changed.sort(key=_place)  # so that each leaf of the table's tree is come to once
                 written = db.conn.executemany(_WRITE, [(*row, synced_at) for row in changed]).rowcount
                 if written < len(changed):
                     raise _KeptOut(len(changed) - written)
@@ -284,28 +282,6 @@ class SqliteSink:
         return Failure(kind=FailureKind.FOREIGN, message=f"the file of the sink {self.name} is {what}.")
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
-    """Make the table, or let one of an older version mark what is deleted."""
-    connection.execute(_SCHEMA)
-    db = Database(connection)
-    if _is_ours(db) and "deleted_at" not in _columns(db):
-        try:
-            db.execute("ALTER TABLE contacts ADD COLUMN deleted_at TEXT")
-        except sqlite3.OperationalError:
-            if "deleted_at" not in _columns(db):  # else another process was first
-                raise
-
-
-def _columns(db: Database) -> dict[str, int]:
-    """Return the place of each column of `contacts` in its key; 0 if it is not in it."""
-    return {name: key for _, name, _, _, _, key in db.execute("PRAGMA table_info(contacts)")}
-
-
-def _is_ours(db: Database) -> bool:
-    """Whether the table `contacts` has the columns and the key that this sink needs."""
-    columns = _columns(db)
-    wanted = {*_COLUMNS.split(", "), "synced_at"}
-    return wanted <= columns.keys() and {name for name in columns if columns[name]} == {
-        "external_id",
-        "source",
-    }
+def _place(row: Stored) -> tuple[str | None, ...]:
+    """Return the key of a row, by which the table is in order."""
+    return row[:2]

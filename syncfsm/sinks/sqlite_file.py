@@ -19,6 +19,10 @@ T = TypeVar("T")
 
 _HEAD_BYTES = 100
 
+_WAL_PAGES = 4000
+"""How much is committed before it is carried over into the file itself: 16 MB. By the usual 4 MB, each one or
+two commits would do so, and write and sync leaves that the next one touches again."""
+
 
 class OfALog(sqlite3.DatabaseError):
     """The file is a log, this sync's or another's."""
@@ -57,6 +61,7 @@ class SinkFile:
                 connection.execute("PRAGMA journal_mode = WAL")
                 # A page that the log calls delivered must survive a power cut, even if the log does not.
                 connection.execute("PRAGMA synchronous = FULL")
+                connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
                 self._prepare(connection)
             except BaseException:
                 connection.close()

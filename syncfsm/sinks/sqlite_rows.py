@@ -16,6 +16,10 @@ Stored = tuple[str | None, ...]
 
 Key = tuple[str, str]
 
+_EMPTY = "[]"
+
+_encoder = msgspec.json.Encoder()
+
 
 def by_key(items: Iterable[Contact]) -> dict[Key, Contact]:
     """Return contacts by what tells them apart: of one that comes twice, the last."""
@@ -25,27 +29,27 @@ def by_key(items: Iterable[Contact]) -> dict[Key, Contact]:
 def said(row: Stored) -> dict[str, str | None]:
     """Return what a row says of a person, by column; an empty list says nothing."""
     values = row[len(KEYS) :]
-    return {name: None if value == "[]" else value for name, value in zip(FIELDS, values, strict=True)}
+    return {name: None if value == _EMPTY else value for name, value in zip(FIELDS, values, strict=True)}
 
 
 def to_row(contact: Contact, before: Stored | None) -> Stored:
     """Return the row of a contact; what is unknown of it stays as it was."""
-    row = _whole_row(contact)
-    if before is None or not contact.unknown:
-        return row
-    columns = zip(NAMES, before, row, strict=True)
-    return tuple(old if name in contact.unknown else new for name, old, new in columns)
-
-
-def _whole_row(contact: Contact) -> Stored:
-    return (
+    row = (
         contact.external_id,
         contact.source,
         contact.first_name,
         contact.last_name,
         contact.company,
         contact.role,
-        msgspec.json.encode(contact.phone_numbers).decode(),
-        msgspec.json.encode(contact.emails).decode(),
+        _listed(contact.phone_numbers),
+        _listed(contact.emails),
         contact.source_url,
     )
+    if before is None or not contact.unknown:
+        return row
+    columns = zip(NAMES, before, row, strict=True)
+    return tuple(old if name in contact.unknown else new for name, old, new in columns)
+
+
+def _listed(texts: tuple[str, ...]) -> str:
+    return _encoder.encode(texts).decode() if texts else _EMPTY

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection
 from typing import Any, TextIO
 
 import msgspec
-import structlog
 
 from syncfsm.core import events as e
 from syncfsm.core.events import Recorded
@@ -18,7 +17,7 @@ from syncfsm.telemetry.observer import Observer
 REDACTED = "[redacted]"
 """What stands where a secret was."""
 
-_LEVELS = e.by_event(
+LEVELS = e.by_event(
     {
         e.RetryScheduled: "warning",
         e.PagesShifted: "warning",
@@ -35,6 +34,8 @@ _LEVELS = e.by_event(
     e.SyncResumed,
     otherwise="info",
 )
+"""How much each event matters, by its type."""
+
 _TOO_LONG = frozenset({"record_ids", "frontier", "options"})
 
 
@@ -42,6 +43,8 @@ class LogEvents(Observer):
     """A hook that writes one line for each event: `syncfsm.PageFetched process=… version=… …`."""
 
     def __init__(self, logger: Any = None) -> None:
+        import structlog  # noqa: PLC0415 - loaded when it is used, as are all parts of it: it takes long
+
         super().__init__()
         self._logger = logger or structlog.get_logger()
 
@@ -49,7 +52,7 @@ class LogEvents(Observer):
         """Write the line; long fields (ids, options) are left to the log itself."""
         fields = msgspec.to_builtins(recorded.event)
         shown = {key: value for key, value in fields.items() if key not in _TOO_LONG}
-        write = getattr(self._logger, _LEVELS[type(recorded.event)])
+        write = getattr(self._logger, LEVELS[type(recorded.event)])
         write(f"syncfsm.{recorded.type}", process=process.id, version=recorded.version, **shown)
 
 
@@ -86,6 +89,8 @@ def _printable(_logger: Any, _method: str, event: Any) -> Any:
 
 def stderr_logger(secrets: Collection[str] = (), *, level: str = "info", file: TextIO | None = None) -> Any:
     """Return a logger that writes to stderr: key=value lines from `level` up, UTC times, no secrets."""
+    import structlog  # noqa: PLC0415 - likewise
+
     return structlog.wrap_logger(
         structlog.PrintLogger(file or sys.stderr),
         processors=[

@@ -24,6 +24,7 @@ from syncfsm.engine import perform, processes, waits
 from syncfsm.engine.perform import Performer
 from syncfsm.errors import VersionConflict
 from syncfsm.history.sink_marks import SinkMarks
+from syncfsm.items.contact import Contact
 from syncfsm.log import codec
 from syncfsm.log.checks import audit
 from syncfsm.log.sqlite import events as sqlite_events
@@ -31,6 +32,7 @@ from syncfsm.log.sqlite.store import SqliteLog
 from syncfsm.outside import decoding, http
 from syncfsm.outside.clock import SteadyClock
 from syncfsm.sinks import sqlite as sqlite_sink
+from syncfsm.sinks import sqlite_table
 from syncfsm.sources.attio import companies, people, source, wire
 from syncfsm.sources.attio.attributes import Ask
 from syncfsm.sources.attio.source import AttioSource
@@ -70,11 +72,11 @@ def without_the_frontiers_ties(patch: Patch) -> None:
 
 def without_the_idempotent_sink(patch: Patch) -> None:
     """What is given twice is kept twice."""
-    schema = sqlite_sink._SCHEMA.replace("PRIMARY KEY (external_id, source)", "CHECK (1)")
-    patch.setattr(sqlite_sink, "_SCHEMA", schema.replace(", WITHOUT ROWID", ""))
+    schema = sqlite_table._SCHEMA.replace("PRIMARY KEY (external_id, source)", "CHECK (1)")
+    patch.setattr(sqlite_table, "_SCHEMA", schema.replace(", WITHOUT ROWID", ""))
     patch.setattr(sqlite_sink, "_WRITE", sqlite_sink._WRITE.partition("ON CONFLICT")[0])
-    patch.setattr(sqlite_sink, "_KNOWN", "SELECT 1 WHERE ? = ''")
-    patch.setattr(sqlite_sink, "_is_ours", lambda _db: True)
+    patch.setattr(sqlite_sink, "_KNOWN", "SELECT 1 WHERE ? = '' AND ? = ''")
+    patch.setattr(sqlite_sink, "is_ours", lambda _db: True)
 
 
 def without_the_mark(patch: Patch) -> None:
@@ -162,7 +164,12 @@ def without_the_redaction(patch: Patch) -> None:
 
 def without_the_unknown(patch: Patch) -> None:
     """What a record does not tell is believed to be empty."""
-    patch.setattr(people, "_ALL", frozenset())
+    make = people.AttioPeople._partly
+
+    def believed(transform: people.AttioPeople, record_id: str, fields: dict[str, Any]) -> Contact:
+        return replace(make(transform, record_id, fields), unknown=frozenset())
+
+    patch.setattr(people.AttioPeople, "_partly", believed)
 
 
 def without_a_second_look_up(patch: Patch) -> None:

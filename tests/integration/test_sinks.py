@@ -137,6 +137,29 @@ def test_the_table_has_the_columns_that_users_build_on(tmp_path: Path) -> None:
     assert {name for name, key in columns if key} == {"external_id", "source"}
 
 
+def test_a_page_is_written_in_the_order_of_the_table_and_carried_over_now_and_then(tmp_path: Path) -> None:
+    sink = SqliteSink(tmp_path / "contacts.db")
+    connection = sink.connection()
+    assert connection.execute("PRAGMA wal_autocheckpoint").fetchone() == (4000,)
+    connection.execute("CREATE TEMP TABLE written (place INTEGER PRIMARY KEY, id TEXT)")
+    connection.execute(
+        "CREATE TEMP TRIGGER seen AFTER INSERT ON contacts "
+        "BEGIN INSERT INTO written (id) VALUES (new.external_id); END"
+    )
+    page = [replace(ADA, external_id=external_id) for external_id in ("c", "a", "b")]
+    assert upsert(sink, *page) == UpsertResult(created=3, updated=0, unchanged=0)
+    assert connection.execute("SELECT id FROM written ORDER BY place").fetchall() == [("a",), ("b",), ("c",)]
+    run(sink.aclose())
+
+
+def test_contacts_of_two_sources_with_one_id_are_told_apart(tmp_path: Path) -> None:
+    sink = SqliteSink(tmp_path / "contacts.db")
+    other = replace(ADA, source="attio@acme")
+    assert upsert(sink, ADA) == UpsertResult(created=1, updated=0, unchanged=0)
+    assert upsert(sink, ADA, other) == UpsertResult(created=1, updated=0, unchanged=1)
+    run(sink.aclose())
+
+
 def test_what_was_taken_is_on_the_disk_before_the_log_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

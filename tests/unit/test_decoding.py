@@ -7,9 +7,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import UNSET
+from msgspec.structs import replace
 
 from syncfsm.outside.decoding import Decoder, NoTimestamp, Undecodable, to_utc
+from syncfsm.sources.attio.person import Person, PersonRecord, PersonValues, TextValue, person_of
 from syncfsm.sources.attio.wire import normal_timestamp, to_company_name, to_record
+from syncfsm.sources.protocol import Record
 from syncfsm.webhooks.messages import Malformed, read
 from tests.unit.test_structure import ROOT
 
@@ -71,6 +75,27 @@ def row(record_id: bytes = b"r1", created_at: bytes = b"2026-01-01T00:00:00Z") -
 def test_a_row_that_cannot_be_read_is_one_reject(bad: msgspec.Raw, record_id: str, words: str) -> None:
     record = to_record(bad, "newest")
     assert (record.id, record.problem) == (record_id, f"cannot be placed: {words}")
+
+
+def test_a_person_is_decoded_once_with_its_place() -> None:
+    record = to_record(row(), "newest")
+    assert isinstance(record, PersonRecord)
+    assert person_of(record) is record.decoded[1]
+    given = Record(id=record.id, key=record.key, raw=bytes(row()))
+    assert person_of(given) == Person(values=PersonValues()), "a record of somebody's own is decoded then"
+
+
+def test_a_record_whose_bytes_were_replaced_is_the_person_that_they_say() -> None:
+    other = b'{"values":{"job_title":[{"value":"Welder"}]}}'
+    person = person_of(replace(to_record(row(), "newest"), raw=other))
+    assert person.values.job_title == [TextValue(value="Welder")]
+
+
+def test_a_row_that_is_no_person_still_has_its_place() -> None:
+    values = b'{"created_at":[{"value":"2026-01-01T00:00:00Z"}],"name":7}'
+    record = to_record(msgspec.Raw(b'{"id":{"record_id":"r1"},"values":' + values + b"}"), "newest")
+    assert (record.id, record.key, record.problem) == ("r1", "2026-01-01T00:00:00.000000000Z", "")
+    assert person_of(record).values.name is UNSET
 
 
 def test_a_company_whose_name_cannot_be_read_is_as_one_that_did_not_come() -> None:

@@ -141,6 +141,16 @@ def test_importing_syncfsm_loads_no_client_and_no_simulator() -> None:
     )
 
 
+def test_a_sync_loads_nothing_for_lines_that_it_does_not_write() -> None:
+    code = (
+        "import sys, syncfsm.cli.sync; from syncfsm.cli.shared.running import Show; "
+        "Show((), verbose=False, is_live=False); print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "syncfsm.cli.sync" in loaded.split()
+    assert not {"rich", "structlog", "httpx"} & set(loaded.split())
+
+
 def test_no_command_imports_another_and_what_they_share_imports_none() -> None:
     commands = [
         path for path in FILES if "cli" in path.parts and path.name not in {"__init__.py", "group.py"}

@@ -6,9 +6,9 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from shlex import quote
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -34,6 +34,10 @@ from syncfsm.sinks.factory import SINKS
 from syncfsm.sinks.postgres.same_place import kind_of
 from syncfsm.sources import OpenedSource, open_source
 from syncfsm.sources.factory import SOURCES
+from syncfsm.telemetry.structlog import LEVELS, LogEvents, stderr_logger
+
+if TYPE_CHECKING:
+    from syncfsm.cli.shared.progress import ProgressLine
 
 
 def leave_if_off(source: str, *, as_json: bool) -> None:
@@ -68,23 +72,34 @@ class Show:
     """Shows events as they come: a live line on a terminal, log lines elsewhere."""
 
     def __init__(self, secrets: Sequence[str], *, verbose: bool, is_live: bool) -> None:
-        from syncfsm.cli.shared.progress import ProgressLine  # noqa: PLC0415 - rich is loaded when it is used
-        from syncfsm.telemetry import LogEvents, stderr_logger  # noqa: PLC0415 - structlog, likewise
-
+        self._secrets = secrets
         self._verbose = verbose
-        self.line = ProgressLine() if is_live else None
-        level = "info" if verbose else "warning"
-        self._hook: Hook = self.line or LogEvents(stderr_logger(secrets, level=level))
+        self.line = _progress_line() if is_live else None
 
     def __call__(self, process: Process, recorded: Recorded) -> None:
         """Show an event."""
-        if self._verbose or recorded.type != "SyncFailed":  # which the report says in full
-            self._hook(process, recorded)
+        if not self._verbose and recorded.type == "SyncFailed":  # which the report says in full
+            return
+        if self.line is not None:
+            self.line(process, recorded)
+        elif self._verbose or LEVELS[type(recorded.event)] != "info":
+            self._lines(process, recorded)
+
+    @cached_property
+    def _lines(self) -> Hook:
+        """Made for the first line: most syncs have none."""
+        return LogEvents(stderr_logger(self._secrets))
 
     def close(self) -> None:
         """Take the live line away."""
         if self.line is not None:
             self.line.close()
+
+
+def _progress_line() -> ProgressLine:
+    from syncfsm.cli.shared.progress import ProgressLine  # noqa: PLC0415 - rich is loaded when it is used
+
+    return ProgressLine()
 
 
 def make_source(

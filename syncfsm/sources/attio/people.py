@@ -9,19 +9,29 @@ new one for each sync.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, TypeAlias, TypeVar
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Sequence
+from typing import Any, TypeVar
 
-import msgspec
 from msgspec import UNSET, UnsetType
 
 from syncfsm.core.failure import Failure
 from syncfsm.core.paging.place import Reject
-from syncfsm.items.contact import Contact
-from syncfsm.outside.decoding import Decoder, OfAnotherType, Undecodable
+from syncfsm.items.contact import FIELDS, Contact
+from syncfsm.outside.decoding import Undecodable
 from syncfsm.sources.attio.attributes import MAPPED, left_alone, misfit
 from syncfsm.sources.attio.companies import try_out
+from syncfsm.sources.attio.person import (
+    EmailValue,
+    HistoricValue,
+    NameValue,
+    Person,
+    PhoneValue,
+    ReferenceValue,
+    TextValue,
+    Told,
+    person_of,
+)
 from syncfsm.sources.attio.source import AttioSource
 from syncfsm.sources.protocol import Record, Transformed
 
@@ -31,81 +41,7 @@ COMPANIES_CACHED_MAX = 10_000
 UNTOLD = "that the source did not tell"
 """What is counted of an attribute whose key is missing, or of a company whose name did not come."""
 
-
-_Told: TypeAlias = str | UnsetType | None
-"""A text, none, or nothing said at all."""
-
-
-class _Value(msgspec.Struct):
-    active_until: str | None = None
-
-
-class _Name(_Value):
-    first_name: _Told = UNSET
-    last_name: _Told = UNSET
-    full_name: _Told = UNSET
-
-
-class _Text(_Value):
-    value: _Told = UNSET
-
-
-class _Email(_Value):
-    email_address: _Told = UNSET
-    original_email_address: _Told = UNSET
-
-
-class _Phone(_Value):
-    phone_number: _Told = UNSET
-    original_phone_number: _Told = UNSET
-
-
-class _Reference(_Value):
-    target_object: _Told = UNSET
-    target_record_id: _Told = UNSET
-
-    @property
-    def company_id(self) -> str | None:
-        """The company that it is of, if it is of one."""
-        is_company = self.target_object in {UNSET, COMPANIES}
-        return self.target_record_id or None if is_company else None
-
-
-class _Values(msgspec.Struct):
-    name: list[_Name] | UnsetType = UNSET
-    email_addresses: list[_Email] | UnsetType = UNSET
-    phone_numbers: list[_Phone] | UnsetType = UNSET
-    company: list[_Reference] | UnsetType = UNSET
-    job_title: list[_Text] | UnsetType = UNSET
-
-
-class _Person(msgspec.Struct):
-    values: _Values
-    web_url: _Told = UNSET
-
-
-class _Loose(msgspec.Struct):
-    """A person, whatever the values of the attributes are."""
-
-    values: dict[str, msgspec.Raw]
-    web_url: msgspec.Raw | UnsetType = UNSET
-
-
-V = TypeVar("V", bound=_Value)
-
-Fields = dict[str, Any]
-"""What is told of a person: fields of a contact, those left out of which nothing is known."""
-
-_people = Decoder(_Person)
-_loose = Decoder(_Loose)
-_url = Decoder(_Told)
-_values: dict[str, Decoder[Any]] = {
-    "name": Decoder(list[_Name]),
-    "email_addresses": Decoder(list[_Email]),
-    "phone_numbers": Decoder(list[_Phone]),
-    "company": Decoder(list[_Reference]),
-    "job_title": Decoder(list[_Text]),
-}
+V = TypeVar("V", bound=HistoricValue)
 
 
 class AttioPeople:
@@ -125,6 +61,8 @@ class AttioPeople:
         self._source = source
         self.without = left_alone(without)
         self._wanted = MAPPED.keys() - self.without - (set() if companies else {"company"})
+        unwanted = MAPPED.keys() - self._wanted
+        self._left_alone = frozenset(field for slug in unwanted for field in MAPPED[slug].fields)
         self._names: OrderedDict[str, str | None] = OrderedDict()
 
     async def check_source(self, *, tries_look_ups: bool = False) -> Failure | None:
@@ -137,17 +75,19 @@ class AttioPeople:
     async def __call__(self, records: Sequence[Record]) -> Transformed[Contact] | Failure:
         """Return the contacts of a page, or the failure of the look-up."""
         people, rejects = _decode(records)
-        if "company" in self._wanted:
-            failure = await self._look_up({_company_id(person) for _, person in people})
-            if failure is not None:
-                return failure
-        contacts = tuple(self._contact(record_id, person) for record_id, person in people)
+        looks = "company" in self._wanted
+        companies = [_company_id(person.values.company) if looks else UNSET for _, person in people]
+        failure = await self._look_up({company for company in companies if company})
+        if failure is not None:
+            return failure
+        each = zip(people, companies, strict=True)
+        contacts = tuple(self._contact(record_id, person, company) for (record_id, person), company in each)
         return Transformed(items=contacts, rejects=rejects, left_out=self._untold(contacts))
 
-    async def _look_up(self, wanted: set[str | None]) -> Failure | None:
+    async def _look_up(self, wanted: set[str]) -> Failure | None:
         """Learn the names of the companies not known yet, in one request."""
-        unknown = {company_id for company_id in wanted if company_id and company_id not in self._names}
-        for company_id in self._names.keys() & wanted:
+        unknown = {company_id for company_id in wanted if company_id not in self._names}
+        for company_id in wanted - unknown:
             self._names.move_to_end(company_id)  # so that it is not forgotten before it was used
         if not unknown:
             return None
@@ -159,121 +99,119 @@ class AttioPeople:
             self._names.popitem(last=False)
         return None
 
-    def _contact(self, record_id: str, person: _Person) -> Contact:
-        told: Fields = {} if person.web_url is UNSET else {"source_url": person.web_url}
-        for slug in self._wanted:
-            values = getattr(person.values, slug)
-            if values is not UNSET:
-                told |= self._company(values) if slug == "company" else _READERS[slug](values)
-        return Contact(external_id=record_id, source=self._source.kind, **told, unknown=_ALL.difference(told))
+    def _contact(self, record_id: str, person: Person, company_id: Told) -> Contact:
+        """Return the contact; of most people all is told, so that nothing is made in between."""
+        values = person.values
+        fields: tuple[Any, ...] = (
+            *_name(values.name),
+            self._names.get(company_id, UNSET) if company_id else company_id,
+            _role(values.job_title),
+            _texts(values.phone_numbers),
+            _texts(values.email_addresses),
+            person.web_url,
+        )
+        if self._left_alone or UNSET in fields:
+            return self._partly(record_id, dict(zip(FIELDS, fields, strict=True)))
+        first_name, last_name, company, role, phone_numbers, emails, source_url = fields
+        return Contact(
+            external_id=record_id,
+            source=self._source.kind,
+            first_name=first_name,
+            last_name=last_name,
+            company=company,
+            role=role,
+            phone_numbers=phone_numbers,
+            emails=emails,
+            source_url=source_url,
+        )
 
-    def _company(self, values: Sequence[_Reference]) -> Fields:
-        reference = _active(values)
-        if reference is None:
-            return {"company": None}
-        name = self._names.get(reference.company_id or "", UNSET)
-        return {} if name is UNSET else {"company": name}
+    def _partly(self, record_id: str, fields: dict[str, Any]) -> Contact:
+        """Return the contact of somebody of whom not all is told, or wanted."""
+        told = {
+            name: value
+            for name, value in fields.items()
+            if value is not UNSET and name not in self._left_alone
+        }
+        unknown = frozenset(fields.keys() - told.keys())
+        return Contact(external_id=record_id, source=self._source.kind, **told, unknown=unknown)
 
     def _untold(self, contacts: Sequence[Contact]) -> dict[str, int]:
         """Return how often the source did not say what it was asked for, by attribute."""
-        fields = {slug: frozenset(MAPPED[slug].fields) for slug in sorted(self._wanted)}
+        unknown = Counter(contact.unknown for contact in contacts if contact.unknown)
         counts = {
-            f"values of {slug} {UNTOLD}": sum(
-                not fields[slug].isdisjoint(contact.unknown) for contact in contacts
+            slug: sum(
+                count for fields, count in unknown.items() if not fields.isdisjoint(MAPPED[slug].fields)
             )
-            for slug in fields
+            for slug in sorted(self._wanted)
         }
-        return {words: count for words, count in counts.items() if count}
+        return {f"values of {slug} {UNTOLD}": count for slug, count in counts.items() if count}
 
 
-def _decode(records: Sequence[Record]) -> tuple[list[tuple[str, _Person]], tuple[Reject, ...]]:
-    people: list[tuple[str, _Person]] = []
+def _decode(records: Sequence[Record]) -> tuple[list[tuple[str, Person]], tuple[Reject, ...]]:
+    people: list[tuple[str, Person]] = []
     rejects: list[Reject] = []
     for record in records:
         try:
-            people.append((record.id, _person(record.raw)))
+            people.append((record.id, person_of(record)))
         except Undecodable as error:
             rejects.append(Reject(record_id=record.id, reason=f"not a person: {error}"))
     return people, tuple(rejects)
 
 
-def _person(raw: bytes | msgspec.Raw) -> _Person:
-    """Return a person; an attribute with values of another type is unknown.
-
-    Raises:
-        Undecodable: It is none, or not to be read as a whole.
-    """
-    try:
-        return _people.decode(raw)
-    except OfAnotherType:
-        loose = _loose.decode(raw)
-    values = {
-        slug: _typed(_values[slug], loose.values[slug]) for slug in _values.keys() & loose.values.keys()
-    }
-    web_url = UNSET if isinstance(loose.web_url, UnsetType) else _typed(_url, loose.web_url)
-    return _Person(values=_Values(**values), web_url=web_url)
-
-
-def _typed(decoder: Decoder[Any], raw: msgspec.Raw) -> Any:
-    try:
-        return decoder.decode(raw)
-    except OfAnotherType:
-        return UNSET
-
-
 def _active(values: Sequence[V]) -> V | None:
-    return next((value for value in values if value.active_until is None), None)
+    for value in values:
+        if value.active_until is None:
+            return value
+    return None
 
 
-def _company_id(person: _Person) -> str | None:
-    values = person.values.company
-    reference = None if values is UNSET else _active(values)
-    return reference.company_id if reference else None
+def _company_id(values: Sequence[ReferenceValue] | UnsetType) -> Told:
+    """Return the company that somebody is of; none, or nothing where it is not told which."""
+    if values is UNSET:
+        return UNSET
+    reference = _active(values)
+    if reference is None:
+        return None
+    is_company = reference.target_object in {UNSET, COMPANIES}
+    return reference.target_record_id or UNSET if is_company else UNSET
 
 
-def _name(values: Sequence[_Name]) -> Fields:
+def _name(values: Sequence[NameValue] | UnsetType) -> tuple[Told, Told]:
+    """Return the first and the last name."""
+    if values is UNSET:
+        return UNSET, UNSET
     name = _active(values)
     if name is None:
-        return {"first_name": None, "last_name": None}
-    if not name.first_name and not name.last_name and name.full_name is not UNSET:
-        return {
-            "first_name": name.full_name or None,
-            "last_name": None,
-        }  # which word is which would be a guess
-    parts = {"first_name": name.first_name, "last_name": name.last_name}
-    return {field: part or None for field, part in parts.items() if part is not UNSET}
+        return None, None
+    first, last = name.first_name, name.last_name
+    if not first and not last and name.full_name is not UNSET:
+        return name.full_name or None, None  # which word is which would be a guess
+    return _filled(first), _filled(last)
 
 
-def _role(values: Sequence[_Text]) -> Fields:
+def _role(values: Sequence[TextValue] | UnsetType) -> Told:
+    if values is UNSET:
+        return UNSET
     title = _active(values)
-    if title is None:
-        return {"role": None}
-    return {} if title.value is UNSET else {"role": title.value or None}
+    return None if title is None else _filled(title.value)
 
 
-def _emails(values: Sequence[_Email]) -> Fields:
-    active = [email for email in values if email.active_until is None]
-    return _texts("emails", [(email.email_address, email.original_email_address) for email in active])
+def _filled(text: Told) -> Told:
+    """Return a text, and none for an empty one; what is not told stays so."""
+    return None if text == "" else text
 
 
-def _phones(values: Sequence[_Phone]) -> Fields:
-    active = [phone for phone in values if phone.active_until is None]
-    return _texts("phone_numbers", [(phone.phone_number, phone.original_phone_number) for phone in active])
-
-
-def _texts(field: str, pairs: Sequence[tuple[_Told, _Told]]) -> Fields:
-    """Return the texts, each the first of a pair or else the second; nothing if one is of another type."""
-    if (UNSET, UNSET) in pairs:
-        return {}
-    return {field: tuple(text for first, second in pairs if (text := first or second))}
-
-
-_READERS: dict[str, Callable[[Any], Fields]] = {
-    "name": _name,
-    "email_addresses": _emails,
-    "phone_numbers": _phones,
-    "job_title": _role,
-}
-"""What makes fields of the values of an attribute."""
-
-_ALL = frozenset({"source_url", *(field for mapped in MAPPED.values() for field in mapped.fields)})
+def _texts(values: Sequence[EmailValue] | Sequence[PhoneValue] | UnsetType) -> tuple[str, ...] | UnsetType:
+    """Return all active texts, each as it is or else as it was typed; nothing if one is of another type."""
+    if values is UNSET:
+        return UNSET
+    texts = []
+    for value in values:
+        if value.active_until is not None:
+            continue
+        text = value.text or value.original
+        if text:
+            texts.append(text)
+        elif value.text is UNSET and value.original is UNSET:
+            return UNSET
+    return tuple(texts)

@@ -9,8 +9,10 @@ import msgspec
 
 from syncfsm.core.options import Order
 from syncfsm.outside.decoding import Decoder, NoTimestamp, Undecodable, to_utc
+from syncfsm.sources.attio.person import Person, PersonRecord, PersonValues
 from syncfsm.sources.protocol import Record
 
+_NO_ID = "has no record id"
 _DATE_RESOLUTION = timedelta(seconds=1)
 _YEAR_MIN = 2000
 _BEYOND_MICROSECONDS = re.compile(r"(\.\d{6})\d+")
@@ -51,6 +53,15 @@ class _Placed(_Identified):
 
 class _Valued(_Identified):
     values: dict[str, msgspec.Raw]
+
+
+class _RowValues(PersonValues, kw_only=True, gc=False):
+    created_at: list[_Timestamp]
+
+
+class _Row(Person, kw_only=True, gc=False):
+    id: _Id
+    values: _RowValues
 
 
 class Token(msgspec.Struct):
@@ -117,6 +128,7 @@ _singles = Decoder(_Single)
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u....|.)")
 _NORMAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{9}Z")
 _LONE = re.compile(rb"\\u[dD][89a-fA-F]..")
+_rows = Decoder(_Row)
 _placed = Decoder(_Placed)
 _identified = Decoder(_Identified)
 _valued = Decoder(_Valued)
@@ -166,12 +178,28 @@ def to_record(row: msgspec.Raw, order: Order, changed_by: str | None = None) -> 
         changed_by: The attribute by which they were, in the place of `created_at`.
     """
     raw = bytes(row)
+    if changed_by and order != "id":
+        return _placed_only(raw, order, changed_by)
     try:
-        record_id, key = _place_by(raw, changed_by) if changed_by and order != "id" else _place(raw, order)
+        person = _rows.decode(raw)
+        record_id = person.id.record_id
+        key = record_id if order == "id" else normal_timestamp(person.values.created_at[0].value)
+    except (
+        Undecodable,
+        IndexError,
+    ):  # no person: what keeps it from being one need not keep it from its place
+        return _placed_only(raw, order, None)
+    problem = "" if record_id else _NO_ID
+    return PersonRecord(id=record_id, key=key, raw=raw, problem=problem, decoded=(raw, person))
+
+
+def _placed_only(raw: bytes, order: Order, changed_by: str | None) -> Record:
+    try:
+        record_id, key = _place_by(raw, changed_by) if changed_by else _place(raw, order)
     except (Undecodable, IndexError, KeyError) as error:
         problem = f"cannot be placed: {_reason(error, changed_by or 'created_at')}"
         return Record(id=id_of(raw), key="", raw=raw, problem=problem)
-    return Record(id=record_id, key=key, raw=raw, problem="" if record_id else "has no record id")
+    return Record(id=record_id, key=key, raw=raw, problem="" if record_id else _NO_ID)
 
 
 def _place(raw: bytes, order: Order) -> tuple[str, str]:
