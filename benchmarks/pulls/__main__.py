@@ -24,8 +24,8 @@ EVENTS = {"quick": 5000, "full": 50_000}
 PARTS: dict[str, Callable[[str], Any]] = {
     "near": speed.near,
     "moved": hazards.moved,
-    "cut": lambda _size: hazards.cut(),
-    "refused": lambda _size: hazards.refused(),
+    "cut": hazards.cut,
+    "refused": hazards.refused,
     "growing": speed.growing,
     "deep": speed.deep,
     "costs": moving.costs,

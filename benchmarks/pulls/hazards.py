@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,14 +11,15 @@ from benchmarks.pulls.contestants import Contestant, confirming, ours, peers
 from benchmarks.pulls.running import run
 from benchmarks.pulls.servers import Moving, Refusing
 from syncfsm.core.value import Value
+from syncfsm.outside.clock import SystemClock
 from syncfsm_simulator.fakes.serve import served
 
 PEOPLE_MOVING = {"quick": 2000, "full": 5000}
 PAGE_SIZE = 50
 GO, COME = 3, 1
 PEOPLE_CUT, CUT_AT = 100, 20
-REFUSED_S = 20
-"""Longer than what guesses at waits come to in three tries: 1 + 2 + 4 s, or 2 + 4 + 8."""
+REFUSED_S = {"quick": 10, "full": 20}
+"""Longer than what guesses at waits come to in a few tries: 1 + 2 + 4 s, or 2 + 4."""
 
 
 class Moved(Value, frozen=True):
@@ -60,12 +60,13 @@ class Refused(Value, frozen=True):
     says_well: bool
 
 
-def moved(size: str, contestants: Sequence[Contestant] | None = None) -> list[Moved]:
+def moved(size: str) -> list[Moved]:
     """Return who loses whom while 3 go and 1 comes before each query."""
-    return [_moved(each, PEOPLE_MOVING[size]) for each in contestants or (ours(), *peers())]
+    return [pulled_moving(each, PEOPLE_MOVING[size]) for each in (ours(), *peers())]
 
 
-def _moved(contestant: Contestant, people: int) -> Moved:
+def pulled_moving(contestant: Contestant, people: int) -> Moved:
+    """Return whom one loses."""
     workspace = Moving(people, go=GO, come=COME)
     with served(workspace) as url, TemporaryDirectory() as folder:
         is_well, got = _pulled(contestant, url, Path(folder))
@@ -80,12 +81,13 @@ def _moved(contestant: Contestant, people: int) -> Moved:
     )
 
 
-def cut(contestants: Sequence[Contestant] | None = None) -> list[Cut]:
+def cut(_size: str) -> list[Cut]:
     """Return who gets how many of 100 people from a server that cuts pages at 20 while 50 are asked for."""
-    return [_cut(each) for each in contestants or (ours(), confirming(), *peers())]
+    return [pulled_cut(each) for each in (ours(), confirming(), *peers())]
 
 
-def _cut(contestant: Contestant) -> Cut:
+def pulled_cut(contestant: Contestant) -> Cut:
+    """Return how many one gets."""
     workspace = Moving(PEOPLE_CUT, limit_max=CUT_AT)
     with served(workspace) as url, TemporaryDirectory() as folder:
         is_well, got = _pulled(contestant, url, Path(folder))
@@ -98,14 +100,15 @@ def _cut(contestant: Contestant) -> Cut:
     )
 
 
-def refused(contestants: Sequence[Contestant] | None = None, *, for_s: float = REFUSED_S) -> list[Refused]:
+def refused(size: str) -> list[Refused]:
     """Return what each does about a 429 on its third query whose `Retry-After` is a date."""
-    return [_refused(each, for_s) for each in contestants or (ours(), *peers())]
+    return [pulled_refused(each, REFUSED_S[size]) for each in (ours(), *peers())]
 
 
-def _refused(contestant: Contestant, for_s: float) -> Refused:
+def pulled_refused(contestant: Contestant, for_s: float) -> Refused:
+    """Return what one does about it."""
     people = 10 * PAGE_SIZE
-    app = Refusing(Moving(people), since=3, for_s=for_s)
+    app = Refusing(Moving(people), SystemClock(), since=3, for_s=for_s)
     with served(app) as url, TemporaryDirectory() as folder:
         is_well, got = _pulled(contestant, url, Path(folder))
     return Refused(

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from benchmarks.pulls.running import SYNCFSM
-from syncfsm.outside.clock import SystemClock
+from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm_simulator.fakes.asgi import App, Receive, Reply, Scope, Send, http_date, send_reply
 from syncfsm_simulator.fakes.attio import FakeAttio
 from syncfsm_simulator.world.clock import EPOCH
@@ -100,6 +100,7 @@ class Refusing:
 
     Args:
         app: What answers otherwise.
+        clock: Tells when.
         since: From which query on.
         for_s: For how long at least; the date has whole seconds.
 
@@ -108,10 +109,11 @@ class Refusing:
         came_after_s: How long after that moment the first query came; none did if `None`.
     """
 
-    def __init__(self, app: App, *, since: int, for_s: float) -> None:
+    def __init__(self, app: App, clock: Clock, *, since: int, for_s: float) -> None:
         self.early = 0
         self.came_after_s: float | None = None
         self._app = app
+        self._clock = clock
         self._since, self._for = since, timedelta(seconds=for_s)
         self._queries = 0
         self._refused_at: datetime | None = None
@@ -119,8 +121,7 @@ class Refusing:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        now = datetime.now(UTC)
-        if scope["path"] == QUERY and self._is_refused(now):
+        if scope["path"] == QUERY and self._is_refused(self._clock.now()):
             headers = {"retry-after": http_date(self._until), "content-type": "application/json"}
             await send_reply(send, Reply(429, _BODY, headers))
             return
