@@ -54,9 +54,11 @@ def run(command: Sequence[str], folder: Path, *, timeout_s: float = TIMEOUT_S) -
         try:
             process.wait(timeout_s)
         except subprocess.TimeoutExpired as error:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
             raise TimeoutError(f"{command[0]} did not end within {timeout_s} s") from error
+        finally:
+            if process.returncode is None:  # it takes too long, or whoever waits for it is to end
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
     return msgspec.json.decode(result.read_bytes(), type=Taken)
 
 

@@ -45,13 +45,20 @@ def _title(scenario: Scenario) -> str:
 
 
 def _pulls(measured: Measured) -> str:
+    if not measured.pulls:
+        return NOT_MEASURED
     first = measured.pulls[0]
     head = ("who", "seconds", "ratio", "seconds of CPU", "ratio", "peak MiB", "ratio")
     return table(head, ([_named(pull), *_figures(pull, first)] for pull in measured.pulls))
 
 
 def _named(pull: Pull) -> str:
-    return f"{pull.name} ({pull.version})" if pull.version else pull.name
+    version = f" ({pull.version})" if pull.version else ""
+    return f"{pull.name}{version}{_failed(pull)}"
+
+
+def _failed(pull: Pull) -> str:
+    return f"; {pull.failed} more failed" if pull.failed else ""
 
 
 def _figures(pull: Pull, first: Pull) -> list[str]:
@@ -85,15 +92,15 @@ def _beside_linear(all_measured: Sequence[Measured]) -> str:
     """Return time and memory for each number of people, and the time beside that of the fewest, scaled."""
     if not all_measured:
         return NOT_MEASURED
-    first = {pull.name: pull for pull in all_measured[0].pulls}
+    first: dict[str, Pull] = {}
     rows = []
     for measured in all_measured:
         for pull in measured.pulls:
-            least = first[pull.name]
+            least = first.setdefault(pull.name, pull)
             grown = (pull.wall_s.median / least.wall_s.median) / (pull.people / least.people)
             per_s = f"{pull.people / pull.wall_s.median:,.0f}"
             took = [_cell(pull.wall_s, ".2f"), per_s, f"{grown:.2f}x", _cell(pull.cpu_s, ".2f")]
-            rows.append([f"{pull.people:,}", pull.name, *took, _cell(pull.peak_mb, ",.0f")])
+            rows.append([f"{pull.people:,}", pull.name + _failed(pull), *took, _cell(pull.peak_mb, ",.0f")])
     head = ("people", "who", "seconds", "people a second", "beside linear", "seconds of CPU", "peak MiB")
     return table(head, rows)
 
