@@ -90,7 +90,7 @@ clean: ## remove what was made here
 
 .venv/dev: .venv/made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $@ .venv/sim
+	@touch $@ .venv/bench .venv/sim
 
 .venv/bench: .venv/made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
