@@ -6,14 +6,14 @@ BIN := .venv/bin
 SOAK_RUNS ?= 50
 SOAK_SEED ?= $(shell date +%s)
 
-EVENTS ?= 50000
+BENCH ?= quick
 
 # At the end: the slowest tests, then how many there were and how long all took. Bytecode is kept even where the
 # environment forbids it, or each process that a test starts would compile all of syncfsm anew. On two cores
 # a third worker works while others wait for sockets.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n 3 --durations=15 --durations-min=1
 
-.PHONY: demo demo-many test thorough bench conformance conformance-quo mutants simulate soak lint docs screenshot check clean
+.PHONY: demo demo-many test thorough bench bench-published conformance conformance-quo mutants simulate soak lint docs screenshot check clean
 
 demo: .venv/sim ## a simulated sync of 5,000 people with faults, its replay, and its picture in demo.html
 	$(BIN)/syncfsm simulate --people 5000 --log demo.db
@@ -38,8 +38,12 @@ SEEDS ?= 2000
 simulate: .venv/sim ## many seeds of the hostile scenario, from one that the commit decides
 	$(BIN)/syncfsm simulate hostile --seeds $(SEEDS) --seed $(SEED)
 
-bench: .venv/bench ## how fast logs are replayed and written, beside a peer; benchmarks/README.md
-	$(BIN)/python -m benchmarks --events $(EVENTS)
+bench: .venv/bench ## whole pulls, logs and what speed hides, beside others; BENCH=full takes longer; docs/benchmarks.md
+	$(BIN)/python -m benchmarks.pulls --size $(BENCH)
+
+bench-published: .venv/bench .venv/dev ## the figures, the chart and the tables of docs/benchmarks.md anew; over an hour
+	$(BIN)/python -m benchmarks.pulls --size full --publish
+	$(BIN)/cog -r docs/benchmarks.md
 
 mutants: .venv/mutants ## mutation testing of the pure core, some minutes; docs/mutation.md
 	rm -rf mutants
@@ -73,7 +77,7 @@ screenshot: .venv/dev ## take docs/report.png anew; needs chromium and chromedri
 check: lint test ## what CI runs
 
 clean: ## remove what was made here
-	rm -rf .venv mutants demo.db demo.db-wal demo.db-shm demo.html many.html
+	rm -rf .venv .venv-bench mutants bench.json demo.db demo.db-wal demo.db-shm demo.html many.html
 
 .venv/made: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "python 3.11 or newer is needed")'
@@ -86,7 +90,7 @@ clean: ## remove what was made here
 
 .venv/dev: .venv/made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $@ .venv/sim
+	@touch $@ .venv/bench .venv/sim
 
 .venv/bench: .venv/made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'

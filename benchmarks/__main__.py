@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
 import msgspec
 
-from benchmarks.contestant import Contestant, Syncfsm, SyncfsmNormal
-from benchmarks.turns import Result, Spread, measure
-from benchmarks.workload import WORKLOADS
+from benchmarks.turns import Result, Spread, all_measured
 
 
 @click.command()
@@ -26,11 +21,8 @@ from benchmarks.workload import WORKLOADS
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON object.")
 def main(events_min: int, turns: int, *, as_json: bool) -> None:
     """Measure how fast logs of several kinds of syncs are written and replayed."""
-    contestants: list[type[Contestant]] = [Syncfsm, SyncfsmNormal, *_peers()]
     results = []
-    for workload in WORKLOADS:
-        with TemporaryDirectory() as folder:
-            found = measure(workload, contestants, Path(folder), events_min=events_min, turns=turns)
+    for found in all_measured(events_min=events_min, turns=turns):
         results.append(found)
         if not as_json:
             _print(found)
@@ -38,14 +30,6 @@ def main(events_min: int, turns: int, *, as_json: bool) -> None:
         click.echo(msgspec.json.encode({"machine": _machine(), "results": results}).decode())
     else:
         click.echo(", ".join(f"{name} {value}" for name, value in _machine().items()))
-
-
-def _peers() -> tuple[type[Contestant], ...]:
-    if find_spec("eventsourcing") is None:
-        click.echo("without its peer, which is not installed: pip install 'syncfsm[bench]'", err=True)
-        return ()
-    peers: tuple[type[Contestant], ...] = import_module("benchmarks.peer").PEERS
-    return peers
 
 
 def _machine() -> dict[str, str]:

@@ -92,7 +92,8 @@ class Eventsourcing:
         return self.application(env={**self._env, "IS_SNAPSHOTTING_ENABLED": "y"})
 
     def _event(self, record: Recorded) -> Any:
-        fields = msgspec.to_builtins(record.event, builtin_types=(datetime,))
+        fields = dict.fromkeys(record.event.__struct_fields__)  # what is unset is left out of ours
+        fields |= msgspec.to_builtins(record.event, builtin_types=(datetime,))
         if record.version == 1:
             fields["originator_topic"] = get_topic(Sync)
         return getattr(Sync, record.type)(

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 
+import click
 import msgspec
 
-from benchmarks.contestant import Contestant
-from benchmarks.workload import Append, Workload, appends, merged
+from benchmarks.contestant import Contestant, Syncfsm, SyncfsmNormal
+from benchmarks.workload import WORKLOADS, Append, Workload, appends, merged
 from syncfsm.core.value import Value
+
+TURNS = {"quick": 3, "full": 5}
+"""Times that each contestant is measured, by the size of the whole."""
 
 APPENDS_MAX = 300
 """Appends that are measured: each waits for the disk, so that those of a whole sync would take minutes."""
@@ -64,6 +71,20 @@ class Result(Value, frozen=True):
     measured: tuple[Measured, ...]
 
 
+def all_measured(*, events_min: int, turns: int) -> Iterator[Result]:
+    """Yield what everybody who is installed did, for each kind of sync."""
+    for workload in WORKLOADS:
+        with TemporaryDirectory() as folder:
+            yield measure(workload, _contestants(), Path(folder), events_min=events_min, turns=turns)
+
+
+def _contestants() -> tuple[type[Contestant], ...]:
+    if find_spec("eventsourcing") is None:
+        click.echo("without its peer, which is not installed: pip install 'syncfsm[bench]'", err=True)
+        return (Syncfsm, SyncfsmNormal)
+    return (Syncfsm, SyncfsmNormal, *import_module("benchmarks.peer").PEERS)
+
+
 def measure(
     workload: Workload, contestants: Sequence[type[Contestant]], folder: Path, *, events_min: int, turns: int
 ) -> Result:
@@ -90,10 +111,10 @@ def measure(
         measured=tuple(
             Measured(
                 name=store.name,
-                append_events_per_s=_spread(append),
-                replay_events_per_s=_spread([sync.events / one.wall_s for one in replayed]),
-                replay_events_per_cpu_s=_spread([sync.events / one.cpu_s for one in replayed]),
-                first_state_ms=_spread([one.wall_s * 1000 for one in loaded]),
+                append_events_per_s=spread(append),
+                replay_events_per_s=spread([sync.events / one.wall_s for one in replayed]),
+                replay_events_per_cpu_s=spread([sync.events / one.cpu_s for one in replayed]),
+                first_state_ms=spread([one.wall_s * 1000 for one in loaded]),
             )
             for store, append, replayed, loaded in zip(stores, appended, replays, loads, strict=True)
         ),
@@ -146,5 +167,7 @@ def _in_turns(calls: Sequence[Callable[[], int]], expected: int, turns: int) -> 
     return spent
 
 
-def _spread(values: Sequence[float]) -> Spread:
-    return Spread(median=median(values), least=min(values), most=max(values))
+def spread(values: Iterable[float]) -> Spread:
+    """Return the median of some values, the least and the most."""
+    values = sorted(values)
+    return Spread(median=median(values), least=values[0], most=values[-1])
