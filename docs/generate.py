@@ -14,6 +14,7 @@ import msgspec
 
 from syncfsm.cli import main
 from syncfsm.cli.shared.naming import is_shared, options_of, variable_of
+from syncfsm.cli.shared.options import ReadAheadType
 from syncfsm.core.events import EVENT_TYPES
 from syncfsm.core.machine import TRANSITIONS, State
 from syncfsm.telemetry import opentelemetry, prometheus
@@ -251,6 +252,7 @@ def _takes(option: click.Option) -> str:
         return " or ".join(map(str, option.type.choices))
     kind = "number" if isinstance(option.type, click.types.FloatParamType) else "text"
     kind = "whole number" if isinstance(option.type, click.types.IntParamType) else kind
+    kind = option.type.name if isinstance(option.type, ReadAheadType) else kind
     has_range = isinstance(option.type, click.IntRange | click.FloatRange)
     words = f"{kind}, {option.type._describe_range()}" if has_range else kind  # noqa: SLF001 - as --help has it
     return f"list of {words}s" if option.multiple else words

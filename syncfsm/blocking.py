@@ -10,6 +10,7 @@ from syncfsm.core.process import Process
 from syncfsm.engine.commit import Hook
 from syncfsm.engine.engine import Engine
 from syncfsm.engine.requests import SyncRequest, Wanted
+from syncfsm.engine.width import ReadAheadMax
 from syncfsm.log import EventLog
 from syncfsm.sinks.protocol import Sink
 from syncfsm.sources.protocol import Source, Transform
@@ -25,7 +26,7 @@ def sync(
     request: SyncRequest | None = None,
     *,
     hooks: Sequence[Hook] = (),
-    read_ahead: int = 1,
+    read_ahead: ReadAheadMax = "auto",
     **wanted: Unpack[Wanted],
 ) -> Process:
     """Take up the unfinished sync or start a new one, run it to its end, and return its last state.

@@ -44,7 +44,8 @@ def planted(folder: Path, script: Sequence[Strike] = (), **asked: Any) -> str:
         folder: Where `sync.db` and `contacts.db` go.
         script: What goes wrong.
         **asked: `object_`, `options`, `sync` (arguments of `Engine.sync`), `pages_of_disk` (of contacts.db,
-            after the checks), and settings of the fake Attio.
+            after the checks), and settings of the fake Attio. Pages have 50 records, one request after the
+            other.
     """
     path = str(folder / "sync.db")
     run_virtual(_run(path, folder / "contacts.db", script, **asked))
@@ -87,12 +88,13 @@ async def _run(
             faulty,
             AttioPeople(source, companies=False),
             clock=clock,
+            read_ahead=1,
         )  # type: ignore[arg-type]
         if pages_of_disk is not None:
             await sink.check()
             sink.connection().execute(f"PRAGMA max_page_count = {pages_of_disk}")
         with suppress(Crash):
-            await engine.sync(**(sync or {}))
+            await engine.sync(**{"page_size": 50, **(sync or {})})
         await source.aclose()
     await sink.aclose()
 

@@ -98,7 +98,8 @@ async def _look(log: DryRunLog, **asked: Any) -> _Seen:
     async with make_engine(log, (), **asked) as engine:
         active = engine.active()
         options = limits(engine, None, asked["settings"]) or engine.source.options
-        wanted = {"page_size": asked["page_size"], "order": order_asked(**asked)}
+        page_size = asked["page_size"] or engine.processes.best_page_size(options)
+        wanted: Any = {"page_size": page_size, "order": order_asked(**asked)}
         begin = beginning(say=lambda _words: None, **asked)
         flight = await preflight(engine, begin, options=options, **wanted)
     by = switched_off(asked["source"])

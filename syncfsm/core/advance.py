@@ -19,6 +19,7 @@ def advanced(paging: Paging, page: e.PageFetched, *, is_by_cursor: bool) -> Pagi
         is_total=paging.is_total and page.is_total,
         token=page.next_token,
         stalled_pages=0 if gets_on else paging.stalled_pages + 1,
+        from_key=page.from_key or None,
     )
 
 

@@ -309,4 +309,5 @@ def _fetched(process: Process, outcome: Fetched, taken: Taken) -> e.PageFetched:
         next_token=taken.next_token,
         absent=taken.absent or UNSET,
         confirmed=(taken.gone if is_missing else ()) or UNSET,
+        from_key=UNSET if request.from_key is None else request.from_key,
     )

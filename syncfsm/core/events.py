@@ -93,8 +93,7 @@ class PageFetched(EventBase, frozen=True):
         malformed: Rows that cannot be placed or decoded; rejected when the page is delivered.
         frontier: The new frontier, null if the page moved none.
         peek: The id of the row the next page must begin with.
-        has_more: Whether another page follows.
-        next_cursor: Where it begins; null at the end.
+        has_more, next_cursor: Whether another page follows, and where it begins; null at the end.
         margin: Rows before the cursor that the next request asks for again.
         shift: Rows before the cursor that had gone away (negative: had come) since the last page.
         as_of: The instant the source says the page reflects; when it came, where that is earlier.
@@ -103,10 +102,10 @@ class PageFetched(EventBase, frozen=True):
         is_total: Whether rows that share a sort key come in a fixed order.
         gone: Records asked for by their ids that the source has no more; the sink is to delete them.
         total: The rows that the source says there are; null if it does not say.
-        token: The source's own cursor that this page was asked for with; null for the first, and by offset.
-        next_token: The source's own cursor of the next page.
+        token, next_token: The source's own cursors of this page, null for the first, and of the next.
         absent: Records that webhooks told of and that the source does not have yet; they are asked for again.
         confirmed: Records that no page had and that do not come by their ids either: deleted in the end.
+        from_key: The sort key from which on rows were asked for, where offsets are counted from there.
     """
 
     cursor: int | None
@@ -131,6 +130,7 @@ class PageFetched(EventBase, frozen=True):
     next_token: str | None = None
     absent: tuple[str, ...] | UnsetType = UNSET
     confirmed: tuple[str, ...] | UnsetType = UNSET
+    from_key: str | UnsetType = UNSET
 
 
 class MissingFound(EventBase, frozen=True):

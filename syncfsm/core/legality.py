@@ -45,11 +45,27 @@ def _is_overrun(event: e.Event) -> bool:
 
 
 def _other_page(action: d.Action | None, event: e.Event) -> str | None:
-    """Return what is wrong if a page came that was not asked for."""
+    """Return what is wrong if a page came that was not asked for, or is not for the place that is due.
+
+    By offsets, pages may be asked for before they are due, and begin anywhere: the place that was due must
+    lie in them.
+    """
     if not isinstance(event, e.PageFetched | e.PagesShifted):
         return None
     assert isinstance(action, d.FetchPage | d.DeliverPage), "pages come of nothing else"
     request = action.request if isinstance(action, d.FetchPage) else action.refetch
     if (event.cursor, event.offset) == (request.cursor, request.offset):
         return None
+    if event.cursor == request.cursor and not request.record_ids and request.token is None:
+        is_told = isinstance(event, e.PageFetched) and (event.from_key or None) == request.from_key
+        return _not_there(event, request.cursor or 0) if is_told else None
     return f"a page came from offset {event.offset}, but offset {request.offset} was due"
+
+
+def _not_there(event: e.PageFetched | e.PagesShifted, place: int) -> str | None:
+    """Return what is wrong if a page does not hold the place that was due, wherever that has moved to."""
+    assert isinstance(event, e.PageFetched), "only these say where the place lies"
+    before = place - event.shift - event.offset
+    if 0 <= before <= event.count:
+        return None
+    return f"the place that was due lies {before} rows after the first of the {event.count} that came"

@@ -1,9 +1,9 @@
-"""The page rule of a process: what it is told of it, and which requests will follow the one that is due."""
+"""The page rule of a process: what it is told of it, and what reading ahead goes by."""
 
 from __future__ import annotations
 
-from syncfsm.core.paging.lookahead import following
-from syncfsm.core.paging.pages import PageRequest, PageRule, Told
+from syncfsm.core.paging.lookahead import Lookahead
+from syncfsm.core.paging.pages import PageRule, Told
 from syncfsm.core.process import Process
 
 
@@ -36,11 +36,14 @@ def _told(process: Process) -> Told:
     )
 
 
-def foresee(process: Process, count: int) -> tuple[PageRequest, ...]:
-    """Return up to `count` requests that follow the one that is due, in order. See `lookahead.following`.
+def foresee(process: Process) -> Lookahead | None:
+    """Return what reading ahead goes by; `None` where no page can be asked for before it is due.
 
-    There are none before the first page has come, so that no page is older than the watermark.
+    None can before the first page has come, so that no page is older than the watermark; by cursors; of
+    records asked for by their ids; and where ties come in no fixed order.
     """
-    if process.watermark is None:
-        return ()
-    return following(process.paging, rule_of(process), total=process.progress.total, count=count)
+    paging, rule = process.paging, rule_of(process)
+    is_by_place = rule.pagination != "cursor" and not rule.record_ids
+    if process.watermark is None or not is_by_place or not paging.is_total:
+        return None
+    return Lookahead(paging=paging, rule=rule, total=process.progress.total)

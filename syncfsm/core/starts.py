@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from syncfsm.core import events as e
@@ -12,6 +13,9 @@ from syncfsm.core.paging.place import ToldGone
 from syncfsm.core.paging.windows import NUMBERED_LIMIT_MIN
 from syncfsm.core.process import Process
 from syncfsm.errors import ConfigurationError, NotActive
+
+PAGE_SIZE = 50
+"""Records in a page where neither side says what it takes best."""
 
 
 def started(
@@ -98,14 +102,27 @@ def check_page_size(page_size: int, options: Options) -> None:
     """
     check_limits(options)
     _check_pagination(options)
-    is_peeked = options.termination == "peek" and options.pagination != "cursor"
-    most = options.limit_max - is_peeked
+    is_peeked, most = _is_peeked(options), _page_size_max(options)
     least = 2 if options.termination == "short_page" else 1
     if not least <= page_size <= most:
         raise ConfigurationError(
             f"page size {page_size} cannot work: choose {least} to {most} (the source gives at most "
             f"{options.limit_max} rows for one request{', and one is the peek' if is_peeked else ''})"
         )
+
+
+def best_page_size(said: Iterable[int | None], options: Options) -> int:
+    """Return the records in a page where nobody asks for any number: what both sides say that they take."""
+    sizes = [size for size in said if size is not None] or [PAGE_SIZE]
+    return min(*sizes, _page_size_max(options))
+
+
+def _page_size_max(options: Options) -> int:
+    return options.limit_max - _is_peeked(options)
+
+
+def _is_peeked(options: Options) -> bool:
+    return options.termination == "peek" and options.pagination != "cursor"
 
 
 def _check_pagination(options: Options) -> None:

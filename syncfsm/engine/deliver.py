@@ -18,7 +18,7 @@ from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process
 from syncfsm.core.value import Value
 from syncfsm.engine.held_page import HeldPage, Upserted
-from syncfsm.engine.readahead import elapsed_ms
+from syncfsm.engine.slots import elapsed_ms
 from syncfsm.errors import BrokenContract
 from syncfsm.history.earlier import Earlier
 from syncfsm.history.missing import undeletable

@@ -27,11 +27,11 @@ from syncfsm.core.process import Process
 from syncfsm.engine.commit import Hook
 from syncfsm.engine.perform import Performer
 from syncfsm.engine.processes import Processes
-from syncfsm.engine.readahead import check_read_ahead
 from syncfsm.engine.requests import Leaves, SyncMode, SyncRequest, Wanted, requested
 from syncfsm.engine.single_records import SingleRecords
 from syncfsm.engine.syncs import Syncs
 from syncfsm.engine.waits import Waits
+from syncfsm.engine.width import ReadAheadMax, check_read_ahead
 from syncfsm.errors import VersionConflict
 from syncfsm.history.earlier import Earlier
 from syncfsm.log.patience import patiently
@@ -57,8 +57,9 @@ class Engine(Generic[T]):
         meta: Written beside each event, for the embedding program's own use. No secrets.
         capture: Keep what the source answers in the log, for `rerun`: personal data. Events stay the same.
         read_ahead: The most requests for pages under way at once, while `run` runs; `step` asks for one page
-            only. More than 1 is for sources that stand being asked again before they have answered. With
-            `capture` it is 1, since what comes is kept with the event that it led to.
+            only. `auto` is as many as the source's rate and latency ask for, where it says that it stands
+            being asked again before it has answered, and else one. With `capture` it is 1, since what comes
+            is kept with the event that it led to.
 
     Attributes:
         processes: What there is for this source object and sink, and how more of it is recorded.
@@ -79,7 +80,7 @@ class Engine(Generic[T]):
         hooks: Sequence[Hook] = (),
         meta: Mapping[str, str] | None = None,
         capture: bool = False,
-        read_ahead: int = 1,
+        read_ahead: ReadAheadMax = "auto",
     ) -> None:
         check_read_ahead(read_ahead)
         self.log = log
@@ -236,7 +237,7 @@ class Engine(Generic[T]):
         return self._syncs.start_sweep(process)
 
     def take_up_webhooks(
-        self, *, page_size: int = 50, options: Options | None = None, until: datetime | None = None
+        self, *, page_size: int | None = None, options: Options | None = None, until: datetime | None = None
     ) -> Process | None:
         """Return the process that sees to what waits in the inbox, or `None` if nothing does; `run` does it.
 
@@ -245,7 +246,7 @@ class Engine(Generic[T]):
         can take anything from the other: it is taken in the transaction in which the process begins.
 
         Args:
-            page_size: Records in a page.
+            page_size: Records in a page; what the sink takes best, or 50, if `None`.
             options: Rules and limits; if `None`, those of the process, or of the source. An active process
                 keeps its own.
             until: What came later waits on.
@@ -257,7 +258,7 @@ class Engine(Generic[T]):
         return self._single_records.take_up_webhooks(page_size=page_size, options=options, until=until)
 
     def retry_rejects(
-        self, process_id: str | None = None, *, page_size: int = 50, options: Options | None = None
+        self, process_id: str | None = None, *, page_size: int | None = None, options: Options | None = None
     ) -> Process | None:
         """Return a process that sends rejected records again, or `None` if there are none; `run` does it.
 
@@ -266,7 +267,7 @@ class Engine(Generic[T]):
 
         Args:
             process_id: Whose rejects; of the last sync that is over or has failed and has some if `None`.
-            page_size: Records in a page.
+            page_size: Records in a page; what the sink takes best, or 50, if `None`.
             options: Rules and limits from here on; if `None`, those of the process, or of the source.
 
         Raises:

@@ -8,7 +8,7 @@ again; the state machine does not know the difference.
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar, assert_never
 
@@ -20,12 +20,14 @@ from syncfsm.core.endpoints import emptied, moved, put_back
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.marks import SINK_ID
 from syncfsm.core.options import Options, heed
+from syncfsm.core.paging.lookahead import Lookahead
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
 from syncfsm.core.rule_of_process import foresee
 from syncfsm.engine.deliver import Delivery, LookUpFailed
 from syncfsm.engine.held_page import HeldPage
 from syncfsm.engine.readahead import ReadAhead
+from syncfsm.engine.width import ReadAheadMax, Width, requests_per_s
 from syncfsm.errors import BrokenContract, LogError
 from syncfsm.history.earlier import Earlier
 from syncfsm.history.sink_marks import SinkMarks
@@ -85,7 +87,7 @@ class Performer(Generic[T]):
         rng: Chance, for jitter.
         earlier: What the log says came before.
         marks: What of that the sink bears out.
-        read_ahead: How many requests may be under way at once, where pages are read ahead.
+        read_ahead: How many requests may be under way at once, where pages are read ahead. See `Width`.
 
     Attributes:
         raised: The last error that what is plugged in raised.
@@ -101,7 +103,7 @@ class Performer(Generic[T]):
         rng: random.Random,
         earlier: Earlier,
         marks: SinkMarks,
-        read_ahead: int = 1,
+        read_ahead: ReadAheadMax = 1,
     ) -> None:
         self.raised: Exception | None = None
         self._source = source
@@ -112,8 +114,7 @@ class Performer(Generic[T]):
         self._marks = marks
         self._transform = transform
         self._delivery = Delivery(source, sink, transform, clock=clock, earlier=earlier, marks=marks)
-        self._pages = ReadAhead(source, read_ahead, clock)
-        self._read_ahead = read_ahead
+        self._pages = ReadAhead(source, Width(read_ahead, requests_per_s(source)), clock)
         self._checked: str | None = None
         self._found: dict[str, str] = {}
         self._state = ""
@@ -140,8 +141,7 @@ class Performer(Generic[T]):
             found = await self._attempted(name, self._check_same(process))
             if isinstance(found, Failure):
                 return self._failed(name, found)
-        ahead = self._read_ahead - 1 if reads_ahead else 0
-        outcome = await self._attempted(name, self._performed(process, action, held, ahead))
+        outcome = await self._attempted(name, self._performed(process, action, held, reads_ahead=reads_ahead))
         if isinstance(outcome, LookUpFailed):
             return self._failed(name, outcome.failure, "look-up")
         return self._failed(name, outcome) if isinstance(outcome, Failure) else outcome
@@ -163,13 +163,13 @@ class Performer(Generic[T]):
             return Failure(kind=FailureKind.RAISED, message=raised_words(_WHOSE[name], error))
 
     async def _performed(
-        self, process: Process, action: d.Action, held: HeldPage | None, ahead: int
+        self, process: Process, action: d.Action, held: HeldPage | None, *, reads_ahead: bool
     ) -> d.Outcome | LookUpFailed | Failure:
         match action:
             case d.CheckSetup():
                 return await self._check(process)
             case d.FetchPage():
-                return await self._fetch(action.request, foresee(process, ahead) if ahead else ())
+                return await self._fetch(action.request, foresee(process), is_alone=not reads_ahead)
             case d.DeliverPage():
                 if held is None:
                     return await self._fetch(action.refetch)
@@ -266,13 +266,14 @@ class Performer(Generic[T]):
         await self._pages.drop()
 
     async def _fetch(
-        self, request: PageRequest, following: Sequence[PageRequest] = ()
+        self, request: PageRequest, ahead: Lookahead | None = None, *, is_alone: bool = True
     ) -> d.Fetched | Failure:
-        answer = await self._pages.fetch(request, following)
+        answer = await self._pages.fetch(request, ahead, is_alone=is_alone)
         if isinstance(answer.page, Failure):
             return answer.page
         page = replace(answer.page, as_of=_believed(answer.page, self._clock.now()))
-        return fetched(request, page, answer.elapsed_ms, is_followed=answer.is_followed)
+        asked = replace(answer.request, cursor=request.cursor)
+        return fetched(asked, page, answer.elapsed_ms, is_followed=answer.is_followed)
 
     def _failed(self, action: e.ActionName, failure: Failure, what: e.ActionPart = "") -> d.Failed:
         return d.Failed(

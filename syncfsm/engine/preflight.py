@@ -113,7 +113,9 @@ async def preflight(
         source=engine.source.name,
         object_=engine.source.object,
         sink=engine.processes.sink_name,
-        page_size=asked.page_size,
+        page_size=engine.processes.best_page_size(asked.options)
+        if asked.page_size is None
+        else asked.page_size,
         order=engine.processes.order_or_preferred(asked.order),
         options=asked.options or engine.source.options,
     )

@@ -17,7 +17,7 @@ from syncfsm.core.capture import Recordable, Recorder
 from syncfsm.core.limits import check_rules
 from syncfsm.core.options import Options, Order
 from syncfsm.core.process import Process
-from syncfsm.core.starts import put_off_s, resumed, started
+from syncfsm.core.starts import best_page_size, put_off_s, resumed, started
 from syncfsm.engine import commit as c
 from syncfsm.errors import ConfigurationError
 from syncfsm.history.sink_marks import SinkMarks
@@ -95,6 +95,11 @@ class Processes:
         """Return an order, or the one that the source prefers."""
         return order or self.source.orders[0]
 
+    def best_page_size(self, options: Options | None = None) -> int:
+        """Return the records in a page that both sides take best, by what they say of themselves."""
+        said = (getattr(side, "best_page_size", None) for side in (self.source, self.sink))
+        return best_page_size(said, options or self.source.options)
+
     # ── beginning, going on, ending ──────────────────────────────────────────────────────────
 
     def begin_like(self, started: e.SyncStarted, options: Options) -> Process:
@@ -115,7 +120,13 @@ class Processes:
         )
 
     def begin(
-        self, *, order: Order | None, options: Options | None, notices: Sequence[int] = (), **wanted: Any
+        self,
+        *,
+        page_size: int | None,
+        order: Order | None,
+        options: Options | None,
+        notices: Sequence[int] = (),
+        **wanted: Any,
     ) -> Process:
         """Record the start of a process; `wanted` as in `started`, and `notices` are what it takes.
 
@@ -132,6 +143,7 @@ class Processes:
             source=self.source.name,
             object_=self.source.object,
             sink=self.sink_name,
+            page_size=self.best_page_size(options) if page_size is None else page_size,
             order=order,
             options=options or self.source.options,
             **wanted,
@@ -156,7 +168,7 @@ class Processes:
         event = resumed(process, page_size=page_size, options=options, by=by, why=why, retry_at=retry_at)
         return self.commit(process, process.id, (event,))
 
-    def go_on(self, process: Process, page_size: int, options: Options | None) -> Process:
+    def go_on(self, process: Process, page_size: int | None, options: Options | None) -> Process:
         """Return an unfinished process, resumed if it has failed, with what has changed.
 
         It stays as it is where nobody may ask for longer than one of its waits may be.
@@ -165,7 +177,7 @@ class Processes:
         if put_off_s(process, self.clock.now()) > (options or process.options).wait_s_max:
             return process
         if not process.is_active:
-            size = page_size if page_size != process.page_size else None
+            size = page_size if page_size != process.page_size else None  # which is none if none is asked for
             return self.resume(process.id, page_size=size, options=changed, why="run again")
         if changed is not None:
             raise ConfigurationError(

@@ -1,68 +1,39 @@
 """Reading ahead: several requests are under way at once, and their pages are used one after the other.
 
-Whoever asks is told nothing of it: a page that was asked for ahead answers the very request that it was asked
-with, so the state machine decides the same, and the log says the same. A page asked for early shows its rows
-at an earlier moment, which the page rule allows: it holds whenever each page is of some moment since the
-first.
+A page that was asked for ahead is used where it covers the place that is due, whatever it was asked for: it
+begins at a row that was taken, or at the peek, and has rows that are new. The event says what was asked. Such
+a page shows its rows at an earlier moment, which the page rule allows: it holds whenever each page is of some
+moment since the first. So rows that move cost a few rows more with each request (`core/paging/drift.py`),
+and where a page begins too late all the same, one request for what lies before it: what came is kept.
 
-How many are under way is found out as TCP does it: one more for each page that was used, half as many when a
-request failed or what came was not needed. When one fails, those that are not answered yet are given up at
-once, also where they only wait for their turn within a rate limit, and nothing more is asked for ahead before
-the failure was handed over: so whoever asks can wait as long as the source wants. A failure of a page that
-nobody needs any more is forgotten with it, unless it tells how the source is.
+A failure of a page that turns out not to be needed is forgotten, unless it tells how the source is. Where
+offsets get too deep for the source, they are counted from the frontier's key on (`core/paging/base.py`).
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from math import ceil, floor
 from typing import NamedTuple
 
 from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.paging.base import Base
+from syncfsm.core.paging.drift import Drift
+from syncfsm.core.paging.lookahead import Lookahead
 from syncfsm.core.paging.pages import PageRequest
-from syncfsm.errors import ConfigurationError
-from syncfsm.outside.clock import Clock, SteadyClock
+from syncfsm.engine.depth import Depth
+from syncfsm.engine.slots import Answer, Slot, Slots
+from syncfsm.engine.width import Width
+from syncfsm.outside.clock import Clock
 from syncfsm.sources.protocol import Page, Source
 
-READ_AHEAD = 4
-"""Requests under way at once where nobody says how many."""
 
-READ_AHEAD_MAX = 64
-"""More than that, and the pages held in memory are what limits."""
+class _Due(NamedTuple):
+    """What is due: the request, what it is for, and its place, counted in rows taken."""
 
-
-_OF_THE_SOURCE = frozenset(
-    {
-        FailureKind.RATE_LIMITED,
-        FailureKind.UNAVAILABLE,
-        FailureKind.TIMEOUT,
-        FailureKind.UNAUTHORIZED,
-        FailureKind.UNTRUSTED,
-    }
-)
-"""What would meet any request now, whichever page it is for."""
-
-
-class Answer(NamedTuple):
-    """What came for a request, how long it took, whenever that was, and whether rows beyond it came ahead."""
-
-    page: Page | Failure
-    elapsed_ms: int
-    is_followed: bool = False
-
-
-def check_read_ahead(requests_max: int) -> None:
-    """Refuse a number of requests that cannot work.
-
-    Raises:
-        ConfigurationError: It is less than 1, or more than memory should hold.
-    """
-    if not 1 <= requests_max <= READ_AHEAD_MAX:
-        raise ConfigurationError(
-            f"read_ahead={requests_max} cannot work: choose from 1, which is one request after the other, "
-            f"to {READ_AHEAD_MAX}"
-        )
+    request: PageRequest
+    ahead: Lookahead
+    place: int
+    is_alone: bool
 
 
 class ReadAhead:
@@ -70,170 +41,210 @@ class ReadAhead:
 
     Args:
         source: Who is asked; it must stand being asked again before it has answered.
-        requests_max: The most requests under way or pages held, the one that is needed now included.
+        width: How many requests may be under way or held at once, the one that is needed now included.
         clock: For how long requests take.
 
     Attributes:
-        asked: How many pages were asked for ahead.
-        unused: How many of them were not needed.
+        slots: What is under way and held.
     """
 
-    def __init__(self, source: Source, requests_max: int, clock: Clock) -> None:
-        self.asked = 0
-        self.unused = 0
-        self._source = source
-        self._requests_max = requests_max
-        self._clock = SteadyClock(clock)
-        self._width = 1.0
-        self._careful_from = float(requests_max)  # a width from which it grows slowly
-        self._slots: dict[PageRequest, asyncio.Task[Answer]] = {}
-        self._needed: asyncio.Task[Answer] | None = None
-        self._given_up: set[asyncio.Task[Answer]] = set()  # until they have ended
+    def __init__(self, source: Source, width: Width, clock: Clock) -> None:
+        self.slots = Slots(source, clock)
+        self._width = width
+        self._depth = Depth()
+        self._orders = getattr(source, "heeds_from_key", ())
+        self._bases: dict[str | None, Base] = {}
+        self._asks_from: str | None = None
 
-    @property
-    def width(self) -> int:
-        """How many requests may be under way now, the one that is needed included."""
-        return int(self._width)
-
-    async def fetch(self, request: PageRequest, following: Sequence[PageRequest] = ()) -> Answer:
-        """Return what comes for a request, which may be here or on its way. See `Source.fetch`.
+    async def fetch(
+        self, request: PageRequest, ahead: Lookahead | None = None, *, is_alone: bool = False
+    ) -> Answer:
+        """Return what comes for a place, which may be here or on its way. See `Source.fetch`.
 
         Args:
-            request: What is needed now.
-            following: What will be needed after it, in order, as far as that can be foreseen.
+            request: What is due.
+            ahead: What later pages can be foreseen by, and which pages cover the place; `None` where none is
+                to be asked for but this very one.
+            is_alone: Whether nothing else is to be asked for.
         """
-        await self._forget_but({request, *following})
-        task = self._slots.pop(request, None)
-        failed = self._failed() if task is None else None
-        if failed is None:
-            if task is None and (following or self._slots):
-                task = asyncio.create_task(self._ask(request))
-            self._ask_ahead(following)
-        answer = failed or await (self._needed_of(task) if task else self._ask(request))
-        if isinstance(answer.page, Failure):
-            self._shrink()
-            await self.pause()
+        if ahead is None:
+            await self.drop()
+            answer = await self.slots.answer(request)
         else:
-            self._grow()
-        return answer._replace(is_followed=self._has_beyond(request, answer.page))
-
-    def _has_beyond(self, request: PageRequest, page: Page | Failure) -> bool:
-        """Whether rows have come ahead from beyond where a short page seems to be the end of all."""
-        if isinstance(page, Failure) or len(page.records) >= request.limit:
-            return False
-        end = request.offset + len(page.records)
-        return any(asked.offset >= end and _has_rows(task) for asked, task in self._slots.items())
-
-    async def _needed_of(self, task: asyncio.Task[Answer]) -> Answer:
-        """Return what comes for what is needed now, or a failure that would meet it too."""
-        self._needed = task
-        try:
-            await asyncio.wait({task})
-        finally:
-            self._needed = None
-            if not task.done():  # nobody waits for it any more
-                self._cancelled(task)
-        failed = self._failed() if task.cancelled() else None
-        return failed or task.result()
+            answer = await self._covering(request, ahead, is_alone=is_alone or self._width.is_one)
+        if isinstance(answer.page, Failure):
+            self._width.shrink()
+            await self.pause()
+            return answer
+        self._width.used(answer.page, answer.elapsed_ms)
+        self._depth.answered(answer.request.offset, _took_ms(answer.page, answer.elapsed_ms))
+        return answer
 
     async def pause(self) -> None:
         """Ask for nothing until the next `fetch`; pages that are here are kept."""
-        await self._cancel([asked for asked, task in self._slots.items() if not _is_page(task)])
+        await self.slots.pause()
 
     async def drop(self) -> None:
-        """Give up everything that was asked for ahead."""
-        await self._cancel(list(self._slots))
+        """Give up everything that was asked for ahead, and what is known of how rows move."""
+        await self.slots.clear()
+        self._bases.clear()
 
-    def _ask_ahead(self, following: Iterable[PageRequest]) -> None:
+    async def _covering(self, request: PageRequest, ahead: Lookahead, *, is_alone: bool) -> Answer:
+        """Return a page that covers the place, or what comes for the request that is due."""
+        self._bases.setdefault(request.from_key, Base(request.from_key, drift=Drift(number=1)))
+        if not self.slots:
+            self._asks_from = request.from_key
+        due = _Due(request, ahead, self._bases[request.from_key].used(ahead.paging.offset), is_alone)
+        if due.is_alone:
+            return await self._alone(due)
+        while (answer := self.slots.failed()) is None:
+            early = self._here(due) or self._on_its_way(due)
+            slot = early or self.slots.ask(self._due_request(due), due.place)
+            learnt = self._learn(slot, due)
+            self._ask_ahead(due)
+            if not await self.slots.has_come(slot):
+                continue  # another request has failed, in a way in which this one would have
+            covers = learnt or self._learn(slot, due)
+            if covers or early is None or (slot.page is None and slot.is_for(request)):
+                is_followed = self._is_followed(slot)
+                answer = self.slots.take(slot)
+                if not self._was_too_deep(answer, due):
+                    return answer._replace(is_followed=is_followed)
+        return answer
+
+    async def _alone(self, due: _Due) -> Answer:
+        """Return what comes for what is due, without anything else under way."""
+        while True:
+            answer = await self.slots.answer(self._due_request(due))
+            if not self._was_too_deep(answer, due):
+                return answer
+
+    # ── which page covers the place ──────────────────────────────────────────────────────────
+
+    def _here(self, due: _Due) -> Slot | None:
+        """Return what came for the very request, or the first page that has a whole one from the place on.
+
+        The fullest, if none has. What has nothing new is dropped, and what failed for an earlier place.
+        """
+        most, found = 0, None
+        for slot in (slot for slot in self.slots if slot.task.done()):
+            fresh = _fresh(slot, due.ahead)
+            if slot.page is None and slot.is_for(due.request):
+                return slot
+            is_over = slot.place <= due.place if slot.page is None else fresh == 0
+            if is_over:
+                self.slots.drop(slot)
+            elif fresh is not None and most < min(fresh, due.ahead.rule.page_size) and due.ahead.is_open:
+                most, found = fresh, slot
+        return found
+
+    def _on_its_way(self, due: _Due) -> Slot | None:
+        """Return the first that has not come yet and should cover the place, as far as that is known."""
+        if not due.ahead.is_open:
+            return None
+        return next((slot for slot in self.slots if self._should_cover(slot, due)), None)
+
+    def _should_cover(self, slot: Slot, due: _Due) -> bool:
+        begins = self._base(slot).place_of(slot.request.offset, slot.number)
+        return (
+            not slot.task.done() and begins <= due.place + 1 and self._following(slot, due.ahead) > due.place
+        )
+
+    def _following(self, slot: Slot, ahead: Lookahead) -> float:
+        """Return the place that a page leads to."""
+        base = self._base(slot)
+        offset = ahead.offset_after(slot.request, base.offset_of(slot.place, slot.number))
+        return base.place_of(offset, slot.number)
+
+    def _learn(self, slot: Slot, due: _Due) -> bool:
+        """Learn from a page how rows move, and say whether it covers the place; there may be none yet."""
+        if slot.page is None:
+            return False
+        base, seen = self._base(slot), due.ahead.seen_in(slot.request, slot.page.records)
+        if seen is None:
+            self._bases[base.from_key] = base.missed()
+        elif seen < len(slot.page.records):
+            self._bases[base.from_key] = base.shown(slot.number, due.place, slot.request.offset + seen)
+        return seen is not None and seen < len(slot.page.records)
+
+    def _is_followed(self, slot: Slot) -> bool:
+        """Whether rows have come ahead from beyond where a short page seems to be the end of all."""
+        if slot.page is None or not slot.ends:
+            return False
+        end = self._base(slot).place_of(slot.request.offset + len(slot.page.records), slot.number)
+        return any(
+            other.page
+            and other.page.records
+            and self._base(other).place_of(other.request.offset, other.number) >= end
+            for other in self.slots
+        )
+
+    # ── asking ───────────────────────────────────────────────────────────────────────────────
+
+    def _due_request(self, due: _Due) -> PageRequest:
+        """Return what to ask for now: earlier rows too where they move, from a key where it is too deep."""
+        base = self._base_for(due.place, due)
+        offset, place = due.ahead.paging.offset, base.offset_of(due.place, self.slots.count + 1)
+        if base.from_key != due.request.from_key:
+            return due.ahead.window(floor(place - base.drift.margin), ceil(place), base.from_key)
+        if due.is_alone or not due.ahead.is_open or (place == offset and not base.drift.margin):
+            return due.request
+        first = floor(min(place, due.request.offset) - base.drift.margin)
+        return due.ahead.window(first, max(offset, ceil(place)), base.from_key)
+
+    def _ask_ahead(self, due: _Due) -> None:
         """Ask for what follows, in order, up to what is known to be the end or a failure."""
-        for request in following:
-            task = self._slots.get(request)
-            if task is None:
-                if len(self._slots) + 1 >= self.width or any(map(_is_failure, self._slots.values())):
-                    return
-                self._slots[request] = task = asyncio.create_task(self._ask(request))
-                task.add_done_callback(self._calm_down)
-                self.asked += 1
-            elif _is_last(task, request):
+        ahead = due.ahead
+        is_open = ahead.is_open and not (ahead.looks_for_end and len(self.slots) == 1)
+        while is_open and not any(slot.ends for slot in self.slots):
+            place = max(self._following(slot, ahead) for slot in self.slots)
+            base = self._base_for(place, due)
+            offset = base.offset_of(place, self.slots.count + 1)
+            request = ahead.window(floor(offset - base.drift.margin), ceil(offset), base.from_key)
+            rows = sum(slot.request.limit for slot in self.slots) + request.limit
+            is_full = len(self.slots) >= self._width.now or not self._width.has_room(rows)
+            if is_full or ahead.is_behind_end(base.origin + ceil(offset)):
                 return
+            self.slots.ask(request, place)
 
-    async def _ask(self, request: PageRequest) -> Answer:
-        began = self._clock.now()
-        page = await self._source.fetch(request)
-        return Answer(page, elapsed_ms(began, self._clock.now()))
+    # ── what offsets are counted from ────────────────────────────────────────────────────────
 
-    def _calm_down(self, ended: asyncio.Task[Answer]) -> None:
-        """Give up what is not answered yet, where a request has failed; the failure is handed over later."""
-        if _is_failure(ended) and ended in self._slots.values():
-            self._give_up([asked for asked, task in self._slots.items() if not task.done()])
-            if self._needed is not None and not self._needed.done() and _tells_of_the_source(ended):
-                self._needed.cancel()
+    def _base(self, slot: Slot) -> Base:
+        return self._bases[slot.request.from_key]
 
-    async def _forget_but(self, needed: Collection[PageRequest]) -> None:
-        """Give up what is not needed, since rows have moved; how the source is, is still to be told."""
-        unneeded = ((asked, task) for asked, task in self._slots.items() if asked not in needed)
-        stale = [asked for asked, task in unneeded if not _tells_of_the_source(task)]
-        if stale:
-            self._shrink()
-            await self._cancel(stale)
+    def _base_for(self, place: float, due: _Due) -> Base:
+        """Return what offsets are counted from: the frontier's key, where else they are too deep."""
+        base = self._bases[self._asks_from]
+        offset, key = base.offset_of(place, self.slots.count + 1), due.ahead.key_to_begin_with(self._orders)
+        is_less = key is not None and 2 * (place - due.place) < offset
+        if is_less and self._depth.is_too_deep(offset):
+            return self._begin_at(key, due)
+        return base
 
-    async def _cancel(self, requests: Sequence[PageRequest]) -> None:
-        self._give_up(requests)
-        if self._given_up:  # or no event loop is needed: whoever drives the engine by hand has none
-            await asyncio.gather(*self._given_up, return_exceptions=True)
+    def _begin_at(self, key: str | None, due: _Due) -> Base:
+        drift = Drift(number=self.slots.count, margin=self._bases[self._asks_from].drift.margin)
+        base = Base(key, origin=due.place - due.ahead.tied, drift=drift)
+        used = {key, due.request.from_key, *(slot.request.from_key for slot in self.slots)}
+        self._bases = {known: self._bases[known] for known in used if known in self._bases}
+        self._asks_from = key
+        return self._bases.setdefault(key, base)
 
-    def _give_up(self, requests: Sequence[PageRequest]) -> None:
-        tasks = [self._slots.pop(request) for request in requests]
-        self.unused += len(tasks)
-        for task in tasks:
-            self._cancelled(task)
-
-    def _cancelled(self, task: asyncio.Task[Answer]) -> None:
-        self._given_up.add(task)
-        task.add_done_callback(self._given_up.discard)
-        task.cancel()
-
-    def _failed(self) -> Answer | None:
-        """Return the first failure among what has come that would meet any other request too."""
-        return next((task.result() for task in self._slots.values() if _tells_of_the_source(task)), None)
-
-    def _grow(self) -> None:
-        step = 1.0 if self._width < self._careful_from else 1 / self._width
-        self._width = min(float(self._requests_max), self._width + step)
-
-    def _shrink(self) -> None:
-        self._careful_from = self._width = max(1.0, self._width / 2)
+    def _was_too_deep(self, answer: Answer, due: _Due) -> bool:
+        """Whether an offset was refused where there is another way, which is then gone."""
+        asked, key = answer.request, due.ahead.key_to_begin_with(self._orders)
+        is_refused = isinstance(answer.page, Failure) and answer.page.kind is FailureKind.BAD_REQUEST
+        if not is_refused or key in {None, asked.from_key} or asked.offset <= due.ahead.tied:
+            return False
+        self._depth.refused(asked.offset)
+        self._begin_at(key, due)
+        return True
 
 
-def elapsed_ms(began: datetime, ended: datetime) -> int:
-    """Return the time between two moments of a steady clock."""
-    return round((ended - began).total_seconds() * 1000)
+def _fresh(slot: Slot, ahead: Lookahead) -> int | None:
+    """Return how many rows of a page that came are new; `None` if others may lie before them."""
+    seen = ahead.seen_in(slot.request, slot.page.records) if slot.page else None
+    return None if slot.page is None or seen is None else len(slot.page.records) - seen
 
 
-def _has_answer(task: asyncio.Task[Answer]) -> bool:
-    return task.done() and not task.cancelled() and task.exception() is None
-
-
-def _is_page(task: asyncio.Task[Answer]) -> bool:
-    return _has_answer(task) and isinstance(task.result().page, Page)
-
-
-def _has_rows(task: asyncio.Task[Answer]) -> bool:
-    page = task.result().page if _has_answer(task) else None
-    return isinstance(page, Page) and bool(page.records)
-
-
-def _is_failure(task: asyncio.Task[Answer]) -> bool:
-    return _has_answer(task) and isinstance(task.result().page, Failure)
-
-
-def _tells_of_the_source(task: asyncio.Task[Answer]) -> bool:
-    """Whether a request has failed in a way in which any other would have."""
-    page = task.result().page if _has_answer(task) else None
-    return isinstance(page, Failure) and page.kind in _OF_THE_SOURCE
-
-
-def _is_last(task: asyncio.Task[Answer], request: PageRequest) -> bool:
-    """Whether a page has come that has fewer rows than asked for: nothing follows it."""
-    page = task.result().page if _has_answer(task) else None
-    return isinstance(page, Page) and len(page.records) < request.limit
+def _took_ms(page: Page, elapsed_ms: int) -> int:
+    return elapsed_ms if page.took_ms is None else page.took_ms

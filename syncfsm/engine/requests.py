@@ -25,8 +25,9 @@ class SyncRequest(Value, frozen=True):
     Attributes:
         mode: `initial` for all records; `ongoing` for those that are new since the last sync that was
             completed (or changed, where the source can tell), which is an initial one if none was.
-        page_size: Records in a page; less than the most rows the source gives for one request. An active
-            process keeps its own.
+        page_size: Records in a page; less than the most rows the source gives for one request. If `None`,
+            what source and sink say that they take best, or 50. A process that is gone on with keeps its own
+            then, and an active one always.
         order: `newest` or `oldest` first, or by `id`; the one that the source prefers if `None`. Of a process
             that is gone on with, as it began.
         options: The source's own with other limits, if not `None`: see `Source.options`.
@@ -35,7 +36,7 @@ class SyncRequest(Value, frozen=True):
     """
 
     mode: SyncMode = "initial"
-    page_size: int = 50
+    page_size: int | None = None
     order: Order | None = None
     options: Options | None = None
     deletes_missing: bool = False
@@ -45,7 +46,7 @@ class Wanted(TypedDict, total=False):
     """The fields of a `SyncRequest`, as arguments by name."""
 
     mode: SyncMode
-    page_size: int
+    page_size: int | None
     order: Order | None
     options: Options | None
     deletes_missing: bool

@@ -68,7 +68,9 @@ async def rerun(
     api = _api(captured, first)
     source = AttioSource(KIND, first.object, api=api, options=first.options)
     source.name = f"{KIND}:{first.id}"
-    async with Engine(log, source, sink, _Anew(source, transform), clock=clock, hooks=hooks) as engine:
+    async with Engine(
+        log, source, sink, _Anew(source, transform), clock=clock, hooks=hooks, read_ahead=1
+    ) as engine:
         active = engine.active()
         if active is not None:
             engine.cancel(active.id, by="rerun", why="run again from the beginning")

@@ -34,7 +34,7 @@ class Watcher(Generic[T]):
     Args:
         make_engine: Makes the engine of a turn; closed after it.
         every_s: From the beginning of a turn to that of the next, which comes at once if one takes longer.
-        page_size: Records in a page.
+        page_size: Records in a page. See `SyncRequest`.
         order: Which records come first.
         options: Rules and limits; the source's own if `None`. An active process keeps its own.
         clock: Time; the machine's if `None`.
@@ -47,7 +47,7 @@ class Watcher(Generic[T]):
         make_engine: Callable[[], Engine[T]],
         *,
         every_s: float,
-        page_size: int = 50,
+        page_size: int | None = None,
         order: Order | None = None,
         options: Options | None = None,
         clock: Clock | None = None,

@@ -235,7 +235,6 @@ def _again(process: Process, log: LogName, *more: str, retry: bool = False, is_a
         "--object": process.object,
         "--sink": plain_name(process.sink),
         "--log": log.path,
-        "--page-size": str(process.page_size),
         "--order": process.order,
         "--mode": mode,
         "--changed-by": process.changed_by or "",
@@ -275,7 +274,7 @@ def _in_another_order(process: Process) -> tuple[str, ...]:
     return ("--order", others[0]) if others else ()
 
 
-_OTHERS = {"--account": "", "--base-url": "", "--page-size": "50", "--mode": "initial", "--changed-by": ""}
+_OTHERS = {"--account": "", "--base-url": "", "--mode": "initial", "--changed-by": ""}
 """What need not be said of any source."""
 
 _SOURCES = {

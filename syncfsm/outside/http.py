@@ -62,10 +62,11 @@ _PASSING_CODES = {"merge_in_progress"}
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """A 2xx answer: its body, and the instant that the server says it reflects."""
+    """A 2xx answer: its body, the instant that the server says it reflects, and how long it took to come."""
 
     body: bytes
     headers: httpx.Headers
+    took_ms: int | None = None
 
     @property
     def sent_at(self) -> datetime | None:
@@ -174,6 +175,7 @@ class HttpClient:
         self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]
     ) -> Reply | Failure:
         call = await self._limiter.wait()
+        began = self._steady.now()
         if (put_off := self._put_off()) is not None:
             return put_off
 
@@ -188,7 +190,7 @@ class HttpClient:
                     method, path, content=content, headers=headers, extensions={"trace": sent}
                 ) as response,
             ):
-                return await self._read(response)
+                return await self._read(response, began)
         except TimeoutError:
             words = f"did not answer in full within {self._request_s_max:.12g} s (request_s_max)."
             return self._failure(FailureKind.TIMEOUT, words)
@@ -226,7 +228,7 @@ class HttpClient:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _read(self, response: httpx.Response) -> Reply | Failure:
+    async def _read(self, response: httpx.Response, began: datetime) -> Reply | Failure:
         body = bytearray()
         if _declared_bytes(response) > self._body_bytes_max:
             return self._too_large(response)
@@ -241,7 +243,10 @@ class HttpClient:
             return self._failure(
                 FailureKind.MALFORMED, "answered 206, a part of what was asked for.", PARTIAL
             )
-        return Reply(told, response.headers) if response.is_success else self._refused(response, told)
+        if not response.is_success:
+            return self._refused(response, told)
+        took_ms = round((self._steady.now() - began).total_seconds() * 1000)
+        return Reply(told, response.headers, took_ms)
 
     def _too_large(self, response: httpx.Response) -> Failure:
         words = f"sent more than {self._body_bytes_max} bytes in one answer; ask for smaller pages."

@@ -52,7 +52,10 @@ class UpsertResult(Value, frozen=True):
 
 
 class Sink(Protocol[T_contra]):
-    """Where items go to."""
+    """Where items go to.
+
+    One that takes so many items at once best says so by `best_page_size`, for syncs that ask for no other.
+    """
 
     @property
     def name(self) -> str:

@@ -124,6 +124,7 @@ class AxisCareSource:
             per_s=reads_per_s,
         )
         self._clients_at = _place(f"{base_url.rstrip('/')}{PATH}")
+        self.reads_per_s = reads_per_s
         self.options = own_rules(options, Options(pagination="cursor", limit_max=LIMIT_MAX))
         self.heed(self.options)
         named = named_source(KIND, account, plain_url(base_url))

@@ -132,6 +132,7 @@ class NumberedSource:
             per_s=api.reads_per_s,
         )
         self.object = api.rows
+        self.reads_per_s = api.reads_per_s
         self.orders = tuple(api.orders)
         self.options = own_rules(options, Options(pagination="page", limit_max=api.limit_max))
         self.heed(self.options)

@@ -53,6 +53,10 @@ class Page(Value, frozen=True):
             secret: it is written into the log.
         not_found: Of records that were each asked for by itself, since they did not come with the page, those
             of which the source says that there are none such; `None` if none was.
+        asked: The request that the rows answer, where the source has made another one; `None` for the one
+            that it was given.
+        took_ms: How long the source took to answer, without what the request waited for its turn; `None`
+            where nobody knows.
     """
 
     records: tuple[Record, ...]
@@ -62,6 +66,8 @@ class Page(Value, frozen=True):
     next_token: str | None = None
     not_found: tuple[str, ...] | None = None
     is_dated: bool = False
+    asked: PageRequest | None = None
+    took_ms: int | None = None
 
 
 class Source(Protocol):
@@ -70,6 +76,11 @@ class Source(Protocol):
     One that has a method `heed` is told the limits of the sync at hand: see `core.options.Limited`. One whose
     ids no other account of its kind has, such as UUIDs, may say so by `ids_are_unique = True`: two accounts
     of it can then come into one sink. Those of any other would take each other's places there.
+
+    One that stands being asked again before it has answered says by `reads_per_s` how many requests it may be
+    asked in a second: pages are then read ahead. One that serves pages of some size best says so by
+    `best_page_size`, for syncs that ask for none. And one that can leave out what lies before a sort key says
+    by `heeds_from_key` in which of its orders, so that no offset need be large.
     """
 
     @property
@@ -136,6 +147,9 @@ class Source(Protocol):
         By numbered pages, it is the page `request.number` of `request.limit` rows. By cursors, it is the page
         of `request.token`, and the first one where that is `None`; a token that leads nowhere is a failure,
         never an end.
+
+        With `request.from_key`, which comes only in an order in which it says that it heeds it, leave out
+        what lies before that sort key; a few rows too many do no harm, and `request.offset` counts them too.
 
         With `request.since`, which comes only where it `heeds_since`, return only records created since then,
         or changed since then by the attribute `request.changed_by`, which is then the sort key too.

@@ -65,7 +65,7 @@ class WebhookWorker(Generic[T]):
         self,
         make_engine: Callable[[], Engine[T]],
         *,
-        page_size: int = 50,
+        page_size: int | None = None,
         options: Options | None = None,
         settle_s: float = 2.0,
         poll_s: float = 1.0,

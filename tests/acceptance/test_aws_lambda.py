@@ -127,7 +127,7 @@ class Cloud:
         source = syncfsm.AttioSource(key, account=name, base_url=self.offices.url)
         sink = syncfsm.open_sink(f"sqlite:{self.folder / 'contacts.db'}")
         people = syncfsm.AttioPeople(source, companies=False)
-        return syncfsm.Engine(log, source, sink, people, clock=self.clock)
+        return syncfsm.Engine(log, source, sink, people, clock=self.clock, read_ahead=1)
 
     def minute(self, context: Context | None = None) -> None:
         """Let a minute pass: the watchdog looks, and the function takes what there is."""

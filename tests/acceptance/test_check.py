@@ -16,6 +16,7 @@ from syncfsm.core.describe import time_words
 from tests.acceptance.conftest import Cli, Server
 
 Serve = Callable[..., Server]
+STEPWISE = ("--page-size", 50, "--read-ahead", 1)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -48,7 +49,7 @@ def check(cli: Cli) -> Checked:
 def killed_midway(server: Server, cli: Cli, *args: object, queries: int = 5) -> str:
     """Kill a sync while it waits for an answer; return its process."""
     server.hold_after(queries)
-    process = cli.start(*cli.sync_args(server.url), *args)
+    process = cli.start(*cli.sync_args(server.url), *STEPWISE, *args)
     assert server.is_holding.wait(30)
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -68,13 +69,13 @@ def test_before_the_first_sync_all_is_said_and_no_file_is_made(
     assert err == ""
     (workspace,) = {line for line in out.splitlines() if line.startswith("  source")}
     assert workspace.startswith("  source  in order: workspace ")
-    assert workspace.endswith("object people; the first page shows at least 51 people")
+    assert workspace.endswith("object people; the first page shows at least 500 people")
     for line in (
         "a sync could start: it would begin anew",
         "  sink    in order: sqlite:contacts.db, file not there yet: a sync makes it",
         "  log     sync.db, not there yet: a sync makes it",
         "  last    no sync into this sink was completed yet",
-        "  pages   50 records each, newest first; at most 90 requests a second",
+        "  pages   499 records each, newest first; at most 90 requests a second",
     ):
         assert line in out.splitlines()
     assert server.queries == {"people": 1, "companies": 1}, "one page, and one look-up to try"
@@ -166,7 +167,7 @@ def test_starting_anew_would_cancel_what_is_active_and_checking_does_not(
 def test_it_can_be_asked_while_a_sync_runs(serve: Serve, cli: Cli, check: Checked) -> None:
     server = serve(300)
     server.hold_after(2)
-    process = cli.start(*cli.sync_args(server.url))
+    process = cli.start(*cli.sync_args(server.url), *STEPWISE)
     assert server.is_holding.wait(30)
     server._queries_left = None  # the check's own requests are answered, the sync still waits
     found = check.json(server.url)

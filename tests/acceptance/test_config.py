@@ -56,7 +56,7 @@ def setting(name: str, *args: object) -> tuple[Any, ...]:
 def test_a_flag_wins_over_the_environment_that_over_the_file_and_that_over_the_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert setting("page-size") == (50, "default", None)
+    assert setting("page-size") == (None, "default", None)
     write("page-size = 10\n[sync]\n# mine\npage-size = 20\n")
     assert setting("page-size") == (20, "file", "syncfsm.toml, line 4")
     monkeypatch.setenv("SYNCFSM_PAGE_SIZE", "30")
@@ -67,21 +67,30 @@ def test_a_flag_wins_over_the_environment_that_over_the_file_and_that_over_the_d
     assert setting("page-size", "retry-rejects") == (30, "environment", "SYNCFSM_PAGE_SIZE")
 
 
-@pytest.mark.parametrize("command", SHARING)
-def test_pages_are_larger_by_default_where_contacts_go_into_quo_in_bulk_whatever_says_so(
-    monkeypatch: pytest.MonkeyPatch, command: str
+@pytest.mark.parametrize(
+    ("text", "args", "variables", "page_size"),
+    [
+        ("", (), {}, 50),
+        ("", ("--quo-bulk",), {}, 499),
+        ("quo-bulk = true", (), {}, 499),
+        ("", (), {"SYNCFSM_QUO_BULK": "yes"}, 499),
+        ("quo-bulk = true", (), {"SYNCFSM_QUO_BULK": "no"}, 50),
+        ("quo-bulk = true", ("--page-size", 20), {}, 20),
+        ("quo-bulk = true\npage-size = 20", (), {}, 20),
+    ],
+)
+def test_pages_are_as_large_as_source_and_sink_take_best_unless_something_says_otherwise(
+    serve: Serve, cli: Cli, *, text: str, args: tuple[object, ...], variables: dict[str, str], page_size: int
 ) -> None:
-    assert setting("page-size", command, "--quo-bulk") == (499, "default", None)
-    assert setting("page-size", command, "--page-size", 20, "--quo-bulk") == (20, "flag", "--page-size")
-    write("quo-bulk = true")
-    assert setting("page-size", command) == (499, "default", None)
-    write("quo-bulk = true\npage-size = 20")
-    assert setting("page-size", command)[:2] == (20, "file")
-    write("")
-    monkeypatch.setenv("SYNCFSM_QUO_BULK", "yes")
-    assert setting("page-size", command) == (499, "default", None)
-    monkeypatch.setenv("SYNCFSM_QUO_BULK", "no")
-    assert setting("page-size", command) == (50, "default", None)
+    url = serve(1).url
+    write(f'source = "attio"\nsink = "quo:"\nbase-url = "{url}"\nquo-base-url = "{url}"\n{text}')
+    cli.env |= {"QUO_API_KEY": "any", "QUO_PARTNER_KEY": "any", **variables}
+    assert cli.json("check", *args)["page_size"] == page_size
+
+
+def test_into_a_database_pages_are_as_large_as_the_source_gives_them(serve: Serve, cli: Cli) -> None:
+    write(f'{SHARED}base-url = "{serve(1).url}"')
+    assert cli.json("check")["page_size"] == 499
 
 
 def test_what_stands_at_the_top_is_said_to_no_command_that_has_no_source() -> None:
@@ -281,8 +290,8 @@ def test_the_settings_are_shown_each_with_where_it_comes_from(monkeypatch: pytes
     for line in (
         ["sink", "sqlite:contacts.db", "syncfsm.toml, line 2"],
         ["order", "id", "SYNCFSM_ORDER"],
-        ["page-size", "50", "default"],
-        ["metrics", "(not set)", "default"],
+        ["page-size", "(not set)", "default"],
+        ["read-ahead", "auto", "default"],
         ["sources.attio.enabled", "true", "default"],
         ["ATTIO_API_KEY", "(set, not shown)", "environment"],
     ):

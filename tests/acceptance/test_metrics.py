@@ -16,7 +16,7 @@ Serve = Callable[..., Server]
 def test_a_running_sync_can_be_scraped(serve: Serve, cli: Cli) -> None:
     server = serve(500)
     server.hold_after(8)
-    process = cli.start(*cli.sync_args(server.url), "--metrics", 0)
+    process = cli.start(*cli.sync_args(server.url), "--page-size", 50, "--read-ahead", 1, "--metrics", 0)
     assert process.stderr is not None
     url = process.stderr.readline().removeprefix("metrics at ").strip()
     assert url.startswith("http://127.0.0.1:")

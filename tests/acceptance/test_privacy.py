@@ -17,6 +17,7 @@ from tests.acceptance.conftest import KEY, Cli, Server
 
 Serve = Callable[..., Server]
 
+STEPWISE = ("--page-size", 50, "--read-ahead", 1)
 NO_WAIT = ("--set", "attempts_max=50", "--set", "wait_s_max=0")
 
 
@@ -105,7 +106,7 @@ def test_a_sync_that_is_killed_leaves_neither_key_nor_person_in_the_files_beside
 ) -> None:
     server.fake = Careless(server.fake, PASSING, after=3)  # type: ignore[assignment]
     server.hold_after(12)
-    process = cli.start(*cli.sync_args(server.url), *NO_WAIT)
+    process = cli.start(*cli.sync_args(server.url), *STEPWISE, *NO_WAIT)
     assert server.is_holding.wait(30)
     process.kill()
     process.communicate()
@@ -149,7 +150,7 @@ def contacts(path: Path) -> list[tuple[str, ...]]:
 
 
 def test_a_captured_sync_runs_again_without_key_or_network_and_is_forgotten(server: Server, cli: Cli) -> None:
-    _, err = cli(*cli.sync_args(server.url), "--capture")
+    _, err = cli(*cli.sync_args(server.url), *STEPWISE, "--capture")
     assert "capture is on: the log keeps what comes, personal data too" in err
     (listed,) = cli.json("log", "ls", "sync.db")["processes"]
     assert listed["captured"] >= 9  # two checks, six pages and a look-up
@@ -179,7 +180,7 @@ def test_a_capture_with_a_gap_is_said_to_have_one(server: Server, cli: Cli) -> N
         (2, (), "captured until here, and no more without --capture"),
     ):
         server.hold_after(queries)
-        process = cli.start(*cli.sync_args(server.url), *capture)
+        process = cli.start(*cli.sync_args(server.url), *STEPWISE, *capture)
         assert server.is_holding.wait(30)
         process.kill()
         assert process.stderr is not None

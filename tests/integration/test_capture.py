@@ -87,10 +87,11 @@ class Bench:
             clock=self.clock,
             rng=self.rng,
             capture=capture,
+            read_ahead=1,
         )
 
-    def sync(self, *, capture: bool = True, **asked: Any) -> Process:
-        return asyncio.run(self.engine(capture=capture).sync(**asked))
+    def sync(self, *, capture: bool = True, page_size: int = 50) -> Process:
+        return asyncio.run(self.engine(capture=capture).sync(page_size=page_size))
 
     def again(self, process: Process, sink: Kept, **asked: Any) -> Process:
         with open_log(":memory:") as log:

@@ -17,7 +17,6 @@ import pytest
 from syncfsm.core.events import RecordRejected
 from syncfsm.core.options import Order
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.readahead import READ_AHEAD
 from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog, open_log
 from syncfsm.outside.clock import Clock
@@ -136,7 +135,7 @@ class OtherStage(Stage[Contact]):
             clock=self.engine_clock,
             rng=self._rng,
             hooks=self._hooks,
-            read_ahead=READ_AHEAD,
+            read_ahead=4,
         )
 
 

@@ -48,17 +48,17 @@ Patch = pytest.MonkeyPatch
 
 def without_the_peek(patch: Patch) -> None:
     """A page is believed to begin with the peek, whatever it begins with."""
-    sound = offsets._is_anchored
+    sound = offsets.is_anchored
 
     def unchecked(paging: Paging, request: PageRequest, first: Row | None, rule: PageRule) -> bool:
         return paging.peek is not None or sound(paging, request, first, rule)
 
-    patch.setattr(offsets, "_is_anchored", unchecked)
+    patch.setattr(offsets, "is_anchored", unchecked)
 
 
 def without_the_step_back(patch: Patch) -> None:
     """A page that is not anchored is taken as it is."""
-    patch.setattr(offsets, "_is_anchored", lambda *_: True)
+    patch.setattr(offsets, "is_anchored", lambda *_: True)
 
 
 def without_the_frontiers_ties(patch: Patch) -> None:

@@ -34,7 +34,7 @@ def simulate(*args: str) -> Result:
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A page rule that believes every page, so that people get lost when rows go away."""
-    monkeypatch.setattr(offsets, "_is_anchored", lambda *_: True)
+    monkeypatch.setattr(offsets, "is_anchored", lambda *_: True)
     monkeypatch.chdir(tmp_path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -26,6 +27,7 @@ class MovingWorld:
         self.rows: list[tuple[tuple[int, str], Row]] = []
         self.script = iter(script)
         self.born = 0
+        self.keys: list[int] = []  # of all rows that there ever were
         for key in keys:
             self._insert(key)
         self.untouched = {row.id for _, row in self.rows}
@@ -37,9 +39,23 @@ class MovingWorld:
             elif self.rows:
                 _, row = self.rows.pop(number % len(self.rows))
                 self.untouched.discard(row.id)
-        return [row for _, row in self.rows[request.offset : request.offset + request.limit]]
+        rows = [row for _, row in self.rows if self._is_from(row.key, request.from_key)]
+        return rows[request.offset : request.offset + request.limit]
+
+    @property
+    def most_alike(self) -> int:
+        """How many rows there have been at most that a filter by key takes for one key."""
+        return max(Counter(key // 3 for key in self.keys).values(), default=0)
+
+    def _is_from(self, key: str, from_key: str | None) -> bool:
+        """Whether a row is not before a key, by a filter that knows keys by threes only."""
+        if from_key is None:
+            return True
+        wanted, own = int(from_key) // 3, int(key) // 3
+        return own <= wanted if self.order == "newest" else own >= wanted
 
     def _insert(self, key: int) -> None:
+        self.keys.append(key)
         # Ids in no order of birth, as random UUIDs are.
         record_id = f"{(self.born * 7919) % 10007:05}"
         self.born += 1

@@ -38,13 +38,13 @@ SEEDS = range(tries(25, 100))
 class Workspace:
     """People in the order asked for; before each answer some go, anywhere, and some are created."""
 
-    def __init__(self, seed: int, order: Order, deleted: int, created: int) -> None:
+    def __init__(self, seed: int, order: Order, deleted: int, created: int, people: int = PEOPLE) -> None:
         self.rng = random.Random(seed)
         self.order = order
         self.deleted = deleted
         self.created = created
         self.born = 0
-        self.rows = sorted((self._birth() for _ in range(PEOPLE)), key=self._place)
+        self.rows = sorted((self._birth() for _ in range(people)), key=self._place)
         self.stayed = {row.id for row in self.rows}
 
     def answer(self, request: PageRequest) -> list[Row]:

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncfsm.cli.shared.quo import BULK_PAGE_SIZE, PAGE_SIZE
 from syncfsm.core.events import Recorded
 from syncfsm.core.failure import Failure
 from syncfsm.core.machine import State
@@ -21,6 +20,7 @@ from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog, open_log
 from syncfsm.log.checks.verify import verify
 from syncfsm.sinks.protocol import UpsertResult
+from syncfsm.sinks.quo.sink import BULK_PAGE_SIZE, PAGE_SIZE
 from syncfsm.sources.attio.people import AttioPeople
 from syncfsm_simulator.stage.faults import ChangeRates, FaultRates
 from syncfsm_simulator.stage.quo_faults import FaultyQuo

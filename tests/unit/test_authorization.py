@@ -230,7 +230,7 @@ def synced(tokens: Tokens, log: Any, provide: Callable[[], Awaitable[str]]) -> P
         sink: Any = DictSink()
         people = AttioPeople(source, companies=False)
         async with Engine(log, source, sink, people, clock=VirtualClock(), read_ahead=4) as engine:
-            process = await engine.sync()
+            process = await engine.sync(page_size=50)
             if process.state is State.COMPLETED:
                 assert len(sink.items) == 400
             return process

@@ -313,3 +313,23 @@ def test_a_filter_is_not_nested_without_end(world: World) -> None:
     for _ in range(150):
         filter_ = {"$not": filter_}
     assert refused(world, filter=filter_)["message"] == "The filter is nested too deeply."
+
+
+@given(
+    bounds=st.dictionaries(st.sampled_from(["$gte", "$gt", "$lte", "$lt"]), st.integers(-5, 45), max_size=4)
+)
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+def test_a_range_of_times_gives_the_rows_that_any_filter_would(
+    direction: str, bounds: dict[str, int]
+) -> None:
+    world = World(1, people=40, now=EPOCH)
+    times = sorted(entity.created_at for entity in world.entities("people").values())
+    wanted = {
+        operator: times[min(max(place, 0), 39)] if 0 <= place < 40 else f"{2000 + place}-01-01T00:00:00.000Z"
+        for operator, place in bounds.items()
+    }
+    sorts = [{"direction": direction, "attribute": "created_at"}]
+    query = Query(world)
+    range_ = {"created_at": wanted}
+    found = query.rows("people", {"filter": range_, "sorts": sorts})
+    assert found == query.rows("people", {"filter": {"$and": [range_]}, "sorts": sorts})

@@ -14,17 +14,22 @@ from syncfsm.core import events as e
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options, Pagination
-from syncfsm.core.paging.pages import PageRequest
+from syncfsm.core.paging.lookahead import Lookahead
+from syncfsm.core.paging.offsets import plan
+from syncfsm.core.paging.pages import PageRequest, PageRule
+from syncfsm.core.paging.place import Frontier, Paging
 from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
 from syncfsm.engine.readahead import ReadAhead
+from syncfsm.engine.slots import Answer
+from syncfsm.engine.width import Width
 from syncfsm.errors import ConfigurationError
 from syncfsm.log import EventLog, open_log
 from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sources.numbered import NumberedSource
 from syncfsm.sources.protocol import Page
 from syncfsm_simulator.fakes.numbered import API
-from syncfsm_simulator.world.clock import VirtualClock, run_virtual
+from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
 from tests.fakes import DictSink, Item, ListSource, TestClock, to_items
 
 SLOW_S = 0.1
@@ -209,55 +214,120 @@ def test_a_number_of_requests_that_cannot_work_is_refused(number: int) -> None:
 
 # ── one by one ───────────────────────────────────────────────────────────────────────────────
 
-
-def request(offset: int) -> PageRequest:
-    return PageRequest(cursor=offset or None, offset=offset, limit=10, order="newest")
-
-
-def following(*offsets: int) -> tuple[PageRequest, ...]:
-    return tuple(request(offset) for offset in offsets)
+RULE = PageRule(page_size=10, order="newest", limit_max=500, confirm_end=False)
+PEOPLE = 1000
 
 
-async def warmed_up(source: SlowSource, requests_max: int) -> ReadAhead:
+def key(place: int) -> str:
+    return f"{PEOPLE - place:05}"
+
+
+def at(place: int, *, offset: int | None = None, step_back: int = 0) -> Lookahead:
+    """Return where a sync of a thousand stands that has taken the rows before a place, wherever that is."""
+    last = Frontier(key=key(place - 1), ids=frozenset({f"r{place - 1:05}"})) if place else None
+    paging = Paging(
+        offset=place if offset is None else offset,
+        frontier=last,
+        peek=f"r{place:05}" if place else None,
+        step_back=step_back,
+    )
+    return Lookahead(paging=paging, rule=RULE)
+
+
+class Fetches(ReadAhead):
+    """Fetches what is due at a place."""
+
+    async def at(self, place: int, *, offset: int | None = None, step_back: int = 0) -> Answer:
+        ahead = at(place, offset=offset, step_back=step_back)
+        return await self.fetch(plan(ahead.paging, ahead.rule), ahead)
+
+
+async def warmed_up(source: SlowSource, requests_max: int) -> Fetches:
     """Return one that may have all its requests under way, and has none."""
-    ahead = ReadAhead(source, requests_max, VirtualClock())
+    width = Width(requests_max, None)
     for _ in range(requests_max):
-        await ahead.fetch(request(0))
-    source.requests.clear()
-    return ahead
+        width.used(Page(records=(), as_of=EPOCH), 100)
+    return Fetches(source, width, VirtualClock())
 
 
-async def with_a_failure_ahead(source: SlowSource, failure: Failure) -> ReadAhead:
-    """Return one that has a page from offset 10 ahead, and a failure for the one from 20."""
+async def with_a_failure_ahead(source: SlowSource, failure: Failure) -> Fetches:
+    """Return one that has a page for place 10 ahead, and a failure for the one for place 20."""
     ahead = await warmed_up(source, 3)
-    source.fails[len(source.asked_at) + 3] = failure
-    await ahead.fetch(request(0), following(10, 20))
+    source.fails[3] = failure
+    await ahead.at(0)
     await asyncio.sleep(1)
     return ahead
 
 
-def test_what_rows_that_moved_made_stale_is_given_up_and_asked_for_less() -> None:
+def test_a_page_is_used_that_begins_before_the_place_and_the_next_are_asked_for_with_a_margin() -> None:
     async def run() -> None:
-        source = SlowSource(1000)
-        ahead = await warmed_up(source, 8)
-        await ahead.fetch(request(0), following(*range(10, 80, 10)))
-        assert (ahead.asked, ahead.width) == (7, 8)
-        page = (await ahead.fetch(request(7), following(17, 27))).page
-        assert isinstance(page, Page)
-        assert page.records[0].id == "r00007"
-        assert (ahead.unused, ahead.width) == (7, 4)
+        source = SlowSource(PEOPLE)
+        ahead = await warmed_up(source, 4)
+        await ahead.at(0)
+        await asyncio.sleep(1)
+        assert sorted(asked.offset for asked in source.requests) == [0, 10, 20, 30]
+        answer = await ahead.at(13, offset=16)  # the page before was of another moment, with three rows more
+        assert answer.request.offset == 10
+        await asyncio.sleep(1)
+        (following,) = source.requests[4:]
+        assert 40 - 3 - 1 - 2 * 3 <= following.offset < 40 - 3
+
+    run_virtual(run())
+
+
+def test_where_a_page_begins_too_late_what_lies_before_it_is_asked_for_and_the_page_is_kept() -> None:
+    async def run() -> None:
+        source = SlowSource(PEOPLE)
+        ahead = await warmed_up(source, 4)
+        await ahead.at(0)
+        await asyncio.sleep(1)
+        del source.records[:3]  # the pages that came are of before that
+        asked = len(source.requests)
+        answer = await ahead.at(7)
+        assert answer.request.offset == 7
+        assert source.requests[asked].offset == 7
+        kept = await ahead.at(17)
+        assert isinstance(kept.page, Page)
+        assert (kept.request.offset, ahead.slots.unused) == (10, 0)
+
+    run_virtual(run())
+
+
+def test_a_page_with_nothing_new_is_dropped() -> None:
+    async def run() -> None:
+        source = SlowSource(PEOPLE)
+        ahead = await warmed_up(source, 3)
+        await ahead.at(0)
+        await asyncio.sleep(1)
+        assert (await ahead.at(40)).request.offset == 40
+        assert ahead.slots.unused == 2
+
+    run_virtual(run())
+
+
+def test_while_a_sync_steps_back_just_what_is_due_is_asked_for_and_what_came_is_kept() -> None:
+    async def run() -> None:
+        source = SlowSource(PEOPLE)
+        ahead = await warmed_up(source, 3)
+        await ahead.at(0)
+        await asyncio.sleep(1)
+        answer = await ahead.at(10, step_back=7)
+        assert (answer.request.offset, answer.request.limit) == (3, 18)
+        assert len(source.requests) == 4
+        assert (await ahead.at(10)).request.offset == 10
+        assert ahead.slots.unused == 0
 
     run_virtual(run())
 
 
 def test_nothing_is_asked_for_past_a_page_that_came_short() -> None:
     async def run() -> None:
-        source = SlowSource(25)
+        source = SlowSource(PEOPLE)
+        del source.records[25:]
         ahead = await warmed_up(source, 3)
-        await ahead.fetch(request(0), following(10, 20))
-        await asyncio.sleep(1)
-        await ahead.fetch(request(10), following(20, 30, 40))
-        await asyncio.sleep(1)
+        for place in (0, 10):
+            await ahead.at(place)
+            await asyncio.sleep(1)
         assert max(asked.offset for asked in source.requests) == 20
 
     run_virtual(run())
@@ -267,15 +337,12 @@ def test_a_failure_that_tells_how_the_source_is_is_handed_over_even_if_its_page_
     None
 ):
     async def run() -> None:
-        source = SlowSource(1000)
+        source = SlowSource(PEOPLE)
         ahead = await with_a_failure_ahead(source, LIMITED)
         asked = len(source.asked_at)
-        assert isinstance((await ahead.fetch(request(10), following(30))).page, Page)
-        await asyncio.sleep(SLOW_S / 10)
-        assert len(source.asked_at) == asked, "a source that asked for patience is asked for nothing ahead"
-        assert (await ahead.fetch(request(7), following(17))).page == LIMITED
-        assert len(source.asked_at) == asked
-        assert isinstance((await ahead.fetch(request(7), following(17))).page, Page)
+        assert (await ahead.at(10)).page == LIMITED
+        assert len(source.asked_at) == asked, "a source that asked for patience is asked for nothing"
+        assert isinstance((await ahead.at(10)).page, Page)
 
     run_virtual(run())
 
@@ -285,33 +352,34 @@ LOST = Failure(kind=FailureKind.NOT_FOUND, message="there is no such page.")
 
 def test_a_failure_of_a_page_that_is_not_needed_any_more_is_forgotten_with_it() -> None:
     async def run() -> None:
-        source = SlowSource(1000)
+        source = SlowSource(PEOPLE)
         ahead = await with_a_failure_ahead(source, LOST)
-        page = (await ahead.fetch(request(7), following(17))).page
+        assert isinstance((await ahead.at(10)).page, Page)
+        source.fails.clear()
+        page = (await ahead.at(25)).page
         assert isinstance(page, Page)
-        assert page.records[0].id == "r00007"
+        assert page.records[0].id == "r00025"
 
     run_virtual(run())
 
 
 def test_a_failure_of_one_page_does_not_answer_for_another() -> None:
     async def run() -> None:
-        source = SlowSource(1000)
+        source = SlowSource(PEOPLE)
         ahead = await with_a_failure_ahead(source, LOST)
-        assert isinstance((await ahead.fetch(request(7), following(20))).page, Page)
-        assert (await ahead.fetch(request(20))).page == LOST
+        assert isinstance((await ahead.at(10)).page, Page)
+        assert (await ahead.at(20)).page == LOST
 
     run_virtual(run())
 
 
 def test_how_long_a_request_took_does_not_depend_on_when_its_page_was_needed() -> None:
     async def run() -> None:
-        source = SlowSource(1000)
+        source = SlowSource(PEOPLE)
         ahead = await warmed_up(source, 3)
-        for offset, after_s in ((0, 0.0), (10, 0.05), (20, 1.0)):
+        for place, after_s in ((0, 0.0), (10, 0.05), (20, 1.0)):
             await asyncio.sleep(after_s)
-            answer = await ahead.fetch(request(offset), following(offset + 10, offset + 20))
-            assert answer.elapsed_ms == 100
+            assert (await ahead.at(place)).elapsed_ms == 100
 
     run_virtual(run())
 
@@ -356,9 +424,9 @@ def test_after_a_429_nothing_that_waits_for_its_turn_still_goes_out() -> None:
 
 def test_no_more_pages_are_held_than_may_be_under_way() -> None:
     async def run() -> None:
-        source = SlowSource(10_000)
+        source = SlowSource(PEOPLE)
         ahead = await warmed_up(source, 4)
-        await ahead.fetch(request(0), following(*range(10, 500, 10)))
+        await ahead.at(0)
         await asyncio.sleep(1)
         assert len(source.requests) == 4
 
@@ -367,9 +435,9 @@ def test_no_more_pages_are_held_than_may_be_under_way() -> None:
 
 def test_whoever_is_cancelled_while_waiting_for_a_page_leaves_nothing_behind() -> None:
     async def run() -> None:
-        source = SlowSource(1000)
+        source = SlowSource(PEOPLE)
         ahead = await warmed_up(source, 4)
-        waiting = asyncio.create_task(ahead.fetch(request(0), following(10, 20, 30)))
+        waiting = asyncio.create_task(ahead.at(0))
         await asyncio.sleep(SLOW_S / 2)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
@@ -388,11 +456,11 @@ def test_what_goes_wrong_in_a_source_ahead_of_time_comes_up_with_its_page() -> N
             return await super().fetch(request)
 
     async def run() -> None:
-        ahead = await warmed_up(Broken(1000), 3)
-        await ahead.fetch(request(0), following(10, 20))
+        ahead = await warmed_up(Broken(PEOPLE), 3)
+        await ahead.at(0)
         with pytest.raises(ZeroDivisionError):
-            await ahead.fetch(request(10), following(20))
-        assert isinstance((await ahead.fetch(request(20))).page, Page)
+            await ahead.at(10)
+        assert isinstance((await ahead.at(20)).page, Page)
 
     run_virtual(run())
 
@@ -408,9 +476,9 @@ def test_what_is_needed_now_is_not_asked_for_once_another_request_was_refused() 
             return await super().fetch(asked)
 
     async def run() -> None:
-        ahead = await warmed_up(Refusing(1000), 3)
+        ahead = await warmed_up(Refusing(PEOPLE), 3)
         began_s = asyncio.get_running_loop().time()
-        assert (await ahead.fetch(request(0), following(10, 20))).page == limited
+        assert (await ahead.at(0)).page == limited
         assert asyncio.get_running_loop().time() - began_s < 0.05
 
     run_virtual(run())
@@ -418,9 +486,9 @@ def test_what_is_needed_now_is_not_asked_for_once_another_request_was_refused() 
 
 def test_who_is_given_up_while_a_page_is_needed_gives_that_up_too() -> None:
     async def run() -> None:
-        source = SlowSource(1000)
+        source = SlowSource(PEOPLE)
         ahead = await warmed_up(source, 3)
-        waiting = asyncio.create_task(ahead.fetch(request(0), following(10, 20)))
+        waiting = asyncio.create_task(ahead.at(0))
         await asyncio.sleep(0.01)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -55,7 +55,7 @@ def fit(process: Process, rows: Rows, moment: Moment, index: int, ahead: Ahead) 
 def attempt(process: Process, rows: Rows, step: Step, at: datetime) -> Fit:
     """Return what comes of a fetch with a step."""
     moved = rows.copy()
-    request = due_request(process)
+    request = step.asked(due_request(process))
     come = moved.answer(request, step, process.page_size, process.paging.frontier)
     is_total = moved.is_total and step.happens != "ties"
     outcome = d.Fetched(request=request, rows=come, as_of=at, elapsed_ms=0, is_total=is_total)
@@ -70,7 +70,7 @@ def due_request(process: Process) -> PageRequest:
 
 
 def _guesses(process: Process, rows: Rows, moment: Moment, index: int, ahead: Ahead) -> Iterator[Step]:
-    plain = Step(page=process.progress.pages, action="fetch")
+    plain = _asked(Step(page=process.progress.pages, action="fetch"), process, moment.recorded.event)
     match moment.recorded.event:
         case e.PageFetched() as page if process.record_ids:
             yield _listed(plain, page)
@@ -106,6 +106,17 @@ def _guesses(process: Process, rows: Rows, moment: Moment, index: int, ahead: Ah
             assert_never(moment.recorded.event)
 
 
+def _asked(plain: Step, process: Process, event: e.Event) -> Step:
+    """Return a step that says what was asked for, if that is not what was due: the page came ahead."""
+    due = due_request(process)
+    if not isinstance(event, e.PageFetched | e.PagesShifted):
+        return plain
+    offset, limit = event.offset, max(1, due.offset + due.limit - event.offset)
+    if isinstance(event, e.PageFetched):
+        limit = event.limit
+    return plain if (offset, limit) == (due.offset, due.limit) else replace(plain, offset=offset, limit=limit)
+
+
 def _listed(plain: Step, page: e.PageFetched) -> Step:
     """Return how the records of a list came: gone are those that did not."""
     sound, asked = len(page.record_ids), page.limit
@@ -123,7 +134,7 @@ def _anchored(
     spoiled = spoiled if ahead.is_total else replace(spoiled, tied=_ties(moment, page))
     place = process.paging.offset - page.shift
     least, wanted = new_rows(moment, page), ahead.rows_from(index) or 0
-    extras = dict.fromkeys((0, *_in_the_way(process, rows, due_request(process).offset), rows.passed))
+    extras = dict.fromkeys((0, *_in_the_way(process, rows, page.offset), rows.passed))
     squeezed = dict.fromkeys((0, spoiled.nameless))
     for again, extra, next_came in product(_hidden_twice(process, page), extras, squeezed):
         step = replace(_placed(spoiled, rows, place - again, extra), next_came=next_came)

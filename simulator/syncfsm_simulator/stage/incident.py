@@ -16,6 +16,7 @@ import msgspec
 from syncfsm.core.events import Mode
 from syncfsm.core.failure import FailureKind
 from syncfsm.core.options import Options
+from syncfsm.core.paging.pages import PageRequest
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Wait = Annotated[float, msgspec.Meta(ge=0, le=10_000_000)]
@@ -63,6 +64,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         tied: How many rows, up to the last one taken, share its sort key.
         shuffled: Whether rows that tie have no fixed order, from here on; as it was if it is missing.
         refused: Records of the page that the sink, or the transform, rejects.
+        offset: Where the page began, if that is not where the one that was due did: it was asked for ahead.
+        limit: How many rows were then asked for.
         page_size: The page size from here on, for a `resume`; as it was if it is missing.
         options: The options from here on, for a `resume`; as they were if they are missing.
     """
@@ -86,8 +89,16 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     tied: Count = 0
     shuffled: bool | None = None
     refused: Count = 0
+    offset: Count | None = None
+    limit: Count | None = None
     page_size: Count | None = None
     options: IncidentOptions | None = None
+
+    def asked(self, due: PageRequest) -> PageRequest:
+        """Return what was asked for, where this was due."""
+        if self.offset is None or self.limit is None:
+            return due
+        return msgspec.structs.replace(due, offset=self.offset, limit=self.limit)
 
     @property
     def is_plain(self) -> bool:

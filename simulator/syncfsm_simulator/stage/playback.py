@@ -263,9 +263,10 @@ class ScriptedSource:
             return failure
         process = playback.process
         step = step or Step(page=process.progress.pages, action="fetch")
-        rows = playback.rows.answer(request, step, process.page_size, process.paging.frontier)
+        asked = step.asked(request)
+        rows = playback.rows.answer(asked, step, process.page_size, process.paging.frontier)
         is_total = playback.rows.is_total and step.happens != "ties"
-        return Page(records=rows, as_of=playback.clock.now(), is_total=is_total)
+        return Page(records=rows, as_of=playback.clock.now(), is_total=is_total, asked=asked)
 
     async def aclose(self) -> None:
         """Nothing is held."""

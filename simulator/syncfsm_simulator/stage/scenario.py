@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from syncfsm.core.options import Order
-from syncfsm.engine.readahead import READ_AHEAD_MAX
+from syncfsm.engine.width import READ_AHEAD_MAX
 from syncfsm.errors import ConfigurationError
 from syncfsm_simulator.fakes.attio.knobs import LIMIT_MAX, LimitPolicy, Ties
 from syncfsm_simulator.stage.fault_table import FAULTS

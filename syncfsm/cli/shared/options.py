@@ -9,14 +9,28 @@ import click
 
 from syncfsm.cli.shared.naming import LIMIT
 from syncfsm.cli.shared.output import json_option
-from syncfsm.cli.shared.quo import BULK_PAGE_SIZE, PAGE_SIZE, PageSize, quo_options
+from syncfsm.cli.shared.quo import quo_options
 from syncfsm.cli.shared.settings import account_option
 from syncfsm.core.limits import LIMITS
 from syncfsm.core.options import Order
-from syncfsm.engine.readahead import READ_AHEAD, READ_AHEAD_MAX
-from syncfsm.sources.attio.source import BASE_URL
+from syncfsm.core.starts import PAGE_SIZE
+from syncfsm.engine.width import READ_AHEAD_MAX, ReadAheadMax
+from syncfsm.sources.attio.source import BASE_URL, LIMIT_MAX
 
 LIMITS_HELP = f"Set a limit; may be given more than once. The limits: {', '.join(LIMITS)}."
+
+
+class ReadAheadType(click.ParamType[ReadAheadMax]):
+    """A number of requests, or `auto`."""
+
+    name = "whole number or auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ReadAheadMax:
+        """Return what was given, if it can work."""
+        if value == "auto":
+            return "auto"
+        return click.IntRange(1, READ_AHEAD_MAX).convert(value, param, ctx)
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -81,11 +95,10 @@ _OPTIONS = (
     log_option,
     click.option(
         "--page-size",
-        cls=PageSize,
-        default=PAGE_SIZE,
-        show_default=True,
+        default=None,
         type=click.IntRange(min=1),
-        help=f"Records a page; with --quo-bulk, {BULK_PAGE_SIZE} by default.",
+        help=f"Records a page.  [default: what source and sink take best: {LIMIT_MAX - 1} from attio, "
+        f"{PAGE_SIZE} into quo without --quo-bulk; {PAGE_SIZE} if neither says]",
     ),
     click.option(
         "--companies/--no-companies", default=True, show_default=True, help="Look up the names of companies."
@@ -98,11 +111,12 @@ _OPTIONS = (
     ),
     click.option(
         "--read-ahead",
-        default=READ_AHEAD,
+        default="auto",
         show_default=True,
-        type=click.IntRange(1, READ_AHEAD_MAX),
-        metavar="N",
-        help="Requests for pages under way at once; 1 asks for one after the other.",
+        type=ReadAheadType(),
+        metavar="N|auto",
+        help="The most requests for pages under way at once: 1 for one after the other, auto for as many "
+        "as the source's rate and its latency ask for.",
     ),
     verbose_option,
 )

@@ -1,4 +1,4 @@
-"""The options of the Quo sink, for the commands that run a sync, and what they mean for the page size."""
+"""The options of the Quo sink, for the commands that run a sync."""
 
 from __future__ import annotations
 
@@ -14,12 +14,6 @@ from syncfsm.items.contact import Contact
 from syncfsm.sinks import Sink, open_sink
 from syncfsm.sinks.quo.api import BASE_URL, KEY_VARIABLE, PARTNER_KEY_VARIABLE
 from syncfsm.sinks.quo.sink import KIND
-
-PAGE_SIZE = 50
-
-BULK_PAGE_SIZE = 499
-"""Each page waits a second or so until Quo shows its bulks, so few pages are fewer seconds: the most that
-Attio's 500 rows a request allow, beside the row that is only peeked at."""
 
 KEY_VARIABLES = (KEY_VARIABLE, PARTNER_KEY_VARIABLE)
 
@@ -39,16 +33,6 @@ quo_options = (
         help="Where phone numbers without a country code are from, for Quo: US, GB, …",
     ),
 )
-
-
-class PageSize(click.Option):
-    """The option for the page size: its default is a larger one where contacts go in bulk."""
-
-    def get_default(self, ctx: click.Context, call: bool = True) -> Any:
-        """Return the default, which is looked up after `--quo-bulk`; what a file says comes before it."""
-        if ctx.params.get("quo_bulk") and ctx.lookup_default(self.name or "") is None:
-            return BULK_PAGE_SIZE
-        return super().get_default(ctx, call)
 
 
 def open_asked(

@@ -11,7 +11,6 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from syncfsm.cli.shared.metrics import metrics_served
 from syncfsm.cli.shared.output import FAILED, print_json, say
@@ -27,6 +26,7 @@ from syncfsm.core.shortfall import shortfall_words
 from syncfsm.core.summary import summary
 from syncfsm.engine.commit import Hook
 from syncfsm.engine.engine import Engine
+from syncfsm.engine.width import ReadAheadMax
 from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog
 from syncfsm.outside.safe_words import passwords
@@ -137,7 +137,7 @@ def order_asked(*, source: str, order: Order | None, **_: Any) -> Order:
 
 
 def make_engine(
-    log: EventLog, hooks: Sequence[Hook], *, capture: bool, read_ahead: int, **asked: Any
+    log: EventLog, hooks: Sequence[Hook], *, capture: bool, read_ahead: ReadAheadMax, **asked: Any
 ) -> Engine[Contact]:
     """Return the engine that the options ask for."""
     source, transform = make_source(**asked)
@@ -220,10 +220,8 @@ def _capture_words(log: EventLog, process: Process, *, is_captured: bool) -> Ite
 
 def _page_size_kept(process: Process) -> str:
     """Say that the page size asked for is not heeded, where it was asked for."""
-    context = click.get_current_context()
-    asked: int = context.params["page_size"]
-    is_asked = context.get_parameter_source("page_size") is not ParameterSource.DEFAULT
-    if not is_asked or asked == process.page_size:
+    asked: int | None = click.get_current_context().params["page_size"]
+    if asked in {None, process.page_size}:
         return ""
     return f", as it began, not {asked}: an active sync keeps its page size"
 

@@ -23,8 +23,10 @@ Where the key is one that changes, as the time of the last change does, a row th
 the newest end and may be missed; its change is then later than the first request, so that the next ongoing
 sync brings it.
 
-Pages that have numbers are such windows too, if their size may change: `windows.py`. Simpler rules are for
-records asked for by their ids (`by_id.py`), and for sources whose pages name the next one (`cursors.py`).
+Pages that have numbers are such windows too, if their size may change: `windows.py`. One that is cut shorter
+than asked for begins elsewhere; so a short one with new rows is the end only where they lie as expected.
+Simpler rules are for records asked for by their ids (`by_id.py`), and for sources whose pages name the next
+one (`cursors.py`).
 """
 
 from __future__ import annotations
@@ -55,6 +57,7 @@ def plan(paging: Paging, rule: PageRule) -> PageRequest:
         order=rule.order,
         since=rule.since,
         changed_by=rule.changed_by,
+        from_key=paging.from_key,
     )
 
 
@@ -112,8 +115,8 @@ def accept(
     disorder = first_disorder(rows, rule)
     if disorder is not None:
         return disorder
-    first = next((row for row in rows if row.id and row.key), None)
-    if not _is_anchored(paging, request, first, rule):
+    first = first_placed(rows)
+    if not is_anchored(paging, request, first, rule):
         back = paging.offset - request.offset
         return Shifted(
             expected=paging.peek,
@@ -148,14 +151,25 @@ def _tied_after(frontier: Frontier | None, mark: FrontierMark | None) -> int:
     return len(mark.ids)
 
 
-def _is_anchored(paging: Paging, request: PageRequest, first: Row | None, rule: PageRule) -> bool:
-    if request.offset == 0:
+def first_placed(rows: Sequence[Row]) -> Row | None:
+    """Return the first row of a page that has a place in the order."""
+    return next((row for row in rows if row.id and row.key), None)
+
+
+def is_anchored(paging: Paging, request: PageRequest, first: Row | None, rule: PageRule) -> bool:
+    """Whether no row that was not taken lies before a page whose first row is that."""
+    if request.offset == 0 and _begins_before(paging.frontier, request.from_key, rule):
         return True
     if first is None:
         return False
     if not paging.is_total:
         return paging.frontier is not None and rule.is_before(first.key, paging.frontier.key)
     return first.id == paging.peek or is_seen(first, paging.frontier, rule)
+
+
+def _begins_before(frontier: Frontier | None, from_key: str | None, rule: PageRule) -> bool:
+    """Whether the rows from a key on hold the frontier, or are all rows."""
+    return from_key is None or (frontier is not None and not rule.is_before(frontier.key, from_key))
 
 
 def _take(
@@ -172,6 +186,7 @@ def _take(
     has_more = has_more or (is_followed and bool(fresh))
     has_more = has_more or (rule.proves_end and not _is_end(paging, request, rows, fresh))
     shift = _shift(paging, request, fresh, rows)
+    has_more = has_more or (rule.pagination == "page" and shift != 0 and bool(fresh))
     return Taken(
         record_ids=tuple(row.id for row in taken if not row.problem),
         malformed=malformed_rows(taken),
@@ -220,7 +235,12 @@ def _place(paging: Paging, fresh: Sequence[int], count: int, rows: Sequence[Row]
 
 
 def _shift(paging: Paging, request: PageRequest, fresh: Sequence[int], rows: Sequence[Row]) -> int:
-    """Return how many rows before the cursor went away since it was set; negative if some came."""
+    """Return how many rows before the cursor went away since it was set; negative if some came.
+
+    That can be told only where both were counted from the same row.
+    """
+    if request.from_key != paging.from_key:
+        return 0
     expected = paging.offset - request.offset
     return expected - _place(paging, fresh, 0, rows)
 

@@ -40,6 +40,9 @@ class PageRequest(Value, frozen=True):
     With `since`, only records created since then; with `changed_by`, an attribute that says when a record
     last changed, only those changed since then, and in the order of that attribute.
 
+    With `from_key`, only the rows from that sort key on in the order asked for, and `offset` counts those;
+    some before it may come too, where a filter is less precise than the key.
+
     Where up to `singly_max` of `record_ids` do not come, each of them is asked for by itself: what a source
     says of one record is worth more than that a list leaves it out.
     """
@@ -53,6 +56,7 @@ class PageRequest(Value, frozen=True):
     changed_by: str | None = None
     token: str | None = None
     singly_max: int = 0
+    from_key: str | None = None
 
     @property
     def number(self) -> int:

@@ -48,6 +48,7 @@ class Paging(Value, frozen=True):
         is_total: Whether rows that share a sort key came in a fixed order on every page.
         token: The source's own cursor of the next page, where it has cursors.
         stalled_pages: Pages since the last new record.
+        from_key: The sort key that the rows begin with in which `offset` is counted; null for all rows.
     """
 
     offset: int = 0
@@ -61,6 +62,7 @@ class Paging(Value, frozen=True):
     is_total: bool = True
     token: str | None = None
     stalled_pages: int = 0
+    from_key: str | None = None
 
     @property
     def cursor(self) -> int | None:

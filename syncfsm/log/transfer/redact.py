@@ -119,6 +119,7 @@ TABLE: dict[type[Value], dict[str, Redactor]] = {
         "gone": _record,
         "absent": _record,
         "confirmed": _record,
+        "from_key": _sort_key,
         **_tokens,
     },
     Blanking: {"had": _number, "blanked": _number},

@@ -36,6 +36,13 @@ if TYPE_CHECKING:
 
 KIND = "quo"
 
+PAGE_SIZE = 50
+"""A contact is a request or two: a page of so many is some seconds."""
+
+BULK_PAGE_SIZE = 499
+"""Each page waits a second or so until Quo shows its bulks, so few pages are fewer seconds: the most that
+Attio's 500 rows a request allow, beside the row that is only peeked at."""
+
 
 class _Looked(NamedTuple):
     """A page that was looked up and not written yet."""
@@ -82,6 +89,7 @@ class QuoSink:
         self._phones = PhoneReader(default_region)
         self._clock = SteadyClock(clock or SystemClock())  # it waits, and writes no time down
         self._is_bulk = partner_key is not None
+        self.best_page_size = BULK_PAGE_SIZE if self._is_bulk else PAGE_SIZE
 
         def connect() -> QuoApi:
             api = QuoApi(

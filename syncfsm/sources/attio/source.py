@@ -10,7 +10,7 @@ limits).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -30,6 +30,7 @@ from syncfsm.outside.clock import Clock, SystemClock
 from syncfsm.outside.decoding import Decoder
 from syncfsm.outside.safe_words import plain_url, uuid, word
 from syncfsm.sources.attio.companies import look_up
+from syncfsm.sources.attio.queries import listed_body, page_body, sorts_of
 from syncfsm.sources.attio.singly import with_single_records
 from syncfsm.sources.attio.wire import (
     Found,
@@ -37,7 +38,6 @@ from syncfsm.sources.attio.wire import (
     Token,
     accurate_at,
     decode_rows,
-    filter_moment,
     to_record,
 )
 from syncfsm.sources.protocol import Page
@@ -66,10 +66,6 @@ _NO_KEY = f"there is no Attio key: set {KEY_VARIABLE}"
 
 _UNKNOWN_ATTRIBUTE = "unknown_filter_attribute_slug"
 
-_DIRECTIONS: Mapping[Order, str] = {"newest": "desc", "oldest": "asc"}
-"""Those of the sort key. In the order of ids there are no sorts: Attio then answers in ascending record_id,
-and the query costs no score."""
-
 
 class AttioSource:
     """The records of one object of an Attio workspace.
@@ -94,6 +90,8 @@ class AttioSource:
 
     orders: tuple[Order, ...] = ("newest", "oldest", "id")
     heeds_since = True
+    heeds_from_key: tuple[Order, ...] = ("newest", "oldest")
+    best_page_size = LIMIT_MAX - 1  # a request costs the same for any number of rows; one is the peek
 
     def __init__(
         self,
@@ -157,15 +155,15 @@ class AttioSource:
     async def fetch(self, request: PageRequest) -> Page | Failure:
         """Return the rows for one request. See `Source.fetch`."""
         if request.record_ids:
-            page = self._page(request, await self._query(self.object, _listed_body(request)))
+            page = self._page(request, await self._query(self.object, listed_body(request)))
             return await with_single_records(page, request, self.ask, self.object)
-        sorts = _sorts(request)
+        sorts = sorts_of(request)
         if request.order in self._has_lone_sort:
-            return self._page(request, await self._query(self.object, _page_body(request, sorts[:1])))
-        reply = await self._query(self.object, _page_body(request, sorts))
+            return self._page(request, await self._query(self.object, page_body(request, sorts[:1])))
+        reply = await self._query(self.object, page_body(request, sorts))
         if _is_bad_request(reply) and sorts:
             # The second sort makes the order total, but is a courtesy: do without it if it is refused.
-            reply = await self._query(self.object, _page_body(request, sorts[:1]))
+            reply = await self._query(self.object, page_body(request, sorts[:1]))
             if not _is_bad_request(reply):
                 self._has_lone_sort.add(request.order)
         return self._page(request, reply)
@@ -179,7 +177,8 @@ class AttioSource:
         records = tuple(to_record(row, request.order, request.changed_by) for row in rows)
         is_total = request.order not in self._has_lone_sort
         is_dated = reply.sent_at is not None
-        return Page(records=records, as_of=self._as_of(reply), is_total=is_total, is_dated=is_dated)
+        as_of, took_ms = self._as_of(reply), reply.took_ms
+        return Page(records=records, as_of=as_of, is_total=is_total, is_dated=is_dated, took_ms=took_ms)
 
     async def company_names(self, record_ids: Collection[str]) -> dict[str, str | None] | Failure:
         """Return the names of companies; what is gone has none, what did not come is left out."""
@@ -257,31 +256,6 @@ def _said_as_of(reply: Reply) -> str:
 def request_text(method: str, path: str, body: Any = None) -> str:
     """Return a request as text, the same for the same request."""
     return f"{method} {path}" + ("" if body is None else f" {msgspec.json.encode(body).decode()}")
-
-
-def _sorts(request: PageRequest) -> list[dict[str, str]]:
-    """Return the sorts of a request: by the time of creation or of the last change, then by id."""
-    if request.order not in _DIRECTIONS:
-        return []
-    return [
-        {"direction": _DIRECTIONS[request.order], "attribute": request.changed_by or "created_at"},
-        {"direction": "asc", "attribute": "record_id"},
-    ]
-
-
-def _page_body(request: PageRequest, sorts: list[dict[str, str]]) -> dict[str, Any]:
-    body: dict[str, Any] = {"limit": request.limit, "offset": request.offset}
-    if request.since is not None:
-        body["filter"] = {request.changed_by or "created_at": {"$gte": filter_moment(request.since)}}
-    return {**body, "sorts": sorts} if sorts else body
-
-
-def _listed_body(request: PageRequest) -> dict[str, Any]:
-    return {**_by_ids(request.record_ids), "offset": 0}
-
-
-def _by_ids(record_ids: Sequence[str]) -> dict[str, Any]:
-    return {"filter": {"record_id": {"$in": record_ids}}, "limit": len(record_ids)}
 
 
 def _is_bad_request(reply: Reply | Failure) -> bool:

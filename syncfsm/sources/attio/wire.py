@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -266,8 +266,3 @@ def accurate_at(said: str, sent_at: datetime | None) -> datetime | None:
     if at.year < _YEAR_MIN:
         return sent_at
     return sent_at if sent_at is not None and at >= sent_at + _DATE_RESOLUTION else at
-
-
-def filter_moment(at: datetime) -> str:
-    """Return a moment as Attio's filters read it, date and time: never later than it is."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -87,6 +87,8 @@ class FakeAttio:
             body: bytes | None = await read_body(receive)
         except BodyTooLarge:
             body = None
+        if self.knobs.latency_us_per_offset and body:
+            await self._clock.sleep(self.knobs.latency_us_per_offset * _offset(body) / 1_000_000)
         route, reply = self._answer(scope, body)
         self.requests[scope["method"], route.name, reply.status] += 1
         await send_reply(send, reply)
@@ -148,6 +150,20 @@ class FakeAttio:
             raise errors.unauthorized("The API key could not be found; it was probably revoked.")
         if any(not self.knobs.scopes & {scope, f"{scope}-write"} for scope in scopes):
             raise errors.forbidden(list(scopes))
+
+
+class _Paged(msgspec.Struct):
+    """A body that may ask for an offset."""
+
+    offset: int = 0
+
+
+def _offset(body: bytes) -> int:
+    """Return the offset that a body asks for; 0 where it asks for none that is a number."""
+    try:
+        return max(0, msgspec.json.decode(body, type=_Paged).offset)
+    except (msgspec.DecodeError, RecursionError):
+        return 0
 
 
 def _token(scope: Scope) -> str | None:

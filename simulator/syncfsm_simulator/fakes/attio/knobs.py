@@ -46,6 +46,9 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         reads_per_s: Reads allowed in one second of the clock; a query is a read.
         writes_per_s: Writes allowed in one second of the clock.
         latency_s: How long an answer takes.
+        latency_us_per_offset: How many microseconds longer the answer to a query takes for each row of its
+            offset.
+        offset_max: The largest offset of a query; a larger one is a 400.
         limit_max: The most rows for one query.
         limit_policy: What to do about a `limit` above `limit_max`: `clamp` it in silence, `reject` or
             `accept` it.
@@ -72,6 +75,8 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reads_per_s: Count = 100
     writes_per_s: Count = 25
     latency_s: Number = 0.0
+    latency_us_per_offset: Number = 0.0
+    offset_max: Count | None = None
     limit_max: Count = LIMIT_MAX
     limit_policy: LimitPolicy = "clamp"
     honours_sorts: bool = True

@@ -7,7 +7,7 @@ Ties are broken by ascending record id, as far as the sorts leave any.
 from __future__ import annotations
 
 import random
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Collection, Iterable
 from itertools import groupby
 from typing import Any
@@ -52,7 +52,7 @@ class Query:
         if not isinstance(body, dict):
             raise invalid([], "Expected object", expected="object")
         limit = self._limit(body.get("limit", LIMIT_DEFAULT))
-        offset = whole_number("offset", body.get("offset", 0), least=0)
+        offset = self._offset(body)
         sorts = body.get("sorts", []) if self._knobs.honours_sorts else []
         rows = self._ordered(slug, body.get("filter", {}), sorts)
         if self._knobs.ties == "shuffled" and sorts:
@@ -77,6 +77,12 @@ class Query:
         groups = [list(group) for _, group in groupby(rows, lambda entity: key(entity)[:-1])]
         return [row for group in groups for row in rng.sample(group, len(group))]
 
+    def _offset(self, body: dict[str, Any]) -> int:
+        offset, most = whole_number("offset", body.get("offset", 0), least=0), self._knobs.offset_max
+        if most is not None and offset > most:
+            raise invalid(["offset"], f"Number must be less than or equal to {most}", "too_big")
+        return offset
+
     def _limit(self, value: Any) -> int:
         limit, most = whole_number("limit", value, least=1), self._knobs.limit_max
         if limit <= most or self._knobs.limit_policy == "accept":
@@ -87,6 +93,8 @@ class Query:
 
     def _ordered(self, slug: str, filter_: Any, sorts: Any) -> list[Entity]:
         """Return all records that fit, in order."""
+        if _is_range(filter_, sorts):
+            return self._between(slug, filter_, sorts)
         key = msgspec.json.encode([slug, filter_, sorts])
         if b'"path"' in key:  # other objects' records decide as well, and these are not followed
             return _Ordered(self._world, slug, filter_, sorts).rows()
@@ -95,6 +103,32 @@ class Query:
         if len(self._orders) > _ORDERS_KEPT_MAX:
             del self._orders[next(iter(self._orders))]
         return order.rows()
+
+    def _between(self, slug: str, range_: dict[str, Any], sorts: Any) -> list[Entity]:
+        """Return the records in a range of what they are sorted by: they lie beside each other."""
+        rows = self._ordered(slug, {}, sorts)
+        first, end = 0, len(rows)
+        for operator, value in range_[CREATED_AT].items():
+            fits = compile_filter(self._world, slug, {CREATED_AT: {operator: value}})
+            if first < end and fits(rows[first]):
+                end = bisect_left(rows, True, first, end, key=lambda row: not fits(row))
+            else:
+                first = bisect_left(rows, True, first, end, key=fits)
+        return rows[first:end]
+
+
+CREATED_AT = "created_at"
+"""What every record has, one for ever."""
+
+_RANGE = {"$gte", "$gt", "$lte", "$lt"}
+
+
+def _is_range(filter_: Any, sorts: Any) -> bool:
+    """Whether records are sorted by when they were created, and asked for from some time to another."""
+    is_by_time = isinstance(sorts, list) and bool(sorts) and isinstance(sorts[0], dict)
+    is_by_time = is_by_time and sorts[0].get("attribute") == CREATED_AT and "path" not in sorts[0]
+    wanted = filter_.get(CREATED_AT) if isinstance(filter_, dict) and len(filter_) == 1 else None
+    return is_by_time and isinstance(wanted, dict) and bool(wanted) and wanted.keys() <= _RANGE
 
 
 class _Ordered:
