@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from syncfsm.core.advance import advanced
 from syncfsm.core.paging.lookahead import Lookahead
 from syncfsm.core.paging.pages import PageRule, Told
 from syncfsm.core.process import Process
@@ -37,13 +38,16 @@ def _told(process: Process) -> Told:
 
 
 def foresee(process: Process) -> Lookahead | None:
-    """Return what reading ahead goes by; `None` where no page can be asked for before it is due.
+    """Return what reading ahead goes by, once what is pending is delivered; `None` where it cannot.
 
-    None can before the first page has come, so that no page is older than the watermark; by cursors; of
-    records asked for by their ids; and where ties come in no fixed order.
+    No page can be asked for early before the first page has come, so that none is older than the watermark;
+    behind the last; by cursors; of records asked for by their ids; and where ties come in no fixed order.
     """
     paging, rule = process.paging, rule_of(process)
     is_by_place = rule.pagination != "cursor" and not rule.record_ids
-    if process.watermark is None or not is_by_place or not paging.is_total:
+    if process.watermark is None or not is_by_place:
         return None
-    return Lookahead(paging=paging, rule=rule, total=process.progress.total)
+    if process.pending is not None:
+        paging = advanced(paging, process.pending, is_by_cursor=False)
+    is_open = paging.is_total and paging.has_more
+    return Lookahead(paging=paging, rule=rule, total=process.progress.total) if is_open else None

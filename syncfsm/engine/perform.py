@@ -34,7 +34,7 @@ from syncfsm.history.sink_marks import SinkMarks
 from syncfsm.outside.clock import Clock
 from syncfsm.outside.safe_words import raised_words
 from syncfsm.sinks.protocol import Sink, capabilities
-from syncfsm.sources.protocol import Page, Source, Transform, check_transform
+from syncfsm.sources.protocol import Page, Source, Transform, check_transform, preparing
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -114,7 +114,8 @@ class Performer(Generic[T]):
         self._marks = marks
         self._transform = transform
         self._delivery = Delivery(source, sink, transform, clock=clock, earlier=earlier, marks=marks)
-        self._pages = ReadAhead(source, Width(read_ahead, requests_per_s(source)), clock)
+        width = Width(read_ahead, requests_per_s(source))
+        self._pages = ReadAhead(source, width, clock, preparing(transform))
         self._checked: str | None = None
         self._found: dict[str, str] = {}
         self._state = ""
@@ -173,6 +174,8 @@ class Performer(Generic[T]):
             case d.DeliverPage():
                 if held is None:
                     return await self._fetch(action.refetch)
+                if reads_ahead and (ahead := foresee(process)) is not None:
+                    self._pages.expect(ahead)
                 return await self._delivery.deliver(process, held, action.gone)
             case d.AskAgain():
                 return d.Unanswered(at=self._clock.now(), chance=self._rng.random())

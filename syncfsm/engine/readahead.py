@@ -21,7 +21,7 @@ from syncfsm.core.paging.drift import Drift
 from syncfsm.core.paging.lookahead import Lookahead
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.engine.depth import Depth
-from syncfsm.engine.slots import Answer, Slot, Slots
+from syncfsm.engine.slots import Answer, Prepare, Slot, Slots
 from syncfsm.engine.width import Width
 from syncfsm.outside.clock import Clock
 from syncfsm.sources.protocol import Page, Source
@@ -43,13 +43,14 @@ class ReadAhead:
         source: Who is asked; it must stand being asked again before it has answered.
         width: How many requests may be under way or held at once, the one that is needed now included.
         clock: For how long requests take.
+        prepare: See `Slots`.
 
     Attributes:
         slots: What is under way and held.
     """
 
-    def __init__(self, source: Source, width: Width, clock: Clock) -> None:
-        self.slots = Slots(source, clock)
+    def __init__(self, source: Source, width: Width, clock: Clock, prepare: Prepare | None = None) -> None:
+        self.slots = Slots(source, clock, prepare)
         self._width = width
         self._depth = Depth()
         self._orders = getattr(source, "heeds_from_key", ())
@@ -80,6 +81,15 @@ class ReadAhead:
         self._depth.answered(answer.request.offset, _took_ms(answer.page, answer.elapsed_ms))
         return answer
 
+    def expect(self, ahead: Lookahead) -> None:
+        """Ask for what will be due once a page is delivered, as far as it can be foreseen."""
+        if self._width.is_one or not ahead.is_open:
+            return
+        due = self._due(ahead.due, ahead, is_alone=False)
+        if not self.slots:
+            self.slots.ask(self._due_request(due), due.place)
+        self._ask_ahead(due)
+
     async def pause(self) -> None:
         """Ask for nothing until the next `fetch`; pages that are here are kept."""
         await self.slots.pause()
@@ -91,10 +101,7 @@ class ReadAhead:
 
     async def _covering(self, request: PageRequest, ahead: Lookahead, *, is_alone: bool) -> Answer:
         """Return a page that covers the place, or what comes for the request that is due."""
-        self._bases.setdefault(request.from_key, Base(request.from_key, drift=Drift(number=1)))
-        if not self.slots:
-            self._asks_from = request.from_key
-        due = _Due(request, ahead, self._bases[request.from_key].used(ahead.paging.offset), is_alone)
+        due = self._due(request, ahead, is_alone=is_alone)
         if due.is_alone:
             return await self._alone(due)
         while (answer := self.slots.failed()) is None:
@@ -111,6 +118,12 @@ class ReadAhead:
                 if not self._was_too_deep(answer, due):
                     return answer._replace(is_followed=is_followed)
         return answer
+
+    def _due(self, request: PageRequest, ahead: Lookahead, *, is_alone: bool) -> _Due:
+        self._bases.setdefault(request.from_key, Base(request.from_key, drift=Drift(number=1)))
+        if not self.slots:
+            self._asks_from = request.from_key
+        return _Due(request, ahead, self._bases[request.from_key].used(ahead.paging.offset), is_alone)
 
     async def _alone(self, due: _Due) -> Answer:
         """Return what comes for what is due, without anything else under way."""

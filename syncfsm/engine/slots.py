@@ -8,14 +8,15 @@ whoever asks can wait as long as the source wants.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.outside.clock import Clock, SteadyClock
-from syncfsm.sources.protocol import Page, Source
+from syncfsm.sources.protocol import Page, Record, Source
 
 _OF_THE_SOURCE = frozenset(
     {
@@ -27,6 +28,10 @@ _OF_THE_SOURCE = frozenset(
     }
 )
 """What would meet any request now, whichever page it is for."""
+
+
+Prepare: TypeAlias = Callable[[Sequence[Record]], Awaitable[None]]
+"""Looks up what the records of a page will need."""
 
 
 class Answer(NamedTuple):
@@ -88,6 +93,7 @@ class Slots:
 
     Args:
         source: Who is asked.
+        prepare: Called with the records of a page that came early; see `PreparingTransform`.
         clock: For how long that takes.
 
     Attributes:
@@ -95,14 +101,16 @@ class Slots:
         unused: How many pages were asked for and not needed.
     """
 
-    def __init__(self, source: Source, clock: Clock) -> None:
+    def __init__(self, source: Source, clock: Clock, prepare: Prepare | None = None) -> None:
         self.count = 0
         self.unused = 0
         self._source = source
+        self._prepare = prepare
         self._clock = SteadyClock(clock)
         self._slots: list[Slot] = []
         self._needed: asyncio.Task[Answer] | None = None
         self._given_up: set[asyncio.Task[Answer]] = set()  # until they have ended
+        self._preparing: set[asyncio.Task[None]] = set()
 
     def __iter__(self) -> Iterator[Slot]:
         """Go through them; some may be taken out meanwhile."""
@@ -124,6 +132,7 @@ class Slots:
         self.count += 1
         task = asyncio.create_task(self.answer(request))
         task.add_done_callback(self._calm_down)
+        task.add_done_callback(self._begin_to_prepare)
         slot = Slot(request, self.count, place, task)
         self._slots.append(slot)
         return slot
@@ -166,6 +175,18 @@ class Slots:
         await self._cancel(list(self._slots))
         self.count = 0
 
+    def _begin_to_prepare(self, ended: asyncio.Task[Answer]) -> None:
+        """Let the transform look up what a page that came will need, while those before it are used."""
+        page = next((slot.page for slot in self._slots if slot.task is ended), None)
+        if self._prepare is not None and page is not None:
+            self._preparing.add(task := asyncio.create_task(self._prepared(page.records)))
+            task.add_done_callback(self._preparing.discard)
+
+    async def _prepared(self, records: Sequence[Record]) -> None:
+        assert self._prepare is not None, "or nothing is prepared"
+        with suppress(Exception):  # whatever it is, it is met again when the page is due
+            await self._prepare(records)
+
     def _calm_down(self, ended: asyncio.Task[Answer]) -> None:
         """Give up what is not answered yet, where a request has failed; the failure is handed over later."""
         failed = next((slot for slot in self._slots if slot.task is ended and slot.failure), None)
@@ -179,8 +200,11 @@ class Slots:
 
     async def _cancel(self, slots: Iterable[Slot]) -> None:
         self._give_up(slots)
-        if self._given_up:  # or no event loop is needed: whoever drives the engine by hand has none
-            await asyncio.gather(*self._given_up, return_exceptions=True)
+        for task in self._preparing:
+            task.cancel()
+        ended = [*self._given_up, *self._preparing]
+        if ended:  # or no event loop is needed: whoever drives the engine by hand has none
+            await asyncio.gather(*ended, return_exceptions=True)
 
     def _give_up(self, slots: Iterable[Slot]) -> None:
         for slot in slots:

@@ -7,7 +7,7 @@ source must pass the contract suite in tests/contracts/source.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -183,6 +183,23 @@ class Transform(Protocol[T]):
     async def __call__(self, records: Sequence[Record]) -> Transformed[T] | Failure:
         """Return the items for the records, or the failure of a look-up."""
         ...
+
+
+class PreparingTransform(Transform[T], Protocol[T]):
+    """A transform that looks things up, and can begin to before a page is due."""
+
+    async def prepare(self, records: Sequence[Record]) -> None:
+        """Look up what the records of a page that came early will need, so that it is known by then.
+
+        What goes wrong is no matter: it will be met when the page is due.
+        """
+        ...
+
+
+def preparing(transform: Transform[Any]) -> Callable[[Sequence[Record]], Awaitable[None]] | None:
+    """Return what prepares for pages that came early, if a transform can: its method `prepare`."""
+    is_able = callable(getattr(type(transform), "prepare", None))
+    return cast("PreparingTransform[Any]", transform).prepare if is_able else None
 
 
 class CheckingTransform(Transform[T], Protocol[T]):

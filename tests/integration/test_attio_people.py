@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import httpx
@@ -422,3 +422,41 @@ def test_only_a_404_that_says_so_says_that_a_record_is_gone(
 ) -> None:
     refusal = Failure(kind=FailureKind.NOT_FOUND, message="no", status=status, code=code)
     assert is_gone(refusal) is expected
+
+
+def test_what_pages_want_that_come_while_a_look_up_is_under_way_goes_with_the_next() -> None:
+    asked: list[list[str]] = []
+    known = {f"c{number}": f"Company {number}" for number in range(1200)}
+
+    class Names(AttioSource):
+        async def company_names(self, record_ids: Collection[str]) -> dict[str, str | None] | Failure:
+            asked.append(sorted(record_ids))
+            await asyncio.sleep(0.001)
+            if len(asked) == 2:
+                return Failure(kind=FailureKind.UNAVAILABLE, message="not now.")
+            return {record_id: known[record_id] for record_id in record_ids}
+
+    def page(first: int) -> list[Record]:
+        links = [
+            value(target_object="companies", target_record_id=f"c{first + number}") for number in range(50)
+        ]
+        return [record({"company": [link]}, f"r{first + number}") for number, link in enumerate(links)]
+
+    async def run() -> None:
+        people = AttioPeople(Names("key"))
+        pages = [page(first) for first in range(0, 1200, 50)]
+        ready = asyncio.gather(*map(people.prepare, pages))
+        first = await people(pages[0])
+        await ready
+        assert isinstance(first, Transformed)
+        assert [item.company for item in first.items] == [known[f"c{number}"] for number in range(50)]
+        assert len(asked) == 4
+        assert max(map(len, asked)) <= 500
+        failed = set(asked[1])
+        for records in pages:
+            made = await people(records)
+            assert isinstance(made, Transformed)
+            assert all(item.company for item in made.items)
+        assert {company for ids in asked[4:] for company in ids} == failed, "what failed is asked for again"
+
+    asyncio.run(run())

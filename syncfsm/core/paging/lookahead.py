@@ -35,6 +35,11 @@ class Lookahead(Value, frozen=True):
     total: int | None = None
 
     @property
+    def due(self) -> PageRequest:
+        """The request that is due."""
+        return plan(self.paging, self.rule)
+
+    @property
     def is_open(self) -> bool:
         """Whether pages that were asked for early are of use: not while it steps back."""
         return not self.paging.step_back
@@ -80,7 +85,7 @@ class Lookahead(Value, frozen=True):
         """
         back_max = self.rule.limit_max // 2
         offset, limit = window(place, min(place - first, back_max), self.rule)
-        return replace(plan(self.paging, self.rule), offset=offset, limit=limit, from_key=from_key)
+        return replace(self.due, offset=offset, limit=limit, from_key=from_key)
 
     def offset_after(self, request: PageRequest, place: float) -> float:
         """Return where the page after one begins that is taken from an offset on, if nothing moves.

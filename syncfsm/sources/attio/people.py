@@ -9,8 +9,10 @@ new one for each sync.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 from msgspec import UNSET, UnsetType
@@ -32,7 +34,7 @@ from syncfsm.sources.attio.person import (
     Told,
     person_of,
 )
-from syncfsm.sources.attio.source import AttioSource
+from syncfsm.sources.attio.source import LIMIT_MAX, AttioSource
 from syncfsm.sources.protocol import Record, Transformed
 
 COMPANIES = "companies"
@@ -64,6 +66,8 @@ class AttioPeople:
         unwanted = MAPPED.keys() - self._wanted
         self._left_alone = frozenset(field for slug in unwanted for field in MAPPED[slug].fields)
         self._names: OrderedDict[str, str | None] = OrderedDict()
+        self._soon: set[str] = set()  # companies of pages that came early
+        self._looking_up = asyncio.Lock()
 
     async def check_source(self, *, tries_look_ups: bool = False) -> Failure | None:
         """Check that the object has the attributes that contacts are made of. See `CheckingTransform`."""
@@ -84,7 +88,28 @@ class AttioPeople:
         contacts = tuple(self._contact(record_id, person, company) for (record_id, person), company in each)
         return Transformed(items=contacts, rejects=rejects, left_out=self._untold(contacts))
 
+    async def prepare(self, records: Sequence[Record]) -> None:
+        """Look up the companies of a page that came early. See `PreparingTransform`.
+
+        While one request is under way, what pages want that come meanwhile is gathered for the next.
+        """
+        if "company" not in self._wanted:
+            return
+        found = (_company_id(person.values.company) for _, person in _decode(records)[0])
+        ours = {company for company in found if company and company not in self._names}
+        self._soon |= ours
+        while ours & self._soon:
+            async with self._looking_up:
+                some = set(islice(self._soon, LIMIT_MAX))
+                self._soon -= some
+                await self._learn(some)
+
     async def _look_up(self, wanted: set[str]) -> Failure | None:
+        """Learn the names of companies, of which some may be on their way."""
+        async with self._looking_up:
+            return await self._learn(wanted)
+
+    async def _learn(self, wanted: set[str]) -> Failure | None:
         """Learn the names of the companies not known yet, in one request."""
         unknown = {company_id for company_id in wanted if company_id not in self._names}
         for company_id in wanted - unknown:
