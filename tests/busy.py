@@ -24,10 +24,11 @@ BUSY = Failure(kind=FailureKind.RATE_LIMITED, message="it asks for patience.", s
 
 
 def a_busy_log(path: Path) -> Path:
-    """Make a checkpointed log: three interleaved processes, then three more.
+    """Make a checkpointed log: three interleaved processes, then four more.
 
     Of one, a page has so many ids that its event takes several pages of the file. Some are complete, one has
-    failed and goes on, one is cancelled, one deletes what is missing; rows moved, answers failed, records
+    failed and goes on, one is cancelled, one deletes what is missing, one
+    found nothing new; rows moved, answers failed, records
     were rejected.
     """
     with open_log(path) as log:
@@ -35,6 +36,7 @@ def a_busy_log(path: Path) -> Path:
         _failed_and_resumed(log)
         _cancelled(log)
         interleave(log, {"d11e": _that_deletes()})
+        _nothing_new(log)
     connection = sqlite3.connect(path, isolation_level=None)
     for pragma in (
         "journal_mode = DELETE",
@@ -80,6 +82,21 @@ def _sync(count: int, page_size: int, *, id_chars: int = 6) -> Sequence[e.Record
     sync = PureSync(answer, page_size=page_size)
     sync.run()
     return sync.recorded
+
+
+def _nothing_new(log: EventLog) -> None:
+    started = e.SyncStarted(
+        source="model:e42a",
+        object="people",
+        sink="list",
+        mode="ongoing",
+        page_size=50,
+        order="newest",
+        options=Options(),
+        since=EPOCH,
+    )
+    process = commit(log, None, "e42a", (started,), at=EPOCH)
+    commit(log, process, "e42a", (e.NothingNewFound(as_of=EPOCH, elapsed_ms=7),), at=EPOCH)
 
 
 def _that_deletes() -> Sequence[e.Recorded]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, assert_never
 
-from msgspec import UNSET, field
+from msgspec import field
 
 from syncfsm.core import events as e
 from syncfsm.core.blanking import Blanking, Overrun
@@ -24,9 +24,10 @@ from syncfsm.core.giving_up import (
     unasked,
     unsafe,
 )
+from syncfsm.core.judging import judged
 from syncfsm.core.machine import State
-from syncfsm.core.outcomes import add_to_digest, completed, delivered, failed, not_yet, shifted
-from syncfsm.core.paging.offsets import accept, plan
+from syncfsm.core.outcomes import completed, delivered, failed, fetched, not_yet, shifted
+from syncfsm.core.paging.offsets import plan
 from syncfsm.core.paging.pages import PageRequest, Row, Shifted, Taken, Unasked, Unsafe
 from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process
@@ -37,9 +38,13 @@ from syncfsm.core.value import Value
 
 
 class CheckSetup(Value, frozen=True):
-    """Check credentials, object and sink, so that what can't work fails within a second."""
+    """Check credentials, object and sink, so that what can't work fails within a second.
+
+    An ongoing sync is to look at its `first` page with that: most often nothing is new, and that is all.
+    """
 
     not_before: datetime | None
+    first: PageRequest | None = None
 
 
 class FetchPage(Value, frozen=True):
@@ -93,12 +98,6 @@ ACTION_NAMES: dict[type[Any], e.ActionName] = {
 # ── outcomes: what came of it ────────────────────────────────────────────────────────────────
 
 
-class Checked(Value, frozen=True):
-    """Source and sink are in order; `found` is what the checks saw."""
-
-    found: dict[str, str]
-
-
 class Fetched(Value, frozen=True):
     """Rows came for a request; `as_of`, `is_total`, `total`, `next_token` as in `PageFetched`.
 
@@ -117,6 +116,23 @@ class Fetched(Value, frozen=True):
     next_token: str | None = None
     is_followed: bool = False
     not_found: tuple[str, ...] | None = None
+
+
+class Checked(Value, frozen=True):
+    """Source and sink are in order; `found` is what the checks saw, and `first` what came for the first page.
+
+    It is null where that was not asked for. What came, or failed, is the answer once the page is due.
+    """
+
+    found: dict[str, str]
+    first: Fetched | Failure | None = None
+
+
+class NothingNew(Value, frozen=True):
+    """Source and sink are as they were the last time, and nothing is new; the fields of `NothingNewFound`."""
+
+    as_of: datetime
+    elapsed_ms: int
 
 
 class Delivered(Value, frozen=True):
@@ -180,6 +196,7 @@ class Failed(Value, frozen=True):
 
 Outcome = (
     Checked
+    | NothingNew
     | Fetched
     | Delivered
     | Unanswered
@@ -195,7 +212,8 @@ def next_action(process: Process) -> Action | None:
     """Return what to do next, or `None` if the process is over (or has failed, and waits for a resume)."""
     not_before = process.retry.retry_at if process.retry else None
     if process.state is State.INITIALIZING:
-        return CheckSetup(not_before=not_before)
+        first = plan(process.paging, rule_of(process)) if process.mode == "ongoing" else None
+        return CheckSetup(not_before=not_before, first=first)
     if process.state is not State.FETCHING:
         return None
     if process.pending is not None:
@@ -226,6 +244,8 @@ def decide(process: Process, outcome: Outcome) -> tuple[e.Event, ...]:
     match outcome:
         case Checked():
             return (e.FetchingBegan(found=outcome.found),)
+        case NothingNew():
+            return (e.NothingNewFound(as_of=outcome.as_of, elapsed_ms=outcome.elapsed_ms),)
         case Fetched():
             return (_page(process, outcome),)
         case Delivered():
@@ -260,19 +280,10 @@ def _too_much(process: Process, outcome: TooManyMissing | TooMuchBlanked) -> e.S
 
 
 def _page(process: Process, outcome: Fetched) -> e.Event:
-    verdict = accept(
-        process.paging,
-        outcome.request,
-        outcome.rows,
-        rule_of(process),
-        is_total=outcome.is_total,
-        next_token=outcome.next_token,
-        is_followed=outcome.is_followed,
-        not_found=outcome.not_found,
-    )
+    verdict = judged(process, outcome)
     match verdict:
         case Taken():
-            return stalled(process) or _fetched(process, outcome, verdict)
+            return stalled(process) or fetched(process, outcome, verdict)
         case Shifted():
             return never_anchored(process) or shifted(outcome, verdict)
         case Unsafe():
@@ -281,33 +292,3 @@ def _page(process: Process, outcome: Fetched) -> e.Event:
             return unasked(process, verdict)
         case _:
             assert_never(verdict)
-
-
-def _fetched(process: Process, outcome: Fetched, taken: Taken) -> e.PageFetched:
-    request = outcome.request
-    is_missing = process.missing is not None  # which the sink deletes in the end, and not with a page
-    return e.PageFetched(
-        cursor=request.cursor,
-        offset=request.offset,
-        limit=request.limit,
-        count=len(outcome.rows),
-        record_ids=taken.record_ids,
-        malformed=taken.malformed,
-        frontier=taken.frontier,
-        peek=taken.peek,
-        has_more=taken.has_more,
-        next_cursor=taken.next_cursor,
-        margin=taken.margin,
-        shift=taken.shift,
-        as_of=outcome.as_of,
-        ids_digest=add_to_digest(process.progress.ids_digest, taken.record_ids),
-        elapsed_ms=outcome.elapsed_ms,
-        is_total=outcome.is_total,
-        gone=() if is_missing else taken.gone,
-        total=outcome.total,
-        token=request.token,
-        next_token=taken.next_token,
-        absent=taken.absent or UNSET,
-        confirmed=(taken.gone if is_missing else ()) or UNSET,
-        from_key=UNSET if request.from_key is None else request.from_key,
-    )

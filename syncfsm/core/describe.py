@@ -67,6 +67,7 @@ def action_words(process: Process, action: Action | None) -> str:
             return f"nothing: the process is {process.state}{resume}"
         case CheckSetup():
             words = "check the key, the object and the sink"
+            words += ", and see whether anything is new" if action.first else ""
         case FetchPage(request=request) if request.record_ids:
             words = f"ask for {plural(request.limit, 'record')} by their ids"
         case FetchPage(request=request):
@@ -135,6 +136,10 @@ def since_words(since: datetime, changed_by: str | None) -> str:
 def _fetching_began(event: e.FetchingBegan) -> str:
     facts = (fact for name, fact in event.found.items() if name != SINK_ID)  # which says nothing to anybody
     return "source and sink are in order: " + ", ".join(facts)
+
+
+def _nothing_new(event: e.NothingNewFound) -> str:
+    return f"source and sink are as they were, and nothing is new; watermark {time_words(event.as_of)}"
 
 
 def _fetched(event: e.PageFetched) -> str:
@@ -229,6 +234,7 @@ _WORDS: dict[type[e.Event], Callable[[Any], str]] = e.by_event(
     {
         e.SyncStarted: _started,
         e.FetchingBegan: _fetching_began,
+        e.NothingNewFound: _nothing_new,
         e.PageFetched: _fetched,
         e.MissingFound: _found,
         e.PageDelivered: _delivered,

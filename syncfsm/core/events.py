@@ -17,6 +17,7 @@ from msgspec import UNSET, UnsetType, field
 from syncfsm.core.blanking import Blanking
 from syncfsm.core.options import Options, Order
 from syncfsm.core.paging.place import FrontierMark, Reject, ToldGone
+from syncfsm.core.totals import Totals
 from syncfsm.core.value import Value
 
 T = TypeVar("T")
@@ -26,18 +27,6 @@ ResumeTo = Literal["INITIALIZING", "FETCHING"]
 ActionName = Literal["check", "fetch", "deliver", "finish"]
 ActionPart = Literal["", "look-up"]
 """A part of an action that can fail by itself: what a transform asks for, before a page is delivered."""
-
-
-class Totals(Value, frozen=True):
-    """What a sync did, in records; `fetched` is `created + updated + unchanged + deleted + rejected`."""
-
-    pages: int
-    fetched: int
-    created: int
-    updated: int
-    unchanged: int
-    rejected: int
-    deleted: int = 0
 
 
 class EventBase(Value, frozen=True):
@@ -60,6 +49,8 @@ class SyncStarted(EventBase, frozen=True):
         may_be_gone: Those of `record_ids` that webhooks said are gone; null where that was not kept.
     """
 
+    schema: ClassVar[int] = 2
+
     source: str
     object: str
     sink: str
@@ -79,6 +70,13 @@ class FetchingBegan(EventBase, frozen=True):
     """The checks of source and sink found all in order; `found` is what they saw."""
 
     found: dict[str, str]
+
+
+class NothingNewFound(EventBase, frozen=True):
+    """The checks of an ongoing sync found what the last ones did, and its first page had no row: the end."""
+
+    as_of: datetime
+    elapsed_ms: int
 
 
 class PageFetched(EventBase, frozen=True):
@@ -259,6 +257,7 @@ class SyncResumed(EventBase, frozen=True):
 Event: TypeAlias = (
     SyncStarted
     | FetchingBegan
+    | NothingNewFound
     | PageFetched
     | MissingFound
     | PageDelivered

@@ -13,7 +13,7 @@ from syncfsm.core.process import Process
 _FETCH = ("PageFetched", "PagesShifted", "RetryScheduled", "SyncFailed")
 
 _ADMITTED: dict[type[d.Action] | None, tuple[str, ...]] = {
-    d.CheckSetup: ("FetchingBegan", "RetryScheduled", "SyncFailed"),
+    d.CheckSetup: ("FetchingBegan", "NothingNewFound", "RetryScheduled", "SyncFailed"),
     d.FetchPage: _FETCH,
     # where the page is no longer held, it is fetched again
     d.DeliverPage: ("RecordRejected", "PageDelivered", *_FETCH),
@@ -36,6 +36,8 @@ def refusal(before: Process | None, event: e.Event) -> str | None:
     if name not in _ADMITTED[type(action) if action else None]:
         due = d.ACTION_NAMES[type(action)] if action else "nothing"
         return f"{name} cannot come of what was due: {due}"
+    if isinstance(event, e.NothingNewFound) and before.mode != "ongoing":
+        return f"a sync of mode {before.mode} cannot end with {name}"
     return _other_page(action, event)
 
 

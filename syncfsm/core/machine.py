@@ -32,6 +32,7 @@ TRANSITIONS: tuple[tuple[str, State, State], ...] = (
     # trigger            source               destination
     ("SyncStarted", State.NONE, State.INITIALIZING),
     ("FetchingBegan", State.INITIALIZING, State.FETCHING),
+    ("NothingNewFound", State.INITIALIZING, State.COMPLETED),
     ("PageFetched", State.FETCHING, State.FETCHING),
     ("MissingFound", State.FETCHING, State.FETCHING),
     ("PageDelivered", State.FETCHING, State.FETCHING),

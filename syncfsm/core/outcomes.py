@@ -1,4 +1,4 @@
-"""What comes of a delivery, of a failure, of the end, and of what did not come yet: the events. Pure.
+"""What comes of a page, its delivery, a failure, the end, and of what did not come yet: the events. Pure.
 
 A part of `decide`, which has the types of the outcomes.
 """
@@ -16,11 +16,42 @@ from syncfsm.core import events as e
 from syncfsm.core.backoff import asks_too_much, later, spent_budget, wait_s
 from syncfsm.core.failure import FailureKind
 from syncfsm.core.giving_up import gave_up, out_of_budget, told_to_wait, too_many_rejects
-from syncfsm.core.paging.pages import Shifted
+from syncfsm.core.paging.pages import Shifted, Taken
 from syncfsm.core.process import Process
 
 if TYPE_CHECKING:
     from syncfsm.core.decide import Delivered, Failed, Fetched, Finished, Unanswered
+
+
+def fetched(process: Process, outcome: Fetched, taken: Taken) -> e.PageFetched:
+    """Return the event of a page that is anchored."""
+    request = outcome.request
+    is_missing = process.missing is not None  # which the sink deletes in the end, and not with a page
+    return e.PageFetched(
+        cursor=request.cursor,
+        offset=request.offset,
+        limit=request.limit,
+        count=len(outcome.rows),
+        record_ids=taken.record_ids,
+        malformed=taken.malformed,
+        frontier=taken.frontier,
+        peek=taken.peek,
+        has_more=taken.has_more,
+        next_cursor=taken.next_cursor,
+        margin=taken.margin,
+        shift=taken.shift,
+        as_of=outcome.as_of,
+        ids_digest=add_to_digest(process.progress.ids_digest, taken.record_ids),
+        elapsed_ms=outcome.elapsed_ms,
+        is_total=outcome.is_total,
+        gone=() if is_missing else taken.gone,
+        total=outcome.total,
+        token=request.token,
+        next_token=taken.next_token,
+        absent=taken.absent or UNSET,
+        confirmed=(taken.gone if is_missing else ()) or UNSET,
+        from_key=UNSET if request.from_key is None else request.from_key,
+    )
 
 
 def delivered(process: Process, outcome: Delivered) -> tuple[e.Event, ...]:

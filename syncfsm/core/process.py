@@ -38,13 +38,11 @@ class Process(Value, frozen=True):
         deletes_missing: Whether the sink is to delete, in the end, what no page had.
         missing: What has been found missing, once all pages are delivered; null before.
         may_be_gone: Those of `record_ids` that webhooks said are gone; null where that was not kept.
-        asking: The records that are asked for by their ids now: `record_ids`, those of them that did not come
-            yet, or those that are missing.
+        asking: What is asked for by id now: `record_ids`, those that did not come yet, or what is missing.
         absent: Those of them that did not come yet, and are asked for again.
         asks: How often they have been asked for, this time included.
         budget_from: The progress at the start or at the last resume; error and wait budgets count from it.
-        watermark: Where a next, ongoing sync takes up; known with the first page, null where only single
-            records are asked for.
+        watermark: Where a next, ongoing sync takes up; known with the first page, null for single records.
         waits_since: When the wait began that is to come before the next action; null if none is.
     """
 
@@ -169,6 +167,10 @@ def _started(record: e.Recorded, event: e.SyncStarted) -> Process:
 
 def _fetching_began(process: Process, event: e.FetchingBegan) -> Process:
     return replace(process, found=event.found, retry=None)
+
+
+def _nothing_new_found(process: Process, event: e.NothingNewFound) -> Process:
+    return replace(process, retry=None, watermark=event.as_of)
 
 
 def _page_fetched(process: Process, event: e.PageFetched) -> Process:
@@ -301,6 +303,7 @@ def _unchanged(process: Process, event: e.Event) -> Process:  # noqa: ARG001
 _EVOLVE: dict[type[e.Event], Callable[[Process, Any], Process]] = e.by_event(
     {
         e.FetchingBegan: _fetching_began,
+        e.NothingNewFound: _nothing_new_found,
         e.PageFetched: _page_fetched,
         e.MissingFound: _missing_found,
         e.PageDelivered: _page_delivered,

@@ -8,6 +8,7 @@ from msgspec import field
 
 from syncfsm.core import events as e
 from syncfsm.core.blanking import Blanking
+from syncfsm.core.totals import Totals
 from syncfsm.core.value import Value
 
 PATIENCE = "rate_limited"
@@ -98,9 +99,9 @@ class Progress(Value, frozen=True):
         return bool(self.created or self.updated or self.deleted)
 
     @property
-    def totals(self) -> e.Totals:
+    def totals(self) -> Totals:
         """The counts that the last event of a completed sync carries."""
-        return e.Totals(
+        return Totals(
             pages=self.pages,
             fetched=self.fetched,
             created=self.created,

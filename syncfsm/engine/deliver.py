@@ -7,6 +7,7 @@ What is deleted as missing was asked for by its id before, and did not come: the
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from msgspec.structs import replace
@@ -127,12 +128,24 @@ class Delivery(Generic[T]):
         outcome = await self._delete_missing(process) if action.deletes_missing else d.Finished()
         if not isinstance(outcome, d.Finished):
             return outcome
-        failure = await self._sink.finish()
-        sink = self._can.marked
-        if failure is None and sink is not None:
-            failure = await sink.set_mark(self._marks.mark_of(process, is_done=True))
+        failure = await self._end(process)
         before = max(0, self._earlier.items_left(process)) if process.mode == "initial" else 0
         return failure or replace(outcome, before=before)
+
+    async def finish_early(self, process: Process, as_of: datetime) -> Failure | None:
+        """Let the sink put its house in order, and its mark say that it has all that was there at a time.
+
+        Its check may have begun what this ends. A mark that stayed behind would cost more with every turn:
+        the older of both watermarks counts, and all processes since the mark are looked through.
+        """
+        self._earlier.check_untouched(process)
+        return await self._end(replace(process, watermark=as_of))
+
+    async def _end(self, process: Process) -> Failure | None:
+        failure, sink = await self._sink.finish(), self._can.marked
+        if failure is not None or sink is None:
+            return failure
+        return await sink.set_mark(self._marks.mark_of(process, is_done=True))
 
     async def _upsert(
         self, process: Process, held: HeldPage

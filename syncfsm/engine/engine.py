@@ -96,7 +96,7 @@ class Engine(Generic[T]):
         self._syncs = Syncs(self.processes)
         self._single_records = SingleRecords(self.processes)
         self._earlier = earlier = Earlier(log, source, hooks)
-        marks, ahead = self.processes.marks, 1 if capture else read_ahead
+        marks, ahead = self.processes.marks, None if capture else read_ahead
         self._performer = Performer(
             source, sink, transform, clock=clock, rng=rng, earlier=earlier, marks=marks, read_ahead=ahead
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable
-from datetime import datetime, timedelta
 from typing import Generic, TypeVar, assert_never
 
 from msgspec.structs import replace
@@ -18,13 +17,16 @@ from syncfsm.core import decide as d
 from syncfsm.core import events as e
 from syncfsm.core.endpoints import emptied, moved, put_back
 from syncfsm.core.failure import Failure, FailureKind
+from syncfsm.core.judging import is_nothing_new
 from syncfsm.core.marks import SINK_ID
 from syncfsm.core.options import Options, heed
 from syncfsm.core.paging.lookahead import Lookahead
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
 from syncfsm.core.rule_of_process import foresee
+from syncfsm.engine.answers import believed, fetched
 from syncfsm.engine.deliver import Delivery, LookUpFailed
+from syncfsm.engine.first_page import FirstPage
 from syncfsm.engine.held_page import HeldPage
 from syncfsm.engine.readahead import ReadAhead
 from syncfsm.engine.width import ReadAheadMax, Width, requests_per_s
@@ -34,14 +36,10 @@ from syncfsm.history.sink_marks import SinkMarks
 from syncfsm.outside.clock import Clock
 from syncfsm.outside.safe_words import raised_words
 from syncfsm.sinks.protocol import Sink, capabilities
-from syncfsm.sources.protocol import Page, Source, Transform, check_transform, preparing
+from syncfsm.sources.protocol import Source, Transform, check_transform, preparing
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-DATE_AHEAD_MAX = timedelta(days=366)
-"""How far ahead of ours the clock of a source may be; further, and the earlier of both counts."""
-
 
 _WHOSE: dict[e.ActionName, str] = {
     "check": "the source or the sink",
@@ -50,30 +48,6 @@ _WHOSE: dict[e.ActionName, str] = {
     "finish": "the source or the sink",
 }
 """Whose code is called by an action."""
-
-
-def fetched(request: PageRequest, page: Page, elapsed_ms: int, *, is_followed: bool = False) -> d.Fetched:
-    """Return the outcome of a request that was answered with a page, all of it."""
-    return d.Fetched(
-        request=request,
-        rows=page.records,
-        as_of=page.as_of,
-        elapsed_ms=elapsed_ms,
-        is_total=page.is_total,
-        total=page.total,
-        next_token=page.next_token,
-        is_followed=is_followed,
-        not_found=page.not_found,
-    )
-
-
-def _believed(page: Page, now: datetime) -> datetime:
-    """Return what instant a page is taken to be of; one ahead would leave out whoever comes until then.
-
-    By the source's own clock it is never ahead, unless that is off by more than our own can be.
-    """
-    is_sound = page.is_dated and page.as_of - now < DATE_AHEAD_MAX
-    return page.as_of if is_sound else min(page.as_of, now)
 
 
 class Performer(Generic[T]):
@@ -87,7 +61,8 @@ class Performer(Generic[T]):
         rng: Chance, for jitter.
         earlier: What the log says came before.
         marks: What of that the sink bears out.
-        read_ahead: How many requests may be under way at once, where pages are read ahead. See `Width`.
+        read_ahead: How many requests may be under way at once, where pages are read ahead. See `Width`. Where
+            null, no page at all is asked for before it is due.
 
     Attributes:
         raised: The last error that what is plugged in raised.
@@ -103,7 +78,7 @@ class Performer(Generic[T]):
         rng: random.Random,
         earlier: Earlier,
         marks: SinkMarks,
-        read_ahead: ReadAheadMax = 1,
+        read_ahead: ReadAheadMax | None = 1,
     ) -> None:
         self.raised: Exception | None = None
         self._source = source
@@ -114,13 +89,15 @@ class Performer(Generic[T]):
         self._marks = marks
         self._transform = transform
         self._delivery = Delivery(source, sink, transform, clock=clock, earlier=earlier, marks=marks)
-        width = Width(read_ahead, requests_per_s(source))
+        width = Width(read_ahead or 1, requests_per_s(source))
         self._pages = ReadAhead(source, width, clock, preparing(transform))
         self._checked: str | None = None
         self._found: dict[str, str] = {}
         self._state = ""
         self._heeded: Options | None = None
         self._held: HeldPage | None = None
+        self._first = FirstPage()
+        self._looks_first = read_ahead is not None
 
     async def perform(self, process: Process, action: d.Action, *, reads_ahead: bool = False) -> d.Outcome:
         """Perform an action; what the world does wrong is an outcome too, and so is what is raised.
@@ -168,9 +145,11 @@ class Performer(Generic[T]):
     ) -> d.Outcome | LookUpFailed | Failure:
         match action:
             case d.CheckSetup():
-                return await self._check(process)
+                return await self._check(process, action)
             case d.FetchPage():
-                return await self._fetch(action.request, foresee(process), is_alone=not reads_ahead)
+                return self._first.take(process) or await self._fetch(
+                    action.request, foresee(process), is_alone=not reads_ahead
+                )
             case d.DeliverPage():
                 if held is None:
                     return await self._fetch(action.refetch)
@@ -191,7 +170,7 @@ class Performer(Generic[T]):
             return await self._delivery.find_missing(process, action)
         return await self._delivery.finish(process, action)
 
-    async def _check(self, process: Process) -> d.Checked | Failure:
+    async def _check(self, process: Process, action: d.CheckSetup) -> d.Checked | d.NothingNew | Failure:
         # Where a later part of the check failed, it goes on from there: few requests a second must do.
         found = self._found if self._checked == process.id else await self._check_same(process)
         if isinstance(found, Failure):
@@ -201,7 +180,23 @@ class Performer(Generic[T]):
         if failure is not None:
             return failure
         there = await self._check_sink(process)
-        return there if isinstance(there, Failure) else d.Checked(found=found | there)
+        if isinstance(there, Failure):
+            return there
+        found = found | there
+        is_as_before = self._looks_first and found == self._marks.found_before()
+        return await self._look_first(process, found, action.first if is_as_before else None)
+
+    async def _look_first(
+        self, process: Process, found: dict[str, str], request: PageRequest | None
+    ) -> d.Checked | d.NothingNew | Failure:
+        """See whether anything is new; what fails then is no failure of the check."""
+        if request is None:
+            return d.Checked(found=found)
+        first = await self._attempted("fetch", self._fetch(request))
+        if isinstance(first, Failure) or not is_nothing_new(process, first):
+            return d.Checked(found=found, first=first)
+        failure = await self._delivery.finish_early(process, first.as_of)
+        return failure or d.NothingNew(as_of=first.as_of, elapsed_ms=first.elapsed_ms)
 
     async def _check_sink(self, process: Process) -> dict[str, str] | Failure:
         """Check the sink, see who it is, and bring its mark up to what is known of it now."""
@@ -266,6 +261,7 @@ class Performer(Generic[T]):
     async def drop(self) -> None:
         """Give up what was asked for ahead, at the end of a run; the next asks for the key anew."""
         self.forget()
+        self._first.drop()
         await self._pages.drop()
 
     async def _fetch(
@@ -274,7 +270,7 @@ class Performer(Generic[T]):
         answer = await self._pages.fetch(request, ahead, is_alone=is_alone)
         if isinstance(answer.page, Failure):
             return answer.page
-        page = replace(answer.page, as_of=_believed(answer.page, self._clock.now()))
+        page = replace(answer.page, as_of=believed(answer.page, self._clock.now()))
         asked = replace(answer.request, cursor=request.cursor)
         return fetched(asked, page, answer.elapsed_ms, is_followed=answer.is_followed)
 
@@ -285,6 +281,8 @@ class Performer(Generic[T]):
 
     def hold(self, process: Process, outcome: d.Outcome) -> None:
         """Keep the page that was fetched until it is delivered, and what was checked until the end."""
+        if isinstance(outcome, d.Checked):
+            self._first.keep(process, outcome.first)
         if not process.is_active:
             self._checked = None  # whoever goes on with it checks again: the sink may be gone
         if process.pending is None or not process.is_active:

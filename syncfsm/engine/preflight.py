@@ -19,8 +19,8 @@ from syncfsm.core.process import Process, fold
 from syncfsm.core.shortfall import shortfall_words
 from syncfsm.core.starts import started
 from syncfsm.core.value import Value
+from syncfsm.engine.answers import fetched
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.perform import fetched
 from syncfsm.engine.requests import SyncRequest, Wanted, requested
 from syncfsm.errors import ActiveSync, ConfigurationError
 from syncfsm.history.earlier import Earlier

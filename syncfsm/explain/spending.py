@@ -88,8 +88,9 @@ def _waited(before: e.Recorded) -> tuple[str, float]:
         case e.SyncFailed():
             return "stopped_s", float("inf")
         case (
-            e.SyncStarted() | e.FetchingBegan() | e.PageFetched() | e.MissingFound() | e.PageDelivered()
-            | e.RecordRejected() | e.PagesShifted() | e.SyncCompleted() | e.SyncCancelled() | e.SyncResumed()
+            e.SyncStarted() | e.FetchingBegan() | e.NothingNewFound() | e.PageFetched() | e.MissingFound()
+            | e.PageDelivered() | e.RecordRejected() | e.PagesShifted() | e.SyncCompleted()
+            | e.SyncCancelled() | e.SyncResumed()
         ):  # fmt: skip
             return "idle_s", 0.0
         case _:
@@ -105,7 +106,7 @@ def _worked(moment: Moment) -> tuple[str, float]:
             return "delivering_s", _rounded_up_s(elapsed_ms)
         case e.RecordRejected():
             return "delivering_s", float("inf")
-        case e.FetchingBegan():
+        case e.FetchingBegan() | e.NothingNewFound():
             return "checking_s", ATTEMPT_S_MAX
         case e.RetryScheduled() | e.SyncFailed():
             return "failing_s", ATTEMPT_S_MAX

@@ -119,7 +119,12 @@ class Troubles:
             case e.PageFetched():
                 self.refetched += isinstance(moment.action, DeliverPage)
             case (
-                e.SyncStarted() | e.MissingFound() | e.PagesShifted() | e.SyncCompleted() | e.SyncCancelled()
+                e.SyncStarted()
+                | e.NothingNewFound()
+                | e.MissingFound()
+                | e.PagesShifted()
+                | e.SyncCompleted()
+                | e.SyncCancelled()
             ):
                 pass
             case _:

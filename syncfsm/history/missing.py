@@ -58,7 +58,8 @@ def ids_seen_since(log: EventLog, source: Source, process: Process, marks: Seque
             case e.RecordRejected(record_id="") if recorded.stream == process.id:
                 nameless += 1
             case (
-                e.SyncStarted() | e.FetchingBegan() | e.MissingFound() | e.PageDelivered()
+                e.SyncStarted() | e.FetchingBegan() | e.NothingNewFound()
+                | e.MissingFound() | e.PageDelivered()
                 | e.RecordRejected() | e.RetryScheduled() | e.PagesShifted() | e.SyncCompleted()
                 | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
             ):  # fmt: skip
@@ -84,7 +85,8 @@ def confirmed_gone(log: EventStore, process: Process) -> tuple[str, ...]:
             case e.SyncResumed():
                 found.clear()
             case (
-                e.SyncStarted() | e.FetchingBegan() | e.MissingFound() | e.PageDelivered()
+                e.SyncStarted() | e.FetchingBegan() | e.NothingNewFound()
+                | e.MissingFound() | e.PageDelivered()
                 | e.RecordRejected() | e.RetryScheduled() | e.PagesShifted() | e.SyncCompleted()
                 | e.SyncFailed() | e.SyncCancelled()
             ):  # fmt: skip

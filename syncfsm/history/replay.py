@@ -33,6 +33,7 @@ _IS_TROUBLE = e.by_event(
     ),
     e.SyncStarted,
     e.FetchingBegan,
+    e.NothingNewFound,
     e.PageFetched,
     e.MissingFound,
     e.PageDelivered,

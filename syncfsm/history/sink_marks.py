@@ -148,7 +148,8 @@ class SinkMarks(Looks):
                     if missing and not (is_of_mark and recorded.version == mark.version + 1):
                         lost[id_] = self._loaded(id_)
                 case (
-                    e.SyncStarted() | e.FetchingBegan() | e.MissingFound() | e.RecordRejected()
+                    e.SyncStarted() | e.FetchingBegan() | e.NothingNewFound()
+                    | e.MissingFound() | e.RecordRejected()
                     | e.RetryScheduled() | e.PagesShifted() | e.SyncFailed() | e.SyncCancelled()
                 ):  # fmt: skip
                     pass
@@ -255,6 +256,10 @@ class SinkMarks(Looks):
     def _is_known(self) -> bool:
         """Whether the log has seen an id of the sink: by then, each page was marked."""
         return SINK_ID in (self._look("found", self._last_found) or {})
+
+    def found_before(self) -> dict[str, str] | None:
+        """Return what the checks saw when a process of this route last began to fetch."""
+        return last_found(self.sides())
 
     def _last_found(self) -> dict[str, str] | None:
         return self._log.last_found(self._source.name, self.name)

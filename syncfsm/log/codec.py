@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
-from syncfsm.core.events import EVENT_TYPES, Event, Recorded
+from syncfsm.core.events import EVENT_TYPES, Event, Recorded, SyncStarted
 from syncfsm.core.process import Process
 from syncfsm.core.times import format_time
 from syncfsm.errors import CorruptLog
+from syncfsm.log import short_start
 from syncfsm.log.protocol import StoredEvent
 
 SNAPSHOT_SCHEMA = 5
@@ -25,11 +26,17 @@ SNAPSHOT_BYTES_MAX = 65_536
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
-UPCASTERS: dict[tuple[str, int], Upcaster] = {}
+UPCASTERS: dict[tuple[str, int], Upcaster] = {
+    ("SyncStarted", short_start.SCHEMA_WHOLE): lambda whole: whole,  # of which nothing is left out yet
+}
 """Old shape → next shape, by (event type, the schema it reads). Pure."""
+
+_FILLERS: dict[type[Event], tuple[Upcaster, ...]] = {SyncStarted: (short_start.filled,)}
+"""What makes an event of today's shape whole, where that leaves out what it need not say."""
 
 _snapshot_encoder = msgspec.json.Encoder(order="deterministic")
 _snapshot_decoder = msgspec.json.Decoder(Process)
+_shape_decoder = msgspec.json.Decoder(dict[str, Any])
 _meta_decoder = msgspec.json.Decoder(dict[str, str])
 
 
@@ -47,15 +54,15 @@ def to_rows(events: Sequence[Recorded], digest: str) -> list[StoredEvent]:
 
 
 def _to_row(record: Recorded, previous: str) -> StoredEvent:
-    event = record.event
+    schema, data = stored(record.event)
     unchained = StoredEvent(
         position=0,
         stream=record.stream,
         version=record.version,
         type=record.type,
-        schema=event.schema,
+        schema=schema,
         at=format_time(record.at),
-        data=encode(event).decode(),
+        data=data.decode(),
         meta=msgspec.json.encode(record.meta).decode(),
         digest="",
     )
@@ -120,9 +127,11 @@ def from_snapshot(text: str | None, schema: int | None) -> Process | None:
         return None
 
 
-def encode(event: Event) -> bytes:
-    """Return the event's data as JSON, fields in the order of their definition."""
-    return msgspec.json.encode(event)
+def stored(event: Event) -> tuple[int, bytes]:
+    """Return the schema of an event, and its data as JSON, fields in the order of their definition."""
+    if isinstance(event, SyncStarted):
+        return short_start.stored(event)
+    return event.schema, msgspec.json.encode(event)
 
 
 def decode(type_name: str, schema: int, data: bytes | str) -> Event:
@@ -147,9 +156,8 @@ def _reader(type_name: str, schema: int) -> Callable[[bytes | str], Event]:
             f"event type {type_name} with schema {schema} is unknown to this version of syncfsm: "
             "read this log with the version that wrote it, or a newer one"
         )
-    if schema == cls.schema:
-        return msgspec.json.Decoder(cls).decode
-    return partial(_upcast, cls, _upcasters(cls, schema))
+    steps = [*_upcasters(cls, schema), *_FILLERS.get(cls, ())]
+    return partial(_upcast, cls, steps) if steps else msgspec.json.Decoder(cls).decode
 
 
 def _upcasters(cls: type[Event], schema: int) -> list[Upcaster]:
@@ -162,7 +170,7 @@ def _upcasters(cls: type[Event], schema: int) -> list[Upcaster]:
 
 
 def _upcast(cls: type[Event], upcasters: Iterable[Upcaster], data: bytes | str) -> Event:
-    shape: dict[str, Any] = msgspec.json.decode(data)
+    shape = _shape_decoder.decode(data)
     for upcaster in upcasters:
         shape = upcaster(shape)
     return msgspec.convert(shape, cls)

@@ -128,7 +128,8 @@ class _Builder:
             case e.RetryScheduled():
                 self._waits.add(version, self._since_us(event.retry_at))
             case (
-                e.SyncStarted() | e.FetchingBegan() | e.MissingFound() | e.RecordRejected()
+                e.SyncStarted() | e.FetchingBegan() | e.NothingNewFound()
+                | e.MissingFound() | e.RecordRejected()
                 | e.PagesShifted() | e.SyncCompleted() | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
             ):  # fmt: skip
                 pass

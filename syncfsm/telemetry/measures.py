@@ -196,6 +196,10 @@ def _sync_completed(event: e.SyncCompleted) -> list[Part]:
 _PARTS: dict[type[e.Event], Callable[[Any], list[Part]]] = e.by_event(
     {
         e.PageFetched: lambda event: [(FETCH, event.elapsed_ms / 1000, {})],
+        e.NothingNewFound: lambda event: [
+            (FETCH, event.elapsed_ms / 1000, {}),
+            (WATERMARK, event.as_of.timestamp(), {}),
+        ],
         e.PagesShifted: lambda event: [(FETCH, event.elapsed_ms / 1000, {}), (SHIFTS, 1, {})],
         e.PageDelivered: _page_delivered,
         e.RetryScheduled: _retry_scheduled,

@@ -26,6 +26,7 @@ LEVELS = e.by_event(
     },
     e.SyncStarted,
     e.FetchingBegan,
+    e.NothingNewFound,
     e.PageFetched,
     e.MissingFound,
     e.PageDelivered,

@@ -152,6 +152,11 @@ class OpenTelemetryTraces(Observer):
     def _sync_completed(self, process: Process, recorded: e.Recorded, _event: e.SyncCompleted) -> None:
         self._root(process, recorded)
 
+    def _nothing_new_found(self, process: Process, recorded: e.Recorded, event: e.NothingNewFound) -> None:
+        attributes = {"syncfsm.offset": 0, "syncfsm.rows": 0}
+        self._span(process, "fetch", _began_ns(recorded, event.elapsed_ms), _ns(recorded.at), attributes)
+        self._root(process, recorded)
+
     def _sync_cancelled(self, process: Process, recorded: e.Recorded, _event: e.SyncCancelled) -> None:
         self._abandon(process, recorded)
         self._root(process, recorded)
@@ -223,6 +228,7 @@ class OpenTelemetryTraces(Observer):
             e.RetryScheduled: _retry_scheduled,
             e.SyncFailed: _sync_failed,
             e.SyncCompleted: _sync_completed,
+            e.NothingNewFound: _nothing_new_found,
             e.SyncCancelled: _sync_cancelled,
         },
         e.SyncStarted,

@@ -14,12 +14,15 @@ from syncfsm.core.notices import RECORD_IDS_MAX, Notice
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process, fold
 from syncfsm.core.state import Route
+from syncfsm.core.totals import Totals
 from syncfsm.engine.commit import cancel, commit
 from syncfsm.errors import ActiveSync, InvalidTransition, ProcessNotFound, VersionConflict
 from syncfsm.log import EventLog, StoredEvent, open_log
+from syncfsm.log.checks.rules import check
 from syncfsm.log.checks.verify import verify
 from syncfsm.log.codec import from_row
 from tests.contracts.routes import COUNTS, a_page, agrees, written
+from tests.crm import Desk
 from tests.pure import EPOCH, PureSync, people, slice_of
 
 STARTED = e.SyncStarted(
@@ -43,7 +46,7 @@ RETRY = e.SyncStarted(
     record_ids=("r1", "r2"),
 )
 RETRY_DONE = e.SyncCompleted(
-    totals=e.Totals(pages=0, fetched=0, created=0, updated=0, unchanged=0, rejected=0),
+    totals=Totals(pages=0, fetched=0, created=0, updated=0, unchanged=0, rejected=0),
     watermark=None,
     digest="",
 )
@@ -104,7 +107,7 @@ def _completed(*, missing: int = 0, **counts: int) -> tuple[e.Event, ...]:
     """Return a page of so many records, delivered, and the end of the sync that it is all of."""
     counts = dict.fromkeys(("created", "updated", "unchanged", "deleted"), 0) | counts
     fetched = sum(counts.values())
-    totals = e.Totals(pages=1, fetched=fetched, rejected=0, **counts)
+    totals = Totals(pages=1, fetched=fetched, rejected=0, **counts)
     return (
         a_page(fetched),
         e.PageDelivered(cursor=None, rejected=0, elapsed_ms=0, **counts),
@@ -296,6 +299,24 @@ class EventLogContract:
         written(log, [(("initial", "people", "list", None, 90), "late", NONE, 1)], prefix="q")
         agrees(log)
         assert verify(log)[1] == []
+
+    def test_an_ongoing_sync_that_finds_nothing_new_moves_the_watermark_and_nothing_else(
+        self, log: EventLog
+    ) -> None:
+        desk = Desk(log)
+        desk.crm.create()
+        for _ in range(3):
+            process = desk.sync(mode="ongoing")
+            desk.clock.at += timedelta(hours=2)
+        first, last = (list(log.stored_events(id_)) for id_ in (log.ids()[0], process.id))
+        assert [(row.type, row.schema) for row in last] == [("SyncStarted", 2), ("NothingNewFound", 1)]
+        assert first[0].schema == 1
+        route = (process.source, process.object, process.sink)
+        assert log.last_sync_time(*route) == process.watermark
+        assert log.last_found(process.source, process.sink) == {"workspace": "test", "sink": "dict"}
+        assert log.items_left_by_syncs(*route) == 1
+        assert log.load(process.id) == process
+        assert (verify(log)[1], check(log)[1]) == ([], [])
 
     def test_a_cancelled_sync_sets_no_watermark(self, log: EventLog) -> None:
         cancel(log, add(log, None, STARTED, BEGAN).id, by="test")

@@ -1,4 +1,4 @@
-"""Writes a golden log: `python -m tests.golden.write schema-2`, once for each new schema, before its release.
+"""Writes a golden log: `python -m tests.golden.write schema-3`, once for each new schema, before its release.
 
 A golden log holds every type of event, and processes left in every state. It is kept as the SQL that SQLite
 dumps. It is what the code of its time wrote, so it is never written anew.
@@ -11,6 +11,7 @@ import random
 import sqlite3
 import sys
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 from syncfsm.core.failure import Failure, FailureKind
@@ -20,7 +21,7 @@ from syncfsm.files.sqlite import LOG_APPLICATION_ID
 from syncfsm.log import EventLog, open_log
 from syncfsm_simulator.runs.run import simulate
 from syncfsm_simulator.stage.scenario import load_scenario
-from tests.crm import Book
+from tests.crm import Book, Desk
 from tests.fakes import DictSink, Item, ListSource, TestClock, to_items
 
 SEED = 9
@@ -69,6 +70,17 @@ async def _leave_in_every_state(log: EventLog) -> None:
     await missing.sync(page_size=10)
     del missing.source.records[::20]
     await missing.sync(page_size=10, deletes_missing=True)
+    await _find_nothing_new(Desk(log))
+
+
+async def _find_nothing_new(desk: Desk) -> None:
+    """Leave an ongoing sync that brought somebody, and one behind it that found nothing new."""
+    desk.crm.create()
+    await desk.engine().sync(page_size=10)
+    desk.crm.create()
+    for _ in range(3):  # whom one brings, the next asks for again: they lie within the overlap
+        await desk.engine().sync(mode="ongoing", page_size=10)
+        desk.clock.at += timedelta(hours=2)
 
 
 def _engine(

@@ -21,7 +21,7 @@ from syncfsm.errors import CorruptLog, LogError, LogUnwritable, ProcessNotFound
 from syncfsm.history.sink_marks import SinkMarks
 from syncfsm.log import EventLog, open_log
 from syncfsm.log.checks.verify import verify
-from syncfsm.log.codec import encode
+from syncfsm.log.codec import stored
 from syncfsm.log.read_model import Query
 from syncfsm.log.sqlite.schema import SHADOWS, migrations
 from tests.busy import a_busy_log
@@ -329,7 +329,7 @@ def test_a_file_has_little_room_that_is_empty(tmp_path: Path) -> None:
     sync.run()
     with open_log(tmp_path / "log.db") as log:
         copy_of(sync, log)
-    data_bytes = sum(len(encode(record.event)) for record in sync.recorded)
+    data_bytes = sum(len(stored(record.event)[1]) for record in sync.recorded)
     assert (tmp_path / "log.db").stat().st_size < 1.5 * data_bytes
 
 

@@ -22,8 +22,8 @@ from syncfsm.core.options import Options, Order
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
 from syncfsm.core.rule_of_process import foresee
+from syncfsm.engine.answers import fetched
 from syncfsm.engine.engine import Engine
-from syncfsm.engine.perform import fetched
 from syncfsm.engine.readahead import ReadAhead
 from syncfsm.engine.width import Width
 from syncfsm.log import open_log

@@ -12,10 +12,12 @@ from syncfsm.core import decide as d
 from syncfsm.core import events as e
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options
+from syncfsm.core.outcomes import add_to_digest
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.paging.place import FrontierMark, Reject, ToldGone
 from syncfsm.core.process import Process
 from syncfsm.core.state import Missing, Progress, Retry
+from syncfsm.core.totals import Totals
 from tests.pure import EPOCH, PureSync, Row, people, slice_of
 
 RETRY_AT = EPOCH + timedelta(hours=1)
@@ -79,7 +81,7 @@ def test_a_page_is_written_down_whole() -> None:
             margin=0,
             shift=0,
             as_of=EPOCH,
-            ids_digest=d.add_to_digest("", [row.id for row in people(5)]),
+            ids_digest=add_to_digest("", [row.id for row in people(5)]),
             elapsed_ms=120,
         ),
     )
@@ -87,20 +89,20 @@ def test_a_page_is_written_down_whole() -> None:
 
 def test_the_digest_of_ids_is_the_sum_of_their_hashes_in_32_hex_digits() -> None:
     hashes = [int(blake2b(name, digest_size=16).hexdigest(), 16) for name in (b"a", b"b")]
-    assert d.add_to_digest("", ["a", "b"]) == f"{sum(hashes) % 2**128:032x}"
-    assert d.add_to_digest("", ["a"]) == "27c35e6e9373877f29e562464e46497e"
+    assert add_to_digest("", ["a", "b"]) == f"{sum(hashes) % 2**128:032x}"
+    assert add_to_digest("", ["a"]) == "27c35e6e9373877f29e562464e46497e"
 
 
 def test_the_digest_of_ids_minds_neither_order_nor_pages() -> None:
     names = [row.id for row in people(20)]
-    whole = d.add_to_digest("", names)
-    assert d.add_to_digest(d.add_to_digest("", names[12:]), names[:12]) == whole
-    assert d.add_to_digest("", names[1:]) != whole
+    whole = add_to_digest("", names)
+    assert add_to_digest(add_to_digest("", names[12:]), names[:12]) == whole
+    assert add_to_digest("", names[1:]) != whole
 
 
 def test_the_digest_of_ids_stays_as_long_as_it_is_when_it_overflows() -> None:
-    start = d.add_to_digest("", ["a"])
-    assert d.add_to_digest("f" * 32, ["a"]) == f"{int(start, 16) - 1:032x}"
+    start = add_to_digest("", ["a"])
+    assert add_to_digest("f" * 32, ["a"]) == f"{int(start, 16) - 1:032x}"
 
 
 @pytest.mark.parametrize(("stalled_rows", "fails"), [(500, False), (501, True)])
@@ -171,8 +173,8 @@ def test_rows_in_the_wrong_order_end_the_sync_for_good_and_are_named() -> None:
 
 def test_the_end_carries_the_totals_the_digest_and_where_a_next_sync_takes_up() -> None:
     process = after(7)
-    totals = e.Totals(pages=3, fetched=7, created=7, updated=0, unchanged=0, rejected=0)
-    digest = d.add_to_digest("", [row.id for row in people(7)])
+    totals = Totals(pages=3, fetched=7, created=7, updated=0, unchanged=0, rejected=0)
+    digest = add_to_digest("", [row.id for row in people(7)])
     assert process.watermark is not None
     assert d.decide(process, d.Finished()) == (
         e.SyncCompleted(totals=totals, watermark=process.watermark, digest=digest),

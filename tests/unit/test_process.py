@@ -107,7 +107,7 @@ def test_checks_in_order_leave_what_they_found_and_end_the_retries() -> None:
 
 
 def test_an_illegal_event_is_refused_with_all_that_would_be_legal() -> None:
-    legal = "FetchingBegan, RetryScheduled, SyncCancelled, SyncFailed"
+    legal = "FetchingBegan, NothingNewFound, RetryScheduled, SyncCancelled, SyncFailed"
     with pytest.raises(
         InvalidTransition, match=rf"at version 1, which is INITIALIZING; legal here: {legal}$"
     ):

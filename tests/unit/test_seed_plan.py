@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from syncfsm.core import events as e
 from syncfsm.core.machine import State
+from syncfsm.core.totals import Totals
 from tests.pure import PureSync, people, slice_of
 
 
@@ -23,7 +24,7 @@ def test_0_people_complete_at_once_without_an_error() -> None:
     sync = PureSync(slice_of([]))
     process = sync.run()
     assert process.state is State.COMPLETED
-    assert process.progress.totals == e.Totals(
+    assert process.progress.totals == Totals(
         pages=1, fetched=0, created=0, updated=0, unchanged=0, rejected=0
     )
     assert len(sync.requests) == 1

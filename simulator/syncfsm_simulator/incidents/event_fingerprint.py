@@ -78,6 +78,7 @@ _MARKS: dict[type[e.Event], Callable[[Any], Mark]] = e.by_event(
     {
         e.SyncStarted: _started,
         e.FetchingBegan: lambda _: (),
+        e.NothingNewFound: lambda _: (),
         e.PageFetched: _fetched,
         e.MissingFound: lambda event: (len(event.record_ids), event.known, bool(event.kept)),
         e.PageDelivered: lambda event: (

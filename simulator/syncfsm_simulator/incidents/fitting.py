@@ -98,7 +98,8 @@ def _guesses(process: Process, rows: Rows, moment: Moment, index: int, ahead: Ah
             )
             yield from _unanchored(plain, rows, page, None, None)
         case (
-            e.SyncStarted() | e.FetchingBegan() | e.MissingFound() | e.PageDelivered() | e.RecordRejected()
+            e.SyncStarted() | e.FetchingBegan() | e.NothingNewFound()
+            | e.MissingFound() | e.PageDelivered() | e.RecordRejected()
             | e.RetryScheduled() | e.SyncCompleted() | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
         ):  # fmt: skip
             return

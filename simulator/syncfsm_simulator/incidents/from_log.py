@@ -26,6 +26,7 @@ from syncfsm.errors import NotReproducible
 from syncfsm.history.replay import Moment
 from syncfsm_simulator.incidents.event_fingerprint import is_same, parting
 from syncfsm_simulator.incidents.fitting import Fit, fit
+from syncfsm_simulator.incidents.refusing import refuse
 from syncfsm_simulator.incidents.rows_remaining import Ahead
 from syncfsm_simulator.stage.incident import ActionPoint, Incident, Step, incident_options
 from syncfsm_simulator.stage.playback import PARENT, failure_of
@@ -59,30 +60,13 @@ def to_scenario(history: Sequence[Moment]) -> Scenario:
     return leader.scenario()
 
 
-def _refuse_deletions(began: e.SyncStarted) -> None:
-    """Refuse a process that may delete: invented people are never gone."""
-    if began.mode == "webhook" or began.deletes_missing:
-        what = "saw to webhooks" if began.mode == "webhook" else "deletes what is missing"
-        raise NotReproducible(f"a process that {what} cannot be made a scenario: nobody in one is ever gone")
-
-
-def _refuse_cursors(began: e.SyncStarted) -> None:
-    """Refuse a process that followed cursors: the people of a scenario are asked for by their places."""
-    if began.options.pagination == "cursor" and not began.record_ids:
-        raise NotReproducible(
-            "a process that followed cursors cannot be made a scenario: the people of one have places, by "
-            "offset or by number, and no cursors"
-        )
-
-
 class _Leader:
     """Leads a process of invented rows along the path of another, and keeps the steps that it took."""
 
     def __init__(self, history: Sequence[Moment]) -> None:
         began = history[0].recorded.event
         assert isinstance(began, e.SyncStarted), "nothing else comes first"
-        _refuse_deletions(began)
-        _refuse_cursors(began)
+        refuse(began, history[-1].recorded.event)
         self.began = began
         self.history = history
         self.ahead = Ahead(history)
@@ -112,8 +96,8 @@ class _Leader:
         if self._overrun and not isinstance(event, e.SyncFailed):
             raise self._cannot(moment, "by the rules of today there were too many rejects")
         match event:
-            case e.MissingFound():
-                raise AssertionError("a process that deletes what is missing is refused before")
+            case e.MissingFound() | e.NothingNewFound():
+                raise AssertionError("a process that comes to this is refused before")
             case e.RetryScheduled():
                 self._fail(moment, event.action, event.cause, event.wait_s)
             case e.PageFetched() | e.PagesShifted():

@@ -23,6 +23,7 @@ from syncfsm.core.outcomes import add_to_digest
 from syncfsm.core.paging.place import FrontierMark, Reject, ToldGone
 from syncfsm.core.process import Process, apply
 from syncfsm.core.source_name import SourceName
+from syncfsm.core.totals import Totals
 from syncfsm.core.value import Value
 from syncfsm.log.codec import from_row, to_rows
 from syncfsm.log.protocol import StoredEvent
@@ -100,7 +101,7 @@ TABLE: dict[type[Value], dict[str, Redactor]] = {
     FrontierMark: {"key": _sort_key, "ids": _record},
     Reject: {"record_id": _record, "reason": _text},
     ToldGone: {"record_id": _record, "into": _record},
-    e.Totals: {},
+    Totals: {},
     e.SyncStarted: {
         "source": _name,
         "object": _known(_OBJECTS, "object"),
@@ -112,6 +113,7 @@ TABLE: dict[type[Value], dict[str, Redactor]] = {
         "changed_by": _pseudonym("attribute"),
     },
     e.FetchingBegan: {"found": _text},
+    e.NothingNewFound: {},
     e.PageFetched: {
         "record_ids": _record,
         "peek": _record,
@@ -187,7 +189,8 @@ def _with_digests(event: e.Event, process: Process | None) -> e.Event:
         case e.SyncCompleted():
             return replace(event, digest=before)
         case (
-            e.SyncStarted() | e.FetchingBegan() | e.MissingFound() | e.PageDelivered() | e.RecordRejected()
+            e.SyncStarted() | e.FetchingBegan() | e.NothingNewFound()
+            | e.MissingFound() | e.PageDelivered() | e.RecordRejected()
             | e.RetryScheduled() | e.PagesShifted() | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
         ):  # fmt: skip
             return event

@@ -68,7 +68,8 @@ def turns_of(stream: Iterable[e.Recorded], has_page: Callable[[int], bool]) -> l
                 settled += [Turn(version=version, page_size=page_size)] if page_size else []
                 begun = []
             case (
-                e.SyncStarted() | e.FetchingBegan() | e.MissingFound() | e.RecordRejected()
+                e.SyncStarted() | e.FetchingBegan() | e.NothingNewFound()
+                | e.MissingFound() | e.RecordRejected()
                 | e.RetryScheduled() | e.SyncCompleted() | e.SyncFailed() | e.SyncCancelled()
             ):  # fmt: skip
                 pass
