@@ -8,7 +8,7 @@ again; the state machine does not know the difference.
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Generic, TypeVar, assert_never
 
 from msgspec.structs import replace
@@ -93,6 +93,7 @@ class Performer(Generic[T]):
         self._pages = ReadAhead(source, width, clock, preparing(transform))
         self._checked: str | None = None
         self._found: dict[str, str] = {}
+        self._before: Mapping[str, str] = {}
         self._state = ""
         self._heeded: Options | None = None
         self._held: HeldPage | None = None
@@ -183,7 +184,7 @@ class Performer(Generic[T]):
         if isinstance(there, Failure):
             return there
         found = found | there
-        is_as_before = self._looks_first and found == self._marks.found_before()
+        is_as_before = self._looks_first and found == self._before
         return await self._look_first(process, found, action.first if is_as_before else None)
 
     async def _look_first(
@@ -218,7 +219,8 @@ class Performer(Generic[T]):
         found = await self._source.check()
         if isinstance(found, Failure):
             return found
-        failure = moved(process.source, process.sink, found=found, before=self._earlier.setup_facts(process))
+        self._before = self._earlier.setup_facts(process)
+        failure = moved(process.source, process.sink, found=found, before=self._before)
         failure = failure or self._marks.mixed_up() or await self.find_lost(process)
         if failure is None:
             self._checked, self._found = process.id, found

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from syncfsm.core import events as e
 from syncfsm.core.marks import Mark
 from syncfsm.core.process import Process
+from syncfsm.core.routes import last_found
 from syncfsm.errors import VersionConflict
 from syncfsm.history.missing import Seen, confirmed_gone, ids_seen_since
 from syncfsm.log.protocol import EventLog
@@ -28,8 +29,14 @@ class Earlier:
         self._may_be_stopped = not all(getattr(hook, "only_watches", False) for hook in hooks)
 
     def setup_facts(self, process: Process) -> Mapping[str, str]:
-        """Return what a check found when a process, or the last one like it, began to fetch; it must hold."""
-        return process.found or self._log.last_found(process.source, process.sink) or {}
+        """Return what a check found when a process, or the last one like it, began to fetch; it must hold.
+
+        The last one of its route tells, or where there was none, that of another object.
+        """
+        if process.found:
+            return process.found
+        found = last_found(self._log.sides(process.source, process.object, process.sink))
+        return found or self._log.last_found(process.source, process.sink) or {}
 
     def is_filled(self, process: Process) -> bool:
         """Whether a process goes on from what the log says is in its sink: its own, or others' before it."""

@@ -257,10 +257,6 @@ class SinkMarks(Looks):
         """Whether the log has seen an id of the sink: by then, each page was marked."""
         return SINK_ID in (self._look("found", self._last_found) or {})
 
-    def found_before(self) -> dict[str, str] | None:
-        """Return what the checks saw when a process of this route last began to fetch."""
-        return last_found(self.sides())
-
     def _last_found(self) -> dict[str, str] | None:
         return self._log.last_found(self._source.name, self.name)
 

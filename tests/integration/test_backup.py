@@ -42,11 +42,11 @@ def test_a_copy_is_one_file_that_only_its_owner_may_read_and_has_all_that_the_lo
     target = log.with_name("copy.db")
     done = back_up(str(log), target)
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
-    assert (done.events, done.bytes) == (108, target.stat().st_size)
+    assert (done.events, done.bytes) == (110, target.stat().st_size)
     assert names(log.parent) == {"log.db", "copy.db"}
     with open_log(log, read_only=True) as one, open_log(target) as other:
         assert list(one.stored_events()) == list(other.stored_events())
-        assert verify(other) == (108, [])
+        assert verify(other) == (110, [])
         assert [one.load(name) for name in one.ids()] == [other.load(name) for name in other.ids()]
         add(other, None, STARTED, process_id="more")
 
@@ -104,7 +104,7 @@ def test_beside_a_writer_that_never_rests_a_copy_ends_and_is_of_one_moment(
         writing.wait_for_more()
         before, target = writing.events, log.with_name(f"copy{number}.db")
         done = back_up(str(log), target)
-        assert done.events >= 108 + before
+        assert done.events >= 110 + before
         assert writing.events > before, "it was not written meanwhile"
         with open_log(target, read_only=True) as copy:
             assert verify(copy) == (done.events, [])
@@ -112,7 +112,7 @@ def test_beside_a_writer_that_never_rests_a_copy_ends_and_is_of_one_moment(
 
 def test_a_log_from_before_is_copied_as_it_is(log: Path) -> None:
     without_guards(log)
-    assert back_up(str(log), log.with_name("copy.db")).events == 108
+    assert back_up(str(log), log.with_name("copy.db")).events == 110
     connection = sqlite3.connect(log.with_name("copy.db"))
     assert connection.execute("SELECT count(*) FROM _sqlite_migrations").fetchone() == (6,)
     connection.close()
@@ -212,12 +212,12 @@ def test_the_command_says_in_words_or_json_what_was_copied(log: Path) -> None:
     target = log.with_name("copy.db")
     done = command(str(log), str(target))
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"{target}: 108 events of {log}, sound, " in done.stdout
+    assert f"{target}: 110 events of {log}, sound, " in done.stdout
     again = command(f"sqlite:{log}", str(target), "--force", "--json")
     assert json.loads(again.stdout) == {
         "log": f"sqlite:{log}",
         "backup": str(target),
-        "events": 108,
+        "events": 110,
         "bytes": target.stat().st_size,
     }
 
@@ -225,4 +225,4 @@ def test_the_command_says_in_words_or_json_what_was_copied(log: Path) -> None:
 def test_progress_is_told_of_each_place(log: Path) -> None:
     places: list[Scanned] = []
     back_up(str(log), log.with_name("copy.db"), on_place=places.append)
-    assert [place.position for place in places] == list(range(1, 109))
+    assert [place.position for place in places] == list(range(1, 111))

@@ -267,7 +267,7 @@ def without_the_deadline(patch: Patch) -> None:
 def without_the_servers_clock(patch: Patch) -> None:
     """A page is of the moment that it says, or that our clock shows."""
     patch.setattr(source, "accurate_at", lambda said, _sent_at: wire.accurate_at(said, None))
-    patch.setattr(perform, "_believed", lambda page, _now: page.as_of)
+    patch.setattr(perform, "believed", lambda page, _now: page.as_of)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,9 @@ PORTS = frozenset(
 
 KINDS = tuple(fault.kind for fault in FAULTS if fault.port.name in PORTS)
 
+EVENTS = tuple(name for name in EVENT_TYPES if name != "NothingNewFound")
+"""What a run can record: it is a sync of all records, and only ongoing ones find nothing new."""
+
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What one seed came to; small, since it travels between processes."""
@@ -69,9 +72,9 @@ class Summary(msgspec.Struct, kw_only=True):
     seeds: int = 0
     failures: list[Result] = msgspec.field(default_factory=list)
     faults: Counter[str] = msgspec.field(default_factory=lambda: Counter(dict.fromkeys(KINDS, 0)))
-    events: Counter[str] = msgspec.field(default_factory=lambda: Counter(dict.fromkeys(EVENT_TYPES, 0)))
+    events: Counter[str] = msgspec.field(default_factory=lambda: Counter(dict.fromkeys(EVENTS, 0)))
     transitions: Counter[str] = msgspec.field(
-        default_factory=lambda: Counter({" ".join(row): 0 for row in TRANSITIONS})
+        default_factory=lambda: Counter({" ".join(row): 0 for row in TRANSITIONS if row[0] in EVENTS})
     )
     slowest_seed: int | None = None
     slowest_s: float = 0.0
