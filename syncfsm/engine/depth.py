@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from syncfsm.core.paging.pages import PageRequest
+
 SHALLOW_ROWS = 1000
 """Offsets up to here are near the first row."""
 
@@ -36,10 +38,17 @@ class Depth:
         elif self._shallow_ms is None or took_ms < self._shallow_ms:
             self._shallow_ms = took_ms
 
+    def begun_anew(self) -> None:
+        """Forget how long the last answers took, since offsets are counted anew."""
+        self._last_ms.clear()
+
+    def is_refused(self, request: PageRequest) -> bool:
+        """Whether a request would be refused for its offset, as far as is known."""
+        return self._refused is not None and request.offset >= self._refused
+
     def refused(self, offset: int) -> None:
         """Learn that an offset was refused."""
         self._refused = offset if self._refused is None else min(self._refused, offset)
-        self._last_ms.clear()
 
     def is_too_deep(self, offset: float) -> bool:
         """Whether an offset is better not asked for, if there is another way."""

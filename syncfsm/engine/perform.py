@@ -153,7 +153,8 @@ class Performer(Generic[T]):
                 )
             case d.DeliverPage():
                 if held is None:
-                    return await self._fetch(action.refetch)
+                    again = foresee(replace(process, pending=None))
+                    return await self._fetch(action.refetch, again)
                 if reads_ahead and (ahead := foresee(process)) is not None:
                     self._pages.expect(ahead)
                 return await self._delivery.deliver(process, held, action.gone)

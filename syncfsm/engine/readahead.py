@@ -19,6 +19,7 @@ from syncfsm.core.failure import Failure, FailureKind
 from syncfsm.core.paging.base import Base
 from syncfsm.core.paging.drift import Drift
 from syncfsm.core.paging.lookahead import Lookahead
+from syncfsm.core.paging.offsets import first_placed
 from syncfsm.core.paging.pages import PageRequest
 from syncfsm.engine.depth import Depth
 from syncfsm.engine.slots import Answer, Prepare, Slot, Slots
@@ -50,12 +51,13 @@ class ReadAhead:
     """
 
     def __init__(self, source: Source, width: Width, clock: Clock, prepare: Prepare | None = None) -> None:
-        self.slots = Slots(source, clock, prepare)
+        self.slots = Slots(source, clock, width.weigh, prepare)
         self._width = width
         self._depth = Depth()
         self._orders = getattr(source, "heeds_from_key", ())
         self._bases: dict[str | None, Base] = {}
         self._asks_from: str | None = None
+        self._was_full = False
 
     async def fetch(
         self, request: PageRequest, ahead: Lookahead | None = None, *, is_alone: bool = False
@@ -77,8 +79,10 @@ class ReadAhead:
             self._width.shrink()
             await self.pause()
             return answer
-        self._width.used(answer.page, answer.elapsed_ms)
-        self._depth.answered(answer.request.offset, _took_ms(answer.page, answer.elapsed_ms))
+        took_ms = answer.elapsed_ms if answer.page.took_ms is None else answer.page.took_ms
+        self._was_full = len(answer.page.records) >= answer.request.limit
+        self._width.used(took_ms)
+        self._depth.answered(answer.request.offset, took_ms)
         return answer
 
     def expect(self, ahead: Lookahead) -> None:
@@ -142,10 +146,12 @@ class ReadAhead:
         most, found = 0, None
         for slot in (slot for slot in self.slots if slot.task.done()):
             fresh = _fresh(slot, due.ahead)
-            if slot.page is None and slot.is_for(due.request):
+            if self._is_too_deep(slot, due):
+                fresh = 0
+            elif slot.page is None and slot.is_for(due.request):
                 return slot
-            is_over = slot.place <= due.place if slot.page is None else fresh == 0
-            if is_over:
+            is_over = slot.place <= due.place and (slot.page is None or _is_blank(slot.page))
+            if is_over or fresh == 0:
                 self.slots.drop(slot)
             elif fresh is not None and most < min(fresh, due.ahead.rule.page_size) and due.ahead.is_open:
                 most, found = fresh, slot
@@ -198,8 +204,8 @@ class ReadAhead:
         """Return what to ask for now: earlier rows too where they move, from a key where it is too deep."""
         base = self._base_for(due.place, due)
         offset, place = due.ahead.paging.offset, base.offset_of(due.place, self.slots.count + 1)
-        if base.from_key != due.request.from_key:
-            return due.ahead.window(floor(place - base.drift.margin), ceil(place), base.from_key)
+        if base.from_key is not None and base.from_key != due.request.from_key:
+            return due.ahead.first_from(base.from_key)
         if due.is_alone or not due.ahead.is_open or (place == offset and not base.drift.margin):
             return due.request
         first = floor(min(place, due.request.offset) - base.drift.margin)
@@ -208,7 +214,8 @@ class ReadAhead:
     def _ask_ahead(self, due: _Due) -> None:
         """Ask for what follows, in order, up to what is known to be the end or a failure."""
         ahead = due.ahead
-        is_open = ahead.is_open and not (ahead.looks_for_end and len(self.slots) == 1)
+        is_at_end = ahead.looks_for_end and not self._was_full and len(self.slots) <= 1
+        is_open = ahead.is_open and not is_at_end
         while is_open and not any(slot.ends for slot in self.slots):
             place = max(self._following(slot, ahead) for slot in self.slots)
             base = self._base_for(place, due)
@@ -216,9 +223,11 @@ class ReadAhead:
             request = ahead.window(floor(offset - base.drift.margin), ceil(offset), base.from_key)
             rows = sum(slot.request.limit for slot in self.slots) + request.limit
             is_full = len(self.slots) >= self._width.now or not self._width.has_room(rows)
-            if is_full or ahead.is_behind_end(base.origin + ceil(offset)):
+            if is_full or ahead.is_behind_end(base.origin + ceil(offset)) or self._depth.is_refused(request):
                 return
-            self.slots.ask(request, place)
+            slot = self.slots.ask(request, place)
+            if self._following(slot, ahead) <= place:
+                return  # rows move so fast that it may reach no farther
 
     # ── what offsets are counted from ────────────────────────────────────────────────────────
 
@@ -240,24 +249,36 @@ class ReadAhead:
         used = {key, due.request.from_key, *(slot.request.from_key for slot in self.slots)}
         self._bases = {known: self._bases[known] for known in used if known in self._bases}
         self._asks_from = key
+        self._depth.begun_anew()
         return self._bases.setdefault(key, base)
+
+    def _is_too_deep(self, slot: Slot, due: _Due) -> bool:
+        """Whether the offset of a page that was asked for early was refused, and is not needed."""
+        if not _is_refused(slot.failure) or due.ahead.key_to_begin_with(self._orders) is None:
+            return False
+        self._depth.refused(slot.request.offset)
+        return True
 
     def _was_too_deep(self, answer: Answer, due: _Due) -> bool:
         """Whether an offset was refused where there is another way, which is then gone."""
         asked, key = answer.request, due.ahead.key_to_begin_with(self._orders)
-        is_refused = isinstance(answer.page, Failure) and answer.page.kind is FailureKind.BAD_REQUEST
-        if not is_refused or key in {None, asked.from_key} or asked.offset <= due.ahead.tied:
+        if not _is_refused(answer.page) or key in {None, asked.from_key} or not asked.offset:
             return False
         self._depth.refused(asked.offset)
         self._begin_at(key, due)
         return True
 
 
+def _is_refused(came: Page | Failure | None) -> bool:
+    return isinstance(came, Failure) and came.kind is FailureKind.BAD_REQUEST
+
+
+def _is_blank(page: Page) -> bool:
+    """Whether a page has no row that has a place in the order: where it lies, it does not say."""
+    return first_placed(page.records) is None
+
+
 def _fresh(slot: Slot, ahead: Lookahead) -> int | None:
     """Return how many rows of a page that came are new; `None` if others may lie before them."""
     seen = ahead.seen_in(slot.request, slot.page.records) if slot.page else None
     return None if slot.page is None or seen is None else len(slot.page.records) - seen
-
-
-def _took_ms(page: Page, elapsed_ms: int) -> int:
-    return elapsed_ms if page.took_ms is None else page.took_ms

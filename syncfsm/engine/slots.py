@@ -93,6 +93,7 @@ class Slots:
 
     Args:
         source: Who is asked.
+        weigh: Called with each page that comes.
         prepare: Called with the records of a page that came early; see `PreparingTransform`.
         clock: For how long that takes.
 
@@ -101,15 +102,19 @@ class Slots:
         unused: How many pages were asked for and not needed.
     """
 
-    def __init__(self, source: Source, clock: Clock, prepare: Prepare | None = None) -> None:
+    def __init__(
+        self, source: Source, clock: Clock, weigh: Callable[[Page], None], prepare: Prepare | None = None
+    ) -> None:
         self.count = 0
         self.unused = 0
         self._source = source
+        self._weigh = weigh
         self._prepare = prepare
         self._clock = SteadyClock(clock)
         self._slots: list[Slot] = []
         self._needed: asyncio.Task[Answer] | None = None
         self._given_up: set[asyncio.Task[Answer]] = set()  # until they have ended
+        self._cut_off: set[asyncio.Task[Answer]] = set()  # since another failed, which tells of them too
         self._preparing: set[asyncio.Task[None]] = set()
 
     def __iter__(self) -> Iterator[Slot]:
@@ -125,6 +130,8 @@ class Slots:
         began = self._clock.now()
         page = await self._source.fetch(request)
         asked = page.asked if isinstance(page, Page) else None
+        if isinstance(page, Page):
+            self._weigh(page)
         return Answer(asked or request, page, elapsed_ms(began, self._clock.now()))
 
     def ask(self, request: PageRequest, place: float) -> Slot:
@@ -156,10 +163,13 @@ class Slots:
             self._needed = None
             if not slot.task.done():  # nobody waits for it any more
                 self._give_up([slot])
-        if slot.task.cancelled():
-            self._slots.remove(slot)
-            return False
-        return True
+        if not slot.task.cancelled():
+            return True
+        self._slots.remove(slot)
+        if slot.task not in self._cut_off:
+            raise RuntimeError("a request was cancelled, and not by whoever made it")
+        self._cut_off.discard(slot.task)
+        return False
 
     def failed(self) -> Answer | None:
         """Return the first failure among what has come that would meet any other request too."""
@@ -189,13 +199,14 @@ class Slots:
 
     def _calm_down(self, ended: asyncio.Task[Answer]) -> None:
         """Give up what is not answered yet, where a request has failed; the failure is handed over later."""
-        failed = next((slot for slot in self._slots if slot.task is ended and slot.failure), None)
-        if failed is None:
+        failed = next((slot for slot in self._slots if slot.task is ended), None)
+        if failed is None or not failed.tells_of_the_source:
             return
         self._give_up(
             [slot for slot in self._slots if not slot.task.done() and slot.task is not self._needed]
         )
-        if self._needed is not None and not self._needed.done() and failed.tells_of_the_source:
+        if self._needed is not None and not self._needed.done():
+            self._cut_off.add(self._needed)
             self._needed.cancel()
 
     async def _cancel(self, slots: Iterable[Slot]) -> None:

@@ -62,7 +62,7 @@ class Width:
         self._most = 1 if is_auto and per_s is None else READ_AHEAD_MAX if is_auto else int(requests_max)
         self._width = 1.0
         self._careful_from = float(self._most)  # a width from which it grows slowly
-        self._elapsed_ms: deque[int] = deque(maxlen=ANSWERS)
+        self._took_ms: deque[int] = deque(maxlen=ANSWERS)
         self._row_bytes = 0.0
 
     @property
@@ -83,17 +83,20 @@ class Width:
         """Return how many it takes to ask as often as may be; the most, where that is a number chosen."""
         if self._per_s is None:
             return self._most
-        latency_s = min(self._elapsed_ms, default=0) / 1000
+        latency_s = min(self._took_ms, default=0) / 1000
         return min(
             self._most, ceil(self._per_s * latency_s) + 2
         )  # one being used, one to be on the safe side
 
-    def used(self, page: Page, elapsed_ms: int) -> None:
-        """Let more be under way, since a page was used; learn how long it took, and what its rows weigh."""
-        self._elapsed_ms.append(elapsed_ms)
+    def weigh(self, page: Page) -> None:
+        """Learn what the rows of a page weigh, as soon as it comes."""
         if page.records:
             row_bytes = sum(len(record.raw) for record in page.records) / len(page.records)
             self._row_bytes = max(row_bytes, 0.9 * self._row_bytes)
+
+    def used(self, took_ms: int) -> None:
+        """Let more be under way, since a page was used; learn how long the source took for it."""
+        self._took_ms.append(took_ms)
         step = 1.0 if self._width < self._careful_from else 1 / self._width
         self._width = min(float(self._most), self._width + step)
 

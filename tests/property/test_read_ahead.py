@@ -30,7 +30,7 @@ from syncfsm.log import open_log
 from syncfsm.sources.numbered import NumberedSource
 from syncfsm.sources.protocol import Page, Record
 from syncfsm_simulator.fakes.numbered import API
-from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
+from syncfsm_simulator.world.clock import VirtualClock, run_virtual
 from tests.effort import tries
 from tests.fakes import DictSink, ListSource, TestClock, to_items
 from tests.property.test_moving_rows import KEYS, ORDERS, SCRIPT, THOROUGH, MovingWorld, assert_the_promise
@@ -90,7 +90,7 @@ class AheadSync(PureSync):
         self.loop = asyncio.new_event_loop()
         width = Width(count, None)
         for _ in range(count):
-            width.used(Page(records=(), as_of=EPOCH), 1)
+            width.used(1)
         self.source = AnySource(page_of, random.Random(seed))
         if offset_max is not None or us_per_row:
             self.source.heeds_from_key = ("newest", "oldest")

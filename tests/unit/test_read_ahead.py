@@ -29,7 +29,7 @@ from syncfsm.sinks.protocol import UpsertResult
 from syncfsm.sources.numbered import NumberedSource
 from syncfsm.sources.protocol import Page, Record, Transformed
 from syncfsm_simulator.fakes.numbered import API
-from syncfsm_simulator.world.clock import EPOCH, VirtualClock, run_virtual
+from syncfsm_simulator.world.clock import VirtualClock, run_virtual
 from tests.fakes import DictSink, Item, ListSource, TestClock, to_items
 
 SLOW_S = 0.1
@@ -246,7 +246,7 @@ async def warmed_up(source: SlowSource, requests_max: int) -> Fetches:
     """Return one that may have all its requests under way, and has none."""
     width = Width(requests_max, None)
     for _ in range(requests_max):
-        width.used(Page(records=(), as_of=EPOCH), 100)
+        width.used(100)
     return Fetches(source, width, VirtualClock())
 
 

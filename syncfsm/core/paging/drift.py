@@ -23,6 +23,12 @@ DECAY = 0.98
 MARGIN_MIN = 4
 """Rows, once a page has begun too late."""
 
+MARGIN_MAX = 250
+"""Rows; half of what most sources give for one request."""
+
+FORESEEN_MAX = 250
+"""Rows that are believed to go while a page is on its way: many that go at once need not go on doing so."""
+
 
 class Drift(Value, frozen=True):
     """How many rows have gone from before the place, as far as pages have shown.
@@ -41,12 +47,13 @@ class Drift(Value, frozen=True):
 
     def at(self, number: int) -> float:
         """Return how many will have gone by a request."""
-        return self.gone + self.per_request * (number - self.number)
+        going = self.per_request * (number - self.number)
+        return self.gone + max(-FORESEEN_MAX, min(going, FORESEEN_MAX))
 
     def shown(self, number: int, gone: int) -> Drift:
         """Return what is known once the page of a request has shown how many had gone by then."""
         missed = abs(gone - self.at(number))
-        margin = max(DECAY * self.margin, 2 * missed)
+        margin = min(max(DECAY * self.margin, 2 * missed), MARGIN_MAX)
         if number == self.number:
             return replace(self, margin=margin)
         rate = (gone - self.gone) / (number - self.number)
@@ -55,4 +62,4 @@ class Drift(Value, frozen=True):
 
     def missed(self) -> Drift:
         """Return what is known once a page began too late: the margin was too small."""
-        return replace(self, margin=max(MARGIN_MIN, 2 * self.margin))
+        return replace(self, margin=min(max(MARGIN_MIN, 2 * self.margin), MARGIN_MAX))

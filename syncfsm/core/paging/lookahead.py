@@ -17,7 +17,7 @@ from syncfsm.core.paging.offsets import first_placed, is_anchored, plan
 from syncfsm.core.paging.pages import PageRequest, PageRule, Row
 from syncfsm.core.paging.place import Paging
 from syncfsm.core.paging.rows import is_seen
-from syncfsm.core.paging.windows import window
+from syncfsm.core.paging.windows import window_past
 from syncfsm.core.value import Value
 
 
@@ -80,12 +80,21 @@ class Lookahead(Value, frozen=True):
     def window(self, first: int, place: int, from_key: str | None = None) -> PageRequest:
         """Return the request for the rows from `first` on, to a whole page and a peek behind `place`.
 
-        It begins later than at `first` where it would not reach as far as `place` else. Both are offsets, in
-        the rows from a key on, if there is one.
+        It begins later than at `first` where it would not reach past `place` else. Both are offsets, in the
+        rows from a key on, if there is one; a place before all rows is the first.
         """
+        place = max(0, place)
         back_max = self.rule.limit_max // 2
-        offset, limit = window(place, min(place - first, back_max), self.rule)
+        offset, limit = window_past(place, min(max(0, place - first), back_max), 1, self.rule)
         return replace(self.due, offset=offset, limit=limit, from_key=from_key)
+
+    def first_from(self, key: str) -> PageRequest:
+        """Return the request for the rows from the frontier's key on: from the first, as many as may be.
+
+        Nothing unseen lies before them, whatever has gone of those that share the key.
+        """
+        limit = min(self.rule.limit_max, self.tied + self.rule.page_size + 1)
+        return replace(self.due, offset=0, limit=limit, from_key=key)
 
     def offset_after(self, request: PageRequest, place: float) -> float:
         """Return where the page after one begins that is taken from an offset on, if nothing moves.

@@ -40,7 +40,7 @@ from syncfsm.core.paging.cursors import accept_by_cursor, plan_by_cursor
 from syncfsm.core.paging.pages import PageRequest, PageRule, Row, Shifted, Taken, Unsafe, Verdict
 from syncfsm.core.paging.place import Frontier, FrontierMark, Paging
 from syncfsm.core.paging.rows import first_disorder, fresh_rows, is_seen, malformed_rows, mark_of
-from syncfsm.core.paging.windows import Window, reaches_past, window
+from syncfsm.core.paging.windows import Window, reaches_past, window, window_past
 
 
 def plan(paging: Paging, rule: PageRule) -> PageRequest:
@@ -66,8 +66,7 @@ def _window(paging: Paging, rule: PageRule) -> Window:
     place = paging.offset
     if paging.step_back:
         return window(place, paging.step_back, rule)
-    wide = window(place, _overlap(paging, rule), rule)
-    return wide if sum(wide) > place else window(place, _anchor(paging), rule)
+    return window_past(place, _overlap(paging, rule), _anchor(paging), rule)
 
 
 def _overlap(paging: Paging, rule: PageRule) -> int:
@@ -117,7 +116,7 @@ def accept(
         return disorder
     first = first_placed(rows)
     if not is_anchored(paging, request, first, rule):
-        back = paging.offset - request.offset
+        back = _lead(paging, request)
         return Shifted(
             expected=paging.peek,
             found=first.id if first else None,
@@ -210,7 +209,7 @@ def _came_before(paging: Paging, request: PageRequest, rows: Sequence[Row], fres
     Where the end is asked for again, and there are no more rows than there were, they are the same.
     """
     has_place = any(rows[index].id and rows[index].key for index in fresh)
-    return not has_place and len(rows) <= paging.offset - request.offset
+    return not has_place and len(rows) <= _lead(paging, request)
 
 
 def _is_end(paging: Paging, request: PageRequest, rows: Sequence[Row], fresh: Sequence[int]) -> bool:
@@ -219,7 +218,16 @@ def _is_end(paging: Paging, request: PageRequest, rows: Sequence[Row], fresh: Se
     Then the row after the last one taken was asked for, and there is none. A page that may have been short
     for a moment only proves nothing.
     """
-    return not fresh and len(rows) >= paging.offset - request.offset
+    return not fresh and len(rows) >= _lead(paging, request)
+
+
+def _lead(paging: Paging, request: PageRequest) -> int:
+    """Return how many rows that were taken a request asks for again, if nothing moved.
+
+    Where offsets are counted from another row than before, these are the ones of the frontier's key.
+    """
+    is_alike = request.from_key == paging.from_key
+    return paging.offset - request.offset if is_alike else _tied(paging.frontier) - request.offset
 
 
 def _place(paging: Paging, fresh: Sequence[int], count: int, rows: Sequence[Row]) -> int:

@@ -32,6 +32,19 @@ def window(place: int, back: int, rule: PageRule) -> Window:
     return offset, min(rule.limit_max, place - offset + rule.page_size + 1)
 
 
+def window_past(place: int, back: int, least: int, rule: PageRule) -> Window:
+    """Return what to ask for, with a row after a place too: with fewer rows before it where there must be.
+
+    Args:
+        place: See `window`.
+        back: How many rows before the place there should be.
+        least: How many there must be.
+        rule: See `window`.
+    """
+    wide = window(place, back, rule)
+    return wide if sum(wide) > place else window(place, least, rule)
+
+
 def reaches_past(place: int, back: int, rule: PageRule) -> bool:
     """Whether a window that begins `back` rows before a place also holds a row after it."""
     offset, limit = window(place, back, rule)
