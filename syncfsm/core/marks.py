@@ -38,6 +38,27 @@ class Mark(Value, frozen=True):
     watermark: datetime | None = None
 
 
+class Lost(Value, frozen=True):
+    """What a sink has not that was written into it, by the log.
+
+    Attributes:
+        processes: Those that wrote it.
+        has_pruned: Whether some of it was written by processes of which the log does not say more, since they
+            were pruned.
+    """
+
+    processes: tuple[Process, ...] = ()
+    has_pruned: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self.processes) or self.has_pruned
+
+    def takes_up_at(self, changed_by: str | None) -> datetime | None:
+        """Return where an ongoing sync takes up that is to bring it again. See `takes_up_at`."""
+        return None if self.has_pruned else takes_up_at(self.processes, changed_by)
+
+
 def known_as(name: str, sink_id: str | None, ids: Sequence[tuple[str, str | None]]) -> str:
     """Return what a log calls a sink, and so what is stored of it: what came into it is found by that.
 

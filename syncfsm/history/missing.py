@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from syncfsm.core import events as e
+from syncfsm.core.deliveries import UNDELETABLE
 from syncfsm.core.marks import Mark
 from syncfsm.core.paging.place import Reject
 from syncfsm.core.process import Process
@@ -24,9 +25,6 @@ from syncfsm.core.value import Value
 from syncfsm.log.protocol import EventLog, EventStore, Routes
 from syncfsm.sinks.same_sink import is_same
 from syncfsm.sources.protocol import Source
-
-UNDELETABLE = "the source has it no more, and the sink cannot delete"
-"""Why a record that is gone is rejected where the sink has no `delete`."""
 
 
 class Seen(Value, frozen=True):
@@ -67,7 +65,8 @@ def ids_seen_since(log: EventLog, source: Source, process: Process, marks: Seque
             case _:
                 assert_never(recorded.event)
     other = other_route(log, source, process.sink, marks)
-    return Seen(record_ids=frozenset(record_ids), doubt=_doubt(nameless) or (mixed(other) if other else ""))
+    doubt = _doubt(nameless) or _pruned_since(log, process) or (mixed(other) if other else "")
+    return Seen(record_ids=frozenset(record_ids), doubt=doubt)
 
 
 def confirmed_gone(log: EventStore, process: Process) -> tuple[str, ...]:
@@ -111,14 +110,27 @@ def _doubt(nameless: int) -> str:
     return f"{rows} came without an id, and nobody knows whose"
 
 
+def _pruned_since(log: EventLog, process: Process) -> str:
+    """Say that what others brought since a process began is known no more, if so."""
+    _, position = _begin(log, process)
+    if log.pruned_until(process.source, process.object, process.sink).end_position <= position:
+        return ""
+    return "what others brought since it began was pruned: only a new sync can tell"
+
+
+def _begin(log: EventStore, process: Process) -> tuple[int, int]:
+    """Return where a process began, and the place behind which others may count for it."""
+    began = next(log.read(process.id, until=1)).position or 0
+    shortly = process.started_at - timedelta(seconds=process.options.overlap_s)
+    return began, min(began - 1, log.last_position(before=shortly))
+
+
 def _of_its_time(log: EventStore, process: Process) -> Iterator[e.Recorded]:
     """Yield what was recorded since a process began, of its source object and sink.
 
     Of processes that asked for single records, also what was recorded shortly before.
     """
-    began = next(log.read(process.id, until=1)).position or 0
-    shortly = process.started_at - timedelta(seconds=process.options.overlap_s)
-    position = min(began - 1, log.last_position(before=shortly))
+    began, position = _begin(log, process)
     counts_from: dict[str, float] = {}
     while recorded := log.events_after(position):
         for record in recorded:

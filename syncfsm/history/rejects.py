@@ -5,20 +5,15 @@ Whoever delivers a record later delivers it: a retry of the rejects, or the next
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import assert_never
 
 from syncfsm.core import events as e
+from syncfsm.core.deliveries import deliveries
 from syncfsm.core.machine import State
-from syncfsm.core.paging.by_id import GONE
 from syncfsm.core.process import Process
 from syncfsm.core.value import Value
-from syncfsm.history.missing import UNDELETABLE
 from syncfsm.log.protocol import EventStore
-
-_GONE = frozenset({GONE, UNDELETABLE})
-"""Reasons of rejects that no retry can mend."""
 
 
 class Rejected(Value, frozen=True):
@@ -108,30 +103,6 @@ def _last_deliveries(
     ids = log.ids()
     for other in log.loaded(ids[ids.index(process.id) + 1 :]):
         if (other.source, other.object, other.sink) == (process.source, process.object, process.sink):
-            deliveries = _deliveries(log.read(other.id))
-            found |= {record_id: recorded for record_id, recorded in deliveries if record_id in wanted}
+            came = deliveries(log.read(other.id))
+            found |= {record_id: recorded for record_id, recorded in came if record_id in wanted}
     return found
-
-
-def _deliveries(stream: Iterable[e.Recorded]) -> Iterator[tuple[str, e.Recorded | None]]:
-    """Yield each record that a stream delivered, with its PageDelivered; with null, each that was gone."""
-    fetched: tuple[str, ...] = ()
-    refused: set[str] = set()
-    for recorded in stream:
-        match recorded.event:
-            case e.PageFetched(record_ids=record_ids):
-                fetched, refused = record_ids, set()
-            case e.RecordRejected(record_id=record_id, reason=reason):
-                refused.add(record_id)
-                if reason in _GONE:
-                    yield record_id, None
-            case e.PageDelivered():
-                yield from ((record_id, recorded) for record_id in fetched if record_id not in refused)
-            case (
-                e.SyncStarted() | e.FetchingBegan() | e.NothingNewFound()
-                | e.MissingFound() | e.RetryScheduled() | e.PagesShifted()
-                | e.SyncCompleted() | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
-            ):  # fmt: skip
-                pass
-            case _:
-                assert_never(recorded.event)

@@ -12,11 +12,12 @@ from syncfsm.core.machine import State
 from syncfsm.core.process import Process, apply
 from syncfsm.core.value import Value
 from syncfsm.errors import ConfigurationError, ProcessNotFound
+from syncfsm.log.refusals import not_found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from syncfsm.log.protocol import EventStore
+    from syncfsm.log.protocol import EventLog, EventStore
 
 
 _IS_TROUBLE = e.by_event(
@@ -176,15 +177,19 @@ class Timeline:
         return [record.version for record in recorded if _IS_TROUBLE[type(record.event)]]
 
 
-def find(log: EventStore, prefix: str | None) -> str:
+def find(log: EventLog, prefix: str | None) -> str:
     """Return the id that begins with `prefix`; the last process to begin if it is `None`.
 
     Raises:
-        ProcessNotFound: None does, or more than one.
+        ProcessNotFound: None does, or more than one; or it was pruned, and then it says when.
     """
     if not prefix:
         return choose(log.ids(last=1), prefix)
-    return choose(log.ids(begin_with=prefix) or log.ids(), prefix)
+    found = log.ids(begin_with=prefix)
+    pruning = None if found else log.pruning_of(prefix)
+    if pruning is not None:
+        raise not_found(prefix, log.path, pruning)
+    return choose(found or log.ids(), prefix)
 
 
 def choose(ids: Sequence[str], prefix: str | None) -> str:

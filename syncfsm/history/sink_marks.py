@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from syncfsm.core import events as e
 from syncfsm.core.endpoints import mixed_up
 from syncfsm.core.failure import Failure
-from syncfsm.core.marks import SINK_ID, Mark, known_as, takes_up_at
+from syncfsm.core.marks import SINK_ID, Lost, Mark, known_as
 from syncfsm.core.process import Process
 from syncfsm.core.routes import Side, items_left, last_begun, last_found, watermark
 from syncfsm.core.source_name import SourceName
@@ -43,7 +43,7 @@ class SinkMarks(Looks):
         self._source = source
         self._sink = sink
         self._marked: Marked[Any] | None = capabilities(sink).marked
-        self._lost: tuple[tuple[Mark, int], tuple[Process, ...]] | None = None
+        self._lost: tuple[tuple[Mark, int], Lost] | None = None
 
     @property
     def name(self) -> str:
@@ -86,7 +86,7 @@ class SinkMarks(Looks):
         moments = [time, mark.watermark]
         lost = self.lost(mark)
         if lost:
-            moments.append(takes_up_at(lost, self._source.changed_by))
+            moments.append(lost.takes_up_at(self._source.changed_by))
         known = [moment for moment in moments if moment is not None]
         return min(known) if len(known) == len(moments) else None
 
@@ -108,29 +108,29 @@ class SinkMarks(Looks):
         lost = self.lost(mark)
         if is_new and process.since is not None:
             begins = process.since + timedelta(seconds=process.options.overlap_s)
-            earliest = takes_up_at(lost, process.changed_by)
+            earliest = lost.takes_up_at(process.changed_by)
             return bool(lost) and (earliest is None or begins > earliest)
         return bool(lost)
 
-    def lost(self, mark: Mark) -> tuple[Process, ...]:
+    def lost(self, mark: Mark) -> Lost:
         """Return the processes of which the sink has not all that was written into it, by the log."""
         return self._look(mark, partial(self._lost_by_now, mark))
 
-    def _lost_by_now(self, mark: Mark) -> tuple[Process, ...]:
+    def _lost_by_now(self, mark: Mark) -> Lost:
         key = (mark, self._log.last_position())
         if self._lost is None or self._lost[0] != key:
             self._lost = (key, self._lost_since(mark))
         return self._lost[1]
 
-    def _lost_since(self, mark: Mark) -> tuple[Process, ...]:
-        known = self._known(mark)
-        if not known:
-            return ()
+    def _lost_since(self, mark: Mark) -> Lost:
+        known, position = self._known(mark), self._position(mark)
+        if position is None:
+            return Lost()
         lost: dict[str, Process] = {}
         again: set[str] = set()
         """Whose page is under way for a second time: its counts say nothing of the first."""
         is_its_page = True  # the first page of the process of the mark is what the mark speaks of
-        for id_, recorded in self._of_route_after(mark, known):
+        for id_, recorded in self._of_route_after(mark, known[1:], position):
             is_of_mark = id_ == mark.process
             match recorded.event:
                 case e.PageDelivered() as page:
@@ -155,7 +155,8 @@ class SinkMarks(Looks):
                     pass
                 case _:
                     assert_never(recorded.event)
-        return tuple(lost.values())
+        wrote = self._log.pruned_until(*self._route).wrote_position
+        return Lost(processes=tuple(lost.values()), has_pruned=wrote > position)
 
     def is_elsewhere(self, process: Process) -> bool:
         """Whether it was another sink into which a process began to deliver.
@@ -187,7 +188,7 @@ class SinkMarks(Looks):
         mark = self._mark() if self._has_id else None
         if mark is None:
             return "it has lost what the log says that it had" if self._has_id and self._is_blank else ""
-        if not self._known(mark):
+        if self._position(mark) is None:
             return "it was written by a process that this log does not know; the older of the two counts"
         if not self.lost(mark):
             return ""
@@ -221,7 +222,7 @@ class SinkMarks(Looks):
             adopted = self._adopted()
             return replace(adopted, process=process.id, version=process.version) if adopted else None
         lost = self.lost(mark)
-        moment = takes_up_at(lost, self._source.changed_by) if lost else mark.watermark
+        moment = lost.takes_up_at(self._source.changed_by) if lost else mark.watermark
         if moment and mark.watermark:
             moment = min(moment, mark.watermark)
         elif lost:
@@ -242,8 +243,6 @@ class SinkMarks(Looks):
             source=source, object=object_, process=process.id, version=process.version, watermark=watermark
         )
 
-    # ── looking ──────────────────────────────────────────────────────────────────────────────
-
     @property
     def _route(self) -> tuple[str, str, str]:
         return self._source.name, self._source.object, self.name
@@ -255,10 +254,9 @@ class SinkMarks(Looks):
     @property
     def _is_known(self) -> bool:
         """Whether the log has seen an id of the sink: by then, each page was marked."""
-        return SINK_ID in (self._look("found", self._last_found) or {})
-
-    def _last_found(self) -> dict[str, str] | None:
-        return self._log.last_found(self._source.name, self.name)
+        return SINK_ID in (
+            self._look("found", partial(self._log.last_found, self._source.name, self.name)) or {}
+        )
 
     @property
     def _is_blank(self) -> bool:
@@ -294,10 +292,25 @@ class SinkMarks(Looks):
         found = tuple(self._log.read(mark.process, after=mark.version - 1))
         return found or tuple(self._log.last_events(1, process_id=mark.process))
 
-    def _of_route_after(self, mark: Mark, known: Sequence[e.Recorded]) -> Iterator[tuple[str, e.Recorded]]:
-        """Yield what was recorded of this route behind the place of a mark, process by process."""
-        yield from ((mark.process, recorded) for recorded in known[1:])
-        position = known[0].position or 0
+    def _position(self, mark: Mark) -> int | None:
+        """Return the place behind which is lost what was written; null where the log does not know the mark.
+
+        Of a process that was pruned, it is the place of the last that it wrote, if the mark speaks of that.
+        """
+        known = self._known(mark)
+        if known:
+            return known[0].position or 0
+        pruning = self._look(("pruned", mark.process), partial(self._log.pruning_of, mark.process))
+        gone = pruning.gone(mark.process) if pruning else None
+        if gone is None:
+            return None
+        return gone.position if mark.version >= gone.version else 0
+
+    def _of_route_after(
+        self, mark: Mark, more: Sequence[e.Recorded], position: int
+    ) -> Iterator[tuple[str, e.Recorded]]:
+        """Yield what was recorded of this route behind a mark: `more` of its own process first."""
+        yield from ((mark.process, recorded) for recorded in more)
         for process in self._log.moved_since(*self._route, position=position):
             has_written = process.progress.pages or process.progress.missing
             if process.id != mark.process and has_written:

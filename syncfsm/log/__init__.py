@@ -16,6 +16,7 @@ from syncfsm.log.protocol import (
     EventLog,
     EventStore,
     Inbox,
+    Prunable,
     Restorable,
     Routes,
     Scanned,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from syncfsm.log.dry_run import DryRunLog
+    from syncfsm.log.pruning.pruning import prune
 else:
 
     def __getattr__(name: str) -> Any:  # a backend is loaded when it is used
@@ -35,6 +37,10 @@ else:
             from syncfsm.log.dry_run import DryRunLog  # noqa: PLC0415 - see above
 
             return DryRunLog
+        if name == "prune":
+            from syncfsm.log.pruning.pruning import prune  # noqa: PLC0415 - likewise
+
+            return prune
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -45,6 +51,7 @@ __all__ = [
     "EventLog",
     "EventStore",
     "Inbox",
+    "Prunable",
     "Restorable",
     "Routes",
     "Scanned",
@@ -53,6 +60,7 @@ __all__ = [
     "log_name",
     "open_dry_run",
     "open_log",
+    "prune",
 ]
 
 

@@ -11,6 +11,7 @@ from syncfsm.core.capture import Captured, Exchange, Forgotten
 from syncfsm.core.events import Mode, Recorded
 from syncfsm.core.notices import Notice, Waiting
 from syncfsm.core.process import Process
+from syncfsm.core.pruning import Pruning, Reach
 from syncfsm.core.routes import Side
 from syncfsm.core.state import Route
 from syncfsm.log.protocol import (
@@ -18,12 +19,15 @@ from syncfsm.log.protocol import (
     Captures,
     EventStore,
     Inbox,
+    Prunable,
     Restorable,
     Routes,
     Scanned,
     StoredEvent,
     Tally,
 )
+from syncfsm.log.protocol.prunable import Candidate, Links, Place
+from syncfsm.log.protocol.stored import StoredPruning
 
 
 class ComposedLog:
@@ -40,6 +44,7 @@ class ComposedLog:
         captures: Captures,
         audit: Auditable,
         restoring: Restorable,
+        pruning: Prunable,
         close: Callable[[], None],
     ) -> None:
         self._events = events
@@ -48,6 +53,7 @@ class ComposedLog:
         self._captures = captures
         self._audit = audit
         self._restoring = restoring
+        self._pruning = pruning
         self._close = close
 
     def __enter__(self) -> Self:
@@ -116,9 +122,46 @@ class ComposedLog:
         """See `EventStore.ids`."""
         return self._events.ids(begin_with=begin_with, last=last)
 
-    def restore(self, rows: Iterable[StoredEvent], after: Callable[[], Iterable[Process]]) -> None:
+    def restore(
+        self,
+        rows: Iterable[StoredEvent],
+        after: Callable[[], Iterable[Process]],
+        prunings: Sequence[StoredPruning] = (),
+    ) -> None:
         """See `Restorable.restore`."""
-        self._restoring.restore(rows, after)
+        self._restoring.restore(rows, after, prunings)
+
+    # ── pruning ──────────────────────────────────────────────────────────────────────────────
+
+    def pruning_of(self, process_id: str) -> Pruning | None:
+        """See `Prunable.pruning_of`."""
+        return self._pruning.pruning_of(process_id)
+
+    def pruned_at(self) -> datetime | None:
+        """See `Prunable.pruned_at`."""
+        return self._pruning.pruned_at()
+
+    def pruned_until(self, source: str, object_: str, sink: str) -> Reach:
+        """See `Prunable.pruned_until`."""
+        return self._pruning.pruned_until(source, object_, sink)
+
+    def prunable(self, before: datetime) -> list[Candidate]:
+        """See `Prunable.prunable`."""
+        return self._pruning.prunable(before)
+
+    def links(self) -> Links:
+        """See `Prunable.links`."""
+        return self._pruning.links()
+
+    def prune(
+        self, versions: dict[str, int], summed_up: Callable[[int, Sequence[Place]], Pruning]
+    ) -> Pruning | None:
+        """See `Prunable.prune`."""
+        return self._pruning.prune(versions, summed_up)
+
+    def give_back(self, *, may_rebuild: bool) -> Callable[[], bool] | None:
+        """See `Prunable.give_back`."""
+        return self._pruning.give_back(may_rebuild=may_rebuild)
 
     # ── routes ───────────────────────────────────────────────────────────────────────────────
 
@@ -220,6 +263,10 @@ class ComposedLog:
     def scan(self) -> Iterator[Scanned]:
         """See `Auditable.scan`."""
         return self._audit.scan()
+
+    def prunings(self) -> list[StoredPruning]:
+        """See `Auditable.prunings`."""
+        return self._audit.prunings()
 
     def position_given(self) -> int | None:
         """See `Auditable.position_given`."""

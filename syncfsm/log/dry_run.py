@@ -15,9 +15,12 @@ from syncfsm.core.capture import Exchange, Forgotten
 from syncfsm.core.events import Mode, Recorded
 from syncfsm.core.notices import Notice
 from syncfsm.core.process import Process
+from syncfsm.core.pruning import Pruning
 from syncfsm.errors import LogUnwritable
 from syncfsm.log.composed import ComposedLog
 from syncfsm.log.protocol import EventLog, StoredEvent
+from syncfsm.log.protocol.prunable import Place
+from syncfsm.log.protocol.stored import StoredPruning
 from syncfsm.log.refusals import second_active, unwritable
 
 
@@ -33,7 +36,14 @@ class DryRunLog(ComposedLog):
 
     def __init__(self, log: EventLog, *, path: str, is_new: bool = False, problem: str | None = None) -> None:
         super().__init__(
-            events=log, routes=log, inbox=log, captures=log, audit=log, restoring=log, close=log.close
+            events=log,
+            routes=log,
+            inbox=log,
+            captures=log,
+            audit=log,
+            restoring=log,
+            pruning=log,
+            close=log.close,
         )
         self.path = path
         self.is_new = is_new
@@ -120,7 +130,24 @@ class DryRunLog(ComposedLog):
         """See `receive`."""
         self._refuse()
 
-    def restore(self, rows: Iterable[StoredEvent], after: Callable[[], Iterable[Process]]) -> None:  # noqa: ARG002
+    def restore(
+        self,
+        rows: Iterable[StoredEvent],  # noqa: ARG002
+        after: Callable[[], Iterable[Process]],  # noqa: ARG002
+        prunings: Sequence[StoredPruning] = (),  # noqa: ARG002
+    ) -> None:
+        """See `receive`."""
+        self._refuse()
+
+    def prune(
+        self,
+        versions: dict[str, int],  # noqa: ARG002
+        summed_up: Callable[[int, Sequence[Place]], Pruning],  # noqa: ARG002
+    ) -> NoReturn:
+        """See `receive`."""
+        self._refuse()
+
+    def give_back(self, *, may_rebuild: bool) -> NoReturn:  # noqa: ARG002
         """See `receive`."""
         self._refuse()
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from syncfsm.core.events import Mode
 from syncfsm.core.process import Process
+from syncfsm.core.pruning import Pruning
 from syncfsm.core.routes import Brief
-from syncfsm.errors import ActiveSync, CorruptLog, LogUnwritable, VersionConflict
+from syncfsm.errors import ActiveSync, CorruptLog, LogUnwritable, ProcessNotFound, VersionConflict
 
 _KINDS: dict[Mode, str] = {
     "initial": "a sync",
@@ -35,6 +36,17 @@ def second_active(after: Process, other: Process | Brief | None) -> ActiveSync:
         f"{what} of {after.source} {after.object} is active already: process {name}. "
         "Go on with it, or cancel it, before another begins.",
         name,
+    )
+
+
+def not_found(process_id: str, path: str, pruning: Pruning | None) -> ProcessNotFound:
+    """Return the refusal of a process that is not in the log, or not any more."""
+    if pruning is None:
+        return ProcessNotFound(f"no process {process_id} in {path}")
+    where = f", which were exported to {pruning.deeds.archive} first" if pruning.deeds.archive else ""
+    return ProcessNotFound(
+        f"process {process_id} was pruned from {path} on {pruning.at:%Y-%m-%d at %H:%M} by "
+        f"{pruning.deeds.by}, with all its events{where}"
     )
 
 

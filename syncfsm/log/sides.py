@@ -2,7 +2,7 @@
 
 A row is changed with the process that changes it, in the same transaction, and at a cost that does not grow
 with the log: only where a sync of all records is completed are those looked at that began since it did. What
-the rows have to be is said once, by `OF_PROCESSES`: with it they are made of an older log, and verified.
+the rows have to be is said once, by `OF_ALL`: with it they are verified, and made anew.
 
 In a template, `{s}` stands for what is written before the name of a table, and `{id}` for the process.
 """
@@ -29,7 +29,7 @@ _SAME_ROUTE = "{one}.source = {other}.source AND {one}.object = {other}.object A
 _ITS_ROUTE = _SAME_ROUTE.format(one="s", other="p")
 _ITS_OWN = f"{_ITS_ROUTE} AND s.mode = p.mode AND s.changed_by = coalesce(p.changed_by, '')"
 
-_LEFT = """CASE {p}.mode WHEN 'initial' THEN {p}.created + {p}.updated + {p}.unchanged - {p}.deleted
+LEFT = """CASE {p}.mode WHEN 'initial' THEN {p}.created + {p}.updated + {p}.unchanged - {p}.deleted
     ELSE {p}.created - {p}.deleted - {p}.missing END"""
 """How many items more there are by a process; an initial sync has seen all that it leaves.
 
@@ -42,10 +42,19 @@ _LAST_INITIAL = f"""(
 )"""  # noqa: S608 - all ours, here and below
 
 _COUNTING = f"""
-    FROM {{s}}processes AS q
-    WHERE {_SAME_ROUTE.format(one="q", other="s")} AND q.mode = s.mode
-        AND coalesce(q.changed_by, '') = s.changed_by AND q.state = 'COMPLETED' AND q.position >= p.position
-"""
+    FROM (
+        SELECT q.watermark, {LEFT.format(p="q")} AS items_left FROM {{s}}processes AS q
+        WHERE {_SAME_ROUTE.format(one="q", other="s")} AND q.mode = s.mode
+            AND coalesce(q.changed_by, '') = s.changed_by AND q.state = 'COMPLETED'
+            AND q.position >= p.position
+        UNION ALL
+        SELECT q.watermark, q.items_left FROM {{s}}prunings AS q
+        WHERE {_SAME_ROUTE.format(one="q", other="s")} AND q.mode = s.mode AND q.changed_by = s.changed_by
+            AND q.last_position >= p.position
+    ) AS counted
+"""  # noqa: S608 - all ours, here and below
+"""Those that count, also of what was pruned: a pruning never has processes from both sides of an initial one
+that stays (`pruning/choosing.py`)."""
 
 BEGUN = f"""
 INSERT INTO {{s}}sides ({_KEY}, first_position, last_position, last_id)
@@ -83,29 +92,29 @@ ADDED = f"""
 UPDATE {{s}}sides AS s SET
     watermark = CASE WHEN p.watermark IS NULL OR s.watermark > p.watermark THEN s.watermark
         ELSE p.watermark END,
-    items_left = s.items_left + {_LEFT.format(p="p")}
+    items_left = s.items_left + {LEFT.format(p="p")}
 FROM {{s}}processes AS p
 WHERE p.id = {{id}} AND {_ITS_OWN} AND p.mode <> 'initial' AND p.position > {_LAST_INITIAL}
 """  # noqa: S608
 
 COUNTED_ANEW = f"""
 UPDATE {{s}}sides AS s SET
-    watermark = (SELECT max(q.watermark) {_COUNTING}),
-    items_left = (SELECT coalesce(sum({_LEFT.format(p="q")}), 0) {_COUNTING})
+    watermark = (SELECT max(counted.watermark) {_COUNTING}),
+    items_left = (SELECT coalesce(sum(counted.items_left), 0) {_COUNTING})
 FROM {{s}}processes AS p
 WHERE p.id = {{id}} AND {_ITS_ROUTE} AND p.mode = 'initial' AND p.position = {_LAST_INITIAL}
 """  # noqa: S608
 
-OF_PROCESSES = f"""
-SELECT {_KEY}, min(position) AS first_position, max(position) AS last_position, max(last_id) AS last_id,
-    max(done_id) AS done_id, max(CASE WHEN is_done THEN updated_at END) AS done_at,
+_OF = f"""
+SELECT {_KEY}, min(first_position) AS first_position, max(position) AS last_position,
+    max(last_id) AS last_id, max(done_id) AS done_id, max(CASE WHEN is_done THEN updated_at END) AS done_at,
     max(CASE WHEN is_done THEN position END) AS done_position,
-    max(CASE WHEN is_done AND position >= since THEN watermark END) AS watermark,
-    coalesce(sum(CASE WHEN is_done AND position >= since THEN items_left END), 0) AS items_left,
+    max(CASE WHEN is_counted AND position >= since THEN watermark END) AS watermark,
+    coalesce(sum(CASE WHEN is_counted AND position >= since THEN items_left END), 0) AS items_left,
     max(fetching_position) AS fetching_position, max(found) AS found
 FROM (
-    SELECT p.source, p.object, p.sink, p.mode, p.changed_by, p.position, p.updated_at, p.watermark,
-        p.items_left, p.fetching_position, p.is_done,
+    SELECT p.source, p.object, p.sink, p.mode, p.changed_by, p.first_position, p.position, p.updated_at,
+        p.watermark, p.items_left, p.fetching_position, p.is_done, p.is_counted,
         max(CASE WHEN p.mode = 'initial' AND p.is_done THEN p.position END)
             OVER (PARTITION BY p.source, p.object, p.sink) AS since,
         first_value(p.id) OVER (PARTITION BY {_KEY} ORDER BY p.position DESC) AS last_id,
@@ -115,25 +124,39 @@ FROM (
         CASE WHEN p.fetching_position = max(p.fetching_position) OVER (PARTITION BY {_KEY})
             THEN (SELECT data FROM {{s}}events WHERE position = p.fetching_position) END AS found
     FROM (
-        SELECT id, source, object, sink, mode, coalesce(changed_by, '') AS changed_by, position, updated_at,
-            watermark, fetching_position, state = 'COMPLETED' AS is_done,
-            {_LEFT.format(p="read")} AS items_left
-        FROM {{s}}processes AS read
+        SELECT id, source, object, sink, mode, coalesce(changed_by, '') AS changed_by,
+            position AS first_position, position, updated_at, watermark, fetching_position,
+            state = 'COMPLETED' AS is_done, state = 'COMPLETED' AS is_counted,
+            {LEFT.format(p="read")} AS items_left
+        FROM {{s}}processes AS read{{pruned}}
     ) AS p
 ) AS placed
 GROUP BY {_KEY}
 """  # noqa: S608
-"""What the sides have to be, by the processes."""
+
+_PRUNED = """
+        UNION ALL
+        SELECT '', source, object, sink, mode, changed_by, first_position, last_position, '', watermark, NULL,
+            1 = 0, 1 = 1, items_left
+        FROM {s}prunings"""
+
+OF_PROCESSES = _OF.replace("{pruned}", "")
+"""What the sides have to be, by the processes, where none was ever pruned: as the migrations make them."""
+
+OF_ALL = _OF.replace("{pruned}", _PRUNED)
+"""What they have to be, by the processes and by what was pruned, of which no last one ever is."""
 
 MADE = f"INSERT INTO {{s}}sides ({COLUMNS}) SELECT {COLUMNS} FROM ({OF_PROCESSES}) AS made"  # noqa: S608
 
+MADE_ANEW = f"INSERT INTO {{s}}sides ({COLUMNS}) SELECT {COLUMNS} FROM ({OF_ALL}) AS made"  # noqa: S608
+
 DOUBTED = f"""
 SELECT source, object, sink FROM (
-    SELECT {COLUMNS} FROM {{s}}sides EXCEPT SELECT {COLUMNS} FROM ({OF_PROCESSES}) AS due
+    SELECT {COLUMNS} FROM {{s}}sides EXCEPT SELECT {COLUMNS} FROM ({OF_ALL}) AS due
 ) AS others
 UNION
 SELECT source, object, sink FROM (
-    SELECT {COLUMNS} FROM ({OF_PROCESSES}) AS due EXCEPT SELECT {COLUMNS} FROM {{s}}sides
+    SELECT {COLUMNS} FROM ({OF_ALL}) AS due EXCEPT SELECT {COLUMNS} FROM {{s}}sides
 ) AS missing
 ORDER BY 1, 2, 3
 """  # noqa: S608

@@ -103,11 +103,11 @@ class Follower:
         self.process_id = process_id
         self.anew = 0
         self._position = 0
-        self._first: str | None = None
+        self._first: tuple[int, str] | None = None
 
     def begin(self, log: EventStore, *, last: int = 0, since: datetime | None = None) -> list[Recorded]:
         """Return the first events to show: the `last` ones; with `since`, none, and `news` begins there."""
-        self._first = _first_digest(log)
+        self._first = _first(log)
         if since is not None:
             self._position = log.last_position(before=since)
             return []
@@ -130,8 +130,8 @@ class Follower:
 
     def _know(self, log: EventStore, last: int) -> None:
         """Begin at the beginning if this is another log than the one that was followed."""
-        first = _first_digest(log)
-        if last < self._position or self._first not in {None, first}:
+        first = _first(log)
+        if last < self._position or _is_another(self._first, first):
             self._position = 0
             self.anew += 1
         self._first = first
@@ -141,7 +141,14 @@ class Follower:
             self._position = max(self._position, events[-1].position or 0)
 
 
-def _first_digest(log: EventStore) -> str | None:
-    """Return the digest of the first event: no two logs that matter to anybody share it."""
+def _first(log: EventStore) -> tuple[int, str] | None:
+    """Return the place and the digest of the first event: no two logs that matter to anybody share it."""
     first = log.events_after(0, count_max=1)
-    return first[0].digest if first else None
+    return (first[0].position or 0, first[0].digest or "") if first else None
+
+
+def _is_another(was: tuple[int, str] | None, now: tuple[int, str] | None) -> bool:
+    """Whether the first event is that of another log: where the first was pruned, a later one is it now."""
+    if was is None or now is None:
+        return was is not None
+    return now != was and now[0] <= was[0]

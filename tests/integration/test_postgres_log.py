@@ -258,7 +258,7 @@ def test_an_older_log_is_migrated_beside_workers_that_go_on(opened: OpenLog) -> 
     process = add(older, process, BEGAN)
     assert older.load("p1") == process
     names = older._session.all("SELECT number, name FROM {s}.log_migrations ORDER BY number")
-    assert names == [(1, "the log"), (2, "sides"), (3, "later")]
+    assert names == [(1, "the log"), (2, "sides"), (3, "prunings"), (4, "later")]
 
 
 def test_an_older_log_is_not_changed_by_who_only_reads(opened: OpenLog) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from syncfsm.core.process import Process, apply
+from syncfsm.core.pruning import Ranges
 from syncfsm.errors import SyncfsmError
 from syncfsm.log.checks.findings import Draft, Extent, Finding, Holes, draft, in_order, versions
 from syncfsm.log.codec import chain, from_row
@@ -77,19 +78,23 @@ class Audit:
 
     Args:
         has_gaps: See `Auditable.has_gaps`.
+        pruned: Where events were pruned: there nothing is missing, and nothing may be.
 
     Attributes:
         streams: What was found of each process.
         position: The last position seen.
         count: The rows that could be read.
         digest: That of the last of them.
+        pruned_events: How many were pruned.
     """
 
-    def __init__(self, *, has_gaps: bool = False) -> None:
+    def __init__(self, *, has_gaps: bool = False, pruned: Ranges | None = None) -> None:
         self._has_gaps = has_gaps
+        self._pruned = pruned or Ranges()
         self.streams: dict[str, Stream] = {}
         self.position = 0
         self.count = 0
+        self.pruned_events = 0
         self.digest = ""
         self.holes = Holes()
         self._notes: list[Draft] = []
@@ -99,6 +104,10 @@ class Audit:
         """Return the rows that this place proves sound: its own as a rule, mended where that is proved."""
         if place.position > self.position + 1 and not self._has_gaps:
             self.miss(place.position - 1)
+        if self._pruned.has(place.position):
+            words = "it was pruned, and is here again: its log does not take it back"
+            self.note(Draft(place.position, None, None, None, words, loses_events=False))
+            return []
         self.position = max(self.position, place.position)
         if place.row is None:
             self.holes.misread(place.position, place.problem)
@@ -110,7 +119,8 @@ class Audit:
     def miss(self, last: int) -> None:
         """Note that the positions from the last one seen to `last` are not there."""
         first, self.position = self.position + 1, last
-        self.holes.miss(first, last)
+        for begins, ends in self._pruned.holes(first, last):
+            self.holes.miss(begins, ends)
 
     def stream(self, name: str) -> Stream:
         """Return what is known of a process."""

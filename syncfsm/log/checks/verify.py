@@ -13,12 +13,14 @@ from typing import TypeVar
 
 from syncfsm.core.describe import plural
 from syncfsm.core.process import Process
+from syncfsm.core.pruning import Ranges
 from syncfsm.errors import LogError, SyncfsmError
 from syncfsm.log.checks.audit import Audit, Stream
 from syncfsm.log.checks.findings import Draft, Finding, versions
 from syncfsm.log.protocol import Auditable, EventLog, Scanned, Tally
+from syncfsm.log.pruning.rows import unchained
 
-__all__ = ["Finding", "conclude", "verify", "verify_tail"]
+__all__ = ["Finding", "audit_of", "conclude", "verify", "verify_tail"]
 
 T = TypeVar("T")
 
@@ -30,14 +32,29 @@ def verify(log: Auditable, *, on_place: Callable[[Scanned], None] | None = None)
         log: The log, or what is left of one.
         on_place: Called with each place of the log, for progress.
     """
-    audit = Audit(has_gaps=log.has_gaps)
     with log.reading():
+        audit = audit_of(log)
         for place in log.scan():
             audit.take(place)
             if on_place is not None:
                 on_place(place)
         conclude(log, audit)
     return audit.count, audit.findings()
+
+
+def audit_of(log: Auditable) -> Audit:
+    """Return the audit of a log, which knows what was pruned, as far as that can be read."""
+    try:
+        prunings = log.prunings()
+    except LogError as error:
+        audit = Audit(has_gaps=log.has_gaps)
+        _note(audit, f"what was pruned cannot be read: {error}")
+        return audit
+    audit = Audit(has_gaps=log.has_gaps, pruned=Ranges(stored.pruning for stored in prunings))
+    audit.pruned_events = sum(stored.pruning.deeds.events for stored in prunings)
+    for problem in unchained(prunings):
+        _note(audit, problem)
+    return audit
 
 
 def verify_tail(
@@ -120,12 +137,14 @@ def _compare_tally(audit: Audit, tally: Tally | None) -> None:
     """Note that there were other events than there are, where nothing else has told so."""
     if tally is None or audit.findings():
         return
-    if (tally.events, tally.position, tally.digest) != (audit.count, audit.position, audit.digest):
+    count = audit.count + audit.pruned_events
+    if (tally.events, tally.position, tally.digest) != (count, audit.position, audit.digest):
+        pruned = f", {audit.pruned_events} more were pruned" if audit.pruned_events else ""
         problem = (
             f"it has counted {plural(tally.events, 'event')}, the last at position {tally.position}, and has "
-            f"{audit.count}, the last at {audit.position}: others were taken away, or put there"
+            f"{audit.count}, the last at {audit.position}{pruned}: others were taken away, or put there"
         )
-        _note(audit, problem, loses_events=tally.events > audit.count)
+        _note(audit, problem, loses_events=tally.events > count)
 
 
 def _compare(log: Auditable, audit: Audit, stream: Stream, projected: int | None) -> None:

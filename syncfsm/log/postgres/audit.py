@@ -16,9 +16,13 @@ from syncfsm.log.model_doubt import JUDGED, model_doubt
 from syncfsm.log.postgres.captures import PostgresCaptures
 from syncfsm.log.postgres.events import PostgresEvents
 from syncfsm.log.postgres.inbox import WAITING_COUNT, PostgresInbox
+from syncfsm.log.postgres.pruning import sql
 from syncfsm.log.postgres.session import Session
 from syncfsm.log.postgres.shapes import differences
 from syncfsm.log.protocol import Scanned, Tally
+from syncfsm.log.protocol.stored import StoredPruning
+from syncfsm.log.pruning.rows import SELECT as SELECT_PRUNINGS
+from syncfsm.log.pruning.rows import from_row as pruning_from_row
 from syncfsm.log.sides import DOUBTED, doubt
 
 _OF_PROCESS = f"SELECT {JUDGED} FROM {{s}}.processes WHERE id = %s"  # noqa: S608
@@ -75,6 +79,10 @@ class PostgresAudit:
         """See `Auditable.scan`."""
         for row in self._events.all_rows():
             yield Scanned(position=row[0], row=stored_event(row))
+
+    def prunings(self) -> list[StoredPruning]:
+        """See `Auditable.prunings`."""
+        return list(map(pruning_from_row, self._session.all(sql(SELECT_PRUNINGS))))
 
     def position_given(self) -> int | None:
         """See `Auditable.position_given`: the last that was given to an event that is, or was, in the log."""

@@ -6,15 +6,15 @@ is held open where a reader stops in the middle, and memory has a bound.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from syncfsm.core.capture import Exchange
 from syncfsm.core.events import Recorded
 from syncfsm.core.process import Process, fold
+from syncfsm.core.pruning import Pruning
 from syncfsm.core.times import format_time
-from syncfsm.errors import ProcessNotFound
 from syncfsm.log.codec import from_columns, from_row, from_snapshot
 from syncfsm.log.columns import COLUMNS, stored_event
 from syncfsm.log.postgres.appending import Appending
@@ -23,6 +23,7 @@ from syncfsm.log.postgres.horizon import Horizon
 from syncfsm.log.postgres.parts import PART, in_parts
 from syncfsm.log.postgres.session import Session
 from syncfsm.log.protocol import StoredEvent
+from syncfsm.log.refusals import not_found
 from syncfsm.log.selection import ids_asked
 
 _NUMBER_MAX = 2**63 - 1
@@ -69,9 +70,17 @@ class PostgresEvents:
         session: Of the log.
         digests: Told which event of a process was read last.
         appending: Writes.
+        pruning_of: Asked about a process that is not there; see `Prunable.pruning_of`.
     """
 
-    def __init__(self, session: Session, digests: Digests, appending: Appending) -> None:
+    def __init__(
+        self,
+        session: Session,
+        digests: Digests,
+        appending: Appending,
+        pruning_of: Callable[[str], Pruning | None],
+    ) -> None:
+        self._pruning_of = pruning_of
         self._session = session
         self._digests = digests
         self._appending = appending
@@ -156,7 +165,7 @@ class PostgresEvents:
             return snapshot
         process = fold(snapshot, self._told(process_id, snapshot.version if snapshot else 0))
         if process is None:
-            raise ProcessNotFound(f"no process {process_id} in {self._session.name}")
+            raise not_found(process_id, self._session.name, self._pruning_of(process_id))
         return process
 
     def loaded(self, process_ids: Sequence[str]) -> Iterator[Process]:

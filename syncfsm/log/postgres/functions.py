@@ -194,6 +194,17 @@ END
 $syncfsm$;
 """
 
+REFUSE_UNPRUNED = f"""
+CREATE FUNCTION {{s}}.refuse_unpruned() RETURNS trigger LANGUAGE plpgsql AS $syncfsm$
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM {{s}}.pruning_now AS p WHERE p.stream = OLD.stream) THEN
+        RAISE EXCEPTION 'events are append-only' USING ERRCODE = '{APPEND_ONLY}';
+    END IF;
+    RETURN OLD;
+END
+$syncfsm$;
+"""  # noqa: S608 - all ours
+
 TALLY = """
 CREATE FUNCTION {s}.tally() RETURNS trigger LANGUAGE plpgsql AS $syncfsm$
 BEGIN

@@ -25,18 +25,19 @@ from syncfsm.log.postgres.functions import (
     PROJECT_WITHOUT_SIDES,
     RECEIVE,
     REFUSE,
+    REFUSE_UNPRUNED,
     TALLY,
 )
 
 TALLY_ROWS = 32
 """Sessions that share a row of the tally wait for each other's commits."""
 
-TABLES = ("events", "processes", "sides", "captures", "inbox", "tally")
+TABLES = ("events", "processes", "sides", "captures", "inbox", "tally", "prunings", "pruning_now")
 """All that there are, but for the one that records the migrations."""
 
 TRIGGERS = {
     "events_refuse_update": "A",
-    "events_refuse_delete": "A",
+    "events_refuse_unpruned": "A",
     "events_refuse_truncate": "A",
     "events_tally": "O",
 }
@@ -162,6 +163,7 @@ FUNCTIONS = {
     "append": APPEND,
     "receive": RECEIVE,
     "refuse": REFUSE,
+    "refuse_unpruned": REFUSE_UNPRUNED,
     "tally": TALLY.replace("{rows}", str(TALLY_ROWS)),
 }
 """All that there are, by name."""
@@ -170,6 +172,26 @@ TRUSTED = "$syncfsm$"
 """What stands around the body of a function."""
 
 _FIRST_FUNCTIONS = {**FUNCTIONS, "project": PROJECT_WITHOUT_SIDES}
+del _FIRST_FUNCTIONS["refuse_unpruned"]
+
+_GRANTS = """
+DO $grants$
+DECLARE
+    given record;
+BEGIN
+    FOR given IN
+        SELECT acl.grantee, acl.privilege_type, made.oid::regclass AS made
+        FROM pg_class AS c CROSS JOIN aclexplode(c.relacl) AS acl
+        JOIN pg_class AS made ON made.relnamespace = c.relnamespace AND made.relname IN ({made})
+        WHERE c.oid = {events}::regclass
+    LOOP
+        EXECUTE format('GRANT %s ON %s TO %s', given.privilege_type, given.made,
+            CASE given.grantee WHEN 0 THEN 'PUBLIC' ELSE given.grantee::regrole::text END);
+    END LOOP;
+END
+$grants$;
+"""
+"""Whoever may do something with the events may do it with what is made beside them."""
 
 _SIDES = f"""
 LOCK TABLE {{s}}.processes IN SHARE ROW EXCLUSIVE MODE;
@@ -199,24 +221,39 @@ CREATE INDEX processes_by_end ON {{s}}.processes (updated_at, id)
     WHERE state IN ('COMPLETED', 'FAILED', 'CANCELLED');
 {PROJECT}
 {sides.MADE.replace("{s}", "{s}.")};
-DO $grants$
-DECLARE
-    given record;
-BEGIN
-    FOR given IN
-        SELECT acl.grantee, acl.privilege_type, made.oid::regclass AS made
-        FROM pg_class AS c CROSS JOIN aclexplode(c.relacl) AS acl
-        JOIN pg_class AS made ON made.relnamespace = c.relnamespace AND made.relname = 'sides'
-        WHERE c.oid = {{events}}::regclass
-    LOOP
-        EXECUTE format('GRANT %s ON %s TO %s', given.privilege_type, given.made,
-            CASE given.grantee WHEN 0 THEN 'PUBLIC' ELSE given.grantee::regrole::text END);
-    END LOOP;
-END
-$grants$;
-"""  # noqa: S608 - all ours
-"""Nobody appends meanwhile: what a process leaves is told by the rows that are made, or by `project`. Whoever
-may do something with the events may do it with the sides."""
+"""
+"""Nobody appends meanwhile: what a process leaves is told by the rows that are made, or by `project`."""
+
+_PRUNINGS = f"""
+CREATE TABLE {{s}}.prunings (
+    number         bigint CONSTRAINT prunings_pkey PRIMARY KEY,
+    source         text COLLATE "C" NOT NULL,
+    object         text COLLATE "C" NOT NULL,
+    sink           text COLLATE "C" NOT NULL,
+    mode           text COLLATE "C" NOT NULL,
+    changed_by     text COLLATE "C" NOT NULL,
+    first_position bigint NOT NULL,
+    last_position  bigint NOT NULL,
+    end_position   bigint NOT NULL,
+    wrote_position bigint NOT NULL,
+    watermark      text COLLATE "C",
+    items_left     bigint NOT NULL,
+    at             text COLLATE "C" NOT NULL,
+    data           text COLLATE "C" NOT NULL,
+    digest         text COLLATE "C" NOT NULL
+);
+CREATE TABLE {{s}}.pruning_now (stream text COLLATE "C" PRIMARY KEY);
+{REFUSE_UNPRUNED}
+DROP TRIGGER events_refuse_delete ON {{s}}.events;
+CREATE TRIGGER events_refuse_unpruned BEFORE DELETE ON {{s}}.events
+    FOR EACH ROW EXECUTE FUNCTION {{s}}.refuse_unpruned();
+ALTER TABLE {{s}}.events ENABLE ALWAYS TRIGGER events_refuse_unpruned;
+CREATE TRIGGER prunings_refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {{s}}.prunings
+    FOR EACH STATEMENT EXECUTE FUNCTION {{s}}.refuse();
+ALTER TABLE {{s}}.prunings ENABLE ALWAYS TRIGGER prunings_refuse_change;
+{PROJECT}
+"""
+"""What stands for events that were pruned, and which go now: see `sqlite/schema.py`."""
 
 _SHARDS = (
     f"INSERT INTO {{s}}.tally SELECT shard, 0, 0, '' FROM generate_series(0, {TALLY_ROWS - 1}) AS shard;"  # noqa: S608
@@ -235,7 +272,8 @@ MIGRATIONS = (
         "the log",
         "".join((_EVENTS, _PROCESSES, _CAPTURES, _INBOX, _SHARDS, *_FIRST_FUNCTIONS.values(), _GUARDS)),
     ),
-    Migration("sides", _SIDES),
+    Migration("sides", _SIDES + _GRANTS.replace("{made}", "'sides'")),
+    Migration("prunings", _PRUNINGS + _GRANTS.replace("{made}", "'prunings', 'pruning_now'")),
 )
 """All that there are, in order. Those that a release has had are never changed."""
 

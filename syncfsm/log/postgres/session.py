@@ -127,7 +127,7 @@ class Session:
         schema = sql.Literal(self.address.schema).as_string(None)
         text = template.replace("{s}", self.quoted.replace("%", percent))
         text = text.replace("{schema}", schema.replace("%", percent))
-        for table in ("events", "captures", "log_migrations"):
+        for table in ("events", "captures", "prunings", "log_migrations"):
             name = sql.Literal(f"{self.quoted}.{table}").as_string(None)
             text = text.replace(f"{{{table}}}", name.replace("%", percent))
         return text.encode()

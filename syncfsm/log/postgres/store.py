@@ -20,6 +20,7 @@ from syncfsm.log.postgres.events import PostgresEvents
 from syncfsm.log.postgres.inbox import PostgresInbox
 from syncfsm.log.postgres.model import PostgresModel
 from syncfsm.log.postgres.opening import prepare
+from syncfsm.log.postgres.pruning import PostgresPruning
 from syncfsm.log.postgres.restoring import PostgresRestoring
 from syncfsm.log.postgres.session import Session
 from syncfsm.log.routes import ModelRoutes
@@ -70,7 +71,8 @@ class PostgresLog(ComposedLog):
             raise
         digests, model = Digests(session), PostgresModel(session)
         appending = Appending(session, model, digests, within, takes_part)
-        events = PostgresEvents(session, digests, appending)
+        pruning = PostgresPruning(session)
+        events = PostgresEvents(session, digests, appending, pruning.pruning_of)
         inbox, captures = PostgresInbox(session), PostgresCaptures(session)
         super().__init__(
             events=events,
@@ -79,6 +81,7 @@ class PostgresLog(ComposedLog):
             captures=captures,
             audit=PostgresAudit(session, events=events, inbox=inbox, captures=captures, load=events.load),
             restoring=PostgresRestoring(session, appending),
+            pruning=pruning,
             close=session.close,
         )
         self.path = session.name

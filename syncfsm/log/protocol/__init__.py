@@ -14,6 +14,7 @@ from syncfsm.log.protocol.auditable import Auditable
 from syncfsm.log.protocol.captures import Captures
 from syncfsm.log.protocol.event_store import EventStore
 from syncfsm.log.protocol.inbox import Inbox
+from syncfsm.log.protocol.prunable import Prunable
 from syncfsm.log.protocol.restorable import Restorable
 from syncfsm.log.protocol.routes import Routes
 from syncfsm.log.protocol.stored import Scanned, StoredEvent, Tally
@@ -24,6 +25,7 @@ __all__ = [
     "EventLog",
     "EventStore",
     "Inbox",
+    "Prunable",
     "Restorable",
     "Routes",
     "Scanned",
@@ -32,7 +34,7 @@ __all__ = [
 ]
 
 
-class EventLog(EventStore, Routes, Inbox, Captures, Auditable, Restorable, Protocol):
+class EventLog(EventStore, Routes, Inbox, Captures, Auditable, Restorable, Prunable, Protocol):
     """An append-only log of the events of many processes."""
 
     path: str

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from syncfsm.core.process import Process
-from syncfsm.log.protocol.stored import Scanned, Tally
+from syncfsm.log.protocol.stored import Scanned, StoredPruning, Tally
 
 
 class Auditable(Protocol):
@@ -27,6 +27,14 @@ class Auditable(Protocol):
 
     def scan(self) -> Iterator[Scanned]:
         """Yield every place of the log, by position, also those that cannot be read. Raises nothing."""
+        ...
+
+    def prunings(self) -> list[StoredPruning]:
+        """Return all that was pruned, in order.
+
+        Raises:
+            LogError: It cannot be read.
+        """
         ...
 
     def position_given(self) -> int | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from syncfsm.core.pruning import Pruning
 from syncfsm.core.value import Value
 
 
@@ -41,3 +44,10 @@ class Scanned(Value, frozen=True):
     row: StoredEvent | None
     problem: str = ""
     is_doubtful: bool = False
+
+
+class StoredPruning(NamedTuple):
+    """A pruning as it is stored, chained to the one before it by its digest."""
+
+    pruning: Pruning
+    digest: str

@@ -11,6 +11,7 @@ from syncfsm.errors import LogError, LogUnwritable
 from syncfsm.files.paths import path_in
 from syncfsm.log import open_log
 from syncfsm.log.protocol import Auditable, Scanned
+from syncfsm.log.protocol.stored import StoredPruning
 from syncfsm.log.refusals import NewerLog
 from syncfsm.log.salvage import remains
 from syncfsm.log.salvage.btree import PAGE_BYTES
@@ -66,6 +67,11 @@ class Remains:
         """See `Auditable.scan`."""
         with file_image(self._path, self._page_bytes) as image:
             yield from remains.scan(image)
+
+    def prunings(self) -> list[StoredPruning]:
+        """See `Auditable.prunings`."""
+        with file_image(self._path, self._page_bytes) as image:
+            return remains.prunings(image)
 
     def position_given(self) -> int | None:
         """See `Auditable.position_given`."""

@@ -12,6 +12,8 @@ from itertools import islice, pairwise
 from statistics import median_low
 
 from syncfsm.log.protocol import Scanned, StoredEvent
+from syncfsm.log.protocol.stored import StoredPruning
+from syncfsm.log.pruning.rows import COLUMNS, from_row
 from syncfsm.log.salvage.btree import Cell, Column, Image, Malformed, Tree, cells, rowids
 
 AHEAD_MAX = 128
@@ -53,6 +55,16 @@ def projection(image: Image) -> dict[str, int]:
         match cell.columns:
             case (bytes(name), _, _, _, _, int(version), *_) if not cell.problem:
                 found[name.decode(errors="replace")] = version
+    return found
+
+
+def prunings(image: Image) -> list[StoredPruning]:
+    """Return what was pruned, as far as it can be read."""
+    found = []
+    for cell in _rows_of(image, roots(image).get("prunings", 0)):
+        if cell.columns is not None and not cell.problem and len(cell.columns) == len(COLUMNS.split(", ")):
+            values = [one.decode() if isinstance(one, bytes) else one for one in cell.columns[1:]]
+            found.append(from_row((cell.rowid, *values)))
     return found
 
 

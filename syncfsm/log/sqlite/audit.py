@@ -8,6 +8,9 @@ from contextlib import AbstractContextManager
 from syncfsm.core.process import Process
 from syncfsm.log.model_doubt import JUDGED, model_doubt
 from syncfsm.log.protocol import Scanned, Tally
+from syncfsm.log.protocol.stored import StoredPruning
+from syncfsm.log.pruning.rows import SELECT as SELECT_PRUNINGS
+from syncfsm.log.pruning.rows import from_row as pruning_from_row
 from syncfsm.log.salvage.images import damages, image_of, one_moment
 from syncfsm.log.salvage.remains import scan
 from syncfsm.log.sides import DOUBTED, doubt
@@ -15,6 +18,7 @@ from syncfsm.log.sqlite.checksums import SEALED, row_doubts
 from syncfsm.log.sqlite.connect import applied
 from syncfsm.log.sqlite.file import LogFile
 from syncfsm.log.sqlite.inbox import WAITING_COUNT
+from syncfsm.log.sqlite.pruning import sql
 from syncfsm.log.sqlite.shapes import differences
 
 
@@ -50,6 +54,10 @@ class SqliteAudit:
         """See `Auditable.scan`: from the bytes of the file, since SQLite does not say what it passes over."""
         with image_of(self._file.connection, self._file.path) as image:
             yield from scan(image)
+
+    def prunings(self) -> list[StoredPruning]:
+        """See `Auditable.prunings`."""
+        return list(map(pruning_from_row, self._file.all(sql(SELECT_PRUNINGS))))
 
     def position_given(self) -> int | None:
         """See `Auditable.position_given`."""

@@ -118,7 +118,7 @@ def _prepare(connection: sqlite3.Connection, path: str, synchronous: str) -> Non
             new.deserialize(_new_log())
             new.backup(connection)
     elif _is_empty(connection):
-        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        _lay_out(connection)
     else:
         _checked(connection, path)  # before anything is changed
     connection.execute("PRAGMA journal_mode = WAL")
@@ -130,9 +130,18 @@ def _prepare(connection: sqlite3.Connection, path: str, synchronous: str) -> Non
 def _new_log() -> bytes:
     """Return the bytes of a new log: who simulates opens one in memory for each seed."""
     with closing(_open(_uri(MEMORY, "rwc"), 0.0)) as connection:
-        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        _lay_out(connection)
         _migrate(connection)
         return connection.serialize()
+
+
+def _lay_out(connection: sqlite3.Connection) -> None:
+    """Say how a new file is laid out: once anything is in it, either would be ignored in silence.
+
+    So would the size of pages behind `auto_vacuum`, which settles it.
+    """
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
 
 
 def _migrate(connection: sqlite3.Connection) -> None:

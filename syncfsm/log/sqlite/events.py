@@ -15,19 +15,23 @@ from syncfsm.core.capture import Exchange
 from syncfsm.core.events import Recorded
 from syncfsm.core.machine import ACTIVE, State
 from syncfsm.core.process import Process, fold
+from syncfsm.core.pruning import Pruning
 from syncfsm.core.times import format_time
-from syncfsm.errors import ActiveSync, ProcessNotFound, VersionConflict
+from syncfsm.errors import ActiveSync, VersionConflict
 from syncfsm.log.codec import from_columns, from_row, from_snapshot, to_rows
 from syncfsm.log.columns import COLUMNS, stored_event
 from syncfsm.log.protocol import StoredEvent
+from syncfsm.log.protocol.stored import StoredPruning
 from syncfsm.log.read_model import Query, ReadModel
-from syncfsm.log.refusals import conflict, second_active
+from syncfsm.log.refusals import conflict, not_found, second_active
 from syncfsm.log.selection import ids_asked
-from syncfsm.log.sqlite import captures, inbox
+from syncfsm.log.sides import MADE_ANEW
+from syncfsm.log.sqlite import captures, inbox, pruning
 from syncfsm.log.sqlite.file import LogFile
 from syncfsm.log.sqlite.rules import refusals_told, unique
 from syncfsm.log.sqlite.tables import (
     INSERT_EVENT,
+    RESTORE_EVENT,
     SIDE_BEGINS,
     SIDE_FETCHES,
     SIDE_IS_DONE,
@@ -46,11 +50,13 @@ class SqliteEvents:
     Args:
         file: The log's file.
         model: Asked who is active, where a second one is refused.
+        pruning_of: Asked about a process that is not there; see `Prunable.pruning_of`.
     """
 
-    def __init__(self, file: LogFile, model: ReadModel) -> None:
+    def __init__(self, file: LogFile, model: ReadModel, pruning_of: Callable[[str], Pruning | None]) -> None:
         self._file = file
         self._model = model
+        self._pruning_of = pruning_of
 
     def append(
         self,
@@ -77,14 +83,25 @@ class SqliteEvents:
                 if notices:
                     inbox.take(connection, stream, notices)
 
-    def restore(self, rows: Iterable[StoredEvent], after: Callable[[], Iterable[Process]]) -> None:
+    def restore(
+        self,
+        rows: Iterable[StoredEvent],
+        after: Callable[[], Iterable[Process]],
+        prunings: Sequence[StoredPruning] = (),
+    ) -> None:
         """See `Restorable.restore`."""
         with self._file.translated(), refusals_told(), self._file.atomic():
             for row in rows:
                 with unique(lambda row=row: self._conflict(row.stream, row.version - 1)):  # type: ignore[misc]
-                    self._file.connection.execute(INSERT_EVENT, event_values(row))
+                    self._file.connection.execute(
+                        RESTORE_EVENT, (row.position if prunings else None, *event_values(row))
+                    )
+            pruning.insert(self._file.connection, prunings)
             for process in sorted(after(), key=lambda process: process.is_active):
                 self._write_process(process, begins=True, begins_fetching=True)
+            if prunings:
+                self._file.connection.execute("DELETE FROM sides")
+                self._file.connection.execute(MADE_ANEW.format(s=""))
 
     def read(self, process_id: str, *, after: int = 0, until: int | None = None) -> Iterator[Recorded]:
         """See `EventStore.read`."""
@@ -136,7 +153,7 @@ class SqliteEvents:
         snapshot = from_snapshot(*found) if found else None
         process = fold(snapshot, self.read(process_id, after=snapshot.version if snapshot else 0))
         if process is None:
-            raise ProcessNotFound(f"no process {process_id} in {self._file.path}")
+            raise not_found(process_id, self._file.path, self._pruning_of(process_id))
         return process
 
     def loaded(self, process_ids: Sequence[str]) -> Iterator[Process]:

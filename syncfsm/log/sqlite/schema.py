@@ -3,6 +3,8 @@
 `events` is the truth: append-only by triggers, unique in (stream, version). `tally` counts them, whoever
 writes. `processes` is a read model, changed in the same transaction, with a snapshot of the state; its
 partial unique index is what refuses a second active sync of the same source object, even between two workers.
+`prunings` has what stands for events that were pruned: only those go whose process is in `pruning_now`, which
+it is within the transaction that writes down that it went, and for no longer.
 `captures` is empty unless a sync was asked to keep what came; it is personal data, and may be deleted.
 `inbox` has what webhooks told of until a process has seen to it; it is emptied by and by. The rows of both
 have checksums (`checksums.py`): a migration that gives those that are there a new value seals them anew.
@@ -16,6 +18,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from syncfsm.log import sides
+from syncfsm.log.pruning.rows import COLUMNS as PRUNING_COLUMNS
 from syncfsm.log.sqlite.checksums import SEALED, seal
 
 migrations = Migrations("syncfsm.log")
@@ -57,6 +60,8 @@ _ROUTES = {
 
 _REFUSED = "BEGIN SELECT RAISE(ABORT, 'events are append-only'); END"
 
+_KEPT = "BEGIN SELECT RAISE(ABORT, 'what was pruned is kept for good'); END"
+
 TRIGGERS = {
     "events_refuse_update": f"BEFORE UPDATE ON events {_REFUSED}",
     "events_refuse_delete": f"BEFORE DELETE ON events {_REFUSED}",
@@ -64,16 +69,24 @@ TRIGGERS = {
         WHEN EXISTS (SELECT 1 FROM events WHERE position = NEW.position)
             OR EXISTS (SELECT 1 FROM events WHERE stream = NEW.stream AND version = NEW.version)
         {_REFUSED}""",  # noqa: S608 - ours
+    "events_refuse_unpruned": f"""BEFORE DELETE ON events
+        WHEN OLD.stream NOT IN (SELECT stream FROM pruning_now) {_REFUSED}""",  # noqa: S608 - ours
+    "prunings_refuse_update": f"BEFORE UPDATE ON prunings {_KEPT}",
+    "prunings_refuse_delete": f"BEFORE DELETE ON prunings {_KEPT}",
+    "prunings_refuse_replace": f"""BEFORE INSERT ON prunings
+        WHEN EXISTS (SELECT 1 FROM prunings WHERE number = NEW.number) {_KEPT}""",  # noqa: S608 - ours
     "events_tally": """AFTER INSERT ON events
         BEGIN UPDATE tally SET events = events + 1, position = NEW.position, digest = NEW.digest; END""",
 }
 """All that there are, by name. `INSERT OR REPLACE` deletes what is in its way without a word to the second,
-unless `recursive_triggers` is on; the third does not depend on who writes."""
+unless `recursive_triggers` is on; the third does not depend on who writes. `events_refuse_delete` is that of
+logs which nothing can be pruned from yet."""
 
 _SHADOW_TABLES = {
     "m004_captures": "CREATE TEMP TABLE captures (id, stream, version, at, request, as_of, body)",
     "m005_inbox": "CREATE TEMP TABLE inbox (id, source, object, key, record_ids, received_at, process, gone)",
     "m007_guards": "CREATE TEMP TABLE tally (id, events, position, digest)",
+    "m010_prunings": f"CREATE TEMP TABLE prunings ({PRUNING_COLUMNS})",
     "m008_told": "CREATE TEMP VIEW inbox AS SELECT *, NULL AS gone FROM main.inbox",
 }
 
@@ -272,3 +285,36 @@ def m009_sides(db: Database) -> None:
         CREATE INDEX processes_by_end ON processes (updated_at)
         WHERE state IN ('COMPLETED', 'FAILED', 'CANCELLED')
     """)
+
+
+@migrations()
+def m010_prunings(db: Database) -> None:
+    """Create the room for what stands for pruned events, and let these go by pruning, and by that alone."""
+    db.execute("""
+        CREATE TABLE prunings (
+            number         INTEGER PRIMARY KEY,
+            source         TEXT NOT NULL,
+            object         TEXT NOT NULL,
+            sink           TEXT NOT NULL,
+            mode           TEXT NOT NULL,
+            changed_by     TEXT NOT NULL,
+            first_position INTEGER NOT NULL,
+            last_position  INTEGER NOT NULL,
+            end_position   INTEGER NOT NULL,
+            wrote_position INTEGER NOT NULL,
+            watermark      TEXT,
+            items_left     INTEGER NOT NULL,
+            at             TEXT NOT NULL,
+            data           TEXT NOT NULL,
+            digest         TEXT NOT NULL
+        ) STRICT
+    """)
+    db.execute("CREATE TABLE pruning_now (stream TEXT PRIMARY KEY) STRICT, WITHOUT ROWID")
+    db.execute("DROP TRIGGER events_refuse_delete")
+    _create_triggers(
+        db,
+        "events_refuse_unpruned",
+        "prunings_refuse_update",
+        "prunings_refuse_delete",
+        "prunings_refuse_replace",
+    )

@@ -26,6 +26,8 @@ _OWN = {
     "captures",
     "inbox",
     "tally",
+    "prunings",
+    "pruning_now",
     "sqlite_sequence",
     Migrations.migrations_table,
 }

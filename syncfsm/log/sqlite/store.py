@@ -17,6 +17,7 @@ from syncfsm.log.sqlite.events import SqliteEvents
 from syncfsm.log.sqlite.file import LogFile
 from syncfsm.log.sqlite.inbox import SqliteInbox
 from syncfsm.log.sqlite.model import SqliteModel
+from syncfsm.log.sqlite.pruning import SqlitePruning
 
 
 class SqliteLog(ComposedLog):
@@ -25,7 +26,8 @@ class SqliteLog(ComposedLog):
     def __init__(self, path: str | Path, **options: Any) -> None:
         file = LogFile(path, **options)
         model = SqliteModel(file)
-        events = SqliteEvents(file, model)
+        pruning = SqlitePruning(file)
+        events = SqliteEvents(file, model, pruning.pruning_of)
         super().__init__(
             events=events,
             routes=ModelRoutes(model, events, events.resumed_after),
@@ -33,6 +35,7 @@ class SqliteLog(ComposedLog):
             captures=SqliteCaptures(file),
             audit=SqliteAudit(file, events.load),
             restoring=events,
+            pruning=pruning,
             close=file.close,
         )
         self.path = file.path

@@ -20,6 +20,11 @@ INSERT_EVENT = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 
+RESTORE_EVENT = """
+    INSERT INTO events (position, stream, version, type, schema, at, data, meta, digest)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
 UPSERT_PROCESS = f"""
     INSERT INTO processes ({MODEL}, snapshot, snapshot_schema, position)
     VALUES (

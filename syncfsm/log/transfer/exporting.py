@@ -11,9 +11,19 @@ from collections.abc import Callable, Iterator
 from syncfsm.errors import LogError
 from syncfsm.log.checks.audit import Audit
 from syncfsm.log.checks.findings import Extent, Finding
-from syncfsm.log.checks.verify import conclude
+from syncfsm.log.checks.verify import audit_of, conclude
 from syncfsm.log.protocol import Auditable, Scanned, StoredEvent
-from syncfsm.log.transfer.lines import FORMAT, FORMAT_VERSION, EndLine, HeaderLine, event_line, to_bytes
+from syncfsm.log.protocol.stored import StoredPruning
+from syncfsm.log.transfer.lines import (
+    FIRST_VERSION,
+    FORMAT,
+    FORMAT_VERSION,
+    EndLine,
+    HeaderLine,
+    PruningLine,
+    event_line,
+    to_bytes,
+)
 from syncfsm.log.transfer.redact import Redaction
 
 
@@ -40,6 +50,7 @@ class Export:
         self._redaction = redaction
         self._on_place = on_place
         self._audit = Audit(has_gaps=log.has_gaps)
+        self._prunings: list[StoredPruning] = []
         self._processes: set[str] = set()
         self.events = 0
         self.notices_left_out: int | None = 0
@@ -52,8 +63,13 @@ class Export:
     def lines(self) -> Iterator[bytes]:
         """Yield the lines, each with its newline."""
         is_redacted = self._redaction is not None
-        yield to_bytes(HeaderLine(format=FORMAT, version=FORMAT_VERSION, redacted=is_redacted))
         with self._log.reading():
+            self._audit = audit_of(self._log)
+            self._prunings = self._pruned()
+            version = FORMAT_VERSION if self._prunings else FIRST_VERSION
+            yield to_bytes(HeaderLine(format=FORMAT, version=version, redacted=is_redacted))
+            for pruning, digest in self._prunings:
+                yield to_bytes(PruningLine(pruning=pruning, digest=digest))
             for place in self._log.scan():
                 for row in self._audit.take(place):
                     yield from self._line(row)
@@ -61,6 +77,16 @@ class Export:
             self.notices_left_out = self._notices() if self._process_id is None else 0
             conclude(self._log, self._audit)
         yield to_bytes(EndLine(processes=self.processes, events=self.events))
+
+    def _pruned(self) -> list[StoredPruning]:
+        """Return what was pruned, with pseudonyms if need be; of one process, nothing is told of it."""
+        if self._process_id is not None:
+            return []
+        try:
+            found = self._log.prunings()
+        except LogError:
+            return []
+        return self._redaction.prunings(found) if self._redaction else found
 
     def _notices(self) -> int | None:
         """Return how many notices wait in the inbox, which has no place in an export; null if unknown."""
@@ -73,7 +99,8 @@ class Export:
         if self._process_id in {None, row.stream}:
             self.events += 1
             self._processes.add(row.stream)
-            yield to_bytes(event_line(self._redaction.redacted(row) if self._redaction else row))
+            told = self._redaction.redacted(row) if self._redaction else row
+            yield to_bytes(event_line(told, has_position=bool(self._prunings)))
 
     def findings(self) -> list[Finding]:
         """Return what is wrong with what was asked for, by position."""
@@ -101,8 +128,8 @@ class Export:
 
 def process_ids(log: Auditable) -> list[str]:
     """Return the ids of all processes with events that are sound, also of a damaged log."""
-    audit = Audit(has_gaps=log.has_gaps)
     with log.reading():
+        audit = audit_of(log)
         for place in log.scan():
             audit.take(place)
     return [extent.process for extent in audit.extents() if extent.sound]

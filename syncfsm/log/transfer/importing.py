@@ -8,6 +8,8 @@ what follows is written.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain as chain_rows
+from itertools import islice
 
 from syncfsm.core.bounds import is_moment, misfit
 from syncfsm.core.describe import plural
@@ -18,7 +20,18 @@ from syncfsm.core.value import Value
 from syncfsm.errors import ActiveSync, CorruptLog, LogError, SyncfsmError
 from syncfsm.log.codec import chain, from_row
 from syncfsm.log.protocol import EventLog, StoredEvent
-from syncfsm.log.transfer.lines import FORMAT, FORMAT_VERSION, AnyLine, EndLine, EventLine, HeaderLine, stored
+from syncfsm.log.protocol.stored import StoredPruning
+from syncfsm.log.pruning.rows import unchained
+from syncfsm.log.transfer.lines import (
+    FORMAT,
+    FORMAT_VERSION,
+    AnyLine,
+    EndLine,
+    EventLine,
+    HeaderLine,
+    PruningLine,
+    stored,
+)
 from syncfsm.outside.decoding import Decoder, Undecodable
 
 
@@ -77,11 +90,17 @@ class Import:
         self._written = 0
         self._known = 0
         self._is_whole = False
+        self._prunings: list[StoredPruning] = []
+        self._is_pruned = bool(log.pruned_at())
 
     def run(self) -> Imported:
         """Read the lines and write what the log does not have. See `import_lines` for what it raises."""
         header = header_of(next(self._lines, (1, b""))[1])
-        self._log.restore(self._rows(), self._states)
+        rows = self._rows()
+        first = list(islice(rows, 1))  # the prunings come before it
+        if self._prunings:
+            self._check_prunings()
+        self._log.restore(chain_rows(first, rows), self._states, () if self._is_pruned else self._prunings)
         return Imported(
             processes=len(self._streams),
             events=self._written,
@@ -93,6 +112,8 @@ class Import:
         """Yield the events that the log does not have, each checked."""
         for number, text in self._lines:
             match self._decoded(number, text):
+                case PruningLine() as line:
+                    self._prunings.append(StoredPruning(line.pruning, line.digest))
                 case EventLine() as line:
                     yield from self._checked(number, stored(line))
                 case EndLine() as end:
@@ -136,7 +157,29 @@ class Import:
                 "event there: import into a new log. Nothing was written."
             )
 
+    def _check_prunings(self) -> None:
+        """Let what was pruned be told as it was, and only of the log that it was pruned from.
+
+        Raises:
+            CorruptLog: It is not what was written.
+            LogError: The log has other events, or others were pruned from it.
+        """
+        for problem in unchained(self._prunings):
+            raise CorruptLog(f"{problem}. Nothing was written.")
+        is_new = not self._is_pruned and not self._log.last_position()
+        if not is_new and self._log.prunings() != self._prunings:
+            raise LogError(
+                "this export is of a log from which events were pruned, and says so of that log alone: "
+                "import it into a new one. Nothing was written."
+            )
+
     def _opened(self, process_id: str) -> _Stream:
+        pruning = self._log.pruning_of(process_id) if self._is_pruned else None
+        if pruning is not None:
+            raise LogError(
+                f"process {process_id} was pruned from this log, which does not take it back: import into a "
+                "new log. Nothing was written."
+            )
         known = [row.digest for row in self._log.stored_events(process_id)]
         return self._streams.setdefault(process_id, _Stream(known))
 
@@ -185,7 +228,7 @@ def _check_active(log: EventLog, states: Mapping[str, Process]) -> None:
         active[key] = process.id
 
 
-_lines: Decoder[AnyLine] = Decoder(HeaderLine | EventLine | EndLine)
+_lines: Decoder[AnyLine] = Decoder(HeaderLine | PruningLine | EventLine | EndLine)
 _headers = Decoder(HeaderLine)
 
 

@@ -10,10 +10,14 @@ from typing import TypeAlias
 
 import msgspec
 
+from syncfsm.core.pruning import Pruning
 from syncfsm.log.protocol import StoredEvent
 
 FORMAT = "syncfsm.log"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""The newest that is known. An export of a log from which nothing was pruned is of the first."""
+
+FIRST_VERSION = 1
 LINE_BYTES_MAX = 64 * 2**20
 """The longest line of an export, in bytes."""
 
@@ -30,8 +34,15 @@ class HeaderLine(Line, frozen=True, tag="header"):
     redacted: bool
 
 
-class EventLine(Line, frozen=True, tag="event"):
-    """One event: all that its digest covers, and the digest."""
+class PruningLine(Line, frozen=True, tag="pruning"):
+    """One pruning of the log, as `Pruning` has it, and its digest. They come before all events."""
+
+    pruning: Pruning
+    digest: str
+
+
+class EventLine(Line, frozen=True, omit_defaults=True, tag="event"):
+    """One event: all that its digest covers, and the digest; its position where prunings speak of it."""
 
     stream: str
     version: int
@@ -41,6 +52,7 @@ class EventLine(Line, frozen=True, tag="event"):
     data: str
     meta: str
     digest: str
+    position: int = 0
 
 
 class EndLine(Line, frozen=True, tag="end"):
@@ -50,7 +62,7 @@ class EndLine(Line, frozen=True, tag="end"):
     events: int
 
 
-AnyLine: TypeAlias = "HeaderLine | EventLine | EndLine"
+AnyLine: TypeAlias = "HeaderLine | PruningLine | EventLine | EndLine"
 
 _encoder = msgspec.json.Encoder()
 
@@ -60,8 +72,8 @@ def to_bytes(line: AnyLine) -> bytes:
     return _encoder.encode(line) + b"\n"
 
 
-def event_line(row: StoredEvent) -> EventLine:
-    """Return the line of a stored event; its position stays behind."""
+def event_line(row: StoredEvent, *, has_position: bool = False) -> EventLine:
+    """Return the line of a stored event; its position stays behind, unless it is asked for."""
     return EventLine(
         stream=row.stream,
         version=row.version,
@@ -71,13 +83,14 @@ def event_line(row: StoredEvent) -> EventLine:
         data=row.data,
         meta=row.meta,
         digest=row.digest,
+        position=row.position if has_position else 0,
     )
 
 
 def stored(line: EventLine) -> StoredEvent:
-    """Return the event of a line, without a position."""
+    """Return the event of a line."""
     return StoredEvent(
-        position=0,
+        position=line.position,
         stream=line.stream,
         version=line.version,
         type=line.type,

@@ -7,7 +7,7 @@ of each field that can hold text; there is no default, so that a new field is de
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, TypeAlias, assert_never
@@ -22,11 +22,14 @@ from syncfsm.core.options import Options
 from syncfsm.core.outcomes import add_to_digest
 from syncfsm.core.paging.place import FrontierMark, Reject, ToldGone
 from syncfsm.core.process import Process, apply
+from syncfsm.core.pruning import Deeds, Gone, Pruning
 from syncfsm.core.source_name import SourceName
 from syncfsm.core.totals import Totals
 from syncfsm.core.value import Value
 from syncfsm.log.codec import from_row, to_rows
 from syncfsm.log.protocol import StoredEvent
+from syncfsm.log.protocol.stored import StoredPruning
+from syncfsm.log.pruning.rows import to_row
 
 KEY_BYTES = 32
 
@@ -34,6 +37,7 @@ _KINDS = frozenset({"attio", "axiscare", "jsonl", "postgresql", "quo", "sqlite"}
 _OBJECTS = frozenset({"companies", "deals", "people", "users", "workspaces"})  # those of every workspace
 _CAUSES = frozenset(kind.value for kind in FailureKind)
 _REASONS = _CAUSES | {"cursor_repeats", "ties", "unasked", "unordered"} | set(Options.__struct_fields__)
+_PRUNERS = frozenset({"cli", "code", "run", "watch", "worker"})
 _ACTORS = frozenset({"cli", "engine"})
 _FOUND = frozenset({"object", "sink", "sink_id", "sink_state", "token_level", "workspace", "workspace_id"})
 
@@ -97,6 +101,15 @@ _reason = _known(_REASONS, "redacted")
 _actor = _known(_ACTORS, "redacted")
 
 TABLE: dict[type[Value], dict[str, Redactor]] = {
+    Gone: {"id": _process},
+    Deeds: {"by": _known(_PRUNERS, "redacted"), "archive": _pseudonym("file"), "ends": keep},
+    Pruning: {
+        "source": _name,
+        "object": _known(_OBJECTS, "object"),
+        "sink": _name,
+        "mode": keep,
+        "changed_by": _pseudonym("attribute"),
+    },
     Options: {"pagination": keep, "termination": keep},
     FrontierMark: {"key": _sort_key, "ids": _record},
     Reject: {"record_id": _record, "reason": _text},
@@ -173,7 +186,15 @@ class Redaction:
         )
         (redacted,) = to_rows([record], stream.digest)
         stream.process, stream.digest = apply(stream.process, record), redacted.digest
-        return redacted
+        return replace(redacted, position=row.position)
+
+    def prunings(self, prunings: Sequence[StoredPruning]) -> list[StoredPruning]:
+        """Return what was pruned without what it says of workspaces and files, chained anew."""
+        found: list[StoredPruning] = []
+        for pruning, _ in prunings:
+            told = _struct(self._pseudonyms, pruning)
+            found.append(StoredPruning(told, to_row(told, found[-1].digest if found else "")[-1]))
+        return found
 
     def process_id(self, process_id: str) -> str:
         """Return what a process is called in this export."""

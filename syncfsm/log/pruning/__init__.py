@@ -1,0 +1,1 @@
+"""Pruning: which processes a log can do without, and what stands for them."""
