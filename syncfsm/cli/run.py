@@ -11,12 +11,14 @@ import click
 from syncfsm.cli.shared.fleet import fleet_options
 from syncfsm.cli.shared.fleet_running import opened, running_options
 from syncfsm.cli.shared.output import Resumable
+from syncfsm.cli.shared.pruning import prune_after_option
 
 
 @click.command(cls=Resumable)
 @fleet_options
 @click.option("--once", is_flag=True, help="Run each sync once, due or not, and end.")
 @running_options
+@prune_after_option
 def run(*, once: bool, **asked: Any) -> None:
     """Run the syncs of all accounts of the settings file, each whenever it is due.
 

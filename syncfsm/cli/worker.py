@@ -15,6 +15,7 @@ from syncfsm.cli.shared.fleet_running import Fleet, every_option, on_failure_opt
 from syncfsm.cli.shared.health import Health, health_served, registry
 from syncfsm.cli.shared.options import json_lines_option, verbose_option
 from syncfsm.cli.shared.output import Command, say
+from syncfsm.cli.shared.pruning import Pruner, prune_after_option
 from syncfsm.cli.shared.running import Show
 from syncfsm.errors import ConfigurationError
 from syncfsm.items.contact import Contact
@@ -50,6 +51,7 @@ SLICE = "10s"
 @click.option("--listen", metavar="[HOST:]PORT", help="Serve /health and /metrics there: 9464.")
 @every_option
 @on_failure_option
+@prune_after_option
 @verbose_option
 @json_lines_option
 def worker(
@@ -62,6 +64,7 @@ def worker(
     listen: str | None,
     every: str,
     on_failure: str | None,
+    prune_after: str | None,
     verbose: bool,
     as_json: bool,
 ) -> None:
@@ -84,7 +87,8 @@ def worker(
     show = Show(secrets_of(asked_of), verbose=verbose, is_live=False)
     hooks = [show, *([metrics.hook] if metrics else [])]
     with open_log(log_path) as log:
-        fleet = Fleet(log, as_json=as_json, on_failure=on_failure)
+        pruner = Pruner(log, prune_after, by="worker")
+        fleet = Fleet(log, as_json=as_json, on_failure=on_failure, pruner=pruner)
         made = _worker_class()(
             log_path,
             lambda log: syncs_of(log, asked_of, hooks),

@@ -5,13 +5,11 @@ from __future__ import annotations
 import click
 from msgspec import to_builtins
 
-from syncfsm.cli.shared.durations import duration
+from syncfsm.cli.shared.durations import before_now
 from syncfsm.cli.shared.output import Command, json_option, print_json, say
 from syncfsm.core.describe import plural
-from syncfsm.errors import ConfigurationError
 from syncfsm.history.replay import find
 from syncfsm.log import open_log
-from syncfsm.outside.clock import SystemClock
 
 
 @click.command(cls=Command)
@@ -25,10 +23,7 @@ def forget(*, log_path: str, older_than: str, prefix: str | None, as_json: bool)
     The bytes are overwritten and the file is made smaller, so nothing of it is left in the log's files;
     copies and backups of them are yours to delete.
     """
-    try:
-        before = SystemClock().now() - duration(older_than)
-    except OverflowError as error:
-        raise ConfigurationError(f"{older_than!r} is longer than time itself: give fewer days") from error
+    before = before_now(older_than)
     with open_log(log_path, create=False) as log:
         forgotten = log.forget(before=before, process_id=None if prefix is None else find(log, prefix))
         left = sum(log.capture_counts().values())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -16,15 +18,19 @@ from syncfsm.cli.log.follow import follow
 from syncfsm.cli.log.forget import forget
 from syncfsm.cli.log.import_ import import_
 from syncfsm.cli.log.migrate import migrate
+from syncfsm.cli.log.prune import prune
 from syncfsm.cli.log.rejects import rejects
 from syncfsm.cli.log.scenario import scenario
 from syncfsm.cli.shared.events import event_line, event_object
 from syncfsm.cli.shared.filters import Wanted, filter_options
 from syncfsm.cli.shared.output import BROKEN, Command, json_option, print_findings, print_json, say
 from syncfsm.core.describe import plural
+from syncfsm.core.pruning import Deeds
 from syncfsm.core.summary import summary
+from syncfsm.errors import LogError
 from syncfsm.history.replay import find
 from syncfsm.log import log_name, open_log
+from syncfsm.log.protocol import Auditable
 
 
 @click.group()
@@ -37,6 +43,7 @@ log.add_command(check)
 log.add_command(follow)
 log.add_command(forget)
 log.add_command(migrate)
+log.add_command(prune)
 log.add_command(rejects)
 log.add_command(scenario)
 log.add_command(export)
@@ -115,13 +122,49 @@ def verify(*, log_path: str, tail: int | None, as_json: bool) -> None:
         if tail is None:
             with open_audit(log_path) as events:
                 count, findings = verify_log(events, on_place=advance)
+                pruned = _pruned(events)
         else:
             with open_log(log_path, read_only=True) as events:
                 count, findings = verify_tail(events, tail, on_place=advance)
+                pruned = []
     if as_json:
-        print_json({"log": log_name(log_path), "events": count, "findings": to_builtins(findings)})
+        print_json(
+            {"log": log_name(log_path), "events": count, "findings": to_builtins(findings), "pruned": pruned}
+        )
     else:
         print_findings(findings)
+        for told in pruned:
+            say(_pruned_words(**told))
         verdict = "sound" if not findings else plural(len(findings), "finding")
         say(f"{log_name(log_path)}: {plural(count, 'event')}, {verdict}")
     sys.exit(BROKEN if findings else 0)
+
+
+def _pruned(events: Auditable) -> list[dict[str, Any]]:
+    """Return what was pruned: when, by whom, of what time; what went at the same moment is one."""
+    found: dict[tuple[datetime, str], list[Deeds]] = {}
+    with suppress(LogError):  # then it is among the findings
+        for pruning, _ in events.prunings():
+            found.setdefault((pruning.at, pruning.deeds.by), []).append(pruning.deeds)
+    return [
+        {
+            "at": to_builtins(at),
+            "by": by,
+            "processes": sum(len(one.processes) for one in deeds),
+            "events": sum(one.events for one in deeds),
+            "since": to_builtins(min(one.since for one in deeds)),
+            "until": to_builtins(max(one.until for one in deeds)),
+            "archive": deeds[0].archive,
+        }
+        for (at, by), deeds in found.items()
+    ]
+
+
+def _pruned_words(
+    *, at: str, by: str, processes: int, events: int, since: str, until: str, archive: str | None
+) -> str:
+    to = f", exported to {archive} first" if archive else ""
+    return (
+        f"pruned {at[:10]} by {by}: {plural(events, 'event')} of "
+        f"{plural(processes, 'process', 'processes')}, {since[:10]} to {until[:10]}{to}"
+    )

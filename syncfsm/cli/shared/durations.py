@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from syncfsm.errors import ConfigurationError
 
@@ -24,6 +24,18 @@ def pause_s(text: str) -> float:
     if seconds < EVERY_S_MIN:
         raise ConfigurationError(f"every {text} leaves no pause: give 1s or more")
     return seconds
+
+
+def before_now(text: str) -> datetime:
+    """Return the moment that was so long ago.
+
+    Raises:
+        ConfigurationError: It is no length of time, or there was no such moment.
+    """
+    try:
+        return datetime.now(UTC) - duration(text)
+    except OverflowError as error:
+        raise ConfigurationError(f"{text!r} is longer than time itself: give fewer days") from error
 
 
 def duration(text: str) -> timedelta:

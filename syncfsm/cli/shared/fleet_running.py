@@ -12,6 +12,7 @@ from syncfsm.cli.shared.fleet import asked_of_all, secrets_of, syncs_of
 from syncfsm.cli.shared.metrics import metrics_served
 from syncfsm.cli.shared.options import json_lines_option, metrics_option, verbose_option, with_options
 from syncfsm.cli.shared.output import FAILED, say
+from syncfsm.cli.shared.pruning import Pruner
 from syncfsm.cli.shared.running import Show
 from syncfsm.cli.shared.serving import say_over, say_trouble
 from syncfsm.core.machine import State
@@ -68,6 +69,7 @@ class Fleet:
         log: Where they stand.
         as_json: Whether lines are JSON.
         on_failure: Whom to tell of failures, if anybody.
+        pruner: Prunes the log between the turns; none does if `None`.
 
     Attributes:
         turns: How many syncs are over.
@@ -75,8 +77,11 @@ class Fleet:
 
     engines: Engines[Contact]
 
-    def __init__(self, log: EventLog, *, as_json: bool, on_failure: str | None) -> None:
+    def __init__(
+        self, log: EventLog, *, as_json: bool, on_failure: str | None, pruner: Pruner | None = None
+    ) -> None:
         self._log = log
+        self._pruner = pruner
         self._as_json = as_json
         self._alerts = Alerts(on_failure, lambda words: say(words, err=True)) if on_failure else None
         self._incomplete: set[str] = set()
@@ -95,6 +100,8 @@ class Fleet:
         say_over(process, as_json=self._as_json, sync=sync.name)
         if self._alerts is not None:
             self._alerts.of_failure(self._log, sync.name, process)
+        if self._pruner is not None:
+            self._pruner.turn()
 
     def stalled(self, sync: str, process: Process) -> None:
         """Say that a process does not move."""
@@ -127,6 +134,7 @@ def opened(
     metrics: str | None,
     verbose: bool,
     as_json: bool,
+    prune_after: str | None = None,
 ) -> Iterator[Fleet]:
     """Yield the engines of these accounts, or of all.
 
@@ -135,7 +143,8 @@ def opened(
     """
     asked_of = asked_of_all(accounts, log_path, every)
     with open_log(log_path) as log, metrics_served(metrics) as hooks:
-        fleet = Fleet(log, as_json=as_json, on_failure=on_failure)
+        pruner = Pruner(log, prune_after, by="run")
+        fleet = Fleet(log, as_json=as_json, on_failure=on_failure, pruner=pruner)
         show = Show(secrets_of(asked_of), verbose=verbose, is_live=False)
         syncs = syncs_of(log, asked_of, [show, *hooks])
         fleet.engines = Engines(log, syncs, at_once=at_once, on_turn=fleet.over, on_trouble=fleet.trouble)

@@ -60,7 +60,7 @@ def prune(
         now: When that is; by the machine's clock if `None`.
         may_rebuild: Whether a SQLite file of an older syncfsm is rebuilt, once, to give room back from then
             on: that takes as much room again, and nobody can write meanwhile.
-        on_step: Called with the number of events that went, after each portion.
+        on_step: Called after each portion with the number of events that went until then.
 
     Raises:
         ConfigurationError: The file to export to is there already, or cannot be written.
@@ -70,17 +70,13 @@ def prune(
     if to is not None and choice.portions:
         archive(log, {one.id for one in choice.processes}, Path(to))
     name = Path(to).name if to is not None else None
-    gone = []
+    processes = events = 0
     for pruning in in_portions(log, choice, before=before, by=by, now=now, archive_name=name):
-        gone.append(pruning)
-        on_step(pruning.deeds.events)
-    if gone:
-        give_back_all(log, may_rebuild=may_rebuild)
-    return Pruned(
-        processes=sum(len(pruning.deeds.processes) for pruning in gone),
-        events=sum(pruning.deeds.events for pruning in gone),
-        kept=choice.kept,
-    )
+        processes += len(pruning.deeds.processes)
+        events += pruning.deeds.events
+        on_step(events)
+    give_back_all(log, may_rebuild=may_rebuild)
+    return Pruned(processes=processes, events=events, kept=choice.kept)
 
 
 def in_portions(

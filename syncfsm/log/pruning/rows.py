@@ -42,7 +42,7 @@ CANDIDATES = f"""
     FROM {{s}}processes AS p
     WHERE state IN ('COMPLETED', 'FAILED', 'CANCELLED') AND updated_at < {{v}}
         AND NOT EXISTS (SELECT 1 FROM {{s}}inbox AS i WHERE i.process = p.id)
-    ORDER BY position
+    ORDER BY p.position
 """  # noqa: S608
 
 PARENTS = "SELECT stream, data FROM {s}events WHERE version = 1 AND data LIKE {v}"

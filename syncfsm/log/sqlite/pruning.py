@@ -85,7 +85,7 @@ class SqlitePruning:
         """See `Prunable.give_back`."""
         with self._file.translated():
             if self._pragma("auto_vacuum") != INCREMENTAL:
-                if not may_rebuild:
+                if not may_rebuild or not self._pragma("freelist_count"):
                     return None
                 self._file.connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 self._file.connection.execute("VACUUM")
