@@ -64,7 +64,7 @@ class Deeds(Value, frozen=True):
     def ranges(self) -> Iterator[tuple[int, int]]:
         """Yield the first and the last position of each run of events that went."""
         position = 0
-        for gap, count in zip(self.places[::2], self.places[1::2], strict=True):
+        for gap, count in zip(self.places[::2], self.places[1::2], strict=False):
             yield position + gap + 1, position + gap + count
             position += gap + count
 

@@ -58,7 +58,7 @@ log.add_command(import_)
 def ls(*, log_path: str, last: int | None, as_json: bool, **asked: Any) -> None:
     """List the processes of a log, oldest first."""
     wanted = Wanted(**asked)
-    with open_log(log_path, read_only=True) as events:
+    with open_log(log_path, read_only=True) as events, events.reading():
         newest_first = events.ids(last=None if wanted else last)[::-1]
         processes = list(islice(filter(wanted, events.loaded(newest_first)), last))[::-1]
         captured = events.capture_counts()

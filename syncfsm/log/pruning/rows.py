@@ -133,7 +133,7 @@ def from_row(row: tuple[Any, ...]) -> StoredPruning:
             at=parse_time(at),
             deeds=_decoder.decode(data),
         )
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, TypeError, ValueError) as error:
         raise CorruptLog(f"what is kept of pruning {number} cannot be read: {error}") from error
     return StoredPruning(pruning, digest)
 

@@ -63,7 +63,9 @@ def prunings(image: Image) -> list[StoredPruning]:
     found = []
     for cell in _rows_of(image, roots(image).get("prunings", 0)):
         if cell.columns is not None and not cell.problem and len(cell.columns) == len(COLUMNS.split(", ")):
-            values = [one.decode() if isinstance(one, bytes) else one for one in cell.columns[1:]]
+            values = [
+                one.decode(errors="replace") if isinstance(one, bytes) else one for one in cell.columns[1:]
+            ]
             found.append(from_row((cell.rowid, *values)))
     return found
 
