@@ -9,11 +9,12 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from syncfsm.history.rejects import Rejected, open_ids, rejects_of
 from syncfsm.log import open_log, prune
 from syncfsm.log.checks.verify import verify
 from syncfsm.log.pruning import choosing
 from syncfsm.log.transfer.importing import import_lines
-from tests.contracts.pruning import EVER, LATER, answers, lines_of
+from tests.contracts.pruning import EVER, INITIAL, LATER, a_sync, answers, lines_of, rejected
 from tests.contracts.routes import written
 from tests.effort import tries
 from tests.property.test_routes import SYNCS
@@ -41,3 +42,30 @@ def test_a_pruned_log_answers_as_one_that_is_whole(
         import_lines(copy, lines_of(log))
         assert answers(copy) == answers(whole)
         assert verify(copy) == verify(log)
+
+
+RECORD_IDS = st.lists(st.sampled_from(["r0", "r1", "r2"]), min_size=1, max_size=2, unique=True)
+REJECTING = st.tuples(st.just("rejects"), RECORD_IDS)
+DELIVERING = st.tuples(st.just("delivers"), st.integers(0, 3))  # so many, from r0 on
+
+
+@settings(max_examples=tries(60, 1000), deadline=None)
+@given(st.lists(REJECTING | DELIVERING, min_size=1, max_size=9), st.booleans())
+def test_rejects_that_are_open_stay_so_and_no_others_become_so(syncs: list[Any], keep_failed: bool) -> None:
+    with open_log(":memory:") as log:
+        for number, (what, records) in enumerate(syncs):
+            if what == "rejects":
+                rejected(log, f"s{number}", *records)
+            else:
+                end = "failed" if number % 3 == 0 else "completed"
+                written(log, [a_sync(INITIAL, 1, end, created=records)], prefix=f"s{number}-")
+        before = {process_id: rejects_of(log, log.load(process_id)) for process_id in log.ids()}
+        prune(log, before=EVER, keep_failed=keep_failed, now=LATER)
+        after = {process_id: rejects_of(log, log.load(process_id)) for process_id in log.ids()}
+        assert all(before[process_id] == rejects for process_id, rejects in after.items())
+        assert _open(after) == _open(before)
+        assert verify(log)[1] == []
+
+
+def _open(rejects: dict[str, tuple[Rejected, ...]]) -> set[str]:
+    return {record_id for found in rejects.values() for record_id in open_ids(found)}
