@@ -217,9 +217,9 @@ def test_nobody_else_deletes_from_a_database_either(opened: OpenLog) -> None:
     for statement in ("DELETE FROM {s}.events", "DELETE FROM {s}.prunings", "TRUNCATE {s}.prunings"):
         with pytest.raises(psycopg.Error, match="append-only"):
             run(log, statement)
-    run(log, "ALTER TABLE {s}.events DISABLE TRIGGER events_refuse_unpruned")
+    run(log, "ALTER TABLE {s}.events DISABLE TRIGGER events_refuse_delete")
     run(log, "DELETE FROM {s}.events WHERE stream = 'p5' AND version = 3")
-    run(log, "ALTER TABLE {s}.events ENABLE ALWAYS TRIGGER events_refuse_unpruned")
+    run(log, "ALTER TABLE {s}.events ENABLE ALWAYS TRIGGER events_refuse_delete")
     assert "missing" in "\n".join(finding.problem for finding in verify(log)[1])
 
 

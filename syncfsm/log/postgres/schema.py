@@ -37,7 +37,7 @@ TABLES = ("events", "processes", "sides", "captures", "inbox", "tally", "pruning
 
 TRIGGERS = {
     "events_refuse_update": "A",
-    "events_refuse_unpruned": "A",
+    "events_refuse_delete": "A",
     "events_refuse_truncate": "A",
     "events_tally": "O",
 }
@@ -245,9 +245,9 @@ CREATE TABLE {{s}}.prunings (
 CREATE TABLE {{s}}.pruning_now (stream text COLLATE "C" PRIMARY KEY);
 {REFUSE_UNPRUNED}
 DROP TRIGGER events_refuse_delete ON {{s}}.events;
-CREATE TRIGGER events_refuse_unpruned BEFORE DELETE ON {{s}}.events
+CREATE TRIGGER events_refuse_delete BEFORE DELETE ON {{s}}.events
     FOR EACH ROW EXECUTE FUNCTION {{s}}.refuse_unpruned();
-ALTER TABLE {{s}}.events ENABLE ALWAYS TRIGGER events_refuse_unpruned;
+ALTER TABLE {{s}}.events ENABLE ALWAYS TRIGGER events_refuse_delete;
 CREATE TRIGGER prunings_refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {{s}}.prunings
     FOR EACH STATEMENT EXECUTE FUNCTION {{s}}.refuse();
 ALTER TABLE {{s}}.prunings ENABLE ALWAYS TRIGGER prunings_refuse_change;
