@@ -210,7 +210,7 @@ def test_the_commands_of_the_page_on_logs_save_a_damaged_log(cli: Cli, serve: Se
     (cli.folder / "damaged.db").write_bytes((cli.folder / "sync.db").read_bytes()[:-4096])
     lines = [line for block in blocks("docs/logs.md", "sh") for line in block.splitlines()]
     commands = [line.split()[1:] for line in lines if line.startswith("syncfsm log") and ".db" in line]
-    assert len(commands) == 6
+    assert len(commands) == 8
     (cli.folder / "backups").mkdir()
     for command in commands:
         cli(*command, status=3 if "damaged.db" in command else 0)

@@ -178,7 +178,7 @@ def test_of_a_hole_that_two_processes_share_each_export_says_what_it_lost(folder
     with open_log("two.db") as log:
         interleave(log, {"aaa": done(20), "bbb": done(20)})
     with sqlite3.connect("two.db") as connection:
-        connection.execute("DROP TRIGGER events_refuse_delete")
+        connection.execute("DROP TRIGGER events_refuse_unpruned")
         connection.execute("DELETE FROM events WHERE position IN (5, 6)")
     connection.close()
     for process in ("aaa", "bbb"):

@@ -29,7 +29,7 @@ SCENARIO = Scenario(
 def edit(run: Run, statement: str) -> None:
     connection = run.log._connection  # type: ignore[attr-defined]
     connection.execute("DROP TRIGGER IF EXISTS events_refuse_update")
-    connection.execute("DROP TRIGGER IF EXISTS events_refuse_delete")
+    connection.execute("DROP TRIGGER IF EXISTS events_refuse_unpruned")
     connection.execute(statement)
 
 
