@@ -167,6 +167,14 @@ class PruningContract:
         assert log.ids() == ["p0", "p1"]
         assert verify(log)[1] == []
 
+    def test_the_last_event_of_all_stays(self, log: EventLog) -> None:
+        written(log, [a_sync(INITIAL, 1, "failed"), a_sync(INITIAL, 2)])
+        resumed = e.SyncResumed(by="test", why="", to="FETCHING")
+        commit(log, commit(log, log.load("p0"), "p0", (resumed,), at=EPOCH), "p0", (CANCELLED,), at=EPOCH)
+        last = log.last_position()
+        assert prune(log, before=EVER, now=LATER).processes == 0
+        assert (log.last_position(), verify(log)[1]) == (last, [])
+
     def test_failed_ones_stay_if_that_is_wanted(self, log: EventLog) -> None:
         written(log, [a_sync(INITIAL, 1, "failed"), a_sync(INITIAL, 2), *turns(2)])
         assert prune(log, before=EVER, keep_failed=True, now=LATER).processes == 1

@@ -12,6 +12,7 @@ import httpx
 import msgspec
 import pytest
 
+from syncfsm.core.deliveries import deliveries
 from syncfsm.core.failure import Failure
 from syncfsm.core.machine import State
 from syncfsm.core.options import Options
@@ -19,7 +20,7 @@ from syncfsm.core.process import Process
 from syncfsm.engine.engine import Engine
 from syncfsm.engine.rerun import rerun
 from syncfsm.errors import ConfigurationError, LogUnwritable
-from syncfsm.history.rejects import _deliveries, rejects_of
+from syncfsm.history.rejects import rejects_of
 from syncfsm.items.contact import Contact
 from syncfsm.log import EventLog, open_log
 from syncfsm.sinks.protocol import UpsertResult
@@ -155,7 +156,7 @@ def test_a_rerun_is_the_same_under_crashes_moving_rows_and_step_backs(
         again = Kept("again")
         with open_log(":memory:") as log:
             done = asyncio.run(rerun(workspace.log, process.id, log, again, AttioPeople))
-        delivered = {record_id for record_id, _ in _deliveries(workspace.log.read(process.id))}
+        delivered = {record_id for record_id, _ in deliveries(workspace.log.read(process.id))}
         refused = {reject.record_id for reject in rejects_of(workspace.log, process)}
     assert done.state is State.COMPLETED
     # What the sink took before a crash, and the source had no more after it, the log calls undelivered.

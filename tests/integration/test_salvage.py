@@ -357,7 +357,7 @@ def test_an_export_that_lost_or_doubled_lines_is_refused(sound: Path) -> None:
 
 def test_what_is_no_export_is_said_to_be_none(sound: Path) -> None:
     header = json.loads(exported(sound)[0][0])
-    newer = json.dumps({**header, "version": 2}).encode()
+    newer = json.dumps({**header, "version": 3}).encode()
     with open_log(":memory:") as log:
         for lines in (
             [],

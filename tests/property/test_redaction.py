@@ -15,6 +15,7 @@ from syncfsm.core import events as e
 from syncfsm.core.options import Options
 from syncfsm.core.paging.place import FrontierMark, Reject
 from syncfsm.core.process import Process, fold
+from syncfsm.core.pruning import Pruning
 from syncfsm.core.value import Value
 from syncfsm.engine.commit import commit
 from syncfsm.history.replay import Moment, moments
@@ -68,7 +69,8 @@ def fields_of(cls: type) -> dict[str, inspect.Type]:
     return {field.name: field.type for field in info.fields}
 
 
-ALL_STRUCTS = {cls for event in e.EVENT_TYPES.values() for cls in structs_in(inspect.type_info(event))}
+KEPT = (*e.EVENT_TYPES.values(), Pruning)
+ALL_STRUCTS = {cls for kept in KEPT for cls in structs_in(inspect.type_info(kept))}
 
 
 def literals_of(cls: type) -> set[str]:

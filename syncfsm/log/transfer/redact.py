@@ -102,7 +102,7 @@ _actor = _known(_ACTORS, "redacted")
 
 TABLE: dict[type[Value], dict[str, Redactor]] = {
     Gone: {"id": _process},
-    Deeds: {"by": _known(_PRUNERS, "redacted"), "archive": _pseudonym("file"), "ends": keep},
+    Deeds: {"by": _known(_PRUNERS, "redacted"), "archive": _pseudonym("file"), "ends": _computed},
     Pruning: {
         "source": _name,
         "object": _known(_OBJECTS, "object"),
