@@ -269,6 +269,20 @@ class PruningContract:
             assert whole.items_left_by_syncs("attio", "people", "list") == 15
         assert verify(log)[1] == []
 
+    def test_a_pruning_does_not_mix_what_came_before_a_sync_of_all_records_and_after(
+        self, log: EventLog
+    ) -> None:
+        ongoing = (a_sync(ONGOING, 10 + count, created=count) for count in (1, 2, 4, 8, 16))
+        first, second, *rest = ongoing
+        written(log, [a_sync(INITIAL, 1, created=9), first, second, a_sync(INITIAL, 5, "failed"), *rest])
+        assert prune(log, before=EVER, keep_failed=True, now=LATER).processes == 4
+        resumed = e.SyncResumed(by="test", why="", to="FETCHING")
+        process = commit(log, log.load("p3"), "p3", (resumed,), at=LATER)
+        done = e.SyncCompleted(totals=process.progress.totals, watermark=EPOCH, digest="")
+        commit(log, process, "p3", (done,), at=LATER)
+        assert log.items_left_by_syncs("attio", "people", "list") == 4 + 8 + 16
+        assert verify(log)[1] == []
+
     def test_an_export_of_what_is_left_is_imported_as_it_is(self, idle: EventLog, log: EventLog) -> None:
         prune(idle, before=EVER, now=LATER)
         lines = lines_of(idle)

@@ -27,6 +27,7 @@ from syncfsm.log import EventLog, open_log, prune
 from syncfsm.log.checks.verify import verify
 from syncfsm.log.pruning import choosing
 from syncfsm.log.pruning.choosing import Choice
+from syncfsm.log.pruning.pruning import in_portions
 from syncfsm.log.salvage.opening import open_audit
 from syncfsm.log.transfer.exporting import Export
 from syncfsm.log.transfer.importing import import_lines
@@ -257,6 +258,22 @@ def test_a_file_gives_its_room_back(tmp_path: Path) -> None:
     pruned = (tmp_path / "log.db").stat().st_size
     assert pruned < whole / 10
     assert (pruned - 200_000) / 1999 < 50  # bytes for each that went
+
+
+def test_room_is_given_back_many_pages_at_a_time_and_no_file_is_rebuilt_for_it(tmp_path: Path) -> None:
+    with open_log(tmp_path / "log.db") as log:
+        written(log, [a_sync(INITIAL, 1, created=3), *turns(400)])
+        choice = Choice(log, before=EVER)
+        assert all(in_portions(log, choice, before=EVER, by="test", now=LATER))
+        there = free_pages(tmp_path / "log.db")
+        with patch("syncfsm.log.sqlite.pruning.PAGES", 20):
+            step = log.give_back(may_rebuild=False)
+            assert step is not None
+            assert not step()
+            assert free_pages(tmp_path / "log.db") == there - 20
+        while not step():
+            pass
+    assert free_pages(tmp_path / "log.db") == 0
 
 
 @pytest.mark.parametrize("may_rebuild", [False, True])
