@@ -30,7 +30,8 @@ def deliveries(stream: Iterable[e.Recorded]) -> Iterator[tuple[str, e.Recorded |
             case e.PageDelivered():
                 yield from ((record_id, recorded) for record_id in fetched if record_id not in refused)
             case (
-                e.SyncStarted() | e.FetchingBegan() | e.MissingFound() | e.RetryScheduled() | e.PagesShifted()
+                e.SyncStarted() | e.FetchingBegan() | e.NothingNewFound()
+                | e.MissingFound() | e.RetryScheduled() | e.PagesShifted()
                 | e.SyncCompleted() | e.SyncFailed() | e.SyncCancelled() | e.SyncResumed()
             ):  # fmt: skip
                 pass

@@ -130,7 +130,7 @@ def last_write(stream: Iterable[e.Recorded], *, is_of_single: bool) -> tuple[int
             case e.RetryScheduled(action="deliver") | e.SyncResumed():
                 is_again = True
             case (
-                e.SyncStarted() | e.FetchingBegan() | e.MissingFound() | e.RecordRejected()
+                e.SyncStarted() | e.FetchingBegan() | e.NothingNewFound() | e.MissingFound() | e.RecordRejected()
                 | e.RetryScheduled() | e.PagesShifted() | e.SyncCompleted() | e.SyncFailed()
                 | e.SyncCancelled()
             ):  # fmt: skip
