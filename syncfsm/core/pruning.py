@@ -130,9 +130,9 @@ def last_write(stream: Iterable[e.Recorded], *, is_of_single: bool) -> tuple[int
             case e.RetryScheduled(action="deliver") | e.SyncResumed():
                 is_again = True
             case (
-                e.SyncStarted() | e.FetchingBegan() | e.NothingNewFound() | e.MissingFound() | e.RecordRejected()
-                | e.RetryScheduled() | e.PagesShifted() | e.SyncCompleted() | e.SyncFailed()
-                | e.SyncCancelled()
+                e.SyncStarted() | e.FetchingBegan() | e.NothingNewFound() | e.MissingFound()
+                | e.RecordRejected() | e.RetryScheduled() | e.PagesShifted() | e.SyncCompleted()
+                | e.SyncFailed() | e.SyncCancelled()
             ):  # fmt: skip
                 pass
             case _:
