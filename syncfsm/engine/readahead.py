@@ -116,7 +116,7 @@ class ReadAhead:
             if not await self.slots.has_come(slot):
                 continue  # another request has failed, in a way in which this one would have
             covers = learnt or self._learn(slot, due)
-            if covers or early is None or (slot.page is None and slot.is_for(request)):
+            if covers or early is None or _answers(slot, due):
                 is_followed = self._is_followed(slot)
                 answer = self.slots.take(slot)
                 if not self._was_too_deep(answer, due):
@@ -143,19 +143,22 @@ class ReadAhead:
 
         The fullest, if none has. What has nothing new is dropped, and what failed for an earlier place.
         """
-        most, found = 0, None
+        most, found, proof = 0, None, None
         for slot in (slot for slot in self.slots if slot.task.done()):
             fresh = _fresh(slot, due.ahead)
             if self._is_too_deep(slot, due):
                 fresh = 0
-            elif slot.page is None and slot.is_for(due.request):
-                return slot
+            elif _answers(slot, due):
+                if fresh != 0:
+                    return slot
+                proof = slot
+                continue
             is_over = slot.place <= due.place and (slot.page is None or _is_blank(slot.page))
             if is_over or fresh == 0:
                 self.slots.drop(slot)
             elif fresh is not None and most < min(fresh, due.ahead.rule.page_size) and due.ahead.is_open:
                 most, found = fresh, slot
-        return found
+        return found or proof
 
     def _on_its_way(self, due: _Due) -> Slot | None:
         """Return the first that has not come yet and should cover the place, as far as that is known."""
@@ -267,6 +270,16 @@ class ReadAhead:
         self._depth.refused(asked.offset)
         self._begin_at(key, due)
         return True
+
+
+def _answers(slot: Slot, due: _Due) -> bool:
+    """Whether it is the very request that is due, which would be made again if its answer were not used.
+
+    A page may have nothing new: so the end is proved. But one that may have something before it is of no use.
+    """
+    if slot.page is None:
+        return slot.is_for(due.request)
+    return slot.place == due.place and slot.is_for(due.request) and _fresh(slot, due.ahead) is not None
 
 
 def _is_refused(came: Page | Failure | None) -> bool:

@@ -1,9 +1,8 @@
 """What of a log a sink bears out: by its id and its marks, and not by its name alone.
 
-A sink without marks, and a log from before there were any, are believed as they are. Else the two are
-compared: pages that were delivered, by the log, after what the sink's mark speaks of, are lost to the sink,
-as if an older copy of it had been put back. Where the log does not know the process of the mark, it is the
-log that is older. Of their watermarks, the older counts.
+A sink without marks, and a log from before there were any, are believed as they are. Else, pages that were
+delivered by the log after what the sink's mark speaks of are lost to the sink, as if an older copy of it had
+been put back. A log that does not know the mark's process is the older one. The older watermark counts.
 """
 
 from __future__ import annotations

@@ -138,6 +138,7 @@ def cases(place: Place) -> Mapping[str, Cases]:
         "log ls": [(0, (log,)), (0, (log, "--json")), (2, (log, "--state", log))],
         "log verify": [(0, (log,)), (0, (log, "--json"))],
         "log follow": [(0, (log, "--until-over")), (0, (log, "--until-over", "--json")), (2, (log, log))],
+        "log prune": [(0, (log, "--older-than", "300d", "--json")), (2, (log, "--older-than", log))],
         "log forget": [(0, (log, "--older-than", "300d")), (2, (log, "--older-than", log))],
         "log export": [(0, (log, "-o", "e.jsonl", "--json")), (2, (log, log)), (2, (log, "-o", log))],
         "log import": [

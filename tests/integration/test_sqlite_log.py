@@ -587,4 +587,4 @@ def test_what_a_process_wrote_after_the_mark_of_the_sink_is_lost_to_it(
     with open_log(":memory:") as log:
         copy_of(sync, log)
         lost = SinkMarks(log, source, sink).lost(mark)
-    assert [process.id for process in lost] == ["p1"] * is_lost
+    assert [process.id for process in lost.processes] == ["p1"] * is_lost
