@@ -120,7 +120,7 @@ class ReadAhead:
                 is_followed = self._is_followed(slot)
                 answer = self.slots.take(slot)
                 if not self._was_too_deep(answer, due):
-                    return answer._replace(is_followed=is_followed)
+                    return answer._replace(is_followed=answer.is_followed or is_followed)
         return answer
 
     def _due(self, request: PageRequest, ahead: Lookahead, *, is_alone: bool) -> _Due:
@@ -209,16 +209,20 @@ class ReadAhead:
         offset, place = due.ahead.paging.offset, base.offset_of(due.place, self.slots.count + 1)
         if base.from_key is not None and base.from_key != due.request.from_key:
             return due.ahead.first_from(base.from_key)
-        if due.is_alone or not due.ahead.is_open or (place == offset and not base.drift.margin):
+        is_exact = due.is_alone or not due.ahead.is_open or self._looks_for_end(due.ahead)
+        if is_exact or (place == offset and not base.drift.margin):
             return due.request
         first = floor(min(place, due.request.offset) - base.drift.margin)
         return due.ahead.window(first, max(offset, ceil(place)), base.from_key)
 
+    def _looks_for_end(self, ahead: Lookahead) -> bool:
+        """Whether there may be nothing behind the last row taken, which only the rows from there prove."""
+        return ahead.looks_for_end and not self._was_full
+
     def _ask_ahead(self, due: _Due) -> None:
         """Ask for what follows, in order, up to what is known to be the end or a failure."""
         ahead = due.ahead
-        is_at_end = ahead.looks_for_end and not self._was_full and len(self.slots) <= 1
-        is_open = ahead.is_open and not is_at_end
+        is_open = ahead.is_open and not (self._looks_for_end(ahead) and len(self.slots) <= 1)
         while is_open and not any(slot.ends for slot in self.slots):
             place = max(self._following(slot, ahead) for slot in self.slots)
             base = self._base_for(place, due)

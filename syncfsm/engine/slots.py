@@ -129,10 +129,11 @@ class Slots:
         """Ask for a page, and return what comes."""
         began = self._clock.now()
         page = await self._source.fetch(request)
-        asked = page.asked if isinstance(page, Page) else None
-        if isinstance(page, Page):
-            self._weigh(page)
-        return Answer(asked or request, page, elapsed_ms(began, self._clock.now()))
+        took_ms = elapsed_ms(began, self._clock.now())
+        if isinstance(page, Failure):
+            return Answer(request, page, took_ms)
+        self._weigh(page)
+        return Answer(page.asked or request, page, took_ms, page.is_followed)
 
     def ask(self, request: PageRequest, place: float) -> Slot:
         """Begin to ask for a page."""

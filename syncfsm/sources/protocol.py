@@ -53,6 +53,7 @@ class Page(Value, frozen=True):
             secret: it is written into the log.
         not_found: Of records that were each asked for by itself, since they did not come with the page, those
             of which the source says that there are none such; `None` if none was.
+        is_followed: Whether the source says that more rows follow, even where fewer came than were asked for.
         asked: The request that the rows answer, where the source has made another one; `None` for the one
             that it was given.
         took_ms: How long the source took to answer, without what the request waited for its turn; `None`
@@ -66,6 +67,7 @@ class Page(Value, frozen=True):
     next_token: str | None = None
     not_found: tuple[str, ...] | None = None
     is_dated: bool = False
+    is_followed: bool = False
     asked: PageRequest | None = None
     took_ms: int | None = None
 

@@ -284,7 +284,7 @@ def without_the_servers_clock(patch: Patch) -> None:
         (without_the_wait, 1, "retries_wait"),
         (without_the_order_check, 18, None),
         (without_the_confirmed_end, 56, "nothing_lost"),
-        (without_the_care_for_ties, 25, "nothing_lost"),
+        (without_the_care_for_ties, 83, "nothing_lost"),
         (without_the_redaction, 25, "no_secret_shows"),
         (without_one_transaction, 1, "log_is_sound"),
         (without_the_unknown, 58, "no_field_blanked"),

@@ -20,7 +20,7 @@ from syncfsm.core.paging.pages import PageRequest
 from syncfsm.core.process import Process
 from syncfsm.history.replay import Moment
 from syncfsm_simulator.incidents.event_fingerprint import is_same
-from syncfsm_simulator.incidents.rows_remaining import Ahead, new_rows, twice
+from syncfsm_simulator.incidents.rows_remaining import Ahead, is_followed, new_rows, twice
 from syncfsm_simulator.stage.incident import Step
 from syncfsm_simulator.stage.rows import Rows
 
@@ -58,7 +58,14 @@ def attempt(process: Process, rows: Rows, step: Step, at: datetime) -> Fit:
     request = step.asked(due_request(process))
     come = moved.answer(request, step, process.page_size, process.paging.frontier)
     is_total = moved.is_total and step.happens != "ties"
-    outcome = d.Fetched(request=request, rows=come, as_of=at, elapsed_ms=0, is_total=is_total)
+    outcome = d.Fetched(
+        request=request,
+        rows=come,
+        as_of=at,
+        elapsed_ms=0,
+        is_total=is_total,
+        is_followed=step.followed,
+    )
     return Fit(step, moved, d.decide(process, outcome))
 
 
@@ -114,7 +121,7 @@ def _asked(plain: Step, process: Process, event: e.Event) -> Step:
         return plain
     offset, limit = event.offset, max(1, due.offset + due.limit - event.offset)
     if isinstance(event, e.PageFetched):
-        limit = event.limit
+        limit, plain = event.limit, replace(plain, followed=is_followed(process, event))
     return plain if (offset, limit) == (due.offset, due.limit) else replace(plain, offset=offset, limit=limit)
 
 

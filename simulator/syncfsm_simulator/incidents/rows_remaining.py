@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from syncfsm.core import events as e
+from syncfsm.core.process import Process
 from syncfsm.history.replay import Moment
 
 
@@ -44,7 +45,8 @@ class Ahead:
             self._taken.append(taken)
             if isinstance(event, e.PageFetched) and moment.before:
                 rows = taken + new_rows(moment, event)
-                self._glimpses[index] = Glimpse(rows, event.count < min(event.limit, self.limit_max))
+                is_short = event.count < min(event.limit, self.limit_max)
+                self._glimpses[index] = Glimpse(rows, is_short and not is_followed(moment.before, event))
             elif isinstance(event, e.PageDelivered) and moment.before and moment.before.pending:
                 taken += taken_rows(moment.before.pending)
 
@@ -73,6 +75,13 @@ class Ahead:
         return None
 
 
+def is_followed(process: Process, page: e.PageFetched) -> bool:
+    """Whether a short page was known not to be the last, since rows from beyond it had come ahead."""
+    asks_again = process.options.confirm_end or process.deletes_missing
+    is_by_place = process.options.pagination != "cursor" and not process.record_ids
+    return page.count < page.limit and page.has_more and is_by_place and not asks_again
+
+
 def taken_rows(page: e.PageFetched) -> int:
     """Return how many rows of a page were taken, sound or not."""
     return len(page.record_ids) + len(page.malformed)
@@ -99,10 +108,17 @@ def twice(moment: Moment, page: e.PageFetched) -> int:
 def _cap(history: Sequence[Moment]) -> int:
     """Return the most rows in an answer: those of the options, or what the source cut pages to."""
     pages = _pages(history)
-    is_cut = any(page.has_more and _is_last_row_taken(page) and page.count < page.limit for page in pages)
-    if is_cut:
+    if any(_is_cut(moment) for moment in history):
         return max(2, *(page.count for page in pages))
     return max(moment.after.options.limit_max for moment in history)
+
+
+def _is_cut(moment: Moment) -> bool:
+    """Whether a page had fewer rows than asked for, though more followed that nobody had seen."""
+    page = moment.recorded.event
+    if not isinstance(page, e.PageFetched) or moment.before is None or is_followed(moment.before, page):
+        return False
+    return page.has_more and _is_last_row_taken(page) and page.count < page.limit
 
 
 def _is_last_row_taken(page: e.PageFetched) -> bool:

@@ -66,6 +66,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         refused: Records of the page that the sink, or the transform, rejects.
         offset: Where the page began, if that is not where the one that was due did: it was asked for ahead.
         limit: How many rows were then asked for.
+        followed: Whether rows from beyond the page had come ahead, though it had fewer than were asked for.
         page_size: The page size from here on, for a `resume`; as it was if it is missing.
         options: The options from here on, for a `resume`; as they were if they are missing.
     """
@@ -91,6 +92,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     refused: Count = 0
     offset: Count | None = None
     limit: Count | None = None
+    followed: bool = False
     page_size: Count | None = None
     options: IncidentOptions | None = None
 

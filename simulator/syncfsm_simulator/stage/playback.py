@@ -266,7 +266,13 @@ class ScriptedSource:
         asked = step.asked(request)
         rows = playback.rows.answer(asked, step, process.page_size, process.paging.frontier)
         is_total = playback.rows.is_total and step.happens != "ties"
-        return Page(records=rows, as_of=playback.clock.now(), is_total=is_total, asked=asked)
+        return Page(
+            records=rows,
+            as_of=playback.clock.now(),
+            is_total=is_total,
+            asked=asked,
+            is_followed=step.followed,
+        )
 
     async def aclose(self) -> None:
         """Nothing is held."""
