@@ -79,7 +79,8 @@ def is_followed(process: Process, page: e.PageFetched) -> bool:
     """Whether a short page was known not to be the last, since rows from beyond it had come ahead."""
     asks_again = process.options.confirm_end or process.deletes_missing
     is_by_place = process.options.pagination != "cursor" and not process.record_ids
-    return page.count < page.limit and page.has_more and is_by_place and not asks_again
+    is_short = page.count < page.limit and _is_last_row_taken(page)
+    return is_short and page.has_more and is_by_place and not asks_again
 
 
 def taken_rows(page: e.PageFetched) -> int:
