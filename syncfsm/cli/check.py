@@ -22,6 +22,7 @@ from syncfsm.core.options import Options
 from syncfsm.core.process import Process
 from syncfsm.core.value import Value
 from syncfsm.engine.preflight import FirstPage, Looked, Preflight, preflight
+from syncfsm.engine.width import requests_per_s
 from syncfsm.errors import LogUnwritable
 from syncfsm.log import open_dry_run
 from syncfsm.log.dry_run import DryRunLog
@@ -112,7 +113,7 @@ async def _look(log: DryRunLog, **asked: Any) -> _Seen:
         off=off_words(asked["source"], by) if by else None,
         object=engine.source.object,
         options=flight.process.options if flight.process else options,
-        reads_per_s=getattr(engine.source, "reads_per_s", None),
+        reads_per_s=requests_per_s(engine.source),
         **wanted,
     )
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 
-from syncfsm.core.paging.pages import PageRequest
-
 SHALLOW_ROWS = 1000
 """Offsets up to here are near the first row."""
 
@@ -42,9 +40,9 @@ class Depth:
         """Forget how long the last answers took, since offsets are counted anew."""
         self._last_ms.clear()
 
-    def is_refused(self, request: PageRequest) -> bool:
-        """Whether a request would be refused for its offset, as far as is known."""
-        return self._refused is not None and request.offset >= self._refused
+    def is_refused(self, offset: float) -> bool:
+        """Whether an offset would be refused, as far as is known."""
+        return self._refused is not None and offset >= self._refused
 
     def refused(self, offset: int) -> None:
         """Learn that an offset was refused."""
@@ -52,7 +50,7 @@ class Depth:
 
     def is_too_deep(self, offset: float) -> bool:
         """Whether an offset is better not asked for, if there is another way."""
-        if self._refused is not None and offset >= self._refused:
+        if self.is_refused(offset):
             return True
         if offset <= SHALLOW_ROWS or self._shallow_ms is None or len(self._last_ms) < ANSWERS:
             return False

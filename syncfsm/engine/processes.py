@@ -95,9 +95,13 @@ class Processes:
         """Return an order, or the one that the source prefers."""
         return order or self.source.orders[0]
 
-    def best_page_size(self, options: Options | None = None) -> int:
-        """Return the records in a page that both sides take best, by what they say of themselves."""
-        said = (getattr(side, "best_page_size", None) for side in (self.source, self.sink))
+    def best_page_size(self, options: Options | None = None, *, is_by_ids: bool = False) -> int:
+        """Return the records in a page that both sides take best, by what they say of themselves.
+
+        To a source that is asked for records by their ids, it is no matter.
+        """
+        sides = (self.sink,) if is_by_ids else (self.source, self.sink)
+        said = (getattr(side, "best_page_size", None) for side in sides)
         return best_page_size(said, options or self.source.options)
 
     # ── beginning, going on, ending ──────────────────────────────────────────────────────────
@@ -137,13 +141,14 @@ class Processes:
         order = self.order_or_preferred(order)
         if options is not None:
             check_rules(options, self.source.options, "source")
-        if not wanted.get("record_ids"):  # which come in any order
+        is_by_ids = bool(wanted.get("record_ids"))
+        if not is_by_ids:  # else they come in any order
             _check_order(self.source, order)
         event = started(
             source=self.source.name,
             object_=self.source.object,
             sink=self.sink_name,
-            page_size=self.best_page_size(options) if page_size is None else page_size,
+            page_size=self.best_page_size(options, is_by_ids=is_by_ids) if page_size is None else page_size,
             order=order,
             options=options or self.source.options,
             **wanted,

@@ -116,7 +116,7 @@ class ReadAhead:
             if not await self.slots.has_come(slot):
                 continue  # another request has failed, in a way in which this one would have
             covers = learnt or self._learn(slot, due)
-            if covers or early is None or _answers(slot, due):
+            if covers or early is None or _answers(slot, due, _fresh(slot, due.ahead)):
                 is_followed = self._is_followed(slot)
                 answer = self.slots.take(slot)
                 if not self._was_too_deep(answer, due):
@@ -148,7 +148,7 @@ class ReadAhead:
             fresh = _fresh(slot, due.ahead)
             if self._is_too_deep(slot, due):
                 fresh = 0
-            elif _answers(slot, due):
+            elif _answers(slot, due, fresh):
                 if fresh != 0:
                     return slot
                 proof = slot
@@ -182,12 +182,13 @@ class ReadAhead:
         """Learn from a page how rows move, and say whether it covers the place; there may be none yet."""
         if slot.page is None:
             return False
-        base, seen = self._base(slot), due.ahead.seen_in(slot.request, slot.page.records)
-        if seen is None:
+        base, fresh = self._base(slot), _fresh(slot, due.ahead)
+        if fresh is None:
             self._bases[base.from_key] = base.missed()
-        elif seen < len(slot.page.records):
+        elif fresh:
+            seen = len(slot.page.records) - fresh
             self._bases[base.from_key] = base.shown(slot.number, due.place, slot.request.offset + seen)
-        return seen is not None and seen < len(slot.page.records)
+        return bool(fresh)
 
     def _is_followed(self, slot: Slot) -> bool:
         """Whether rows have come ahead from beyond where a short page seems to be the end of all."""
@@ -230,7 +231,8 @@ class ReadAhead:
             request = ahead.window(floor(offset - base.drift.margin), ceil(offset), base.from_key)
             rows = sum(slot.request.limit for slot in self.slots) + request.limit
             is_full = len(self.slots) >= self._width.now or not self._width.has_room(rows)
-            if is_full or ahead.is_behind_end(base.origin + ceil(offset)) or self._depth.is_refused(request):
+            is_beyond = ahead.is_behind_end(base.origin + ceil(offset))
+            if is_full or is_beyond or self._depth.is_refused(request.offset):
                 return
             slot = self.slots.ask(request, place)
             if self._following(slot, ahead) <= place:
@@ -276,14 +278,14 @@ class ReadAhead:
         return True
 
 
-def _answers(slot: Slot, due: _Due) -> bool:
+def _answers(slot: Slot, due: _Due, fresh: int | None) -> bool:
     """Whether it is the very request that is due, which would be made again if its answer were not used.
 
     A page may have nothing new: so the end is proved. But one that may have something before it is of no use.
     """
     if slot.page is None:
         return slot.is_for(due.request)
-    return slot.place == due.place and slot.is_for(due.request) and _fresh(slot, due.ahead) is not None
+    return slot.place == due.place and slot.is_for(due.request) and fresh is not None
 
 
 def _is_refused(came: Page | Failure | None) -> bool:

@@ -7,7 +7,6 @@ from datetime import datetime
 from syncfsm.core.notices import Waiting
 from syncfsm.core.options import Options
 from syncfsm.core.process import Process
-from syncfsm.core.starts import best_page_size
 from syncfsm.engine.processes import Processes
 from syncfsm.errors import ConfigurationError
 from syncfsm.history.rejects import last_with_rejects, open_ids, rejects_of
@@ -41,7 +40,7 @@ class SingleRecords:
             return None
         return self._processes.told_to_wait() or self._processes.begin(
             mode="webhook",
-            page_size=self._page_size(page_size, options),
+            page_size=page_size,
             order="id",
             options=options,
             record_ids=waiting.record_ids,
@@ -83,19 +82,12 @@ class SingleRecords:
             return None
         return self._processes.told_to_wait() or self._processes.begin(
             mode="rejects",
-            page_size=self._page_size(page_size, options),
+            page_size=page_size,
             order="id",
             options=options,
             parent=parent.id,
             record_ids=record_ids,
         )
-
-    def _page_size(self, page_size: int | None, options: Options | None) -> int:
-        """Return the records in a page: asked for by their ids, it is no matter to the source."""
-        if page_size is not None:
-            return page_size
-        said = getattr(self._processes.sink, "best_page_size", None)
-        return best_page_size((said,), options or self._source.options)
 
     def _parent(self, process_id: str | None) -> Process | None:
         """Return the process whose rejects are to be sent again, if there is one."""

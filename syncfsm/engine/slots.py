@@ -93,9 +93,9 @@ class Slots:
 
     Args:
         source: Who is asked.
+        clock: For how long that takes.
         weigh: Called with each page that comes.
         prepare: Called with the records of a page that came early; see `PreparingTransform`.
-        clock: For how long that takes.
 
     Attributes:
         count: How many requests were made since all were given up.

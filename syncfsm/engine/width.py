@@ -84,9 +84,8 @@ class Width:
         if self._per_s is None:
             return self._most
         latency_s = min(self._took_ms, default=0) / 1000
-        return min(
-            self._most, ceil(self._per_s * latency_s) + 2
-        )  # one being used, one to be on the safe side
+        in_time = ceil(self._per_s * latency_s)
+        return min(self._most, in_time + 2)  # one being used, one to be on the safe side
 
     def weigh(self, page: Page) -> None:
         """Learn what the rows of a page weigh, as soon as it comes."""

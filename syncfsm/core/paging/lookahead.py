@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from msgspec.structs import replace
 
 from syncfsm.core.options import Order
-from syncfsm.core.paging.offsets import first_placed, is_anchored, plan
+from syncfsm.core.paging.offsets import first_placed, is_anchored, plan, tied
 from syncfsm.core.paging.pages import PageRequest, PageRule, Row
 from syncfsm.core.paging.place import Paging
 from syncfsm.core.paging.rows import is_seen
@@ -75,7 +75,7 @@ class Lookahead(Value, frozen=True):
     @property
     def tied(self) -> int:
         """How many rows taken share the frontier's key."""
-        return len(self.paging.frontier.ids) if self.paging.frontier else 0
+        return tied(self.paging.frontier)
 
     def window(self, first: int, place: int, from_key: str | None = None) -> PageRequest:
         """Return the request for the rows from `first` on, to a whole page and a peek behind `place`.

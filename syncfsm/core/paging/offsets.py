@@ -81,10 +81,10 @@ def _anchor(paging: Paging) -> int:
     """Return how many rows before the cursor a page must hold to be anchored, while nothing moves."""
     if paging.is_total:
         return 0 if paging.peek else 1
-    return _tied(paging.frontier) + 1
+    return tied(paging.frontier) + 1
 
 
-def _tied(frontier: Frontier | None) -> int:
+def tied(frontier: Frontier | None) -> int:
     """Return how many rows taken share the frontier's key; they are the last before the cursor."""
     return len(frontier.ids) if frontier else 0
 
@@ -146,7 +146,7 @@ def _shuffled(why: str) -> Unsafe:
 def _tied_after(frontier: Frontier | None, mark: FrontierMark | None) -> int:
     """Return how many rows taken will share the frontier's key once a page is delivered."""
     if mark is None or (frontier and frontier.key == mark.key):
-        return _tied(frontier) + (len(mark.ids) if mark else 0)
+        return tied(frontier) + (len(mark.ids) if mark else 0)
     return len(mark.ids)
 
 
@@ -227,7 +227,7 @@ def _lead(paging: Paging, request: PageRequest) -> int:
     Where offsets are counted from another row than before, these are the ones of the frontier's key.
     """
     is_alike = request.from_key == paging.from_key
-    return paging.offset - request.offset if is_alike else _tied(paging.frontier) - request.offset
+    return paging.offset - request.offset if is_alike else tied(paging.frontier) - request.offset
 
 
 def _place(paging: Paging, fresh: Sequence[int], count: int, rows: Sequence[Row]) -> int:

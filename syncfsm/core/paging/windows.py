@@ -47,8 +47,7 @@ def window_past(place: int, back: int, least: int, rule: PageRule) -> Window:
 
 def reaches_past(place: int, back: int, rule: PageRule) -> bool:
     """Whether a window that begins `back` rows before a place also holds a row after it."""
-    offset, limit = window(place, back, rule)
-    return offset + limit > place
+    return sum(window(place, back, rule)) > place
 
 
 def _numbered(place: int, back: int, rule: PageRule) -> Window:

@@ -24,6 +24,7 @@ COLUMNS = (
     "wrote_position, watermark, items_left, at, data, digest"
 )
 SELECT = f"SELECT {COLUMNS} FROM {{s}}prunings ORDER BY number"  # noqa: S608 - all ours, here and below
+WHERE = f"SELECT {COLUMNS} FROM {{s}}prunings WHERE {{has}} ORDER BY number"  # noqa: S608
 LAST = "SELECT number, digest FROM {s}prunings ORDER BY number DESC LIMIT 1"
 INSERT = f"INSERT INTO {{s}}prunings ({COLUMNS}) VALUES ({', '.join(['{v}'] * 15)})"  # noqa: S608
 LAST_AT = "SELECT max(at) FROM {s}prunings"
@@ -101,6 +102,14 @@ def to_row(pruning: Pruning, previous: str) -> tuple[Any, ...]:
         msgspec.json.encode(pruning.deeds).decode(),
     )
     return (*values, chained(previous, values))
+
+
+def to_rows(prunings: Iterable[StoredPruning]) -> Iterator[tuple[Any, ...]]:
+    """Yield the values for `INSERT` of all prunings of a log, in order, chained anew."""
+    previous = ""
+    for pruning, _ in prunings:
+        yield (row := to_row(pruning, previous))
+        previous = row[-1]
 
 
 def chained(previous: str, values: tuple[Any, ...]) -> str:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any
 
-from syncfsm.core.pruning import Pruning, Reach
-from syncfsm.core.times import format_time, parse_time
-from syncfsm.log.protocol.prunable import Candidate, Links, Place
+from syncfsm.core.pruning import Pruning
+from syncfsm.log.protocol.prunable import Place
 from syncfsm.log.protocol.stored import StoredPruning
 from syncfsm.log.pruning import rows
+from syncfsm.log.pruning.questions import Questions
 from syncfsm.log.sqlite.file import LogFile
 
 PAGES = 256
@@ -31,36 +30,12 @@ def sql(template: str) -> str:
     return template.replace("{s}", "").replace("{v}", "?")
 
 
-class SqlitePruning:
+class SqlitePruning(Questions):
     """A `Prunable`."""
 
     def __init__(self, file: LogFile) -> None:
+        super().__init__(file, sql, has="instr(data, {v}) > 0")
         self._file = file
-
-    def pruning_of(self, process_id: str) -> Pruning | None:
-        """See `Prunable.pruning_of`."""
-        asked = f"SELECT {rows.COLUMNS} FROM prunings WHERE instr(data, ?) > 0 ORDER BY number"  # noqa: S608
-        found = (rows.from_row(row).pruning for row in self._file.all(asked, (f'"{process_id}"',)))
-        return next((pruning for pruning in found if pruning.gone(process_id)), None)
-
-    def pruned_at(self) -> datetime | None:
-        """See `Prunable.pruned_at`."""
-        (at,) = self._file.one(sql(rows.LAST_AT))
-        return parse_time(at) if at else None
-
-    def pruned_until(self, source: str, object_: str, sink: str) -> Reach:
-        """See `Prunable.pruned_until`."""
-        end, wrote = self._file.one(sql(rows.REACH), (source, object_, sink))
-        return Reach(end_position=end, wrote_position=wrote)
-
-    def prunable(self, before: datetime) -> list[Candidate]:
-        """See `Prunable.prunable`."""
-        return list(map(rows.candidate, self._file.all(sql(rows.CANDIDATES), (format_time(before),))))
-
-    def links(self) -> Links:
-        """See `Prunable.links`."""
-        having = (self._file.all(sql(rows.HAVING), (type_,)) for type_ in ("RecordRejected", "PageDelivered"))
-        return rows.links(self._file.all(sql(rows.PARENTS), (rows.CHILD,)), *having)
 
     def prune(
         self, versions: dict[str, int], summed_up: Callable[[int, Sequence[Place]], Pruning]
@@ -106,10 +81,6 @@ class SqlitePruning:
 
 def insert(connection: sqlite3.Connection, prunings: Sequence[StoredPruning]) -> None:
     """Write prunings as another log has them, and count their events, within the transaction of an import."""
-    previous = ""
-    for pruning, _ in prunings:
-        row = rows.to_row(pruning, previous)
-        previous = row[-1]
-        connection.execute(sql(rows.INSERT), row)
+    connection.executemany(sql(rows.INSERT), rows.to_rows(prunings))
     events = sum(pruning.deeds.events for pruning, _ in prunings)
     connection.execute("UPDATE tally SET events = events + ?", (events,))
